@@ -1,0 +1,44 @@
+# Every target sets up what it needs. `make demo` and `make test` are all that a newcomer has to know.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.ready
+
+.PHONY: setup demo test check format bench openapi lock clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements-dev.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup  ## the main job on the embedded database; stays up until Ctrl-C
+	$(BIN)/campaign-ledger demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup  ## exactly what CI runs before the tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/campaign-ledger openapi --check openapi/openapi.json
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	$(BIN)/python benchmarks/run.py
+
+openapi: setup
+	$(BIN)/campaign-ledger openapi > openapi/openapi.json
+
+lock: setup  ## new versions into both lock files, with hashes and without hosts
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --quiet pyproject.toml -o requirements.txt --upgrade
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --quiet pyproject.toml --extra dev -o requirements-dev.txt --upgrade
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
