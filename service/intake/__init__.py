@@ -1,0 +1,1 @@
+"""What comes in: decoding within limits, validation, and tables from files."""

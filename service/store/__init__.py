@@ -1,0 +1,1 @@
+"""PostgreSQL: the log, the ledgers and their keys, the quarantine, and the embedded server."""

@@ -1,0 +1,139 @@
+"""Days and instants (SPEC section 3): instants at full precision, calendar days in the ledger's time zone.
+
+A day is an integer, `date.toordinal()`; an instant is whole microseconds since 1970 plus the digits beyond them, so that
+no precision of a sender is lost and comparing two instants compares two tuples.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+EPOCH_DAY = date(1970, 1, 1).toordinal()
+MICROS_PER_DAY = 86_400_000_000
+_FIRST_DAY, _LAST_DAY = date(1, 1, 3).toordinal(), date(9999, 12, 29).toordinal()  # room for any zone's offset
+_MICROS_PER_QUARTER_HOUR = 900_000_000
+
+_RFC3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt]([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)(?:\.(\d+))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
+    re.ASCII,
+)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+class Instant(NamedTuple):
+    """A point in time: `micros` since 1970-01-01T00:00Z, and the decimal digits after the sixth without trailing zeros."""
+
+    micros: int
+    rest: str = ""
+
+
+def parse_day(text: str) -> int:
+    """Return the ordinal of a `YYYY-MM-DD` date; ValueError if it is none."""
+    if _DATE.fullmatch(text) is None:
+        raise ValueError("a date as YYYY-MM-DD")
+    return _ordinal(text)
+
+
+@lru_cache(maxsize=8192)
+def _ordinal(text: str) -> int:
+    return date.fromisoformat(text).toordinal()
+
+
+def parse_instant(text: str) -> Instant:
+    """Return the instant of an RFC 3339 time with offset; ValueError if it is none."""
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError("an RFC 3339 time with offset such as 2026-03-01T09:30:00+01:00")
+    day_text, hour, minute, second, fraction, sign, offset_hours, offset_minutes = match.groups()
+    day = _ordinal(day_text)
+    if not _FIRST_DAY <= day <= _LAST_DAY:
+        raise ValueError("a time between the years 1 and 9999")
+    seconds = (day - EPOCH_DAY) * 86400 + int(hour) * 3600 + int(minute) * 60 + int(second)
+    if sign is not None:
+        offset = int(offset_hours) * 3600 + int(offset_minutes) * 60
+        seconds += offset if sign == "-" else -offset
+    if fraction is None:
+        return Instant(seconds * 1_000_000)
+    return Instant(seconds * 1_000_000 + int(fraction[:6].ljust(6, "0")), fraction[6:].rstrip("0"))
+
+
+class Zone:
+    """A time zone that tells the local calendar day of an instant, fast: offsets change on quarter hours only."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._zone = None if name == "UTC" else ZoneInfo(name)
+        self._offsets: dict[int, int] = {}
+
+    def day(self, micros: int) -> int:
+        """Return the ordinal of the local day at `micros`."""
+        if self._zone is not None:
+            quarter = micros // _MICROS_PER_QUARTER_HOUR
+            offset = self._offsets.get(quarter)
+            if offset is None:
+                offset = self._offset(quarter)
+            micros += offset
+        return micros // MICROS_PER_DAY + EPOCH_DAY
+
+    def _offset(self, quarter: int) -> int:
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=15 * quarter)
+        delta = moment.astimezone(self._zone).utcoffset() or timedelta(0)
+        if len(self._offsets) > 200_000:  # noqa: PLR2004  a bound on memory, not a rule
+            self._offsets.clear()
+        self._offsets[quarter] = offset = delta // timedelta(microseconds=1)
+        return offset
+
+
+GRAINS = ("day", "month", "year")
+
+
+def grain_start(day: date, grain: str) -> date:
+    """Return the first day of the month, quarter or year that holds `day` (or the day itself)."""
+    if grain == "year":
+        return day.replace(month=1, day=1)
+    if grain == "quarter":
+        return day.replace(month=day.month - (day.month - 1) % 3, day=1)
+    return day.replace(day=1) if grain == "month" else day
+
+
+def grain_label(start: date, grain: str) -> str:
+    """Name a period as reports do: 2026, 2026-Q1, 2026-03, 2026-03-17."""
+    if grain == "year":
+        return f"{start.year:04d}"
+    if grain == "quarter":
+        return f"{start.year:04d}-Q{(start.month + 2) // 3}"
+    return start.isoformat()[:7] if grain == "month" else start.isoformat()
+
+
+def _next(start: date, grain: str) -> date:
+    if grain == "year":
+        return date(start.year + 1, 1, 1)
+    return date(start.year + start.month // 12, start.month % 12 + 1, 1)
+
+
+def covering(since: date | None, until: date | None, coarsest: str = "year") -> list[tuple[str, date, date]]:
+    """Cut the half-open period [since, until) into (grain, start, end) ranges, each as coarse as it can be.
+
+    A read then adds a few yearly and monthly balances and the days at the edges, however long the period is. Without
+    `until` the last range is open-ended: it ends at `date.max`, which no event can reach.
+    """
+    low, high = since or date.min, until or date.max
+    ranges = [("day", low, high)]
+    for finer, coarser in zip(GRAINS, GRAINS[1 : GRAINS.index(coarsest) + 1], strict=False):
+        ranges = [piece for one in ranges for piece in _coarsen(one, finer, coarser)]
+    return [one for one in ranges if one[1] < one[2]]
+
+
+def _coarsen(piece: tuple[str, date, date], finer: str, coarser: str) -> list[tuple[str, date, date]]:
+    grain, low, high = piece
+    if grain != finer:
+        return [piece]
+    start = low if low == grain_start(low, coarser) else _next(low, coarser) if low.year < date.max.year else high
+    end = high if high == date.max else grain_start(high, coarser)
+    if start >= end:
+        return [piece]
+    return [(finer, low, start), (coarser, start, end), (finer, end, high)]

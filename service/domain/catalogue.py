@@ -1,0 +1,332 @@
+"""The closed catalogue of event types (SPEC section 1), as data: validation, OpenAPI and the docs are made from it.
+
+`CATALOGUE[type]` names each field of `data` and its kind. A kind knows how to say what it expects and how to check it.
+Unknown fields are kept and never refused. An optional field that is absent or null states nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from service.domain import calendar, money
+
+MAX_ID = 200
+
+Check = Callable[[Any], "str | None"]
+
+
+class Problem(NamedTuple):
+    """What is wrong with one field: where it is, what was expected, what came."""
+
+    field: str
+    expected: str
+    got: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the problem as JSON members."""
+        return self._asdict()
+
+
+class Kind(NamedTuple):
+    """A kind of field: `check` returns what was expected, or None where the value is good; `schema` is JSON Schema."""
+
+    check: Check
+    schema: dict[str, Any]
+
+
+class EventType(NamedTuple):
+    """The fields of one event type; of each group in `any_of` at least one field must be stated."""
+
+    required: dict[str, Kind]
+    optional: dict[str, Kind]
+    any_of: tuple[str, ...] = ()
+    nullable: tuple[str, ...] = ()
+
+
+def check_id(value: Any) -> str | None:
+    """Check an id: a non-empty string of at most 200 characters, without U+0000, which no database text can hold."""
+    if type(value) is str and 0 < len(value) <= MAX_ID and "\x00" not in value:
+        return None
+    return f"a non-empty string of at most {MAX_ID} characters without U+0000"
+
+
+def _text(value: Any) -> str | None:
+    return None if type(value) is str and "\x00" not in value else "a string without U+0000"
+
+
+def _money(value: Any, least: int | None = None) -> str | None:
+    if type(value) is not dict:
+        return 'money as {"amount": "1234.50", "currency": "EUR"}'
+    amount, currency = value.get("amount"), value.get("currency")
+    if type(currency) is not str or currency not in money.MINOR_DIGITS:
+        return 'an ISO 4217 code such as "EUR" in "currency"'
+    if type(amount) is not str:
+        return 'a decimal string such as "1234.50" in "amount" (JSON numbers are refused for money)'
+    try:
+        minor = money.parse_amount(amount, currency)
+    except ValueError as error:
+        return f'{error} in "amount"'
+    return 'an "amount" greater than 0' if least is not None and minor < least else None
+
+
+def _money_above_zero(value: Any) -> str | None:
+    return _money(value, 1)
+
+
+def _parsed(parse: Callable[[str], object], expected: str) -> Check:
+    def check(value: Any) -> str | None:
+        if type(value) is str:
+            try:
+                parse(value)
+            except ValueError:
+                return expected
+            return None
+        return expected
+
+    return check
+
+
+def _between(low: int | None, high: int | None, expected: str, *, whole: bool = False) -> Check:
+    types = (int,) if whole else (int, Decimal, float)
+
+    def check(value: Any) -> str | None:
+        good = type(value) in types and (low is None or value >= low) and (high is None or value <= high)
+        return None if good else expected
+
+    return check
+
+
+def _one_of(*names: str) -> Kind:
+    expected = "one of " + ", ".join(names)
+    return Kind(lambda value: None if type(value) is str and value in names else expected, {"enum": list(names)})
+
+
+def _is(kind: type, expected: str) -> Check:
+    return lambda value: None if type(value) is kind else expected
+
+
+def _list_of(item: Kind, expected: str) -> Kind:
+    def check(value: Any) -> str | None:
+        good = type(value) is list and all(item.check(one) is None for one in value)
+        return None if good else expected
+
+    return Kind(check, {"type": "array", "items": item.schema})
+
+
+def _utm(value: Any) -> str | None:
+    names = ("source", "medium", "campaign", "term", "content")
+    good = type(value) is dict and all(value.get(name) is None or _text(value[name]) is None for name in names)
+    return None if good else f"an object with strings {', '.join(names)}"
+
+
+ID = Kind(check_id, {"type": "string", "minLength": 1, "maxLength": MAX_ID})
+TEXT = Kind(_text, {"type": "string"})
+MONEY = Kind(_money, {"$ref": "#/components/schemas/Money"})
+MONEY_ABOVE_0 = Kind(_money_above_zero, {"$ref": "#/components/schemas/Money"})
+DATE = Kind(_parsed(calendar.parse_day, "a date as YYYY-MM-DD"), {"type": "string", "format": "date"})
+RATE = Kind(
+    _parsed(money.parse_rate, 'a positive decimal string such as "1.0842"'),
+    {"type": "string", "pattern": r"^\d{1,15}(\.\d{1,18})?$"},
+)
+CURRENCY = Kind(
+    lambda value: (
+        None if type(value) is str and value in money.MINOR_DIGITS else 'an ISO 4217 currency code such as "EUR"'
+    ),
+    {"type": "string", "pattern": "^[A-Z]{3}$"},
+)
+BOOL = Kind(_is(bool, "true or false"), {"type": "boolean"})
+OBJECT = Kind(_is(dict, "an object"), {"type": "object"})
+NUMBER = Kind(_between(None, None, "a number"), {"type": "number"})
+NUMBER_0 = Kind(_between(0, None, "a number of 0 or more"), {"type": "number", "minimum": 0})
+COUNT = Kind(_between(0, None, "a whole number of 0 or more", whole=True), {"type": "integer", "minimum": 0})
+SHARE = Kind(_between(0, 1, "a number from 0 to 1"), {"type": "number", "minimum": 0, "maximum": 1})
+SCORE = Kind(_between(1, 5, "a number from 1 to 5"), {"type": "number", "minimum": 1, "maximum": 5})
+UTM = Kind(_utm, {"type": "object", "additionalProperties": {"type": ["string", "null"]}})
+IDS = _list_of(ID, f"a list of ids (non-empty strings of at most {MAX_ID} characters)")
+TEXTS = _list_of(TEXT, "a list of strings")
+NUMBER_OR_TEXT = Kind(
+    lambda value: (
+        None if type(value) in (int, Decimal, float, str) and "\x00" not in str(value) else "a number or text"
+    ),
+    {"type": ["number", "string"]},
+)
+
+_CAMPAIGN = {
+    "campaign_type": TEXT, "channel": TEXT, "parent_id": ID, "start_date": DATE, "end_date": DATE,
+    "expected_revenue": MONEY, "target_audience_size": COUNT,
+}  # fmt: skip
+_LEAD = EventType({"lead_id": ID}, {"reason": TEXT})
+_LEAD_STEP = EventType({"lead_id": ID}, {"owner_id": ID, "reason": TEXT})
+_MERGE = EventType({"survivor_id": ID, "merged_id": ID}, {})
+_OUTCOME = EventType({"opportunity_id": ID}, {"value": MONEY, "reason": TEXT})
+_QUOTE_STEP = EventType({"quote_id": ID, "opportunity_id": ID}, {"value": MONEY})
+_CONTACT_LINK = EventType({"opportunity_id": ID, "contact_id": ID}, {"role": TEXT})
+_ACCOUNT_STEP = EventType({"account_id": ID}, {"amount": MONEY})
+_CASE_STEP = EventType({"case_id": ID}, {"agent_id": ID, "account_id": ID})
+
+CATALOGUE: dict[str, EventType] = {
+    "campaign.cost_booked": EventType(
+        {"cost_entry_id": ID, "campaign_id": ID, "amount": MONEY_ABOVE_0, "cost_date": DATE},
+        {"category": TEXT, "activity_id": ID, "supplier_ref": TEXT},
+    ),
+    "lead.captured": EventType(
+        {"lead_id": ID},
+        {
+            "campaign_id": ID,
+            "channel": TEXT,
+            "source": TEXT,
+            "medium": TEXT,
+            "utm": UTM,
+            "lead_magnet": TEXT,
+            "contact_id": ID,
+            "account_id": ID,
+            "owner_id": ID,
+        },
+    ),
+    "lead.qualified": EventType(
+        {"lead_id": ID}, {"level": _one_of("mql", "sal", "sql"), "score": NUMBER, "owner_id": ID}
+    ),
+    "opportunity.opened": EventType(
+        {"opportunity_id": ID},
+        {
+            "lead_ids": IDS,
+            "contact_ids": IDS,
+            "account_id": ID,
+            "campaign_id": ID,
+            "estimated_value": MONEY,
+            "probability": SHARE,
+            "expected_close": DATE,
+            "stage": TEXT,
+            "owner_id": ID,
+            "team": TEXT,
+            "region": TEXT,
+        },
+    ),
+    "quote.accepted": EventType({"quote_id": ID, "opportunity_id": ID}, {"value": MONEY, "revision": NUMBER_OR_TEXT}),
+    "order.placed": EventType(
+        {"order_id": ID, "net_value": MONEY},
+        {
+            "opportunity_id": ID,
+            "quote_id": ID,
+            "account_id": ID,
+            "campaign_id": ID,
+            "cogs": MONEY,
+            "new_customer": BOOL,
+        },
+    ),
+    "invoice.posted": EventType(
+        {"invoice_id": ID, "net_amount": MONEY, "posting_date": DATE},
+        {"order_id": ID, "account_id": ID, "tax": MONEY, "cogs": MONEY, "due_date": DATE},
+    ),
+    "campaign.registered": EventType({"campaign_id": ID, "name": TEXT}, _CAMPAIGN),
+    "campaign.updated": EventType({"campaign_id": ID}, {"name": TEXT, **_CAMPAIGN}),
+    "campaign.budget_set": EventType({"campaign_id": ID, "amount": MONEY}, {"period": TEXT}),
+    "campaign.cost_reversed": EventType({"cost_entry_id": ID}, {"amount": MONEY, "cost_date": DATE, "reason": TEXT}),
+    "campaign.messages_sent": EventType({"campaign_id": ID, "count": COUNT}, {"channel": TEXT}),
+    "touchpoint.recorded": EventType(
+        {"touchpoint_id": ID, "campaign_id": ID, "activity_type": TEXT},
+        {
+            "contact_id": ID,
+            "lead_id": ID,
+            "channel": TEXT,
+            "interaction": _one_of("view", "click", "response", "offline"),
+        },
+        any_of=("contact_id", "lead_id"),
+    ),
+    "touchpoint.suppressed": EventType({"touchpoint_id": ID}, {"reason": TEXT}),
+    "lead.campaign_reassigned": EventType(
+        {"lead_id": ID, "campaign_id": ID}, {"reason": TEXT}, nullable=("campaign_id",)
+    ),
+    "lead.handed_over": _LEAD_STEP,
+    "lead.accepted": _LEAD_STEP,
+    "lead.rejected": _LEAD_STEP,
+    "lead.followed_up": _LEAD_STEP,
+    "lead.disqualified": _LEAD,
+    "lead.reopened": _LEAD,
+    "lead.merged": _MERGE,
+    "contact.merged": _MERGE,
+    "account.merged": _MERGE,
+    "contact.registered": EventType(
+        {"contact_id": ID}, {"account_id": ID, "emails": TEXTS, "phones": TEXTS, "handles": OBJECT}
+    ),
+    "contact.consent_changed": EventType({"contact_id": ID, "channel": TEXT, "granted": BOOL}, {}),
+    "opportunity.stage_changed": EventType({"opportunity_id": ID, "stage": TEXT}, {}),
+    "opportunity.value_changed": EventType(
+        {"opportunity_id": ID, "estimated_value": MONEY}, {"probability": SHARE, "expected_close": DATE}
+    ),
+    "opportunity.contact_linked": _CONTACT_LINK,
+    "opportunity.contact_unlinked": _CONTACT_LINK,
+    "opportunity.won": _OUTCOME,
+    "opportunity.lost": _OUTCOME,
+    "opportunity.reopened": _OUTCOME,
+    "quote.sent": _QUOTE_STEP,
+    "quote.rejected": _QUOTE_STEP,
+    "quote.expired": _QUOTE_STEP,
+    "order.amended": EventType({"order_id": ID, "net_value": MONEY}, {"cogs": MONEY, "reason": TEXT}),
+    "order.cancelled": EventType({"order_id": ID}, {"reason": TEXT}),
+    "invoice.credited": EventType(
+        {"credit_note_id": ID, "invoice_id": ID, "net_amount": MONEY_ABOVE_0, "posting_date": DATE},
+        {"cogs": MONEY, "reason": TEXT},
+    ),
+    "invoice.cancelled": EventType({"invoice_id": ID}, {"reason": TEXT}),
+    "payment.received": EventType({"payment_id": ID, "invoice_id": ID, "amount": MONEY}, {}),
+    "call.completed": EventType(
+        {"call_id": ID, "rep_id": ID, "duration_s": NUMBER_0, "outcome": _one_of("answered", "missed", "voicemail")},
+        {"lead_id": ID, "contact_id": ID, "opportunity_id": ID, "advanced": BOOL},
+    ),
+    "case.opened": _CASE_STEP,
+    "case.resolved": _CASE_STEP,
+    "csat.recorded": EventType({"case_id": ID, "score": SCORE}, {}),
+    "account.churned": _ACCOUNT_STEP,
+    "account.renewed": _ACCOUNT_STEP,
+    "fx.rate_published": EventType(
+        {"base": CURRENCY, "quote": CURRENCY, "rate": RATE, "rate_date": DATE}, {"provider": TEXT}
+    ),
+    "attribution.model_published": EventType(
+        {"model_id": ID, "version": NUMBER_OR_TEXT, "definition": OBJECT}, {"official": BOOL}
+    ),
+    "sla.defined": EventType(
+        {"sla_id": ID, "from_event": TEXT, "to_event": TEXT, "within_hours": NUMBER_0}, {"segment": TEXT}
+    ),
+    "subject.erased": EventType({"subject_id": ID}, {"legal_basis": TEXT}),
+    "event.voided": EventType({"source": TEXT, "id": ID}, {"reason": TEXT}),
+}
+
+CORE_TYPES = (
+    "campaign.cost_booked", "lead.captured", "lead.qualified", "opportunity.opened", "quote.accepted", "order.placed",
+    "invoice.posted",
+)  # fmt: skip
+
+
+def shown(value: Any) -> str:
+    """Show a refused value shortly, so that its sender finds it again."""
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004
+
+
+def check_data(event_type: str, data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield every problem of `data` against the catalogue entry of a known `event_type`."""
+    entry = CATALOGUE[event_type]
+    for name, kind in entry.required.items():
+        value = data.get(name)
+        if value is None:
+            if name not in entry.nullable or name not in data:
+                yield Problem(f"data.{name}", f"{_article(kind)} (required for {event_type})", _absent(data, name))
+        elif (expected := kind.check(value)) is not None:
+            yield Problem(f"data.{name}", expected, shown(value))
+    for name, kind in entry.optional.items():
+        value = data.get(name)
+        if value is not None and (expected := kind.check(value)) is not None:
+            yield Problem(f"data.{name}", expected, shown(value))
+    if entry.any_of and all(data.get(name) is None for name in entry.any_of):
+        yield Problem("data", f"one of {', '.join(entry.any_of)}", "none of them")
+
+
+def _article(kind: Kind) -> str:
+    return kind.check(None) or "a value"
+
+
+def _absent(data: Mapping[str, Any], name: str) -> str:
+    return "null" if name in data else "nothing"

@@ -1,0 +1,157 @@
+"""The envelope: CloudEvents 1.0 (SPEC section 1, "Envelope").
+
+`read_event` turns the decoded JSON of one CloudEvent into an `Event`, or says everything that is wrong with it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from service.domain.calendar import Instant, parse_instant
+from service.domain.catalogue import CATALOGUE, Problem, check_data, check_id, shown
+
+MAX_SOURCE = 500
+CONTEXT = ("specversion", "id", "source", "type", "time", "subject", "datacontenttype", "dataschema", "data")
+SERVER_OWNED = ("position", "recorded_at")  # added on the way out, so taken off on the way back in
+_EXTENSION = re.compile(r"[a-z0-9]{1,50}", re.ASCII)
+_VERSION = re.compile(r"(?:^|[/:#.\-])v?(\d{1,4})$", re.ASCII)
+_JSON = re.compile(r"application/(?:[\w.+-]+\+)?json\s*(?:;.*)?", re.ASCII | re.IGNORECASE)
+CURRENT_VERSION = 1
+NEWEST_VERSION: dict[str, int] = {}  # types whose payload has moved on from version 1
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+# (type, version) → a pure function that lifts data of that version to the next one.
+UPCASTERS: dict[tuple[str, int], Upcaster] = {}
+
+
+class Event(NamedTuple):
+    """A valid event. `time` is as the sender wrote it, `instant` what it means; `data` is decoded JSON."""
+
+    source: str
+    id: str
+    type: str
+    time: str
+    instant: Instant
+    subject: str | None
+    dataschema: str | None
+    version: int
+    data: dict[str, Any]
+    extensions: dict[str, Any]
+
+
+class InvalidEventError(ValueError):
+    """An event that cannot be taken as it is; `problems` say which fields, what was expected and what came."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(f"{p.field}: expected {p.expected}, got {p.got}" for p in problems))
+        self.problems = problems
+
+
+def newest_version(event_type: str) -> int:
+    """Return the newest payload version of a type that this code knows."""
+    return NEWEST_VERSION.get(event_type, CURRENT_VERSION)
+
+
+def payload_version(dataschema: str | None) -> int:
+    """Return the version that a `dataschema` names at its end (…/2, …/v2, 2); absent or without a number = 1."""
+    match = _VERSION.search(dataschema) if dataschema else None
+    return max(1, int(match.group(1))) if match else 1
+
+
+def upcast(event_type: str, version: int, data: dict[str, Any]) -> dict[str, Any]:
+    """Lift stored data of an old payload version to the newest one, step by step."""
+    while (step := UPCASTERS.get((event_type, version))) is not None:
+        data, version = step(data), version + 1
+    return data
+
+
+def read_event(raw: Any) -> Event:
+    """Return the event of decoded JSON; raises InvalidEventError with every problem found."""
+    if type(raw) is not dict:
+        raise InvalidEventError([Problem("", "a CloudEvent as a JSON object", shown(raw))])
+    problems: list[Problem] = []
+    source: Any = raw.get("source")
+    identity: Any = raw.get("id")
+    event_type: Any = raw.get("type")
+    if raw.get("specversion") != "1.0":
+        problems.append(Problem("specversion", '"1.0"', shown(raw.get("specversion"))))
+    if expected := check_id(identity):
+        problems.append(Problem("id", expected, shown(identity)))
+    if not _is_text(source, MAX_SOURCE):
+        problems.append(Problem("source", f"a non-empty string of at most {MAX_SOURCE} characters", shown(source)))
+    instant = _time(raw.get("time"), problems)
+    _optional_texts(raw, problems)
+    dataschema = raw.get("dataschema")
+    version = payload_version(dataschema) if type(dataschema) is str else CURRENT_VERSION
+    _check_payload(event_type, version, raw.get("data"), problems)
+    extensions = {} if len(raw) <= _plain_size(raw) else _extensions(raw, problems)
+    if problems:
+        raise InvalidEventError(problems)
+    return Event(
+        source, identity, event_type, raw["time"], instant, raw.get("subject"), dataschema, version, raw["data"],
+        extensions,
+    )  # fmt: skip
+
+
+def _plain_size(raw: Mapping[str, Any]) -> int:
+    return sum(name in raw for name in CONTEXT)
+
+
+def _is_text(value: Any, most: int) -> bool:
+    return type(value) is str and 0 < len(value) <= most and "\x00" not in value
+
+
+def _time(value: Any, problems: list[Problem]) -> Instant:
+    try:
+        if type(value) is str:
+            return parse_instant(value)
+        expected = "an RFC 3339 time with offset such as 2026-03-01T09:30:00+01:00"
+    except ValueError as error:
+        expected = str(error)
+    problems.append(Problem("time", expected, shown(value)))
+    return Instant(0)
+
+
+def _optional_texts(raw: Mapping[str, Any], problems: list[Problem]) -> None:
+    for name in ("subject", "dataschema"):
+        value = raw.get(name)
+        if value is not None and not _is_text(value, MAX_SOURCE):
+            expected = f"a non-empty string of at most {MAX_SOURCE} characters, or nothing"
+            problems.append(Problem(name, expected, shown(value)))
+    content_type = raw.get("datacontenttype")
+    if content_type is not None and (type(content_type) is not str or _JSON.fullmatch(content_type) is None):
+        problems.append(Problem("datacontenttype", "application/json, or nothing", shown(content_type)))
+
+
+def _check_payload(event_type: Any, version: int, data: Any, problems: list[Problem]) -> None:
+    if type(data) is not dict:
+        problems.append(Problem("data", "an object", shown(data)))
+    if type(event_type) is not str or event_type not in CATALOGUE:
+        near = difflib.get_close_matches(str(event_type)[:100], CATALOGUE, n=1)
+        expected = f"a type of the catalogue; did you mean {near[0]}?" if near else "a type of the catalogue"
+        problems.append(Problem("type", expected, shown(event_type)))
+    elif type(data) is dict and version <= newest_version(event_type):
+        try:
+            lifted = upcast(event_type, version, data)
+        except (KeyError, TypeError, ValueError) as error:
+            problems.append(Problem("data", f"data of version {version}", f"{type(error).__name__}: {error}"))
+        else:
+            problems.extend(check_data(event_type, lifted))
+
+
+def _extensions(raw: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name, value in raw.items():
+        if name in CONTEXT or name in SERVER_OWNED or value is None:
+            continue
+        if _EXTENSION.fullmatch(name) is None:
+            expected = "an extension attribute named with lower-case letters and digits (CloudEvents 1.0)"
+            problems.append(Problem(shown(name), expected, "another name"))
+        elif type(value) not in (str, bool, int):
+            problems.append(Problem(name, "a string, boolean or integer", shown(value)))
+        else:
+            kept[name] = value
+    return kept

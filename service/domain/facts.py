@@ -1,0 +1,134 @@
+"""What the engine keeps of an event, and what the event ties together (SPEC section 2).
+
+A `Fact` is an event without what no figure needs. It starts with its event order (time, source, id), so that sorting
+facts is ordering events. `RULES` says for each type that moves a figure which component it belongs to, which entities
+it names, and which fields it states. Events of other types are kept in the log and move no figure here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Fact(NamedTuple):
+    """One event as the fold sees it: event order first, then type and the stated fields."""
+
+    micros: int
+    rest: str
+    source: str
+    id: str
+    type: str
+    data: dict[str, Any]
+
+
+class Rule(NamedTuple):
+    """`component`: the kind of component that folds the type; `ties`: (field, entity kind) pairs; `fields`: others kept."""
+
+    component: str
+    ties: tuple[tuple[str, str], ...]
+    fields: tuple[str, ...] = ()
+
+
+Key = tuple[str, str]  # (entity kind, id)
+
+_LEAD = (("lead_id", "lead"),)
+_OPPORTUNITY = (("opportunity_id", "opportunity"),)
+_QUOTE = (("quote_id", "quote"), *_OPPORTUNITY)
+_ORDER = (("order_id", "order"),)
+_INVOICE = (("invoice_id", "invoice"),)
+_COST = (("cost_entry_id", "cost"),)
+_CAMPAIGN = (("campaign_id", "campaign"),)
+CAMPAIGN_ATTRIBUTES = (
+    "name", "campaign_type", "channel", "parent_id", "start_date", "end_date", "expected_revenue",
+    "target_audience_size",
+)  # fmt: skip
+
+RULES: dict[str, Rule] = {
+    "lead.captured": Rule("journey", _LEAD, ("campaign_id", "channel", "source", "medium", "utm", "owner_id")),
+    "lead.qualified": Rule("journey", _LEAD, ("owner_id",)),
+    "lead.campaign_reassigned": Rule("journey", _LEAD, ("campaign_id",)),
+    "lead.handed_over": Rule("journey", _LEAD, ("owner_id",)),
+    "lead.accepted": Rule("journey", _LEAD, ("owner_id",)),
+    "lead.rejected": Rule("journey", _LEAD, ("owner_id",)),
+    "lead.followed_up": Rule("journey", _LEAD, ("owner_id",)),
+    "lead.merged": Rule("journey", (("survivor_id", "lead"), ("merged_id", "lead"))),
+    "opportunity.opened": Rule("journey", (*_OPPORTUNITY, ("lead_ids", "lead")), ("campaign_id", "owner_id")),
+    "opportunity.won": Rule("journey", _OPPORTUNITY),
+    "opportunity.lost": Rule("journey", _OPPORTUNITY),
+    "opportunity.reopened": Rule("journey", _OPPORTUNITY),
+    "quote.sent": Rule("journey", _QUOTE),
+    "quote.accepted": Rule("journey", _QUOTE),
+    "quote.rejected": Rule("journey", _QUOTE),
+    "quote.expired": Rule("journey", _QUOTE),
+    "order.placed": Rule(
+        "journey", (*_ORDER, *_OPPORTUNITY, ("quote_id", "quote")),
+        ("net_value", "campaign_id", "account_id", "new_customer"),
+    ),
+    "order.amended": Rule("journey", _ORDER, ("net_value",)),
+    "order.cancelled": Rule("journey", _ORDER),
+    "invoice.posted": Rule("journey", (*_INVOICE, *_ORDER), ("net_amount", "posting_date", "cogs")),
+    "invoice.credited": Rule(
+        "journey", (("credit_note_id", "credit_note"), *_INVOICE), ("net_amount", "posting_date", "cogs")
+    ),
+    "invoice.cancelled": Rule("journey", _INVOICE),
+    "campaign.cost_booked": Rule("cost", _COST, ("campaign_id", "amount", "cost_date")),
+    "campaign.cost_reversed": Rule("cost", _COST, ("amount", "cost_date")),
+    "campaign.registered": Rule("campaign", _CAMPAIGN, CAMPAIGN_ATTRIBUTES),
+    "campaign.updated": Rule("campaign", _CAMPAIGN, CAMPAIGN_ATTRIBUTES),
+    "campaign.budget_set": Rule("campaign", _CAMPAIGN, ("amount", "period")),
+    "account.merged": Rule("account", (("survivor_id", "account"), ("merged_id", "account"))),
+    "fx.rate_published": Rule("rates", (), ("base", "quote", "rate", "rate_date")),
+    "event.voided": Rule("voids", (), ("source", "id")),
+}  # fmt: skip
+
+_KEPT = {
+    event_type: frozenset((*(field for field, _ in rule.ties), *rule.fields)) for event_type, rule in RULES.items()
+}
+
+
+def read_fact(micros: int, rest: str, source: str, identity: str, event_type: str, data: Mapping[str, Any]) -> Fact:
+    """Keep of an event what the fold needs; fields that are absent or null state nothing."""
+    kept = _KEPT[event_type]
+    stated = {name: value for name, value in data.items() if name in kept and value is not None}
+    return Fact(micros, rest, source, identity, event_type, stated)
+
+
+def keys_of(fact: Fact) -> list[Key]:
+    """Return the entities that a fact names, its own first; all of them belong to one component."""
+    data, keys = fact.data, []
+    for field, kind in RULES[fact.type].ties:
+        value = data.get(field)
+        if type(value) is str:
+            keys.append((kind, value))
+        elif type(value) is list:
+            keys.extend((kind, one) for one in value)
+    return keys
+
+
+def merge_classes(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """Map each merged id to the id its equivalence class goes by (SPEC section 7).
+
+    `pairs` are (survivor, merged). A class goes by the id that was never merged away, the least if several; where every
+    id was merged away (a circle), by the least of all.
+    """
+    parent: dict[str, str] = {}
+
+    def root(one: str) -> str:
+        while (up := parent.setdefault(one, one)) != one:
+            parent[one] = one = parent[up]
+        return one
+
+    merged_away: set[str] = set()
+    for survivor, merged in pairs:
+        if survivor != merged:
+            merged_away.add(merged)
+            parent[root(survivor)] = root(merged)
+    classes: dict[str, list[str]] = {}
+    for one in parent:
+        classes.setdefault(root(one), []).append(one)
+    names = {}
+    for members in classes.values():
+        name = min([one for one in members if one not in merged_away] or members)
+        names.update(dict.fromkeys(members, name))
+    return names

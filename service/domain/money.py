@@ -1,0 +1,70 @@
+"""Money: integer minor units and exact fractions, never a binary float (SPEC section 3).
+
+An amount travels as a decimal string ("1234.50") and is kept as an integer number of its currency's minor units
+(123450 cents). Digits per currency are those of ISO 4217.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import NamedTuple
+
+_DECIMAL = re.compile(r"(-?)(\d{1,15})(?:\.(\d+))?", re.ASCII)
+_RATE = re.compile(r"\d{1,15}(?:\.\d{1,18})?", re.ASCII)
+
+# ISO 4217, active codes by their number of minor digits.
+_CODES = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    2: (
+        "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF"
+        " CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF"
+        " IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN"
+        " MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS"
+        " SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG"
+    ),
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+MINOR_DIGITS: dict[str, int] = {code: digits for digits, codes in _CODES.items() for code in codes.split()}
+
+
+class Money(NamedTuple):
+    """An exact amount: `minor` units of `currency`."""
+
+    minor: int
+    currency: str
+
+
+def parse_amount(text: str, currency: str) -> int:
+    """Return the minor units of a decimal string; ValueError says what is wrong with it."""
+    match = _DECIMAL.fullmatch(text)
+    if match is None:
+        raise ValueError('a decimal string such as "1234.50", at most 15 digits before the point')
+    sign, whole, fraction = match.groups(default="")
+    digits = MINOR_DIGITS[currency]
+    if len(fraction) > digits:
+        raise ValueError(f"at most {digits} decimal places, the minor digits of {currency}")
+    minor = int(whole + fraction.ljust(digits, "0"))
+    return -minor if sign else minor
+
+
+def parse_rate(text: str) -> Fraction:
+    """Return an exchange rate given as a decimal string; ValueError unless it is a positive decimal."""
+    if _RATE.fullmatch(text) is None or not (rate := Fraction(text)):
+        raise ValueError('a positive decimal string such as "1.0842", at most 15 digits before the point and 18 after')
+    return rate
+
+
+def format_minor(minor: int, currency: str) -> str:
+    """Write minor units as a decimal string with exactly the currency's digits."""
+    digits = MINOR_DIGITS[currency]
+    sign, text = ("-" if minor < 0 else ""), str(abs(minor)).rjust(digits + 1, "0")
+    return f"{sign}{text[:-digits]}.{text[-digits:]}" if digits else sign + text
+
+
+def convert(minor: Fraction | int, currency: str, rate: Fraction, into: str) -> int:
+    """Convert minor units of `currency` at `rate` (units of `into` per unit of `currency`), half-even to minor units."""
+    shift = MINOR_DIGITS[into] - MINOR_DIGITS[currency]
+    scale = Fraction(10**shift) if shift >= 0 else Fraction(1, 10**-shift)
+    return round(minor * rate * scale)

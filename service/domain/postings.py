@@ -1,0 +1,135 @@
+"""Postings: what components contribute to the figures (DESIGN: "an accounting journal for marketing").
+
+A component contributes cells: (measure, entity, where, day, cohort day, value, detail) → amount. The engine posts the
+difference between what a component contributed before an event and after it, so that corrections, re-attributions and late
+links come out as reversals, as in bookkeeping. Amounts of money are minor units of the ledger's currency, counts are
+counts; for a duration the amount counts it and `value` holds its length in microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+
+from service.domain.calendar import Zone
+from service.domain.facts import Fact
+from service.domain.journey import NO_DAY, NOWHERE, Where
+from service.domain.money import convert, format_minor
+from service.domain.rates import Rates
+
+# (measure, entity, where, day, cohort day, value, detail)
+Cell = tuple[str, str, Where, int, int, "int | None", "str | None"]
+Cells = dict[Cell, int]
+
+Minor = Fraction | int
+
+_LARGEST = 2**62  # postings are 64-bit; an amount beyond it is listed as unconverted rather than wrapped
+
+PENDING_LINKS = "pending_links"
+UNCONVERTED = "unconverted"
+FLAG = "flag"
+
+
+class Book:
+    """Collects what one component contributes, and which exchange rates it asked for."""
+
+    def __init__(self, zone: Zone, rates: Rates) -> None:
+        self.zone = zone
+        self.rates = rates
+        self.cells: Cells = {}
+        self.lookups: set[tuple[str, int]] = set()
+
+    def add(
+        self,
+        measure: str,
+        entity: str,
+        where: Where,
+        day: int,
+        cohort: int,
+        amount: int = 1,
+        value: int | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """Contribute `amount` to a measure."""
+        cell = (measure, entity, where, day, cohort, value, detail)
+        total = self.cells.get(cell, 0) + amount
+        if total:
+            self.cells[cell] = total
+        else:
+            self.cells.pop(cell, None)
+
+    def pending(self, origin: str, target: str) -> None:
+        """Note that `origin` waits for `target`; the same pair waits once."""
+        self.cells[(PENDING_LINKS, origin, NOWHERE, NO_DAY, NO_DAY, None, target)] = 1
+
+    def flag(self, reason: str, entity: str, where: Where, day: int, cohort: int) -> None:
+        """Note something that a person should look at; it moves no figure."""
+        self.cells[(FLAG, entity, where, day, cohort, None, reason)] = 1
+
+
+class Remainder:
+    """What is left of an amount in its own currency and in the ledger's, entry by entry.
+
+    Each entry is converted at the rate date of what it corrects and rounded on its own, but the entry that takes out all
+    that is left takes out all that is left in the ledger's currency too, so that nothing remains of rounding.
+    """
+
+    def __init__(self, book: Book, currency: str, rate_day: int) -> None:
+        self.currency = currency
+        self.left: Fraction | int = 0
+        self._left_converted = 0
+        self._book = book
+        self._day = rate_day
+        self._rate: Fraction | None = Fraction(1)
+        if currency != book.rates.currency:
+            book.lookups.add((currency, rate_day))
+            used = book.rates.at(currency, rate_day)
+            self._rate = used.rate if used else None
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a rate to convert with."""
+        return self._rate is not None
+
+    def post(self, measures: Mapping[str, int], entity: str, where: Where, day: int, cohort: int, minor: Minor) -> None:
+        """Add an entry of `minor` units to each of the measures, times its sign; without a rate, list it instead."""
+        if not minor:
+            return
+        self.left += minor
+        amount = self._convert(minor)
+        if amount is None:
+            measure, sign = next(iter(measures.items()))
+            written = format_minor(round(minor * sign), self.currency)
+            self._book.add(
+                UNCONVERTED, entity, where, day, cohort, detail=f"{measure} {self.currency} {written} {self._day}"
+            )
+            return
+        self._left_converted += amount
+        for measure, sign in measures.items():
+            self._book.add(measure, entity, where, day, cohort, amount * sign)
+
+    def _convert(self, minor: Minor) -> int | None:
+        if self._rate is None:
+            return None
+        if self.left == 0:
+            return -self._left_converted
+        if self.currency == self._book.rates.currency:
+            return round(minor)
+        amount = convert(minor, self.currency, self._rate, self._book.rates.currency)
+        return amount if abs(amount) < _LARGEST else None
+
+
+def difference(old: Cells, new: Cells) -> Iterable[tuple[Cell, int]]:
+    """Yield what has to be posted so that `old` becomes `new`."""
+    for cell, amount in new.items():
+        change = amount - old.get(cell, 0)
+        if change:
+            yield cell, change
+    for cell, amount in old.items():
+        if cell not in new:
+            yield cell, -amount
+
+
+def event_name(fact: Fact) -> str:
+    """Name an event by its identity, where it has no entity of its own."""
+    return f"{fact.type}:{fact.source} {fact.id}"

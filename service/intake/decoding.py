@@ -1,0 +1,61 @@
+"""From bytes to decoded JSON, within limits: depth and string length are checked before anything else is believed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+
+from service.domain.catalogue import Problem
+from service.domain.events import InvalidEventError
+
+_json = msgspec.json.Decoder(float_hook=Decimal)  # a number keeps every digit that its sender wrote
+_items = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class Limits(NamedTuple):
+    """The bounds of one event: nesting, and characters of one string."""
+
+    depth: int
+    string: int
+
+
+def decode(raw: bytes | memoryview, limits: Limits) -> Any:
+    """Return the JSON value of `raw`; raises InvalidEventError if it is none or goes beyond the limits."""
+    raw = bytes(raw)
+    try:
+        value = _json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidEventError([Problem("", "valid JSON in UTF-8", str(error))]) from error
+    except RecursionError as error:
+        raise InvalidEventError([Problem("", f"JSON nested at most {limits.depth} deep", "much deeper")]) from error
+    # Counting brackets bounds the depth, and the size bounds every string: only the unusual are walked through.
+    if raw.count(b"{") + raw.count(b"[") > limits.depth or len(raw) > limits.string:
+        _check(value, limits, "", 1)
+    return value
+
+
+def split(raw: bytes) -> list[bytes]:
+    """Return the items of a JSON list, each as its own bytes; raises InvalidEventError if it is no list."""
+    try:
+        return [bytes(one) for one in _items.decode(raw)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEventError([Problem("", "a JSON list of events in UTF-8", str(error))]) from error
+
+
+def _check(value: Any, limits: Limits, path: str, depth: int) -> None:
+    if type(value) is str:
+        if len(value) > limits.string:
+            expected = f"a string of at most {limits.string} characters"
+            raise InvalidEventError([Problem(path, expected, f"{len(value)} characters")])
+        return
+    if type(value) in (dict, list) and depth > limits.depth:
+        raise InvalidEventError([Problem(path, f"JSON nested at most {limits.depth} deep", "deeper nesting")])
+    if type(value) is dict:
+        for name, one in value.items():
+            _check(name, limits, f"{path}.{name[:40]}".lstrip("."), depth)
+            _check(one, limits, f"{path}.{name[:40]}".lstrip("."), depth + 1)
+    elif type(value) is list:
+        for index, one in enumerate(value):
+            _check(one, limits, f"{path}[{index}]", depth + 1)

@@ -1,0 +1,234 @@
+"""The engine: events → components → postings (DESIGN section 3). A live follower and a rebuild run the same code.
+
+For each event in log order: find the component that the event's entities belong to (joining components that turn out to
+hang together), insert the fact, fold again, and post new minus old, tagged with the event's position. Three things
+reach further than one component: an exchange rate (every component that asked for it), a void (the component of the
+voided event) and an account's orders (which order brought a new customer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from service.domain.calendar import Zone, parse_day
+from service.domain.component import campaign_attributes, contributions
+from service.domain.events import newest_version, upcast
+from service.domain.facts import RULES, Fact, Key, keys_of, read_fact
+from service.domain.postings import Cell, difference
+from service.domain.rates import Rates
+from service.domain.roi import AccountOrder
+from service.domain.voids import Voids
+from service.projections.state import Component
+from service.projections.tables import Changes, Tables
+from service.store.ledgers import Ledger
+from service.store.log import Stored
+
+_json = msgspec.json.Decoder()
+_AT_ONCE = 2_000  # components that a new rate refolds between two writes
+
+
+class Engine:
+    """The working set of one generation of one ledger. `tables` is where it reads and writes."""
+
+    def __init__(self, ledger: Ledger, tables: Tables, next_component: int, registers: Iterable[Stored]) -> None:
+        """`registers` are the ledger's rates and voids up to the generation's checkpoint."""
+        self.next_component = next_component
+        self.tables = tables
+        self._zone = Zone(ledger.timezone)
+        self._currency = ledger.currency
+        self._voids = Voids()
+        self._rate_facts: list[Fact] = []
+        self._components: dict[int, Component] = {}
+        self._owners: dict[Key, int] = {}
+        self._changes = Changes()
+        self._position = 0
+        for row in registers:
+            self._register(_fact(row))
+        self._rates = self._live_rates()
+
+    async def project(self, rows: Sequence[Stored]) -> None:
+        """Project events in log order and write everything but the checkpoint."""
+        facts = [
+            (row.position, _fact(row)) for row in rows if row.type in RULES and row.version <= newest_version(row.type)
+        ]
+        await self._load(fact for _, fact in facts)
+        for position, fact in facts:
+            self._position = position
+            if RULES[fact.type].component == "rates":
+                await self._write()
+                await self._rate(fact)
+            elif RULES[fact.type].component == "voids":
+                await self._write()
+                await self._void(fact)
+            else:
+                self._apply(fact)
+        await self._write()
+
+    def forget(self, most: int) -> None:
+        """Drop the working set when it has grown beyond `most` components; it is loaded again when needed."""
+        if len(self._components) > most or len(self._owners) > 8 * most:
+            self._components.clear()
+            self._owners.clear()
+
+    # One component
+
+    def _apply(self, fact: Fact) -> None:
+        component = self._component(RULES[fact.type].component, keys_of(fact))
+        component.insert(fact)
+        self._fold(component)
+
+    def _component(self, kind: str, keys: Sequence[Key]) -> Component:
+        """Return the one component of all these entities: the largest that any of them has, the others absorbed."""
+        found = {self._owners[key] for key in keys if key in self._owners}
+        if len(found) == 1 and len(keys) == 1:
+            return self._components[found.pop()]
+        if found:
+            ranked = sorted((self._components[one] for one in found), key=lambda one: (-len(one.facts), one.id))
+            component = ranked[0]
+            for other in ranked[1:]:
+                component.absorb(other)
+                self._own(other.keys(), component)
+                del self._components[other.id]
+                self._changes.remove(other)
+        else:
+            component = Component(self.next_component, kind)
+            self.next_component += 1
+            self._components[component.id] = component
+        self._own(keys, component)
+        return component
+
+    def _own(self, keys: Iterable[Key], component: Component) -> None:
+        for key in keys:
+            if self._owners.get(key) != component.id:
+                self._owners[key] = component.id
+                self._changes.owners[key] = component.id
+
+    def _fold(self, component: Component) -> None:
+        """Fold a component again and post the difference."""
+        facts: Sequence[Fact] = component.facts
+        if self._voids:
+            facts = [fact for fact in facts if not self._voids.is_void((fact.source, fact.id))]
+        book, exports = contributions(component.kind, facts, list(component.orders.values()), self._zone, self._rates)
+        self._post(difference(component.cells, book.cells))
+        component.cells = book.cells
+        lookups: dict[str, int] = {}
+        for currency, day in book.lookups:
+            lookups[currency] = max(day, lookups.get(currency, day))
+        component.lookups = lookups
+        if component.kind == "campaign":
+            attributes = campaign_attributes(facts)
+            if attributes != component.attributes:
+                component.attributes = attributes
+                self._changes.campaigns.append((component.facts[0].data["campaign_id"], self._position, attributes))
+        self._changes.keep(component)
+        if exports != component.exports:
+            before, component.exports = component.exports, exports
+            self._tell_accounts(before, exports)
+
+    def _post(self, lines: Iterable[tuple[Cell, int]]) -> None:
+        postings, position = self._changes.postings, self._position
+        for cell, amount in lines:
+            postings.append((position, cell, amount))
+
+    def _tell_accounts(self, before: list[AccountOrder], after: list[AccountOrder]) -> None:
+        """Bring what accounts know of a journey's orders up to date, and fold those for which it changed."""
+        old, new = {one.order_id: one for one in before}, {one.order_id: one for one in after}
+        told: dict[int, Component] = {}
+        for order_id in old.keys() | new.keys():
+            was, now = old.get(order_id), new.get(order_id)
+            if was == now:
+                continue
+            if was is not None and (now is None or now.account_id != was.account_id):
+                account = self._component("account", [("account", was.account_id)])
+                account.orders.pop(order_id, None)
+                told[account.id] = account
+            if now is not None:
+                account = self._component("account", [("account", now.account_id)])
+                account.orders[order_id] = now
+                told[account.id] = account
+        for identity in sorted(told):
+            self._fold(told[identity])
+
+    # What reaches further
+
+    def _register(self, fact: Fact) -> None:
+        if fact.type == "event.voided":
+            self._voids.add(fact)
+        else:
+            self._rate_facts.append(fact)
+
+    def _live_rates(self) -> Rates:
+        live = [fact for fact in self._rate_facts if not self._voids.is_void((fact.source, fact.id))]
+        return Rates(self._currency, live)
+
+    async def _rate(self, fact: Fact) -> None:
+        self._register(fact)
+        if not self._voids.is_void((fact.source, fact.id)):
+            changed = self._rates.add(fact)
+            if changed is not None:
+                await self._fold_all(await self.tables.asking_for(*changed))
+
+    async def _void(self, fact: Fact) -> None:
+        self._register(fact)
+        target = await self.tables.event(self._voids.concerned(fact), self._position)
+        if target is None or target.type not in RULES or target.version > newest_version(target.type):
+            return
+        concerned = _fact(target)
+        rule = RULES[concerned.type]
+        if rule.component == "rates":
+            self._rates = self._live_rates()
+            day = parse_day(concerned.data["rate_date"])
+            for currency in {concerned.data["base"], concerned.data["quote"]} - {self._currency}:
+                await self._fold_all(await self.tables.asking_for(currency, day))
+        elif rule.component != "voids":
+            await self._load([concerned])
+            await self._fold_all([self._owners[keys_of(concerned)[0]]])
+
+    async def _fold_all(self, identities: Sequence[int]) -> None:
+        for start in range(0, len(identities), _AT_ONCE):
+            page = identities[start : start + _AT_ONCE]
+            await self._load_components(page)
+            for identity in page:
+                self._fold(self._components[identity])
+            await self._write()
+
+    # Loading and writing
+
+    async def _load(self, facts: Iterable[Fact]) -> None:
+        """Bring the components of facts, and of the accounts of their orders, into the working set."""
+        keys: set[Key] = set()
+        for fact in facts:
+            keys.update(keys_of(fact))
+            if fact.type == "order.placed" and "account_id" in fact.data:
+                keys.add(("account", fact.data["account_id"]))
+        await self._load_keys(keys)
+
+    async def _load_keys(self, keys: Iterable[Key]) -> None:
+        missing = [key for key in keys if key not in self._owners]
+        if missing:
+            found = await self.tables.owners(missing)
+            self._owners.update(found)
+            await self._load_components(found.values())
+
+    async def _load_components(self, identities: Iterable[int]) -> None:
+        missing = {one for one in identities if one not in self._components}
+        if missing:
+            loaded = await self.tables.components(missing)
+            accounts: set[Key] = set()
+            for component in loaded:
+                self._components[component.id] = component
+                self._owners.update(dict.fromkeys(component.keys(), component.id))
+                accounts.update(component.accounts())
+            await self._load_keys(accounts)
+
+    async def _write(self) -> None:
+        changes, self._changes = self._changes, Changes()
+        await self.tables.write(changes)
+
+
+def _fact(row: Stored) -> Fact:
+    data: Any = upcast(row.type, row.version, _json.decode(row.data))
+    return read_fact(row.micros, row.rest, row.source, row.id, row.type, data)

@@ -1,0 +1,129 @@
+"""The projector: follows a ledger's log in batches, one transaction each, under a lease with a fencing token.
+
+A batch reads the events after the checkpoint, has the engine project them, adds the postings to the balances and moves the
+checkpoint, all or nothing. Whoever lost its lease (stopped, paused, replaced) finds the fence moved and writes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+
+from service.projections.engine import Engine
+from service.projections.tables import Tables
+from service.store import log
+from service.store.ledgers import Ledger
+
+_WORKING_SET = 50_000  # components kept in memory between batches
+
+
+class LeaseLostError(RuntimeError):
+    """Somebody else projects this generation now."""
+
+
+class CorruptLogError(RuntimeError):
+    """The log has a hole: positions are dense by construction, so something removed an event."""
+
+
+class Projector:
+    """Projects one generation of one ledger. Open it with `take`, then call `step` until it returns 0."""
+
+    def __init__(self, pool: asyncpg.Pool, ledger: Ledger, generation: int, fence: int, lease_seconds: float) -> None:
+        self.ledger = ledger
+        self.generation = generation
+        self.checkpoint = 0
+        self._settled = 0
+        self._pool = pool
+        self._fence = fence
+        self._lease_seconds = lease_seconds
+        self._tables = Tables(ledger.ledger, generation)
+        self._engine: Engine | None = None
+
+    @property
+    def _key(self) -> tuple[int, int]:
+        return self.ledger.ledger, self.generation
+
+    async def step(self, limit: int, settle_after: int = 0) -> int:
+        """Project the next batch; return how many events it had.
+
+        The balances are brought up to date when more than `settle_after` events are not yet in them.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL synchronous_commit = off")  # what a crash loses here is projected again
+            await self._hold(connection)
+            rows = await log.read(connection, self.ledger.ledger, self.checkpoint, limit)
+            if not rows and self._settled == self.checkpoint:
+                return 0
+            last = self.checkpoint + len(rows)
+            if rows and rows[-1].position != last:
+                raise CorruptLogError(
+                    f"ledger {self.ledger.name}: an event between {self.checkpoint} and {last} is missing"
+                )
+            try:
+                next_component = await self._project(connection, rows)
+                settled = self._settled
+                if not rows or last - settled > settle_after:
+                    await self._tables.settle(settled, last)
+                    settled = last
+                await connection.execute(
+                    """
+                    UPDATE generations SET checkpoint = $3, settled = $4, next_component = $5
+                    WHERE ledger = $1 AND generation = $2
+                    """,
+                    *self._key, last, settled, next_component,
+                )  # fmt: skip
+            except BaseException:
+                self._engine = None  # its working set is ahead of what is stored
+                self._tables.forget()
+                raise
+        self.checkpoint, self._settled = last, settled
+        if self._engine is not None:
+            self._engine.forget(_WORKING_SET)
+        return len(rows)
+
+    async def _hold(self, connection: Any) -> None:
+        row = await connection.fetchrow(
+            """
+            UPDATE generations SET lease_until = now() + make_interval(secs => $4)
+            WHERE ledger = $1 AND generation = $2 AND fence = $3 AND state <> 'retired'
+            RETURNING checkpoint, settled
+            """,
+            *self._key, self._fence, self._lease_seconds,
+        )  # fmt: skip
+        if row is None:
+            raise LeaseLostError(f"ledger {self.ledger.name}: another worker has taken over")
+        if self._engine is None:
+            self.checkpoint, self._settled = row
+
+    async def _project(self, connection: Any, rows: list[log.Stored]) -> int:
+        self._tables.connection = connection
+        if self._engine is None:
+            next_component = await connection.fetchval(
+                "SELECT next_component FROM generations WHERE ledger = $1 AND generation = $2", *self._key
+            )
+            registers = await log.registers(connection, self.ledger.ledger, self.checkpoint)
+            self._engine = Engine(self.ledger, self._tables, next_component, registers)
+        await self._engine.project(rows)
+        return self._engine.next_component
+
+
+async def take(
+    pool: asyncpg.Pool, ledger: Ledger, holder: str, lease_seconds: float, generation: int | None = None
+) -> Projector | None:
+    """Take the lease of a generation (default: the serving one); None while somebody else holds it."""
+    row = await pool.fetchrow(
+        """
+        UPDATE generations SET holder = $2, fence = fence + 1, lease_until = now() + make_interval(secs => $3)
+        WHERE ledger = $1 AND (holder IS NULL OR holder = $2 OR lease_until < now())
+        AND CASE WHEN $4::integer IS NULL THEN state = 'serving' ELSE generation = $4 END
+        RETURNING generation, fence
+        """,
+        ledger.ledger, holder, lease_seconds, generation,
+    )  # fmt: skip
+    return Projector(pool, ledger, row[0], row[1], lease_seconds) if row else None
+
+
+async def release(pool: asyncpg.Pool, holder: str) -> None:
+    """Give back every lease of a holder, so that another worker need not wait for it to run out."""
+    await pool.execute("UPDATE generations SET holder = NULL, lease_until = '-infinity' WHERE holder = $1", holder)

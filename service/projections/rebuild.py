@@ -1,0 +1,142 @@
+"""The rebuild: read models from position 1, beside the serving ones, which go on serving until the swap.
+
+It is the ordinary projector with another target. When it has caught up, appends are held for a moment, the rest is
+projected, both generations are compared cell for cell, and the new one serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import NamedTuple
+
+import asyncpg
+
+from service.projections.projector import Projector, take
+from service.store import log
+from service.store.ledgers import Ledger
+
+_SETTLE_AFTER = 500_000  # events between two settlements: nobody reads the balances of a generation being built
+_TABLES = ("balances", "postings", "campaigns", "segments", "conversions", "components", "entities", "generations")
+
+
+class Rebuilt(NamedTuple):
+    """A finished rebuild. `differences` counts cells that the old generation had otherwise; None = it lagged behind."""
+
+    generation: int
+    events: int
+    differences: int | None
+
+
+Progress = Callable[[int, int], None]  # (events projected, events in the log)
+
+
+async def rebuild(
+    pool: asyncpg.Pool,
+    ledger: Ledger,
+    *,
+    batch: int = 10_000,
+    lease_seconds: float = 60.0,
+    progress: Progress | None = None,
+) -> Rebuilt:
+    """Rebuild a ledger's read models and swap them in; RuntimeError if another rebuild is running."""
+    generation = await _begin(pool, ledger)
+    holder = f"rebuild:{secrets.token_hex(8)}"
+    projector = await take(pool, ledger, holder, lease_seconds, generation)
+    if projector is None:
+        raise RuntimeError("another rebuild took this generation over")
+    head = (await log.head(pool, ledger.ledger))[0]
+    while projector.checkpoint < head:
+        await projector.step(batch, _SETTLE_AFTER)
+        if progress:
+            progress(projector.checkpoint, head)
+        head = (await log.head(pool, ledger.ledger))[0]
+    await _drain(projector, batch)
+    differences = await _swap(pool, ledger, projector, batch)
+    return Rebuilt(generation, projector.checkpoint, differences)
+
+
+async def _begin(pool: asyncpg.Pool, ledger: Ledger) -> int:
+    """Drop what earlier rebuilds left behind and open a new generation."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM heads WHERE ledger = $1 FOR UPDATE", ledger.ledger)
+        running = await connection.fetchval(
+            "SELECT count(*) FROM generations WHERE ledger = $1 AND state = 'building' AND lease_until > now()",
+            ledger.ledger,
+        )
+        if running:
+            raise RuntimeError(f"a rebuild of ledger {ledger.name} is running")
+        newest = await connection.fetchval("SELECT max(generation) FROM generations WHERE ledger = $1", ledger.ledger)
+        left = await connection.fetch(
+            "SELECT generation FROM generations WHERE ledger = $1 AND state <> 'serving'", ledger.ledger
+        )
+        for table in _TABLES if left else ():
+            await connection.execute(
+                f"DELETE FROM {table} WHERE ledger = $1 AND generation = ANY($2)",  # noqa: S608  constant names
+                ledger.ledger, [row[0] for row in left],
+                timeout=3600,
+            )  # fmt: skip
+        await connection.execute(
+            "INSERT INTO generations (ledger, generation, state) VALUES ($1, $2, 'building')", ledger.ledger, newest + 1
+        )
+        return int(newest) + 1
+
+
+async def _drain(projector: Projector, batch: int) -> None:
+    while await projector.step(batch):
+        pass
+
+
+async def _swap(pool: asyncpg.Pool, ledger: Ledger, projector: Projector, batch: int) -> int | None:
+    """Hold appends, project the rest, compare and swap."""
+    await _let_serving_catch_up(pool, ledger)
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM heads WHERE ledger = $1 FOR UPDATE", ledger.ledger)
+        await _drain(projector, batch)
+        await _let_serving_catch_up(pool, ledger)
+        serving, checkpoint = await connection.fetchrow(
+            "SELECT generation, checkpoint FROM generations WHERE ledger = $1 AND state = 'serving' FOR UPDATE",
+            ledger.ledger,
+        )
+        differences = None
+        if checkpoint == projector.checkpoint:
+            differences = await connection.fetchval(
+                DIFFERENCES, ledger.ledger, serving, projector.generation, timeout=3600
+            )
+        await connection.execute(
+            "UPDATE generations SET state = 'retired' WHERE ledger = $1 AND generation = $2", ledger.ledger, serving
+        )
+        await connection.execute(
+            """
+            UPDATE generations SET state = 'serving', holder = NULL, lease_until = '-infinity'
+            WHERE ledger = $1 AND generation = $2
+            """,
+            ledger.ledger, projector.generation,
+        )  # fmt: skip
+    return differences
+
+
+async def _let_serving_catch_up(pool: asyncpg.Pool, ledger: Ledger, patience: float = 5.0) -> None:
+    """Wait a little for the live projector, so that both generations can be compared at the same position."""
+    for _ in range(int(patience / 0.05)):
+        lag = await pool.fetchval(
+            "SELECT h.position - g.settled FROM generations g JOIN heads h USING (ledger) WHERE ledger = $1 AND state = 'serving'",
+            ledger.ledger,
+        )
+        if not lag:
+            return
+        await asyncio.sleep(0.05)
+
+
+_CELLS = """
+    SELECT basis, cube, grain, measure, start, campaign, channel, source, medium, owner, bucket, amount, total
+    FROM balances JOIN segments USING (ledger, generation, segment)
+    WHERE ledger = $1 AND generation = ${} AND (amount <> 0 OR total <> 0)
+"""
+# Cells of the read models that two generations do not have alike.
+DIFFERENCES = f"""
+    WITH old AS ({_CELLS.format(2)}), new AS ({_CELLS.format(3)})
+    SELECT (SELECT count(*) FROM (SELECT * FROM old EXCEPT SELECT * FROM new) a)
+         + (SELECT count(*) FROM (SELECT * FROM new EXCEPT SELECT * FROM old) b)
+"""  # noqa: S608  constant text

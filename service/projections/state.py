@@ -1,0 +1,106 @@
+"""A component in memory, and its stored form (MessagePack): its facts and what it last contributed."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from service.domain.facts import Fact, Key, keys_of
+from service.domain.journey import Where
+from service.domain.postings import Cells
+from service.domain.roi import AccountOrder
+
+
+class _Cell(msgspec.Struct, array_like=True):
+    measure: str
+    entity: str
+    where: Where
+    day: int
+    cohort: int
+    value: int | None
+    detail: str | None
+    amount: int
+
+
+class _State(msgspec.Struct, array_like=True):
+    facts: list[Fact]
+    cells: list[_Cell]
+    orders: list[AccountOrder]
+    exports: list[AccountOrder]
+    attributes: dict[str, Any]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_State)
+
+
+class Component:
+    """What hangs together: facts in event order, the orders that journeys told it of (accounts), and its last cells.
+
+    `exports` are the orders that it told accounts of; `attributes` are a campaign's; `lookups` are the currencies that
+    it asked rates of, with the last day it asked for.
+    """
+
+    __slots__ = ("attributes", "cells", "exports", "facts", "id", "kind", "lookups", "orders")
+
+    def __init__(self, identity: int, kind: str) -> None:
+        self.id = identity
+        self.kind = kind
+        self.facts: list[Fact] = []
+        self.cells: Cells = {}
+        self.orders: dict[str, AccountOrder] = {}
+        self.exports: list[AccountOrder] = []
+        self.attributes: dict[str, Any] = {}
+        self.lookups: dict[str, int] = {}
+
+    def insert(self, fact: Fact) -> None:
+        """Put a fact in its place in event order; nearly always that is the end."""
+        if self.facts and fact < self.facts[-1]:
+            insort(self.facts, fact, key=lambda one: one[:4])
+        else:
+            self.facts.append(fact)
+
+    def absorb(self, other: Component) -> None:
+        """Take over everything of another component that turned out to hang together with this one."""
+        self.facts = sorted([*self.facts, *other.facts], key=lambda one: one[:4])
+        for cell, amount in other.cells.items():
+            self.cells[cell] = self.cells.get(cell, 0) + amount
+        self.orders.update(other.orders)
+        self.exports = [*self.exports, *other.exports]
+        self.attributes.update(other.attributes)
+
+    def keys(self) -> Iterable[Key]:
+        """Return every entity that belongs to this component."""
+        for fact in self.facts:
+            yield from keys_of(fact)
+        for order in self.orders.values():
+            yield "account", order.account_id
+
+    def accounts(self) -> Iterable[Key]:
+        """Return the accounts that a journey's orders name, now or in an earlier statement."""
+        for fact in self.facts:
+            if fact.type == "order.placed" and "account_id" in fact.data:
+                yield "account", fact.data["account_id"]
+
+    def encode(self) -> bytes:
+        """Return the stored form."""
+        cells = [(*cell, amount) for cell, amount in self.cells.items()]
+        return _encoder.encode((self.facts, cells, list(self.orders.values()), self.exports, self.attributes))
+
+
+def decode(identity: int, kind: str, stored: bytes) -> Component:
+    """Return a component from its stored form."""
+    state = _decoder.decode(stored)
+    component = Component(identity, kind)
+    component.facts = state.facts
+    component.cells = {
+        (one.measure, one.entity, one.where, one.day, one.cohort, one.value, one.detail): one.amount
+        for one in state.cells
+    }
+    component.orders = {one.order_id: one for one in state.orders}
+    component.exports = state.exports
+    component.attributes = state.attributes
+    return component

@@ -1,0 +1,104 @@
+"""The worker: keeps the serving generation of every ledger up to date, sharing the ledgers with other workers by leases."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+
+import asyncpg
+
+from service import telemetry
+from service.projections.projector import LeaseLostError, Projector, release, take
+from service.settings import Settings
+from service.store.ledgers import Ledger
+
+_log = telemetry.logger("projector")
+_LONGEST_PAUSE = 30.0
+
+
+class Worker:
+    """Projects until stopped. `wake` tells it that something was appended; without it, it looks every so often."""
+
+    def __init__(self, pool: asyncpg.Pool, settings: Settings) -> None:
+        self.holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._pool = pool
+        self._settings = settings
+        self._projectors: dict[int, Projector] = {}
+        self._failures: dict[int, int] = {}
+        self._resting: dict[int, float] = {}
+        self._loop = asyncio.get_running_loop()
+        self._woken = asyncio.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """Say that events were appended; may be called from any thread."""
+        if not self._woken.is_set():
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    def stop(self) -> None:
+        """Finish the batch in hand and end; may be called from any thread."""
+        self._stopping = True
+        self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def run(self) -> None:
+        """Project all ledgers until `stop`."""
+        while not self._stopping:
+            self._woken.clear()
+            try:
+                busy = await self._round()
+            except (asyncpg.PostgresError, OSError, asyncpg.InterfaceError) as error:
+                _log.error("database is not there", error=str(error))
+                busy = False
+            if not busy and not self._stopping:
+                try:
+                    await asyncio.wait_for(self._woken.wait(), self._settings.projection_poll)
+                except TimeoutError:
+                    continue
+        await release(self._pool, self.holder)
+
+    async def _round(self) -> bool:
+        """Project one batch of every ledger that is behind; return whether there may be more to do at once."""
+        behind = await self._pool.fetch(
+            """
+            SELECT l.ledger, l.name, l.currency, l.timezone, h.position - g.checkpoint AS lag
+            FROM generations g JOIN heads h USING (ledger) JOIN ledgers l USING (ledger)
+            WHERE g.state = 'serving' AND (h.position > g.checkpoint OR g.checkpoint > g.settled)
+            """
+        )
+        now, busy = self._loop.time(), False
+        for number, name, currency, timezone, lag in behind:
+            telemetry.LAG.labels(name).set(lag)
+            if self._resting.get(number, 0.0) <= now and not self._stopping:
+                busy |= await self._batch(Ledger(number, name, currency, timezone))
+        return busy
+
+    async def _batch(self, ledger: Ledger) -> bool:
+        projector = self._projectors.get(ledger.ledger)
+        try:
+            if projector is None:
+                projector = await take(self._pool, ledger, self.holder, self._settings.lease_seconds)
+                if projector is None:
+                    return False
+                self._projectors[ledger.ledger] = projector
+            done = await projector.step(self._settings.projection_batch)
+        except LeaseLostError:
+            self._projectors.pop(ledger.ledger, None)
+            return True
+        except Exception as error:  # noqa: BLE001  one ledger's failure must not stop the others
+            self._rest(ledger, error)
+            return False
+        self._failures.pop(ledger.ledger, None)
+        telemetry.PROJECTED.labels(ledger.name).inc(done)
+        if done < self._settings.projection_batch:
+            telemetry.LAG.labels(ledger.name).set(0)
+        return done > 0
+
+    def _rest(self, ledger: Ledger, error: Exception) -> None:
+        """Leave a failing ledger alone for a while that doubles, and say so."""
+        failures = self._failures[ledger.ledger] = self._failures.get(ledger.ledger, 0) + 1
+        pause = min(0.5 * 2**failures, _LONGEST_PAUSE)
+        self._resting[ledger.ledger] = self._loop.time() + pause
+        telemetry.PROJECTION_ERRORS.labels(ledger.name).inc()
+        _log.error("projection failed", ledger=ledger.name, retry_in_seconds=pause, exc_info=error)

@@ -1,0 +1,41 @@
+"""Settings: every one is an environment variable `CAMPAIGN_LEDGER_<NAME>`, with a default that works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Sizes are in bytes, times in seconds, unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="CAMPAIGN_LEDGER_", extra="ignore", frozen=True)
+
+    database_url: str | None = Field(
+        None, description="PostgreSQL 15 or newer; without it, the embedded server is used"
+    )
+    data_dir: Path | None = Field(
+        None, description="where the embedded server keeps its data; default: the XDG data directory"
+    )
+    bootstrap_key: str | None = Field(None, min_length=16, description="an API key with all scopes on ledger `default`")
+    pool_size: int = Field(10, ge=2, le=200, description="database connections of one process")
+    statement_timeout: float = Field(60.0, gt=0, description="seconds after which the database ends a statement")
+
+    max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024, description="of a request that is not NDJSON")
+    max_line_bytes: int = Field(1024 * 1024, ge=1024, description="of one NDJSON line, which is one event")
+    max_batch_items: int = Field(10_000, ge=1, description="events in one JSON batch; NDJSON has no such limit")
+    max_json_depth: int = Field(32, ge=2, le=200, description="nesting of objects and lists in one event")
+    max_string_length: int = Field(65_536, ge=200, description="characters of one string in one event")
+    append_queue_events: int = Field(
+        50_000, ge=1, description="events of one ledger that may wait to be stored before 503"
+    )
+    append_batch_events: int = Field(2_000, ge=1, description="events stored in one transaction at most")
+
+    min_position_timeout: float = Field(5.0, ge=0, description="how long a read waits for `min_position` before 503")
+    projection_batch: int = Field(2_000, ge=1, description="events projected in one transaction at most")
+    projection_poll: float = Field(0.5, gt=0, description="seconds between looks for events appended elsewhere")
+    lease_seconds: float = Field(10.0, gt=0, description="how long a worker holds a ledger without a sign of life")
+    ready_lag_events: int = Field(100_000, ge=0, description="projection lag from which on /readyz says no")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")

@@ -1,0 +1,129 @@
+"""Ledgers and their API keys. A key decides the ledger; only its SHA-256 is stored, and a prefix that may be shown."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import NamedTuple
+from zoneinfo import available_timezones
+
+import asyncpg
+
+from service.domain.money import MINOR_DIGITS
+
+SCOPES = ("ingest", "read", "admin")
+PREFIX = 11  # characters of a key that are shown: "cl_" and eight more
+
+
+class Ledger(NamedTuple):
+    """One customer's books: everything of it carries the number `ledger`."""
+
+    ledger: int
+    name: str
+    currency: str
+    timezone: str
+
+
+class Key(NamedTuple):
+    """An API key as it may be shown."""
+
+    key_id: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: object
+    revoked_at: object
+
+
+class Access(NamedTuple):
+    """What a presented key may do, and where."""
+
+    ledger: Ledger
+    scopes: frozenset[str]
+
+
+async def create_ledger(pool: asyncpg.Pool, name: str, currency: str = "EUR", timezone: str = "UTC") -> Ledger:
+    """Create a ledger with its head and its first, serving generation; ValueError says what is wrong with the input."""
+    if not name or len(name) > 100:  # noqa: PLR2004  a name for people
+        raise ValueError("a ledger's name has 1 to 100 characters")
+    if currency not in MINOR_DIGITS:
+        raise ValueError(f"{currency!r} is not an ISO 4217 currency code such as EUR")
+    if timezone != "UTC" and timezone not in available_timezones():
+        raise ValueError(f"{timezone!r} is not an IANA time zone such as Europe/Berlin")
+    async with pool.acquire() as connection, connection.transaction():
+        number = await connection.fetchval(
+            "INSERT INTO ledgers (name, currency, timezone) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING ledger",
+            name, currency, timezone,
+        )  # fmt: skip
+        if number is None:
+            raise ValueError(f"there is already a ledger named {name!r}")
+        await connection.execute("INSERT INTO heads (ledger) VALUES ($1)", number)
+        await connection.execute(
+            "INSERT INTO generations (ledger, generation, state) VALUES ($1, 1, 'serving')", number
+        )
+    return Ledger(number, name, currency, timezone)
+
+
+async def ledgers(pool: asyncpg.Pool) -> list[Ledger]:
+    """Return all ledgers by number."""
+    rows = await pool.fetch("SELECT ledger, name, currency, timezone FROM ledgers ORDER BY ledger")
+    return [Ledger(**row) for row in rows]
+
+
+async def ledger_named(pool: asyncpg.Pool, name: str) -> Ledger | None:
+    """Return the ledger of a name, if there is one."""
+    row = await pool.fetchrow("SELECT ledger, name, currency, timezone FROM ledgers WHERE name = $1", name)
+    return Ledger(**row) if row else None
+
+
+async def create_key(
+    pool: asyncpg.Pool, ledger: Ledger, scopes: tuple[str, ...], name: str = "", secret: str | None = None
+) -> str:
+    """Create an API key and return it: the only time that it can be seen. Doing it again with the same `secret` is fine."""
+    if not scopes or (unknown := set(scopes) - set(SCOPES)):
+        raise ValueError(f"scopes are {', '.join(SCOPES)}" + (f", not {', '.join(sorted(unknown))}" if scopes else ""))
+    secret = secret or "cl_" + secrets.token_urlsafe(32)
+    stored = await pool.fetchval(
+        """
+        INSERT INTO api_keys (key_id, ledger, name, hash, scopes) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (hash) DO UPDATE SET revoked_at = NULL WHERE api_keys.ledger = excluded.ledger RETURNING key_id
+        """,
+        f"{secret[:PREFIX]}-{secrets.token_hex(3)}", ledger.ledger, name, _hash(secret), list(scopes),
+    )  # fmt: skip
+    if stored is None:
+        raise ValueError("this key belongs to another ledger")
+    return secret
+
+
+async def keys(pool: asyncpg.Pool, ledger: Ledger) -> list[Key]:
+    """Return the keys of a ledger, revoked ones too, oldest first."""
+    rows = await pool.fetch(
+        "SELECT key_id, name, scopes, created_at, revoked_at FROM api_keys WHERE ledger = $1 ORDER BY created_at",
+        ledger.ledger,
+    )
+    return [Key(row[0], row[1], tuple(row[2]), row[3], row[4]) for row in rows]
+
+
+async def revoke_key(pool: asyncpg.Pool, key_id: str) -> bool:
+    """Revoke a key by its id; False if there is no such key in force."""
+    status = await pool.execute(
+        "UPDATE api_keys SET revoked_at = now() WHERE key_id = $1 AND revoked_at IS NULL", key_id
+    )
+    return bool(status == "UPDATE 1")
+
+
+async def access(pool: asyncpg.Pool, secret: str) -> Access | None:
+    """Return what a presented key opens; None if it opens nothing. Keys are random, so a hash look-up leaks nothing."""
+    row = await pool.fetchrow(
+        """
+        SELECT ledger, l.name, currency, timezone, scopes FROM api_keys JOIN ledgers l USING (ledger)
+        WHERE hash = $1 AND revoked_at IS NULL
+        """,
+        _hash(secret),
+    )
+    if row is None:
+        return None
+    return Access(Ledger(row[0], row[1], row[2], row[3]), frozenset(row[4]))
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

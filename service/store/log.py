@@ -1,0 +1,372 @@
+"""The event log: append with dense positions and group commit, read back in order (DESIGN section 2).
+
+`Appender.append` is the only way in. Waiting callers of a ledger share one transaction; each keeps its own answer. What is
+already there is answered with its position (duplicate) or refused (conflict) by comparing content fingerprints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import asyncpg
+import msgspec
+
+from service import telemetry
+from service.domain.events import Event
+
+_data = msgspec.json.Encoder(decimal_format="number")
+_canonical = msgspec.json.Encoder(decimal_format="number", order="sorted")
+_SMALL = 2**53
+_SOME_ARE_THERE = "CL001"
+
+# The events that later events can correct, with the field of their own id.
+CORRECTABLE = {"order.placed": "order_id", "invoice.posted": "invoice_id", "campaign.cost_booked": "cost_entry_id"}
+
+
+class Row(NamedTuple):
+    """An event as it is stored; `digest` covers all of it and goes into the hash chain."""
+
+    micros: int
+    version: int
+    source: str
+    id: str
+    type: str
+    time: str
+    rest: str
+    subject: str | None
+    dataschema: str | None
+    entity: str | None
+    fingerprint: bytes
+    data: str
+    extensions: str | None
+    digest: bytes
+
+
+class Stored(NamedTuple):
+    """An event read back from the log. `data` and `extensions` are JSON text."""
+
+    position: int
+    recorded_at: datetime
+    micros: int
+    version: int
+    source: str
+    id: str
+    type: str
+    time: str
+    rest: str
+    subject: str | None
+    dataschema: str | None
+    data: str
+    extensions: str | None
+    fingerprint: bytes
+
+
+class Outcome(NamedTuple):
+    """What became of one event: accepted, duplicate or conflict, and the position of the one that is stored."""
+
+    status: str
+    position: int
+
+
+class QueueFullError(RuntimeError):
+    """More events of a ledger wait than may: the caller should come back later."""
+
+
+def row_of(event: Event) -> Row:
+    """Return the row of a valid event."""
+    data = _data.encode(event.data)
+    extensions = _data.encode(event.extensions) if event.extensions else None
+    content = (event.type, event.instant.micros, event.instant.rest, event.subject, canonical(event.data))
+    fingerprint = hashlib.blake2b(_canonical.encode(content), digest_size=16).digest()
+    digest = digest_of(
+        event.source, event.id, event.type, event.time, event.subject, event.dataschema, fingerprint, data, extensions
+    )
+    field = CORRECTABLE.get(event.type)
+    entity = f"{event.type}:{event.data[field]}" if field and field in event.data else None
+    return Row(
+        event.instant.micros, event.version, event.source, event.id, event.type, event.time, event.instant.rest,
+        event.subject, event.dataschema, entity, fingerprint, data.decode(), extensions.decode() if extensions else None, digest,
+    )  # fmt: skip
+
+
+def encode_json(value: Any) -> bytes:
+    """Write JSON as it is stored: compact, decimals with every digit."""
+    return _data.encode(value)
+
+
+def digest_of(
+    source: str, identity: str, event_type: str, time: str, subject: str | None, dataschema: str | None,
+    fingerprint: bytes, data: bytes, extensions: bytes | None,
+) -> bytes:  # fmt: skip
+    """Return the SHA-256 over everything that is stored of an event."""
+    envelope = _canonical.encode((source, identity, event_type, time, subject, dataschema))
+    return hashlib.sha256(b"\n".join((envelope, fingerprint, data, extensions or b""))).digest()
+
+
+def canonical(value: Any) -> Any:
+    """Return JSON data in which equal values are written equally: 1, 1.0 and 1e0 are the same number."""
+    kind = type(value)
+    if kind is dict:
+        return {name: canonical(one) for name, one in value.items()}
+    if kind is list:
+        return [canonical(one) for one in value]
+    if kind is Decimal or (kind is int and abs(value) >= _SMALL):
+        sign, digits, exponent = Decimal(value).as_tuple()
+        text = "".join(map(str, digits)).lstrip("0")
+        kept = text.rstrip("0")
+        if not kept:
+            return 0
+        power = int(exponent) + len(text) - len(kept)
+        if power >= 0 and len(kept) + power <= 15:  # noqa: PLR2004  fits where small integers stay as they are
+            return (-1 if sign else 1) * int(kept) * 10**power
+        return {"number": f"{'-' if sign else ''}{kept}e{power}"}
+    return value
+
+
+class _Waiting(NamedTuple):
+    rows: Sequence[Row]
+    answer: asyncio.Future[list[Outcome]]
+
+
+class Appender:
+    """Appends to the ledgers of one database; one writing task per ledger while anything waits."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, *, queue_events: int, batch_events: int, appended: Callable[[int], None] | None = None
+    ) -> None:
+        """`appended` is called with the ledger after each commit, to wake whoever follows the log."""
+        self._pool = pool
+        self._queue_events = queue_events
+        self._batch_events = batch_events
+        self._appended = appended
+        self._queues: dict[int, deque[_Waiting]] = {}
+        self._waiting: dict[int, int] = {}
+        self._writers: dict[int, asyncio.Task[None]] = {}
+
+    async def append(self, ledger: int, rows: Sequence[Row]) -> list[Outcome]:
+        """Store rows in order and return what became of each; raises QueueFullError instead of waiting too long.
+
+        The answer comes after the commit. A caller that goes away does not undo what others wait for.
+        """
+        if not rows:
+            return []
+        waiting = self._waiting.get(ledger, 0)
+        if waiting and waiting + len(rows) > self._queue_events:
+            raise QueueFullError(f"{waiting} events wait to be stored")
+        answer: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self._queues.setdefault(ledger, deque()).append(_Waiting(rows, answer))
+        self._waiting[ledger] = waiting + len(rows)
+        if ledger not in self._writers:
+            self._writers[ledger] = asyncio.create_task(self._write(ledger))
+        return await answer
+
+    async def close(self) -> None:
+        """Wait until everything that was taken in is stored."""
+        await asyncio.gather(*self._writers.values(), return_exceptions=True)
+
+    async def _write(self, ledger: int) -> None:
+        queue = self._queues[ledger]
+        try:
+            while queue:
+                group = [queue.popleft()]
+                size = len(group[0].rows)
+                while queue and size + len(queue[0].rows) <= self._batch_events:
+                    group.append(queue.popleft())
+                    size += len(group[-1].rows)
+                await self._store(ledger, group)
+                self._waiting[ledger] -= size
+        finally:
+            del self._writers[ledger]
+
+    async def _store(self, ledger: int, group: list[_Waiting]) -> None:
+        try:
+            outcomes = await store(self._pool, ledger, [row for one in group for row in one.rows])
+        except Exception as error:  # noqa: BLE001  whatever it is, the callers have to hear of it
+            for one in group:
+                if not one.answer.done():
+                    one.answer.set_exception(error)
+            return
+        if self._appended:
+            self._appended(ledger)
+        telemetry.APPEND_BATCH.observe(len(outcomes))
+        at = 0
+        for one in group:
+            if not one.answer.done():
+                one.answer.set_result(outcomes[at : at + len(one.rows)])
+            at += len(one.rows)
+
+
+async def store(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> list[Outcome]:
+    """Append rows in one transaction; outcomes are in the order of the rows."""
+    outcomes: list[Outcome | None] = [None] * len(rows)
+    first: dict[tuple[str, str], int] = {}
+    for index, row in enumerate(rows):
+        first.setdefault((row.source, row.id), index)
+    new = list(first.values())
+    while new:
+        try:
+            last = await pool.fetchval(_APPEND, ledger, *zip(*(rows[index] for index in new), strict=True))
+        except asyncpg.PostgresError as error:
+            if error.sqlstate != _SOME_ARE_THERE:
+                raise
+            there = await _stored(pool, ledger, [rows[index] for index in new])
+            for number, (position, fingerprint) in there.items():
+                outcomes[new[number]] = _compare(rows[new[number]], fingerprint, position)
+            new = [index for number, index in enumerate(new) if number not in there]
+            continue
+        for position, index in enumerate(new, last - len(new) + 1):
+            outcomes[index] = Outcome("accepted", position)
+        break
+    again = [index for index, one in enumerate(outcomes) if one is None]  # an identity twice in this transaction
+    if again:
+        there = await _stored(pool, ledger, [rows[index] for index in again])
+        for number, index in enumerate(again):
+            outcomes[index] = _compare(rows[index], there[number][1], there[number][0])
+    return [one for one in outcomes if one is not None]
+
+
+def _compare(row: Row, fingerprint: bytes, position: int) -> Outcome:
+    return Outcome("duplicate" if row.fingerprint == fingerprint else "conflict", position)
+
+
+_APPEND = "SELECT append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+
+
+async def _stored(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> dict[int, tuple[int, bytes]]:
+    """Look rows up by identity, one index look-up each: a join would scan while the table has no statistics."""
+    found = await pool.fetch(
+        """
+        SELECT u.n, e.position, e.fingerprint FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS u (source, id, n)
+        CROSS JOIN LATERAL (
+            SELECT position, fingerprint FROM events
+            WHERE ledger = $1 AND source = u.source COLLATE "C" AND id = u.id COLLATE "C" LIMIT 1
+        ) e
+        """,
+        ledger, [row.source for row in rows], [row.id for row in rows],
+    )  # fmt: skip
+    return {row[0] - 1: (row[1], row[2]) for row in found}
+
+
+_COLUMNS = "position, recorded_at, micros, version, source, id, type, time, rest, subject, dataschema, data, extensions, fingerprint"
+
+
+async def read(
+    pool: asyncpg.Pool | asyncpg.pool.PoolConnectionProxy,
+    ledger: int,
+    after: int,
+    limit: int,
+    types: Sequence[str] = (),
+) -> list[Stored]:
+    """Return up to `limit` events after a position, in order, of the given types only (none given = all)."""
+    if types:
+        rows = await pool.fetch(
+            f"SELECT {_COLUMNS} FROM events WHERE ledger = $1 AND position > $2 AND type = ANY($4) ORDER BY position LIMIT $3",  # noqa: S608  constant columns
+            ledger, after, limit, list(types),
+        )  # fmt: skip
+    else:
+        rows = await pool.fetch(
+            f"SELECT {_COLUMNS} FROM events WHERE ledger = $1 AND position > $2 ORDER BY position LIMIT $3",  # noqa: S608  constant columns
+            ledger, after, limit,
+        )  # fmt: skip
+    return [Stored(*row) for row in rows]
+
+
+async def read_one(pool: asyncpg.Pool, ledger: int, position: int) -> Stored | None:
+    """Return the event at a position, if there is one."""
+    rows = await read(pool, ledger, position - 1, 1)
+    return rows[0] if rows and rows[0].position == position else None
+
+
+async def read_identity(connection: Any, ledger: int, identity: tuple[str, str], until: int) -> Stored | None:
+    """Return the event of a (source, id), if it has a position up to `until`."""
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM events WHERE ledger = $1 AND source = $2 AND id = $3 AND position <= $4",  # noqa: S608  constant columns
+        ledger, *identity, until,
+    )  # fmt: skip
+    return Stored(*row) if row else None
+
+
+async def registers(connection: Any, ledger: int, until: int) -> list[Stored]:
+    """Return the exchange rates and voids up to a position, which the engine keeps in memory."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM events
+        WHERE ledger = $1 AND position <= $2 AND type IN ('fx.rate_published', 'event.voided') ORDER BY position
+        """,  # noqa: S608  constant columns
+        ledger, until,
+    )  # fmt: skip
+    return [Stored(*row) for row in rows]
+
+
+async def read_all(pool: asyncpg.Pool, ledger: int, page: int = 5_000, after: int = 0) -> AsyncIterator[Stored]:
+    """Yield all events after a position in order, a page in memory at a time."""
+    while rows := await read(pool, ledger, after, page):
+        for row in rows:
+            yield row
+        after = rows[-1].position
+
+
+async def head(pool: asyncpg.Pool, ledger: int) -> tuple[int, datetime | None, bytes]:
+    """Return the last position, when it was recorded (None before the first), and the chain over all events."""
+    row = await pool.fetchrow("SELECT position, recorded_at, chain FROM heads WHERE ledger = $1", ledger)
+    if row is None:
+        raise LookupError(f"there is no ledger {ledger}")
+    return row[0], row[1] if row[0] else None, row[2]
+
+
+async def position_at(connection: Any, ledger: int, moment: datetime) -> int:
+    """Return the last position recorded at or before a moment; recorded_at never decreases with position.
+
+    A binary search over the primary key: a dozen or two single-row look-ups, however long the log is.
+    """
+    low = 0
+    high: int = await connection.fetchval("SELECT position FROM heads WHERE ledger = $1", ledger)
+    while low < high:
+        middle = (low + high + 1) // 2
+        recorded = await connection.fetchval(
+            "SELECT recorded_at FROM events WHERE ledger = $1 AND position = $2", ledger, middle
+        )
+        low, high = (middle, high) if recorded <= moment else (low, middle - 1)
+    return low
+
+
+async def currencies(pool: asyncpg.Pool, ledger: int, entities: Iterable[str]) -> dict[str, set[str]]:
+    """Return the currencies in which correctable entities (`type:id`) have been stated so far."""
+    rows = await pool.fetch(
+        """
+        SELECT entity, coalesce(data->'net_value', data->'net_amount', data->'amount')->>'currency'
+        FROM events WHERE ledger = $1 AND entity = ANY($2)
+        """,
+        ledger, list(entities),
+    )  # fmt: skip
+    found: dict[str, set[str]] = {}
+    for entity, currency in rows:
+        found.setdefault(entity, set()).add(currency)
+    return found
+
+
+def as_cloudevent(row: Stored) -> bytes:
+    """Return a stored event as the JSON of a CloudEvent, with the server's position and recorded_at."""
+    event: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": row.id,
+        "source": row.source,
+        "type": row.type,
+        "time": row.time,
+    }
+    if row.subject is not None:
+        event["subject"] = row.subject
+    event["datacontenttype"] = "application/json"
+    if row.dataschema is not None:
+        event["dataschema"] = row.dataschema
+    event["data"] = msgspec.Raw(row.data.encode())
+    if row.extensions is not None:
+        event.update(msgspec.json.decode(row.extensions))
+    event["position"], event["recorded_at"] = row.position, row.recorded_at
+    return _data.encode(event)

@@ -1,0 +1,42 @@
+"""Logs as JSON lines on stderr, and the metrics behind /metrics."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+EVENTS = Counter("campaign_ledger_events_total", "Events by what became of them", ["status"])
+APPEND_BATCH = Histogram(
+    "campaign_ledger_append_batch_events",
+    "Events per append transaction",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 500, 2000),
+)
+PROJECTED = Counter("campaign_ledger_projected_events_total", "Events projected", ["ledger"])
+LAG = Gauge("campaign_ledger_projection_lag_events", "Events appended but not yet projected", ["ledger"])
+REQUESTS = Counter("campaign_ledger_http_requests_total", "HTTP requests by status", ["status"])
+PROJECTION_ERRORS = Counter("campaign_ledger_projection_errors_total", "Projection batches that failed", ["ledger"])
+
+
+def configure_logs(level: str) -> None:
+    """Send structured logs to stderr as one JSON object per line."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def logger(name: str) -> structlog.stdlib.BoundLogger:
+    """Return a logger that names its part of the service."""
+    bound: structlog.stdlib.BoundLogger = structlog.get_logger(part=name)
+    return bound

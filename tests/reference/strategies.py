@@ -1,0 +1,270 @@
+"""Hypothesis strategies: small, valid and unkind sets of events over tiny pools of ids.
+
+Links, merges, voids, restatements, reassignments, late rates, cancellations, credits and reversals meet often; equal
+times are common; exact duplicates (one instant, perhaps written with another offset) are mixed in and all is shuffled.
+The follow-ups of one entity are always in its currency: each id of an order, invoice or cost entry draws one currency.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Draw = Any  # Hypothesis's draw function
+Data = dict[str, Any]
+RawEvent = dict[str, Any]
+
+CAMPAIGNS, LEADS, OPPORTUNITIES, QUOTES = ("c1", "c2", "c3"), ("l1", "l2", "l3"), ("p1", "p2"), ("q1", "q2")
+ORDERS, INVOICES, CREDITS, COSTS = ("o1", "o2", "o3"), ("i1", "i2"), ("n1", "n2", "n3"), ("k1", "k2")
+ACCOUNTS, OWNERS, CHANNELS = ("a1", "a2"), ("rep1", "rep2"), ("email", "events")
+SOURCES = ("//crm", "//erp", "//Ä")
+CURRENCIES = ("EUR", "EUR", "USD", "JPY", "GBP")
+# Each entry is one instant, written in several ways; equal ones are drawn often.
+TIMES = (
+    ("2024-01-15T10:00:00Z", "2024-01-15T11:00:00+01:00", "2024-01-15T10:00:00.000Z"),
+    ("2024-01-31T23:30:00Z", "2024-02-01T00:30:00+01:00"),  # another month in Berlin
+    ("2024-02-01T10:00:00Z", "2024-02-01T05:00:00-05:00"),
+    ("2024-02-01T10:00:00.0000001Z",),  # finer than a microsecond
+    ("2024-02-01T10:00:00.0000002Z",),
+    ("2024-03-31T00:59:59Z", "2024-03-31T01:59:59+01:00"),  # around the change to summer time
+    ("2024-03-31T01:00:00Z", "2024-03-31T03:00:00+02:00"),
+    ("2024-06-30T12:00:00Z", "2024-06-30T14:00:00.0+02:00"),
+    ("2024-12-31T23:59:59.999Z", "2025-01-01T00:59:59.999+01:00"),
+)
+DATES = ("2023-12-31", "2024-01-15", "2024-01-31", "2024-02-01", "2024-03-31", "2024-06-30", "2025-01-01")
+EARLY_DATES = ("2020-01-01", "2024-01-15", "2024-02-01", "2024-03-31")
+WHOLE = ("1", "2", "3", "7", "10", "100", "101", "12345")
+BROKEN = ("0.01", "0.5", "3.33", "3.34", "6.67", "33.33", "66.67", "10.00", "99.99", "1234.50")
+RATES = ("1", "1.1", "0.9", "1.085", "160.5", "0.0062", "0.85", "3", "7.77777")
+
+
+class Maker:
+    """Makes one event's type and data after another, with the choices of one example."""
+
+    def __init__(self, draw: Draw) -> None:
+        self.draw = draw
+        self.currencies = CURRENCIES if draw(st.booleans()) else ("EUR",)
+        self.currency = {i: self.pick(self.currencies) for i in (*ORDERS, *INVOICES, *COSTS)}
+
+    def pick(self, values: tuple[str, ...]) -> str:
+        chosen: str = self.draw(st.sampled_from(values))
+        return chosen
+
+    def maybe(self, data: Data, name: str, values: tuple[Any, ...]) -> None:
+        """State it, state null, or say nothing."""
+        value = self.draw(st.sampled_from((*values, *values, None, ...)))
+        if value is not ...:
+            data[name] = value
+
+    def money(self, currency: str, *, zero: bool = False) -> dict[str, str]:
+        pool = WHOLE if currency == "JPY" else WHOLE + BROKEN
+        return {"amount": self.pick((*pool, "0") if zero else pool), "currency": currency}
+
+    def maybe_money(self, data: Data, name: str, currency: str) -> None:
+        if self.draw(st.booleans()):
+            data[name] = self.money(currency, zero=True)
+
+    # ---- one method per kind of event ------------------------------------------------------------------------
+
+    def cost_booked(self) -> tuple[str, Data]:
+        cost = self.pick(COSTS)
+        data: Data = {"cost_entry_id": cost, "campaign_id": self.pick(CAMPAIGNS), "cost_date": self.pick(DATES)}
+        return "campaign.cost_booked", data | {"amount": self.money(self.currency[cost])}
+
+    def cost_reversed(self) -> tuple[str, Data]:
+        cost = self.pick(COSTS)
+        data: Data = {"cost_entry_id": cost}
+        if self.draw(st.booleans()):
+            data["amount"] = self.money(self.currency[cost])
+        self.maybe(data, "cost_date", DATES)
+        return "campaign.cost_reversed", data
+
+    def campaign(self) -> tuple[str, Data]:
+        data: Data = {"campaign_id": self.pick(CAMPAIGNS)}
+        self.maybe(data, "channel", CHANNELS)
+        self.maybe(data, "campaign_type", ("webinar", "fair"))
+        kind = self.pick(("registered", "updated"))
+        return f"campaign.{kind}", data | ({"name": "A name"} if kind == "registered" else {})
+
+    def budget(self) -> tuple[str, Data]:
+        data: Data = {"campaign_id": self.pick(CAMPAIGNS), "amount": self.money(self.pick(self.currencies), zero=True)}
+        self.maybe(data, "period", ("2024-Q1", "2024-Q2"))
+        return "campaign.budget_set", data
+
+    def captured(self, lead: str | None = None) -> tuple[str, Data]:
+        data: Data = {"lead_id": lead or self.pick(LEADS)}
+        self.maybe(data, "campaign_id", CAMPAIGNS)
+        self.maybe(data, "channel", CHANNELS)
+        self.maybe(data, "source", ("google", "fair"))
+        self.maybe(data, "medium", ("cpc", "print"))
+        self.maybe(data, "owner_id", OWNERS)
+        utm = {"source": "bing", "medium": "mail", "campaign": "c3"}  # which names no campaign
+        self.maybe(data, "utm", (utm, utm | {"source": "google"}))
+        return "lead.captured", data
+
+    def qualified(self, lead: str | None = None) -> tuple[str, Data]:
+        data: Data = {"lead_id": lead or self.pick(LEADS), "level": "mql"}
+        self.maybe(data, "owner_id", OWNERS)
+        return "lead.qualified", data
+
+    def reassigned(self) -> tuple[str, Data]:
+        return "lead.campaign_reassigned", {
+            "lead_id": self.pick(LEADS),
+            "campaign_id": self.draw(st.sampled_from((*CAMPAIGNS, None))),
+        }
+
+    def lead_step(self) -> tuple[str, Data]:
+        data: Data = {"lead_id": self.pick(LEADS)}
+        self.maybe(data, "owner_id", OWNERS)
+        return f"lead.{self.pick(('handed_over', 'accepted', 'rejected', 'followed_up'))}", data
+
+    def lead_merged(self) -> tuple[str, Data]:
+        one, other = self.draw(st.permutations(LEADS))[:2]
+        return "lead.merged", {"survivor_id": one, "merged_id": other}
+
+    def account_merged(self) -> tuple[str, Data]:
+        one, other = self.draw(st.permutations(ACCOUNTS))
+        return "account.merged", {"survivor_id": one, "merged_id": other}
+
+    def opened(self, opportunity: str | None = None) -> tuple[str, Data]:
+        data: Data = {"opportunity_id": opportunity or self.pick(OPPORTUNITIES)}
+        lists: tuple[list[str], ...] = (["l1"], ["l1", "l2"], ["l2", "l3"], ["l3", "l2", "l1"], [])
+        self.maybe(data, "lead_ids", lists)
+        self.maybe(data, "owner_id", OWNERS)
+        if self.draw(st.integers(0, 3)) == 0:
+            data["campaign_id"] = self.pick(CAMPAIGNS)
+        return "opportunity.opened", data
+
+    def outcome(self) -> tuple[str, Data]:
+        return f"opportunity.{self.pick(('won', 'lost', 'reopened'))}", {"opportunity_id": self.pick(OPPORTUNITIES)}
+
+    def quote(self) -> tuple[str, Data]:
+        data: Data = {"quote_id": self.pick(QUOTES), "opportunity_id": self.pick(OPPORTUNITIES)}
+        return f"quote.{self.pick(('accepted', 'accepted', 'sent', 'rejected', 'expired'))}", data
+
+    def placed(self, order: str | None = None) -> tuple[str, Data]:
+        order = order or self.pick(ORDERS)
+        data: Data = {"order_id": order, "net_value": self.money(self.currency[order], zero=True)}
+        self.maybe(data, "opportunity_id", OPPORTUNITIES)
+        self.maybe(data, "quote_id", QUOTES)
+        self.maybe(data, "account_id", ACCOUNTS)
+        if self.draw(st.integers(0, 3)) == 0:
+            data["campaign_id"] = self.pick(CAMPAIGNS)
+        if self.draw(st.integers(0, 2)) == 0:
+            data["new_customer"] = self.draw(st.booleans())
+        return "order.placed", data
+
+    def amended(self) -> tuple[str, Data]:
+        order = self.pick(ORDERS)
+        return "order.amended", {"order_id": order, "net_value": self.money(self.currency[order], zero=True)}
+
+    def order_cancelled(self) -> tuple[str, Data]:
+        return "order.cancelled", {"order_id": self.pick(ORDERS)}
+
+    def posted(self, invoice: str | None = None) -> tuple[str, Data]:
+        invoice = invoice or self.pick(INVOICES)
+        currency = self.currency[invoice]
+        data: Data = {"invoice_id": invoice, "net_amount": self.money(currency), "posting_date": self.pick(DATES)}
+        self.maybe(data, "order_id", ORDERS)
+        self.maybe_money(data, "cogs", currency)
+        return "invoice.posted", data
+
+    def credited(self) -> tuple[str, Data]:
+        # One credit note stays with one invoice, and so with its currency.
+        note = self.pick(CREDITS)
+        invoice = INVOICES[CREDITS.index(note) % len(INVOICES)]
+        currency = self.currency[invoice]
+        data: Data = {"credit_note_id": note, "invoice_id": invoice, "posting_date": self.pick(DATES)}
+        if self.draw(st.integers(0, 3)) == 0:
+            data["cogs"] = self.money(currency, zero=True)
+        return "invoice.credited", data | {"net_amount": self.money(currency)}
+
+    def invoice_cancelled(self) -> tuple[str, Data]:
+        return "invoice.cancelled", {"invoice_id": self.pick(INVOICES)}
+
+    def rate(self) -> tuple[str, Data]:
+        base, quote = self.draw(st.sampled_from(("EUR", "EUR", "USD", "JPY", "GBP"))), self.pick(CURRENCIES)
+        if base == quote:
+            quote = "USD" if base == "EUR" else "EUR"
+        data: Data = {"base": base, "quote": quote, "rate": self.pick(RATES), "rate_date": self.pick(EARLY_DATES)}
+        return "fx.rate_published", data
+
+    def bystander(self) -> tuple[str, Data]:
+        """Draw an event that changes no figure of the three reports."""
+        chosen: tuple[str, Data] = self.draw(
+            st.sampled_from(
+                (
+                    ("campaign.messages_sent", {"campaign_id": "c1", "count": 5}),
+                    ("touchpoint.recorded", {"touchpoint_id": "t1", "campaign_id": "c2", "activity_type": "call"}),
+                    ("lead.disqualified", {"lead_id": "l1"}),
+                    ("opportunity.stage_changed", {"opportunity_id": "p1", "stage": "demo"}),
+                    ("payment.received", {"payment_id": "m1", "invoice_id": "i1"}),
+                    ("subject.erased", {"subject_id": "l1"}),
+                )
+            )
+        )
+        kind, data = chosen
+        extra: Data = {"touchpoint.recorded": {"lead_id": "l1"}}.get(kind, {})
+        if kind == "payment.received":
+            extra = {"amount": self.money(self.currency["i1"])}
+        return kind, data | extra
+
+
+def spine(maker: Maker) -> list[tuple[str, Data]]:
+    """Draw a journey that hangs together, from a lead to a credit note, with cost and a rate."""
+    captured, opened = maker.captured("l1"), maker.opened("p1")
+    opened[1]["lead_ids"] = maker.draw(st.sampled_from((["l1"], ["l2", "l1"])))
+    placed, posted = maker.placed("o1"), maker.posted("i1")
+    placed[1]["opportunity_id"] = "p1"
+    posted[1]["order_id"] = "o1"
+    return [
+        captured,
+        maker.qualified("l1"),
+        opened,
+        maker.quote(),
+        placed,
+        posted,
+        maker.credited(),
+        maker.cost_booked(),
+    ]
+
+
+def kinds(maker: Maker) -> list[Callable[[], tuple[str, Data]]]:
+    """Everything that may follow; what is named twice comes twice as often."""
+    money_side = [maker.cost_booked, maker.cost_reversed, maker.placed, maker.amended, maker.order_cancelled]
+    money_side += [maker.posted, maker.credited, maker.credited, maker.invoice_cancelled, maker.budget]
+    lead_side = [maker.captured, maker.captured, maker.qualified, maker.reassigned, maker.lead_merged, maker.lead_step]
+    lead_side += [maker.opened, maker.opened, maker.outcome, maker.quote, maker.placed, maker.account_merged]
+    return [*money_side, *lead_side, maker.campaign, maker.bystander, maker.rate]
+
+
+@st.composite
+def event_sets(draw: Draw, *, duplicates: bool = True) -> list[RawEvent]:
+    """Three to twenty-five distinct events, in any order, some of them more than once."""
+    maker = Maker(draw)
+    made = spine(maker) if draw(st.booleans()) else []
+    choices = kinds(maker)
+    if len(maker.currencies) > 1:
+        made += [maker.rate() for _ in range(draw(st.integers(0, 4)))]
+    least, most = max(0, 3 - len(made)), 22 - len(made)
+    made += [draw(st.sampled_from(choices))() for _ in range(draw(st.integers(least, most)))]
+    names = draw(st.permutations([(source, f"e{n}") for n in range(10) for source in SOURCES]))
+    instants = [draw(st.integers(0, len(TIMES) - 1)) for _ in range(len(made) + 3)]
+    for _ in range(draw(st.integers(0, 3))):  # voids, of events, of voids, and of what never came
+        target = names[draw(st.integers(0, len(made) + 1))]
+        made.append(("event.voided", {"source": target[0], "id": target[1]}))
+    events: list[RawEvent] = []
+    for (kind, data), (source, name), at in zip(made, names, instants, strict=False):
+        event: RawEvent = {"specversion": "1.0", "id": name, "source": source, "type": kind}
+        time = draw(st.sampled_from(TIMES[at]))
+        events.append(event | {"time": time, "datacontenttype": "application/json", "data": data})
+    if duplicates:
+        for event in draw(st.lists(st.sampled_from(events), max_size=4)):
+            ways = next(ways for ways in TIMES if event["time"] in ways)
+            events.append(event | {"time": draw(st.sampled_from(ways))})
+    shuffled: list[RawEvent] = draw(st.permutations(events))
+    return shuffled
