@@ -38,4 +38,5 @@ class Settings(BaseSettings):
     projection_poll: float = Field(0.5, gt=0, description="seconds between looks for events appended elsewhere")
     lease_seconds: float = Field(10.0, gt=0, description="how long a worker holds a ledger without a sign of life")
     ready_lag_events: int = Field(100_000, ge=0, description="projection lag from which on /readyz says no")
+    cors_origins: list[str] = Field([], description="origins whose pages may read, as a JSON list; none by default")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")

@@ -12,6 +12,19 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+DURATIONS = (
+    "captured_to_qualified", "qualified_to_opened", "opened_to_accepted", "accepted_to_ordered", "ordered_to_invoiced",
+    "sales_cycle", "full_cycle", "lead_to_cash",
+)  # fmt: skip
+STEPS = ("captured", "qualified", "opportunity", "quote_accepted", "ordered", "invoiced")
+MEASURES = (
+    "budget", "actual_cost", "booked_revenue", "invoiced_revenue_gross", "credited", "cogs", "invoiced_with_cogs",
+    "new_customers", "won", "lost", "open", "pending_links",
+    *(f"entered_{step}" for step in STEPS),
+    *(f"funnel_{step}" for step in STEPS),
+    *(f"{name}{part}" for name in DURATIONS for part in ("", "_total", "_out_of_sequence")),
+)  # fmt: skip
+
 STATEMENTS = (
     # Ledgers, their heads and keys
     """
@@ -131,6 +144,15 @@ STATEMENTS = (
     )
     """,
     "CREATE UNIQUE INDEX quarantine_once ON quarantine (ledger, fingerprint) WHERE state = 'waiting'",
+    # How far an interrupted import of a file had come.
+    """
+    CREATE TABLE imports (
+        ledger integer NOT NULL,
+        file   text NOT NULL,
+        events bigint NOT NULL,
+        PRIMARY KEY (ledger, file)
+    )
+    """,
     # The projections. A generation is one complete set of read models; one of them serves.
     """
     CREATE TABLE generations (
@@ -138,12 +160,20 @@ STATEMENTS = (
         generation     integer NOT NULL,
         state          text NOT NULL,
         checkpoint     bigint NOT NULL DEFAULT 0,
-        settled        bigint NOT NULL DEFAULT 0,
         next_component bigint NOT NULL DEFAULT 1,
         fence          bigint NOT NULL DEFAULT 0,
         holder         text,
         lease_until    timestamptz NOT NULL DEFAULT '-infinity',
         created_at     timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (ledger, generation)
+    )
+    """,
+    # Up to which position postings are in the balances; a row of its own, so that settling and projecting go on side by side.
+    """
+    CREATE TABLE settlements (
+        ledger     integer NOT NULL,
+        generation integer NOT NULL,
+        settled    bigint NOT NULL DEFAULT 0,
         PRIMARY KEY (ledger, generation)
     )
     """,
@@ -196,7 +226,7 @@ STATEMENTS = (
         PRIMARY KEY (ledger, generation, segment)
     )
     """,
-    # The journal: what each event changed. `value` is a duration in microseconds and `bucket` its place in a histogram.
+    # The journal: what each event changed. `campaign` is the segment's campaign_segment, `value` is a duration in microseconds and `bucket` its place in a histogram.
     """
     CREATE TABLE postings (
         ledger     integer NOT NULL,
@@ -204,6 +234,7 @@ STATEMENTS = (
         position   bigint NOT NULL,
         line       integer NOT NULL,
         segment    integer NOT NULL,
+        campaign   integer NOT NULL,
         day        date NOT NULL,
         cohort     date NOT NULL,
         bucket     smallint NOT NULL,
@@ -216,12 +247,13 @@ STATEMENTS = (
     )
     """,
     """
-    CREATE INDEX postings_of_durations ON postings (ledger, generation, measure, segment) INCLUDE (value, amount, day, cohort)
-    WHERE value IS NOT NULL
+    CREATE INDEX postings_of_durations ON postings (ledger, generation, measure, day)
+    INCLUDE (segment, value, amount, cohort, bucket) WHERE value IS NOT NULL
     """,
-    "CREATE INDEX postings_of_lists ON postings (ledger, generation, measure) WHERE detail IS NOT NULL",
-    # The balances: sums of postings at the grains that reads need. basis e(vent) or c(ohort); cube c(ampaign) or s(egment).
-    """
+    "CREATE INDEX postings_of_lists ON postings (ledger, generation, measure, entity) WHERE detail IS NOT NULL",
+    # The balances: sums of postings at the grains that reads need, one column per measure (null = 0). basis e(vent) or
+    # c(ohort); cube c(ampaign) or s(egment); grain d(ay), m(onth) or y(ear).
+    f"""
     CREATE TABLE balances (
         ledger     integer NOT NULL,
         generation integer NOT NULL,
@@ -229,13 +261,26 @@ STATEMENTS = (
         cube       "char" NOT NULL,
         grain      "char" NOT NULL,
         start      date NOT NULL,
-        measure    text COLLATE "C" NOT NULL,
         segment    integer NOT NULL,
+        {" numeric, ".join(MEASURES)} numeric,
+        PRIMARY KEY (ledger, generation, basis, cube, grain, start, segment)
+    ) WITH (fillfactor = 70)
+    """,
+    # Durations in logarithmic buckets, for percentiles of many.
+    """
+    CREATE TABLE histograms (
+        ledger     integer NOT NULL,
+        generation integer NOT NULL,
+        basis      "char" NOT NULL,
+        cube       "char" NOT NULL,
+        grain      "char" NOT NULL,
+        start      date NOT NULL,
+        segment    integer NOT NULL,
+        measure    text COLLATE "C" NOT NULL,
         bucket     smallint NOT NULL,
-        amount     numeric NOT NULL,
-        total      numeric NOT NULL,
-        PRIMARY KEY (ledger, generation, basis, cube, grain, measure, start, segment, bucket)
-    )
+        amount     bigint NOT NULL,
+        PRIMARY KEY (ledger, generation, basis, cube, grain, start, segment, measure, bucket)
+    ) WITH (fillfactor = 70)
     """,
     # What a campaign was called and how it was classed, as known from a position on.
     """
@@ -251,7 +296,7 @@ STATEMENTS = (
 )
 
 TABLES = (
-    "campaigns", "balances", "postings", "segments", "conversions", "components", "entities", "generations", "quarantine",
+    "campaigns", "histograms", "balances", "postings", "segments", "conversions", "components", "entities", "settlements", "generations", "imports", "quarantine",
     "events", "api_keys", "heads", "ledgers",
 )  # fmt: skip
 

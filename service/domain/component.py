@@ -11,10 +11,23 @@ from service.domain import conversion, pending, roi, velocity
 from service.domain.calendar import Zone
 from service.domain.facts import Fact
 from service.domain.journey import fold
-from service.domain.postings import Book
+from service.domain.postings import PENDING_LINKS, Book
 from service.domain.rates import Rates
 from service.domain.roi import AccountOrder
 
+# Every measure that postings add up to, as the columns of the balances are named after them. A duration has its count, the
+# sum of its lengths (`.total`, in microseconds) and how many were out of sequence.
+MEASURES = tuple(
+    dict.fromkeys(
+        (
+            *roi.MEASURES,
+            *conversion.MEASURES,
+            *velocity.MEASURES,
+            *(f"{name}.total" for name in velocity.DURATIONS),
+            PENDING_LINKS,
+        )
+    )
+)
 READ_MODEL_VERSION = "1"  # part of every ETag; a changed definition of any figure gets a new one
 
 

@@ -23,7 +23,10 @@ DURATIONS = (
     "sales_cycle", "full_cycle", "lead_to_cash",
 )  # fmt: skip
 MEASURES = (*DURATIONS, *(f"{name}.out_of_sequence" for name in DURATIONS))
-COHORT_MEASURES = ("entered.opportunity", "entered.ordered", "booked_revenue", "won", "lost", "sales_cycle")
+TOTALS = tuple(f"{name}.total" for name in DURATIONS)
+COHORT_MEASURES = (
+    "entered.opportunity", "entered.ordered", "booked_revenue", "won", "lost", "sales_cycle", "sales_cycle.total",
+)  # fmt: skip
 EXACT_BELOW = 1000  # samples: percentiles are exact below, within 1 % from here on
 
 _ERROR = 0.01
@@ -137,34 +140,25 @@ def _nth(lengths: list[Any], samples: Mapping[Any, int], rank: int) -> Fraction:
 # The figures
 
 
-class Durations:
-    """The durations of one name in one row: how many, how long together, and the samples for percentiles."""
-
-    __slots__ = ("count", "out_of_sequence", "samples", "total")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.total = 0
-        self.out_of_sequence = 0
-        self.samples: dict[Any, int] = {}  # length in microseconds → how often
+Samples = Mapping[str, Mapping[Any, int]]  # duration → length in microseconds → how often
 
 
-def figures(durations: Mapping[str, Durations], cohort: Sums, cycle: Durations, currency: str) -> dict[str, Any]:
-    """Return the velocity row. `cohort` and `cycle` hold the sums and sales cycles of the same cohort."""
+def figures(sums: Sums, samples: Samples, cohort: Sums, currency: str) -> dict[str, Any]:
+    """Return the velocity row of the given sums and samples; `cohort` holds the sums of the same cohort."""
     make = Figures(currency)
     row: dict[str, Any] = {}
     for name in DURATIONS:
-        one = durations.get(name) or Durations()
-        if not one.count:
+        count, of = sums.get(name, 0), samples.get(name, {})
+        if not count:
             make.reasons[name] = "no such duration yet"
         row[name] = {
-            "count": one.count,
-            "mean_days": _days(Fraction(one.total, one.count)) if one.count else None,
-            "p50_days": _days(percentile(one.samples, Fraction(1, 2))) if one.count else None,
-            "p90_days": _days(percentile(one.samples, Fraction(9, 10))) if one.count else None,
-            "out_of_sequence": one.out_of_sequence,
+            "count": count,
+            "mean_days": _days(Fraction(sums.get(f"{name}.total", 0), count)) if count else None,
+            "p50_days": _days(percentile(of, Fraction(1, 2))) if count else None,
+            "p90_days": _days(percentile(of, Fraction(9, 10))) if count else None,
+            "out_of_sequence": sums.get(f"{name}.out_of_sequence", 0),
         }
-    row["pipeline_velocity"] = _pipeline(make, cohort, cycle)
+    row["pipeline_velocity"] = _pipeline(make, cohort)
     return make.row(row)
 
 
@@ -172,12 +166,13 @@ def _days(micros: Fraction) -> float:
     return float(round(micros / MICROS_PER_DAY, 4))
 
 
-def _pipeline(make: Figures, cohort: Sums, cycle: Durations) -> str | None:
+def _pipeline(make: Figures, cohort: Sums) -> str | None:
     """Return opportunities × win rate × average deal size / mean sales cycle: money per day, all of one cohort."""
     name, won, lost = "pipeline_velocity", cohort.get("won", 0), cohort.get("lost", 0)
     rate = make.divide(name, won, won + lost, "won + lost")
     size = make.divide(name, cohort.get("booked_revenue", 0), cohort.get("entered.ordered", 0), "the number of orders")
-    days = make.divide(name, Fraction(cycle.total, MICROS_PER_DAY), cycle.count, "the number of sales cycles")
+    total = Fraction(cohort.get("sales_cycle.total", 0), MICROS_PER_DAY)
+    days = make.divide(name, total, cohort.get("sales_cycle", 0), "the number of sales cycles")
     if rate is None or size is None or days is None:
         return None
     return make.price(name, cohort.get("entered.opportunity", 0) * rate * size, days, "the mean sales cycle")

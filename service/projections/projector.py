@@ -1,7 +1,8 @@
 """The projector: follows a ledger's log in batches, one transaction each, under a lease with a fencing token.
 
-A batch reads the events after the checkpoint, has the engine project them, adds the postings to the balances and moves the
-checkpoint, all or nothing. Whoever lost its lease (stopped, paused, replaced) finds the fence moved and writes nothing.
+A batch reads the events after the checkpoint, has the engine project them and moves the checkpoint, all or nothing. Whoever
+lost its lease (stopped, paused, replaced) finds the fence moved and writes nothing. Settling adds new postings to the
+balances, in a transaction of its own: the database settles one batch while the engine is at the next.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from service.projections.engine import Engine
-from service.projections.tables import Tables
+from service.projections.tables import SETTLE, SETTLE_HISTOGRAMS, Tables
 from service.store import log
 from service.store.ledgers import Ledger
 
@@ -33,7 +34,6 @@ class Projector:
         self.ledger = ledger
         self.generation = generation
         self.checkpoint = 0
-        self._settled = 0
         self._pool = pool
         self._fence = fence
         self._lease_seconds = lease_seconds
@@ -44,57 +44,69 @@ class Projector:
     def _key(self) -> tuple[int, int]:
         return self.ledger.ledger, self.generation
 
-    async def step(self, limit: int, settle_after: int = 0) -> int:
-        """Project the next batch; return how many events it had.
-
-        The balances are brought up to date when more than `settle_after` events are not yet in them.
-        """
+    async def step(self, limit: int) -> int:
+        """Project the next batch; return how many events it had."""
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute("SET LOCAL synchronous_commit = off")  # what a crash loses here is projected again
             await self._hold(connection)
             rows = await log.read(connection, self.ledger.ledger, self.checkpoint, limit)
-            if not rows and self._settled == self.checkpoint:
+            if not rows:
                 return 0
             last = self.checkpoint + len(rows)
-            if rows and rows[-1].position != last:
+            if rows[-1].position != last:
                 raise CorruptLogError(
                     f"ledger {self.ledger.name}: an event between {self.checkpoint} and {last} is missing"
                 )
             try:
                 next_component = await self._project(connection, rows)
-                settled = self._settled
-                if not rows or last - settled > settle_after:
-                    await self._tables.settle(settled, last)
-                    settled = last
                 await connection.execute(
-                    """
-                    UPDATE generations SET checkpoint = $3, settled = $4, next_component = $5
-                    WHERE ledger = $1 AND generation = $2
-                    """,
-                    *self._key, last, settled, next_component,
+                    "UPDATE generations SET checkpoint = $3, next_component = $4 WHERE ledger = $1 AND generation = $2",
+                    *self._key, last, next_component,
                 )  # fmt: skip
             except BaseException:
                 self._engine = None  # its working set is ahead of what is stored
                 self._tables.forget()
                 raise
-        self.checkpoint, self._settled = last, settled
+        self.checkpoint = last
         if self._engine is not None:
             self._engine.forget(_WORKING_SET)
         return len(rows)
+
+    async def settle(self) -> int:
+        """Bring the balances up to the checkpoint; return the position that they are at."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL synchronous_commit = off")
+            row = await connection.fetchrow(
+                """
+                SELECT s.settled, g.checkpoint FROM settlements s JOIN generations g USING (ledger, generation)
+                WHERE ledger = $1 AND generation = $2 AND fence = $3 AND state <> 'retired' FOR UPDATE OF s
+                """,
+                *self._key, self._fence,
+            )  # fmt: skip
+            if row is None:
+                raise LeaseLostError(f"ledger {self.ledger.name}: another worker has taken over")
+            settled, checkpoint = row
+            if settled < checkpoint:
+                for statement in (SETTLE, SETTLE_HISTOGRAMS):
+                    await connection.execute(statement, *self._key, settled, checkpoint, timeout=3600)
+                await connection.execute(
+                    "UPDATE settlements SET settled = $3 WHERE ledger = $1 AND generation = $2", *self._key, checkpoint
+                )
+        return int(checkpoint)
 
     async def _hold(self, connection: Any) -> None:
         row = await connection.fetchrow(
             """
             UPDATE generations SET lease_until = now() + make_interval(secs => $4)
             WHERE ledger = $1 AND generation = $2 AND fence = $3 AND state <> 'retired'
-            RETURNING checkpoint, settled
+            RETURNING checkpoint
             """,
             *self._key, self._fence, self._lease_seconds,
         )  # fmt: skip
         if row is None:
             raise LeaseLostError(f"ledger {self.ledger.name}: another worker has taken over")
         if self._engine is None:
-            self.checkpoint, self._settled = row
+            self.checkpoint = row[0]
 
     async def _project(self, connection: Any, rows: list[log.Stored]) -> int:
         self._tables.connection = connection

@@ -12,9 +12,12 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import asyncpg
+import msgspec
 
-from service.domain.calendar import covering, grain_label
+from service.domain.calendar import GRAINS, covering, grain_label
+from service.domain.component import MEASURES
 from service.domain.postings import PENDING_LINKS, UNCONVERTED
+from service.projections.tables import column, of_postings
 from service.store import log
 from service.store.ledgers import Ledger
 
@@ -64,14 +67,7 @@ class AsOf(NamedTuple):
     recorded_at: datetime | None
 
 
-class Sum(NamedTuple):
-    """A sum of one group, measure and bucket: `total` adds up the durations that `amount` counts."""
-
-    key: Key
-    measure: str
-    bucket: int
-    amount: int
-    total: int
+Sums = dict[str, int]  # measure → amount; what is 0 is not there
 
 
 @dataclass
@@ -85,30 +81,29 @@ class Snapshot:
     current: bool  # whether that is all there is: then balances answer, else postings do
     _where: list[Any] = field(default_factory=list)
 
-    async def sums(self, query: Query, measures: Sequence[str], *, buckets: bool = False) -> list[Sum]:
-        """Return the sums that are not zero, by group (and histogram bucket)."""
-        sql = _Sql(self, query, list(measures))
-        keys, bucket = sql.keys(), "bucket" if buckets else "0"
-        groups = ", ".join(str(number + 1) for number in range(len(query.group_by) + 2))
+    async def sums(self, query: Query, measures: Sequence[str]) -> dict[Key, Sums]:
+        """Return the sums of measures by group; a group without any is not there."""
+        sql = _Sql(self, query, measures)
+        summed = ", ".join(f"sum({column(measure)})" for measure in measures)
         rows = await self.connection.fetch(
-            f"""
-            {sql.campaigns()}
-            SELECT {keys}, measure, {bucket} AS bucket, sum(amount), sum(total) FROM {sql.source()}
-            GROUP BY {groups} HAVING sum(amount) <> 0 OR sum(total) <> 0
-            """,  # noqa: S608  names from the tables above, values as parameters
+            f"{sql.campaigns()} SELECT {sql.keys()}, {summed} FROM {sql.source()} GROUP BY {sql.key_numbers()}",  # noqa: S608  names from tables in the code, values as parameters
             *sql.values,
         )
-        width = len(query.group_by)
-        return [Sum(self._labels(query, row[:width]), *row[width:]) for row in map(tuple, rows)]
+        width, found = len(query.group_by), {}
+        for row in map(tuple, rows):
+            sums = {name: int(amount) for name, amount in zip(measures, row[width:], strict=True) if amount}
+            if sums:
+                found[self._labels(query, row[:width])] = sums
+        return found
 
     async def last_day(self, query: Query, measure: str) -> dict[Key | None, date]:
         """Return the last day with a positive sum of a measure, by group; None is the key of all groups together."""
         sql = _Sql(self, query, [measure], by_day=True)
-        keys = sql.keys()
         rows = await self.connection.fetch(
             f"""
             {sql.campaigns()}, daily AS (
-                SELECT {keys}, start FROM {sql.source()} GROUP BY {sql.key_numbers()}, start HAVING sum(amount) > 0
+                SELECT {sql.keys()}, start FROM {sql.source()}
+                GROUP BY {sql.key_numbers()}, start HAVING sum({column(measure)}) > 0
             )
             SELECT {sql.key_names()}, max(start) FROM daily GROUP BY {sql.key_names()}
             """,  # noqa: S608  as above
@@ -124,22 +119,20 @@ class Snapshot:
 
         By group; None is the key of all groups together.
         """
-        measures = ["actual_cost", "invoiced_revenue_gross", "credited", "cogs"]
-        sql = _Sql(self, query, measures, by_day=True)
+        sql = _Sql(self, query, ["actual_cost", "invoiced_revenue_gross", "credited", "cogs"], by_day=True)
         keys, names = sql.keys(), sql.key_names()
         rows = await self.connection.fetch(
             f"""
             {sql.campaigns()}, lines AS (
-                SELECT {keys}, start, measure, amount FROM {sql.source()}
+                SELECT {keys}, start, actual_cost, invoiced_revenue_gross, credited, cogs FROM {sql.source()}
             ), daily AS (
-                SELECT {names}, grouping({names}) AS level, start,
-                       sum(amount) FILTER (WHERE measure = 'actual_cost') AS cost,
-                       sum(CASE measure WHEN 'invoiced_revenue_gross' THEN amount WHEN 'credited' THEN -amount END) AS invoiced,
-                       sum(amount) FILTER (WHERE measure = 'cogs') AS cogs
+                SELECT {names}, grouping({names}) AS level, start, sum(actual_cost) AS cost,
+                       coalesce(sum(invoiced_revenue_gross), 0) - coalesce(sum(credited), 0) AS invoiced,
+                       coalesce(sum(cogs), 0) AS cogs
                 FROM lines GROUP BY GROUPING SETS (({names}, start), (start))
             ), running AS (
                 SELECT {names}, level, start, sum(cost) OVER w AS cost, sum(invoiced) OVER w AS invoiced,
-                       coalesce(sum(cogs) OVER w, 0) AS cogs
+                       sum(cogs) OVER w AS cogs
                 FROM daily WINDOW w AS (PARTITION BY level, {names} ORDER BY start)
             )
             SELECT {names}, level, min(start) FILTER (WHERE cost > 0 AND invoiced >= cost),
@@ -154,31 +147,46 @@ class Snapshot:
             found[self._labels(query, tuple(key)) if level == 0 else None] = (invoiced, margin)
         return found
 
-    async def samples(self, query: Query, wanted: Sequence[tuple[Key, str]]) -> list[tuple[Key, str, int, int]]:
-        """Return (group, measure, length, how often) of the exact durations of the groups and measures wanted."""
-        if not wanted:
-            return []
-        sql = _Sql(self, query, sorted({measure for _, measure in wanted}), by_day=True, exact=True)
-        keys, width = sql.keys(), len(query.group_by)
+    async def samples(self, query: Query, measures: Sequence[str], below: int) -> dict[tuple[Key, str], dict[int, int]]:
+        """Return exact durations, length in microseconds → how often, of the groups that have fewer than `below`."""
+        sql = _Sql(self, query, measures)
+        return await self._lengths(sql, sql.durations("value"), below)
+
+    async def histograms(self, query: Query, measures: Sequence[str]) -> dict[tuple[Key, str], dict[int, int]]:
+        """Return durations in histogram buckets: bucket → how often."""
+        sql = _Sql(self, query, measures)
+        return await self._lengths(sql, sql.histograms() if self.current else sql.durations("bucket"), None)
+
+    async def _lengths(self, sql: _Sql, source: str, below: int | None) -> dict[tuple[Key, str], dict[int, int]]:
+        if not sql.measures:
+            return {}
         rows = await self.connection.fetch(
             f"""
-            {sql.campaigns()}
-            SELECT {keys}, measure, value, sum(amount)::bigint FROM {sql.source()}
-            GROUP BY {sql.key_numbers()}, measure, value HAVING sum(amount) <> 0
+            {sql.campaigns()}, lengths AS (
+                SELECT {sql.keys()}, measure, length, sum(amount)::bigint AS times FROM {sql.joined(source)}
+                GROUP BY {sql.key_numbers()}, measure, length HAVING sum(amount) <> 0
+            ), counted AS (
+                SELECT *, sum(times) OVER (PARTITION BY {sql.key_names()}, measure) AS count FROM lengths
+            )
+            SELECT {sql.key_names()}, measure, length, times FROM counted
+            {"" if below is None else f"WHERE count < {below}"}
             """,  # noqa: S608  as above
             *sql.values,
         )
-        asked = set(wanted)
-        found = [(self._labels(query, row[:width]), *row[width:]) for row in map(tuple, rows)]
-        return [one for one in found if (one[0], one[1]) in asked]
+        width = len(sql.query.group_by)
+        found: dict[tuple[Key, str], dict[int, int]] = {}
+        for row in map(tuple, rows):
+            measure, length, times = row[width:]
+            found.setdefault((self._labels(sql.query, row[:width]), measure), {})[length] = times
+        return found
 
     async def unconverted(self, query: Query) -> list[dict[str, Any]]:
         """Return the amounts of the window that wait for an exchange rate (the first thousand)."""
-        sql = _Sql(self, query, [UNCONVERTED], by_day=True, listed=True)
+        sql = _Sql(self, query, [UNCONVERTED])
         rows = await self.connection.fetch(
             f"""
             {sql.campaigns()}
-            SELECT entity, detail, s.campaign, start, sum(amount)::bigint FROM {sql.source()}
+            SELECT entity, detail, s.campaign, start, sum(amount)::bigint FROM {sql.joined(sql.postings())}
             GROUP BY entity, detail, s.campaign, start HAVING sum(amount) <> 0 ORDER BY start, entity, detail
             LIMIT {_MOST_LISTED}
             """,  # noqa: S608  as above
@@ -188,8 +196,37 @@ class Snapshot:
 
     async def pending_links(self) -> int:
         """Return how many links wait for what has not arrived."""
-        sums = await self.sums(Query(), [PENDING_LINKS])
-        return sum(one.amount for one in sums)
+        return sum(sums[PENDING_LINKS] for sums in (await self.sums(Query(), [PENDING_LINKS])).values())
+
+    async def listed(
+        self, measure: str, after: tuple[str, str] = ("", ""), limit: int = 100
+    ) -> list[tuple[str, str, str | None, int]]:
+        """Return (entity, detail, campaign, since position) of what is posted to be listed, in that order, after a pair."""
+        rows = await self.connection.fetch(
+            """
+            SELECT entity, detail, s.campaign, max(position) FROM postings p JOIN segments s USING (ledger, generation, segment)
+            WHERE p.ledger = $1 AND p.generation = $2 AND p.position <= $3 AND measure = $4 AND detail IS NOT NULL
+            AND (entity, detail) > ($5, $6)
+            GROUP BY entity, detail, s.campaign HAVING sum(amount) <> 0 ORDER BY entity, detail LIMIT $7
+            """,
+            self.ledger.ledger, self.generation, self.as_of.position, measure, *after, limit,
+        )  # fmt: skip
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    async def campaigns(self) -> dict[str, dict[str, Any]]:
+        """Return the attributes of every campaign that is registered or has a figure, by id."""
+        rows = await self.connection.fetch(
+            """
+            SELECT DISTINCT ON (campaign) campaign, attributes FROM campaigns
+            WHERE ledger = $1 AND generation = $2 AND position <= $3 ORDER BY campaign, position DESC
+            """,
+            self.ledger.ledger, self.generation, self.as_of.position,
+        )  # fmt: skip
+        known = {row[0]: msgspec.json.decode(row[1]) for row in rows}
+        named: dict[str, dict[str, Any]] = {
+            key[0]: {} for key in await self.sums(Query(), MEASURES) if key[0] is not None
+        }
+        return dict(sorted((named | {one: attributes for one, attributes in known.items() if attributes}).items()))
 
     def _labels(self, query: Query, key: tuple[Any, ...]) -> Key:
         return tuple(
@@ -211,18 +248,14 @@ def _waiting(entity: str, detail: str, campaign: str | None, day: date, times: i
 class _Sql:
     """Builds the parts that all reads share; every value is a parameter."""
 
-    def __init__(
-        self, snapshot: Snapshot, query: Query, measures: list[str], *, by_day: bool = False, exact: bool = False,
-        listed: bool = False,
-    ) -> None:  # fmt: skip
+    def __init__(self, snapshot: Snapshot, query: Query, measures: Sequence[str], *, by_day: bool = False) -> None:
         self.query = query
-        self.current = snapshot.current and not exact and not listed
-        self.by_day = by_day
-        self.exact = exact
+        self.current = snapshot.current
+        self.measures = measures
         self.cube = "c" if set(query.group_by) - TIME_GROUPS.keys() <= _OF_CAMPAIGN else "s"
-        self.values: list[Any] = [snapshot.ledger.ledger, snapshot.generation, snapshot.as_of.position, measures]
+        self.values: list[Any] = [snapshot.ledger.ledger, snapshot.generation, snapshot.as_of.position]
         grains = [TIME_GROUPS[one] for one in query.group_by if one in TIME_GROUPS]
-        self.coarsest = "day" if by_day else min(grains, key=("day", "month", "year").index, default="year")
+        self.coarsest = "day" if by_day else min(grains, key=GRAINS.index, default="year")
 
     def _parameter(self, value: Any) -> str:
         self.values.append(value)
@@ -235,7 +268,7 @@ class _Sql:
             if group in DIMENSIONS:
                 expressions.append(f"{DIMENSIONS[group][1]} AS k{number}")
             else:
-                expressions.append(f"date_trunc('{group}', start)::date AS k{number}")
+                expressions.append(f"date_trunc('{group}', start::timestamp)::date AS k{number}")
         return ", ".join(expressions)
 
     def key_names(self) -> str:
@@ -255,34 +288,61 @@ class _Sql:
             )"""
 
     def source(self) -> str:
-        """The balances or postings of the window, with their segments and campaigns."""
-        rows = self._balances() if self.current else self._postings()
+        """The sums of the window by segment and period, one column per measure: of balances now, of postings for as_of."""
+        return self.joined(self._balances() if self.current else self._summed_postings())
+
+    def joined(self, rows: str) -> str:
+        """Join rows with their segments and campaigns, perhaps of one campaign only."""
         only = f" AND s.campaign = {self._parameter(self.query.campaign)}" if self.query.campaign is not None else ""
         return f"""({rows}) b
             JOIN segments s ON s.ledger = $1 AND s.generation = $2 AND s.segment = b.segment{only}
             LEFT JOIN known k ON k.campaign = s.campaign"""
 
     def _balances(self) -> str:
-        ranges = covering(self.query.since, self.query.until, self.coarsest)
-        windows = [f"(grain = '{grain[0]}' AND {self._window('start', low, high)})" for grain, low, high in ranges]
+        windows = [
+            f"(grain = '{grain[0]}' AND {self._window('start', low, high)})"
+            for grain, low, high in covering(self.query.since, self.query.until, self.coarsest)
+        ]
         windows.append(f"(grain = '{self.coarsest[0]}' AND start = '0001-01-01')")  # what has no day is never windowed
-        basis = self.query.basis[0]
         return f"""
-            SELECT measure, segment, bucket, start, amount, total FROM balances
-            WHERE ledger = $1 AND generation = $2 AND $3::bigint IS NOT NULL AND basis = '{basis}' AND cube = '{self.cube}'
-            AND measure = ANY($4) AND ({" OR ".join(windows)})"""  # noqa: S608  constants and parameters
+            SELECT segment, start, {", ".join(map(column, self.measures))} FROM balances
+            WHERE ledger = $1 AND generation = $2 AND basis = '{self.query.basis[0]}' AND cube = '{self.cube}'
+            AND ({" OR ".join(windows)})"""  # noqa: S608  constants and parameters
 
-    def _postings(self) -> str:
+    def _summed_postings(self) -> str:
+        sums = ", ".join(of_postings(measure) for measure in self.measures)
+        return f"SELECT segment, start, {sums} FROM ({self.postings()}) p GROUP BY segment, start"  # noqa: S608  as above
+
+    def postings(self) -> str:
+        """The postings of the window for the measures, up to the position."""
         day = "day" if self.query.basis == "event" else "cohort"
-        window = (
-            f"({self._window(day, self.query.since or date.min, self.query.until or date.max)} OR day = '0001-01-01')"
-        )
-        exact = " AND value IS NOT NULL" if self.exact else ""
+        window = self._window(day, self.query.since or date.min, self.query.until or date.max)
+        measures = self._parameter([one.removesuffix(".total") for one in self.measures])
         return f"""
-            SELECT measure, segment, bucket, value, entity, detail, {day} AS start, amount,
-                   amount * coalesce(value, 0)::numeric AS total
-            FROM postings
-            WHERE ledger = $1 AND generation = $2 AND position <= $3 AND measure = ANY($4) AND {window}{exact}"""  # noqa: S608  as above
+            SELECT measure, segment, value, bucket, entity, detail, {day} AS start, amount FROM postings
+            WHERE ledger = $1 AND generation = $2 AND position <= $3 AND measure = ANY({measures})
+            AND ({window} OR day = '0001-01-01')"""  # noqa: S608  as above
+
+    def durations(self, length: str) -> str:
+        """The durations of the window, each with its exact `value` or its `bucket` as its length."""
+        return f"SELECT segment, start, measure, {length} AS length, amount FROM ({self.postings()}) p WHERE value IS NOT NULL"  # noqa: S608  as above
+
+    def histograms(self) -> str:
+        """The durations of the window by bucket: of histograms where whole months are asked for, of postings at the edges."""
+        day = "day" if self.query.basis == "event" else "cohort"
+        measures, parts = self._parameter(list(self.measures)), []
+        for grain, low, high in covering(self.query.since, self.query.until, self.coarsest):
+            if grain == "day":
+                parts.append(f"""
+                    SELECT segment, {day} AS start, measure, bucket AS length, amount FROM postings
+                    WHERE ledger = $1 AND generation = $2 AND position <= $3 AND measure = ANY({measures})
+                    AND value IS NOT NULL AND {self._window(day, low, high)}""")  # noqa: S608  as above
+            else:
+                parts.append(f"""
+                    SELECT segment, start, measure, bucket, amount FROM histograms
+                    WHERE ledger = $1 AND generation = $2 AND basis = '{self.query.basis[0]}' AND cube = '{self.cube}'
+                    AND grain = '{grain[0]}' AND measure = ANY({measures}) AND {self._window("start", low, high)}""")  # noqa: S608  as above
+        return " UNION ALL ".join(parts)
 
     def _window(self, column: str, low: date, high: date) -> str:
         return f"{column} >= {self._parameter(low)} AND {column} < {self._parameter(high)}"
@@ -292,22 +352,24 @@ class _Sql:
 async def snapshot(pool: asyncpg.Pool, ledger: Ledger, as_of: int | datetime | None = None) -> AsyncIterator[Snapshot]:
     """Open a consistent view of a ledger, now or as known at a position or time."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        generation, checkpoint = await connection.fetchrow(
-            "SELECT generation, settled FROM generations WHERE ledger = $1 AND state = 'serving'", ledger.ledger
-        )
+        generation, settled = await serving(connection, ledger)
         position = await log.position_at(connection, ledger.ledger, as_of) if isinstance(as_of, datetime) else as_of
-        current = position is None or position >= checkpoint
-        at = checkpoint if position is None or current else max(0, position)
+        current = position is None or position >= settled
+        at = settled if position is None or current else max(0, position)
         recorded = await connection.fetchval(
             "SELECT recorded_at FROM events WHERE ledger = $1 AND position = $2", ledger.ledger, at
         )
         yield Snapshot(connection, ledger, generation, AsOf(at, recorded), current)
 
 
-async def checkpoint(pool: asyncpg.Pool, ledger: Ledger) -> tuple[int, int]:
+async def serving(pool: Any, ledger: Ledger) -> tuple[int, int]:
     """Return the serving generation and the position up to which it answers."""
     row = await pool.fetchrow(
-        "SELECT generation, settled FROM generations WHERE ledger = $1 AND state = 'serving'", ledger.ledger
+        """
+        SELECT generation, settled FROM generations JOIN settlements USING (ledger, generation)
+        WHERE ledger = $1 AND state = 'serving'
+        """,
+        ledger.ledger,
     )
     if row is None:
         raise LookupError(f"ledger {ledger.name} has no read models")

@@ -14,11 +14,14 @@ from typing import NamedTuple
 import asyncpg
 
 from service.projections.projector import Projector, take
+from service.projections.tables import BALANCE, SOME_BALANCE
 from service.store import log
 from service.store.ledgers import Ledger
 
 _SETTLE_AFTER = 500_000  # events between two settlements: nobody reads the balances of a generation being built
-_TABLES = ("balances", "postings", "campaigns", "segments", "conversions", "components", "entities", "generations")
+_TABLES = (
+    "balances", "histograms", "postings", "campaigns", "segments", "conversions", "components", "entities", "settlements", "generations",
+)  # fmt: skip
 
 
 class Rebuilt(NamedTuple):
@@ -46,9 +49,11 @@ async def rebuild(
     projector = await take(pool, ledger, holder, lease_seconds, generation)
     if projector is None:
         raise RuntimeError("another rebuild took this generation over")
-    head = (await log.head(pool, ledger.ledger))[0]
+    head, settled = (await log.head(pool, ledger.ledger))[0], 0
     while projector.checkpoint < head:
-        await projector.step(batch, _SETTLE_AFTER)
+        await projector.step(batch)
+        if projector.checkpoint - settled >= _SETTLE_AFTER:
+            settled = await projector.settle()
         if progress:
             progress(projector.checkpoint, head)
         head = (await log.head(pool, ledger.ledger))[0]
@@ -80,12 +85,16 @@ async def _begin(pool: asyncpg.Pool, ledger: Ledger) -> int:
         await connection.execute(
             "INSERT INTO generations (ledger, generation, state) VALUES ($1, $2, 'building')", ledger.ledger, newest + 1
         )
+        await connection.execute(
+            "INSERT INTO settlements (ledger, generation) VALUES ($1, $2)", ledger.ledger, newest + 1
+        )
         return int(newest) + 1
 
 
 async def _drain(projector: Projector, batch: int) -> None:
     while await projector.step(batch):
         pass
+    await projector.settle()
 
 
 async def _swap(pool: asyncpg.Pool, ledger: Ledger, projector: Projector, batch: int) -> int | None:
@@ -95,12 +104,14 @@ async def _swap(pool: asyncpg.Pool, ledger: Ledger, projector: Projector, batch:
         await connection.execute("SELECT FROM heads WHERE ledger = $1 FOR UPDATE", ledger.ledger)
         await _drain(projector, batch)
         await _let_serving_catch_up(pool, ledger)
-        serving, checkpoint = await connection.fetchrow(
-            "SELECT generation, checkpoint FROM generations WHERE ledger = $1 AND state = 'serving' FOR UPDATE",
-            ledger.ledger,
+        serving = await connection.fetchval(
+            "SELECT generation FROM generations WHERE ledger = $1 AND state = 'serving' FOR UPDATE", ledger.ledger
+        )
+        settled = await connection.fetchval(
+            "SELECT settled FROM settlements WHERE ledger = $1 AND generation = $2", ledger.ledger, serving
         )
         differences = None
-        if checkpoint == projector.checkpoint:
+        if settled == projector.checkpoint:
             differences = await connection.fetchval(
                 DIFFERENCES, ledger.ledger, serving, projector.generation, timeout=3600
             )
@@ -121,7 +132,10 @@ async def _let_serving_catch_up(pool: asyncpg.Pool, ledger: Ledger, patience: fl
     """Wait a little for the live projector, so that both generations can be compared at the same position."""
     for _ in range(int(patience / 0.05)):
         lag = await pool.fetchval(
-            "SELECT h.position - g.settled FROM generations g JOIN heads h USING (ledger) WHERE ledger = $1 AND state = 'serving'",
+            """
+            SELECT h.position - s.settled FROM generations g JOIN settlements s USING (ledger, generation)
+            JOIN heads h USING (ledger) WHERE ledger = $1 AND state = 'serving'
+            """,
             ledger.ledger,
         )
         if not lag:
@@ -129,14 +143,18 @@ async def _let_serving_catch_up(pool: asyncpg.Pool, ledger: Ledger, patience: fl
         await asyncio.sleep(0.05)
 
 
-_CELLS = """
-    SELECT basis, cube, grain, measure, start, campaign, channel, source, medium, owner, bucket, amount, total
-    FROM balances JOIN segments USING (ledger, generation, segment)
-    WHERE ledger = $1 AND generation = ${} AND (amount <> 0 OR total <> 0)
-"""
-# Cells of the read models that two generations do not have alike.
-DIFFERENCES = f"""
-    WITH old AS ({_CELLS.format(2)}), new AS ({_CELLS.format(3)})
-    SELECT (SELECT count(*) FROM (SELECT * FROM old EXCEPT SELECT * FROM new) a)
-         + (SELECT count(*) FROM (SELECT * FROM new EXCEPT SELECT * FROM old) b)
-"""  # noqa: S608  constant text
+def _cells(table: str, measures: str, some: str, generation: str) -> str:
+    return f"""
+        SELECT basis, cube, grain, start, campaign, channel, source, medium, owner, {measures}
+        FROM {table} JOIN segments USING (ledger, generation, segment)
+        WHERE ledger = $1 AND generation = {generation} AND {some}
+    """  # noqa: S608  constant names
+
+
+_DIFFERENT = " + ".join(
+    f"(SELECT count(*) FROM ({_cells(*which, one)} EXCEPT {_cells(*which, other)}) missing)"
+    for which in (("balances", BALANCE, SOME_BALANCE), ("histograms", "measure, bucket, amount", "amount <> 0"))
+    for one, other in (("$2", "$3"), ("$3", "$2"))
+)
+# How many cells of the read models two generations do not have alike.
+DIFFERENCES = f"SELECT {_DIFFERENT}"

@@ -8,10 +8,9 @@ from typing import Any
 
 from service.domain import conversion, roi, velocity
 from service.domain.calendar import Zone
-from service.projections.reading import Key, Query, Snapshot, Sum
+from service.projections.reading import Key, Query, Snapshot, Sums
 
 Report = Callable[[Snapshot, Query], Awaitable[dict[str, Any]]]
-Sums = dict[str, int]
 
 
 async def read_roi(snapshot: Snapshot, query: Query) -> dict[str, Any]:
@@ -48,33 +47,37 @@ async def read_conversion(snapshot: Snapshot, query: Query) -> dict[str, Any]:
 
 async def read_velocity(snapshot: Snapshot, query: Query) -> dict[str, Any]:
     """Return the velocity rows and total."""
-    durations = _durations(await snapshot.sums(query, velocity.MEASURES, buckets=True), query)
-    small = [
-        (key, name)
-        for key, by_name in durations.items()
-        for name, one in by_name.items()
-        if 0 < one.count < velocity.EXACT_BELOW
-    ]
-    exact: dict[tuple[Key, str], dict[Any, int]] = {}
-    for key, name, length, times in await snapshot.samples(query, small):
-        exact.setdefault((key, name), {})[length] = times
-    for key, name in small:
-        durations[key][name].samples = exact[(key, name)]
+    by_key = _by_key(await snapshot.sums(query, (*velocity.MEASURES, *velocity.TOTALS)), query)
+    total = _total(by_key.values())
+    samples = await _samples(snapshot, query, by_key)
     cohort_query = Query(query.group_by, query.since, query.until, "cohort", query.campaign)
-    cohorts: dict[Key, Sums] = {}
-    cycles: dict[Key, velocity.Durations] = {}
-    for one in await snapshot.sums(cohort_query, velocity.COHORT_MEASURES):
-        cohorts.setdefault(one.key, {})[one.measure] = one.amount
-        if one.measure == "sales_cycle":
-            cycle = cycles.setdefault(one.key, velocity.Durations())
-            cycle.count, cycle.total = one.amount, one.total
-    none, currency = velocity.Durations(), snapshot.ledger.currency
+    cohorts = await snapshot.sums(cohort_query, velocity.COHORT_MEASURES)
+    currency = snapshot.ledger.currency
     rows = {
-        key: velocity.figures(by_name, cohorts.get(key, {}), cycles.get(key, none), currency)
-        for key, by_name in durations.items()
+        key: velocity.figures(sums, samples.get(key, {}), cohorts.get(key, {}), currency)
+        for key, sums in by_key.items()
     }
-    total = velocity.figures(_together(durations.values()), _total(cohorts.values()), _add(cycles.values()), currency)
-    return _answer(query, rows, total)
+    together: dict[str, dict[Any, int]] = {}
+    for by_name in samples.values():
+        for name, lengths in by_name.items():
+            for length, times in lengths.items():
+                together.setdefault(name, {})
+                together[name][length] = together[name].get(length, 0) + times
+    return _answer(query, rows, velocity.figures(total, together, _total(cohorts.values()), currency))
+
+
+async def _samples(snapshot: Snapshot, query: Query, by_key: dict[Key, Sums]) -> dict[Key, dict[str, dict[Any, int]]]:
+    """Return the lengths that percentiles are made of: exact where a group has few, else the middles of buckets."""
+    counts = [(key, name, sums[name]) for key, sums in by_key.items() for name in velocity.DURATIONS if name in sums]
+    few = sorted({name for _, name, count in counts if count < velocity.EXACT_BELOW})
+    many = {(key, name) for key, name, count in counts if count >= velocity.EXACT_BELOW}
+    found: dict[Key, dict[str, dict[Any, int]]] = {}
+    for (key, name), lengths in (await snapshot.samples(query, few, velocity.EXACT_BELOW)).items():
+        found.setdefault(key, {})[name] = lengths
+    for (key, name), buckets in (await snapshot.histograms(query, sorted({name for _, name in many}))).items():
+        if (key, name) in many:
+            found.setdefault(key, {})[name] = {velocity.middle_of(bucket): times for bucket, times in buckets.items()}
+    return found
 
 
 REPORTS: dict[str, Report] = {"roi": read_roi, "conversion": read_conversion, "velocity": read_velocity}
@@ -84,11 +87,10 @@ def _local_day(snapshot: Snapshot, moment: Any) -> date:
     return date.fromordinal(Zone(snapshot.ledger.timezone).day(int(moment.timestamp()) * 1_000_000))
 
 
-def _by_key(sums: Iterable[Sum], query: Query) -> dict[Key, Sums]:
-    by_key: dict[Key, Sums] = {(None,): {}} if query.group_by == ("campaign",) and query.campaign is None else {}
-    for one in sums:
-        by_key.setdefault(one.key, {})[one.measure] = int(one.amount)
-    return by_key
+def _by_key(sums: dict[Key, Sums], query: Query) -> dict[Key, Sums]:
+    """Give a report by campaign its unattributed row, also where it is empty."""
+    unattributed: dict[Key, Sums] = {(None,): {}} if query.group_by == ("campaign",) and query.campaign is None else {}
+    return unattributed | sums
 
 
 def _total(rows: Iterable[Sums]) -> Sums:
@@ -97,39 +99,6 @@ def _total(rows: Iterable[Sums]) -> Sums:
         for measure, amount in sums.items():
             total[measure] = total.get(measure, 0) + amount
     return total
-
-
-def _durations(sums: Iterable[Sum], query: Query) -> dict[Key, dict[str, velocity.Durations]]:
-    found: dict[Key, dict[str, velocity.Durations]] = {key: {} for key in _by_key((), query)}
-    for one in sums:
-        name, _, flag = one.measure.partition(".")
-        durations = found.setdefault(one.key, {}).setdefault(name, velocity.Durations())
-        if flag:
-            durations.out_of_sequence += one.amount
-        else:
-            durations.count += one.amount
-            durations.total += one.total
-            durations.samples[velocity.middle_of(one.bucket)] = one.amount
-    return found
-
-
-def _together(rows: Iterable[dict[str, velocity.Durations]]) -> dict[str, velocity.Durations]:
-    by_name: dict[str, list[velocity.Durations]] = {}
-    for row in rows:
-        for name, durations in row.items():
-            by_name.setdefault(name, []).append(durations)
-    return {name: _add(all_durations) for name, all_durations in by_name.items()}
-
-
-def _add(all_durations: Iterable[velocity.Durations]) -> velocity.Durations:
-    added = velocity.Durations()
-    for one in all_durations:
-        added.count += one.count
-        added.total += one.total
-        added.out_of_sequence += one.out_of_sequence
-        for length, times in one.samples.items():
-            added.samples[length] = added.samples.get(length, 0) + times
-    return added
 
 
 def _answer(query: Query, rows: dict[Key, dict[str, Any]], total: dict[str, Any]) -> dict[str, Any]:

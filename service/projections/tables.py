@@ -9,15 +9,15 @@ from typing import Any
 
 import msgspec
 
+from service.domain.component import MEASURES
 from service.domain.facts import Key
 from service.domain.journey import Where
-from service.domain.postings import UNCONVERTED, Cell
+from service.domain.postings import Cell
 from service.domain.velocity import bucket_of
 from service.projections.state import Component, decode
 from service.store import log
 
 _to_date = lru_cache(maxsize=65_536)(date.fromordinal)
-LISTS = (UNCONVERTED, "flag")  # posted to be listed; they add up to nothing
 
 
 class Changes:
@@ -46,7 +46,7 @@ class Tables:
     def __init__(self, ledger: int, generation: int) -> None:
         self.key = (ledger, generation)
         self.connection: Any = None
-        self._segments: dict[Where, int] | None = None
+        self._segments: dict[Where, tuple[int, int]] | None = None
 
     async def owners(self, keys: Sequence[Key]) -> dict[Key, int]:
         """Return the components that entities belong to, one index look-up each."""
@@ -112,7 +112,7 @@ class Tables:
         for position, (measure, entity, where, day, cohort, value, detail), amount in postings:
             line, last = (line + 1 if position == last else 1), position
             records.append((
-                ledger, generation, position, line, segments[where], _to_date(day), _to_date(cohort),
+                ledger, generation, position, line, *segments[where], _to_date(day), _to_date(cohort),
                 0 if value is None else bucket_of(value), amount, value, measure, entity, detail,
             ))  # fmt: skip
         await self.connection.copy_records_to_table("postings", records=records)
@@ -151,77 +151,122 @@ class Tables:
                     *self.key, removed,
                 )  # fmt: skip
 
-    async def _segments_of(self, wheres: set[Where]) -> dict[Where, int]:
-        """Return the numbers of segments, numbering new ones."""
+    async def _segments_of(self, wheres: set[Where]) -> dict[Where, tuple[int, int]]:
+        """Return the numbers of segments, and of their campaigns' own segments, numbering new ones."""
         if self._segments is None:
             rows = await self.connection.fetch(
                 """
-                SELECT segment, campaign, channel, source, medium, owner FROM segments WHERE ledger = $1 AND generation = $2
+                SELECT segment, campaign_segment, campaign, channel, source, medium, owner FROM segments
+                WHERE ledger = $1 AND generation = $2
                 """,
                 *self.key,
             )
-            self._segments = {Where(*row[1:]): row[0] for row in rows}
-        segments = self._segments
-        new = []
+            self._segments = {Where(*row[2:]): (row[0], row[1]) for row in rows}
+        segments, new = self._segments, []
         for where in wheres - segments.keys():
             campaign = Where(where.campaign)
             for one in (campaign, where):
                 if one not in segments:
-                    segments[one] = len(segments) + 1
-                    new.append((*self.key, segments[one], segments[campaign], *one))
+                    number = len(segments) + 1
+                    segments[one] = (number, number if one == campaign else segments[campaign][0])
+                    new.append((*self.key, *segments[one], *one))
         if new:
             await self.connection.executemany("INSERT INTO segments VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", new)
         return segments
-
-    async def settle(self, after: int, until: int) -> None:
-        """Add the postings of (after, until] to the balances: this statement is what a balance is."""
-        await self.connection.execute(SETTLE, *self.key, after, until, list(LISTS))
 
     def forget(self) -> None:
         """Drop what a rolled-back transaction may have numbered."""
         self._segments = None
 
 
-# Postings by day of each basis, then by campaign alone, then by month and year: each level adds up the one before.
-SUMMED = """
-    fresh AS (
-        SELECT measure, segment, bucket, day, cohort, amount, amount * coalesce(value, 0)::numeric AS total
-        FROM postings
-        WHERE ledger = $1 AND generation = $2 AND position > $3 AND position <= $4 AND NOT measure = ANY($5)
+def column(measure: str) -> str:
+    """Return the column of the balances that a measure adds up in."""
+    return measure.replace(".", "_")
+
+
+COLUMNS = tuple(column(measure) for measure in MEASURES)
+
+
+def of_postings(measure: str) -> str:
+    """Return the sum that a measure is of its postings; the total of a duration adds up the lengths it counts."""
+    name, _, part = measure.rpartition(".")
+    if part == "total":
+        return f"sum(amount * value) FILTER (WHERE measure = '{name}') AS {column(measure)}"
+    return f"sum(amount) FILTER (WHERE measure = '{measure}') AS {column(measure)}"
+
+
+_OF_POSTINGS = ", ".join(of_postings(measure) for measure in MEASURES)
+_OF_BALANCES = ", ".join(f"sum({name}) AS {name}" for name in COLUMNS)
+_ALL = ", ".join(COLUMNS)
+# For comparisons: a measure that has come back to 0 is as good as one that never was.
+BALANCE = ", ".join(f"nullif({name}, 0) AS {name}" for name in COLUMNS)
+SOME_BALANCE = f"coalesce({', '.join(f'nullif({name}, 0)' for name in COLUMNS)}) IS NOT NULL"
+
+# What a balance is: postings by day of each basis, then by campaign alone, then by month and by year, each level adding up
+# the one before. $1 ledger, $2 generation, ($3, $4] positions.
+SUMMED = f"""
+    fresh AS MATERIALIZED (
+        SELECT measure, segment, campaign, day, cohort, amount, value::numeric AS value FROM postings
+        WHERE ledger = $1 AND generation = $2 AND position > $3 AND position <= $4 AND measure NOT IN ('unconverted', 'flag')
     ),
     days AS (
-        SELECT 'e'::"char" AS basis, day AS start, measure, segment, bucket, sum(amount) AS amount, sum(total) AS total
-        FROM fresh GROUP BY day, measure, segment, bucket
-        UNION ALL
-        SELECT 'c', cohort, measure, segment, bucket, sum(amount), sum(total)
-        FROM fresh GROUP BY cohort, measure, segment, bucket
+        SELECT 'e'::"char" AS basis, day AS start, segment, campaign, {_OF_POSTINGS}
+        FROM fresh GROUP BY day, segment, campaign
+        UNION ALL SELECT 'c', cohort, segment, campaign, {_OF_POSTINGS} FROM fresh GROUP BY cohort, segment, campaign
     ),
     cubes AS (
-        SELECT 's'::"char" AS cube, * FROM days
-        UNION ALL
-        SELECT 'c', basis, start, measure, campaign_segment, bucket, sum(amount), sum(total)
-        FROM days JOIN segments USING (segment) WHERE ledger = $1 AND generation = $2
-        GROUP BY basis, start, measure, campaign_segment, bucket
+        SELECT 's'::"char" AS cube, basis, start, segment, {_ALL} FROM days
+        UNION ALL SELECT 'c', basis, start, campaign, {_OF_BALANCES} FROM days GROUP BY basis, start, campaign
     ),
     months AS (
-        SELECT cube, basis, date_trunc('month', start)::date AS start, measure, segment, bucket, sum(amount) AS amount,
-               sum(total) AS total
-        FROM cubes GROUP BY 1, 2, 3, 4, 5, 6
+        SELECT cube, basis, date_trunc('month', start::timestamp)::date AS start, segment, {_OF_BALANCES}
+        FROM cubes GROUP BY 1, 2, 3, 4
     ),
     summed AS (
         SELECT 'd'::"char" AS grain, * FROM cubes
         UNION ALL SELECT 'm', * FROM months
-        UNION ALL
-        SELECT 'y', cube, basis, date_trunc('year', start)::date, measure, segment, bucket, sum(amount), sum(total)
-        FROM months GROUP BY 2, 3, 4, 5, 6, 7
+        UNION ALL SELECT 'y', cube, basis, date_trunc('year', start::timestamp)::date, segment, {_OF_BALANCES}
+        FROM months GROUP BY 2, 3, 4, 5
     )
+"""  # noqa: S608  constant text
+
+_FRESH_DURATIONS = """
+    FROM postings
+    WHERE ledger = $1 AND generation = $2 AND position > $3 AND position <= $4 AND value IS NOT NULL
+    GROUP BY 2, 3, 4, 5, 6
 """
+# The same for the histograms of durations, by month and year only: single days are read from the postings.
+BUCKETED = f"""
+    durations AS (
+        SELECT 'e'::"char" AS basis, date_trunc('month', day::timestamp)::date AS start, segment, campaign, measure, bucket, sum(amount) AS amount
+        {_FRESH_DURATIONS}
+        UNION ALL
+        SELECT 'c', date_trunc('month', cohort::timestamp)::date, segment, campaign, measure, bucket, sum(amount) {_FRESH_DURATIONS}
+    ),
+    cubed AS (
+        SELECT 's'::"char" AS cube, basis, start, segment, measure, bucket, amount FROM durations
+        UNION ALL SELECT 'c', basis, start, campaign, measure, bucket, sum(amount)
+        FROM durations GROUP BY basis, start, campaign, measure, bucket
+    ),
+    bucketed AS (
+        SELECT 'm'::"char" AS grain, * FROM cubed
+        UNION ALL SELECT 'y', cube, basis, date_trunc('year', start::timestamp)::date, segment, measure, bucket, sum(amount)
+        FROM cubed GROUP BY 2, 3, 4, 5, 6, 7
+    )
+"""  # noqa: S608  constant text
 
 SETTLE = f"""
     WITH {SUMMED}
-    INSERT INTO balances (ledger, generation, basis, cube, grain, measure, start, segment, bucket, amount, total)
-    SELECT $1, $2, basis, cube, grain, measure, start, segment, bucket, amount, total FROM summed
-    WHERE amount <> 0 OR total <> 0
-    ON CONFLICT (ledger, generation, basis, cube, grain, measure, start, segment, bucket)
-    DO UPDATE SET amount = balances.amount + excluded.amount, total = balances.total + excluded.total
+    INSERT INTO balances (ledger, generation, basis, cube, grain, start, segment, {_ALL})
+    SELECT $1, $2, basis, cube, grain, start, segment, {_ALL} FROM summed
+    ON CONFLICT (ledger, generation, basis, cube, grain, start, segment) DO UPDATE SET
+    {", ".join(f"{c} = coalesce(balances.{c} + excluded.{c}, balances.{c}, excluded.{c})" for c in COLUMNS)}
+"""  # noqa: S608  constant text
+
+SETTLE_HISTOGRAMS = f"""
+    WITH {BUCKETED}
+    INSERT INTO histograms (ledger, generation, basis, cube, grain, start, segment, measure, bucket, amount)
+    SELECT $1, $2, basis, cube, grain, start, segment, measure, bucket, amount FROM bucketed WHERE amount <> 0
+    ON CONFLICT (ledger, generation, basis, cube, grain, start, segment, measure, bucket)
+    DO UPDATE SET amount = histograms.amount + excluded.amount
 """  # noqa: S608  constant text

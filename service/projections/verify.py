@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import asyncpg
 
-from service.projections.tables import LISTS, SUMMED
+from service.domain.component import MEASURES
+from service.projections.reading import serving
+from service.projections.tables import BALANCE, BUCKETED, SOME_BALANCE, SUMMED, column
 from service.store import log
 from service.store.ledgers import Ledger
 
@@ -57,48 +59,53 @@ async def _log(pool: asyncpg.Pool, ledger: Ledger) -> list[Finding]:
 
 
 async def _balances(pool: asyncpg.Pool, ledger: Ledger) -> Finding:
-    """Compare every balance with the sum of its postings."""
+    """Compare every balance and histogram with the sum of its postings."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        row = await connection.fetchrow(
-            "SELECT generation, settled, checkpoint FROM generations WHERE ledger = $1 AND state = 'serving'",
-            ledger.ledger,
-        )
-        generation, settled, checkpoint = row
-        wrong = await connection.fetchval(
-            WRONG_BALANCES, ledger.ledger, generation, 0, settled, list(LISTS), timeout=3600
-        )
+        generation, settled = await serving(connection, ledger)
+        wrong = await connection.fetchval(WRONG, ledger.ledger, generation, 0, settled, timeout=3600)
         cells = await connection.fetchval(
             "SELECT count(*) FROM balances WHERE ledger = $1 AND generation = $2", ledger.ledger, generation
         )
-    detail = f"{cells} cells are the sums of their postings, up to position {checkpoint}"
-    return Finding(
-        "balances", not wrong, detail if not wrong else f"{wrong} of {cells} cells differ from their postings"
-    )
+    good = f"{cells} balances are the sums of their postings, up to position {settled}"
+    return Finding("balances", not wrong, f"{wrong} cells differ from their postings" if wrong else good)
 
 
 async def _conserved(pool: asyncpg.Pool, ledger: Ledger) -> Finding:
-    """Compare the sums over segments with those over campaigns, unattributed included, for every measure."""
-    wrong = await pool.fetch(
-        """
-        SELECT measure FROM balances JOIN generations USING (ledger, generation)
-        WHERE ledger = $1 AND state = 'serving' AND grain = 'y'
-        GROUP BY measure HAVING sum(CASE cube WHEN 'c' THEN amount ELSE -amount END) <> 0
-        """,
-        ledger.ledger,
-    )
+    """Compare the postings of the whole ledger with the sums over campaigns, unattributed included."""
+    wrong = await pool.fetch(CONSERVED, ledger.ledger, timeout=3600)
     names = ", ".join(row[0] for row in wrong)
     return Finding("conservation", not wrong, f"differs for {names}" if wrong else "attributed + unattributed = total")
 
 
-WRONG_BALANCES = f"""
-    WITH {SUMMED},
-    stored AS (
-        SELECT basis, cube, grain, measure, start, segment, bucket, amount, total FROM balances
-        WHERE ledger = $1 AND generation = $2 AND (amount <> 0 OR total <> 0)
+_KEY = "basis, cube, grain, start, segment"
+_BUCKETS = f"{_KEY}, measure, bucket, amount"
+
+
+def _apart(measures: str, some: str, stored: str, computed: str) -> str:
+    pair = [f"SELECT {measures} FROM {stored} AND {some}", f"SELECT {measures} FROM {computed} WHERE {some}"]
+    return " + ".join(f"(SELECT count(*) FROM ({one} EXCEPT {other}) missing)" for one, other in (pair, reversed(pair)))  # noqa: S608  constant text
+
+
+WRONG = f"""
+    WITH {SUMMED}, {BUCKETED}
+    SELECT {_apart(f"{_KEY}, {BALANCE}", SOME_BALANCE, "balances WHERE ledger = $1 AND generation = $2", "summed")}
+         + {_apart(_BUCKETS, "amount <> 0", "histograms WHERE ledger = $1 AND generation = $2", "bucketed")}
+"""  # noqa: S608  constant text
+
+# By measure: all postings of the ledger against what its campaigns' and unattributed balances add up to.
+CONSERVED = f"""
+    WITH serving AS (
+        SELECT ledger, generation, settled FROM generations JOIN settlements USING (ledger, generation)
+        WHERE ledger = $1 AND state = 'serving'
     ),
-    computed AS (
-        SELECT basis, cube, grain, measure, start, segment, bucket, amount, total FROM summed WHERE amount <> 0 OR total <> 0
+    balanced AS (
+        SELECT m.measure, sum(m.amount) AS amount FROM balances JOIN serving USING (ledger, generation)
+        CROSS JOIN LATERAL (VALUES {", ".join(f"('{measure}', {column(measure)})" for measure in MEASURES)}) m (measure, amount)
+        WHERE cube = 'c' AND grain = 'y' AND basis = 'e' GROUP BY 1
+    ),
+    posted AS (
+        SELECT measure, sum(postings.amount) AS amount FROM postings JOIN serving USING (ledger, generation)
+        WHERE position <= settled GROUP BY 1
     )
-    SELECT (SELECT count(*) FROM (SELECT * FROM stored EXCEPT SELECT * FROM computed) a)
-         + (SELECT count(*) FROM (SELECT * FROM computed EXCEPT SELECT * FROM stored) b)
+    SELECT measure FROM posted JOIN balanced USING (measure) WHERE posted.amount <> coalesce(balanced.amount, 0)
 """  # noqa: S608  constant text

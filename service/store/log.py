@@ -148,6 +148,7 @@ class Appender:
         self._queues: dict[int, deque[_Waiting]] = {}
         self._waiting: dict[int, int] = {}
         self._writers: dict[int, asyncio.Task[None]] = {}
+        self.last_positions: dict[int, int] = {}  # by ledger, as far as this process has appended
 
     async def append(self, ledger: int, rows: Sequence[Row]) -> list[Outcome]:
         """Store rows in order and return what became of each; raises QueueFullError instead of waiting too long.
@@ -192,8 +193,11 @@ class Appender:
                 if not one.answer.done():
                     one.answer.set_exception(error)
             return
-        if self._appended:
-            self._appended(ledger)
+        accepted = [one.position for one in outcomes if one.status == "accepted"]
+        if accepted:
+            self.last_positions[ledger] = max(accepted)
+            if self._appended:
+                self._appended(ledger)
         telemetry.APPEND_BATCH.observe(len(outcomes))
         at = 0
         for one in group:

@@ -1,0 +1,240 @@
+"""`/v1/events`: events in (CloudEvents structured, binary and batch, plain JSON, NDJSON) and the log back out.
+
+The way in is a plain route over the raw request: the framework's own body handling would cost more than the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+import msgspec
+from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from service.api.auth import Needs
+from service.api.problems import ProblemError, problem
+from service.bootstrap import Service
+from service.domain.events import InvalidEventError
+from service.intake.acceptance import Result
+from service.intake.decoding import split
+from service.store import log
+from service.store.ledgers import Ledger
+
+router = APIRouter(tags=["events"])
+_JSON = "application/json"
+_BATCH = "application/cloudevents-batch+json"
+_SINGLE = "application/cloudevents+json"
+_NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+_LINES_AT_ONCE = 1_000
+_BYTES_AT_ONCE = 1_048_576
+_PROBLEMS_SHOWN = 100
+_GOOD = ("accepted", "duplicate")
+
+
+async def post_events(request: Request) -> Response:
+    """Take events in whatever form they come."""
+    service: Service = request.app.state.service
+    ledger = await request.app.state.doorkeeper.admit(request.headers.get("authorization"), "ingest")
+    headers = request.headers
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type in _NDJSON:
+        return await _bulk(request, service, ledger)
+    if "ce-specversion" in headers:
+        return await _binary(request, service, ledger, media_type)
+    if media_type not in (_JSON, _SINGLE, _BATCH):
+        known = ", ".join((_JSON, _SINGLE, _BATCH, _NDJSON[0]))
+        raise ProblemError(415, f"send {known}, or ce- headers with JSON; this was {media_type or 'no content-type'}")
+    body = await _body(request, service.settings.max_body_bytes)
+    if media_type == _BATCH or (media_type == _JSON and body.lstrip()[:1] == b"["):
+        return await _batch(service, ledger, body)
+    return _single((await service.intake.take(ledger.ledger, [body]))[0], service, ledger)
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """Read the body, giving up as soon as it is too large."""
+    announced = request.headers.get("content-length", "")
+    size, parts = int(announced) if announced.isdigit() else 0, []
+    if size <= most:
+        size = 0
+        try:
+            async for part in request.stream():
+                size += len(part)
+                if size > most:
+                    break
+                parts.append(part)
+        except ClientDisconnect as error:
+            raise ProblemError(400, "the body ended before all of it was here") from error
+    if size > most:
+        raise ProblemError(
+            413, f"a body may have {most} bytes; send NDJSON, which has no such limit, or smaller batches"
+        )
+    return b"".join(parts)
+
+
+async def _binary(request: Request, service: Service, ledger: Ledger, media_type: str) -> Response:
+    if media_type and media_type != _JSON and not media_type.endswith("+json"):
+        raise ProblemError(415, f"in binary mode the body is the event's data as {_JSON}; this was {media_type}")
+    attributes: dict[str, Any] = {
+        name[3:]: unquote(value)
+        for name, value in request.headers.items()
+        if name.startswith("ce-") and name != "ce-data"
+    }
+    if media_type:
+        attributes["datacontenttype"] = request.headers["content-type"]
+    body = await _body(request, service.settings.max_body_bytes)
+    return _single(await service.intake.take_event(ledger.ledger, body, attributes), service, ledger)
+
+
+def _single(result: Result, service: Service, ledger: Ledger) -> Response:
+    if result.problem is not None:
+        status = 409 if result.status == "conflict" else 422
+        more = {"errors": result.problem["errors"]} if "errors" in result.problem else {}
+        raise ProblemError(
+            status, result.problem["detail"], kind=result.problem["type"].rpartition("/")[2], source=result.source,
+            id=result.id, item_status=result.status, position=result.position, **more,
+        )  # fmt: skip
+    named = {"source": result.source, "id": result.id}
+    last = max(service.appender.last_positions.get(ledger.ledger, 0), result.position or 0)
+    answer = {**named, "status": result.status, "position": result.position, "last_position": last}
+    headers = {"Location": f"/v1/events/{result.position}"}
+    return Response(msgspec.json.encode(answer), 201 if result.status == "accepted" else 200, headers, _JSON)
+
+
+async def _batch(service: Service, ledger: Ledger, body: bytes) -> Response:
+    try:
+        raws = split(body)
+    except InvalidEventError as error:
+        result = (await service.intake.take(ledger.ledger, [body]))[0]  # keeps what could not be read
+        return problem(422, str(error), kind="invalid-event", errors=(result.problem or {}).get("errors", []))
+    most = service.settings.max_batch_items
+    if len(raws) > most:
+        raise ProblemError(
+            413, f"a batch may have {most} events, this one has {len(raws)}; send NDJSON or smaller batches"
+        )
+    results = await service.intake.take(ledger.ledger, raws)
+    answer = {
+        "items": [result.as_dict() for result in results],
+        "last_position": await service.intake.last_position(ledger.ledger),
+    }
+    return Response(msgspec.json.encode(answer), _status(result.status for result in results), media_type=_JSON)
+
+
+def _status(statuses: Any) -> int:
+    return 200 if all(status in _GOOD for status in statuses) else 207
+
+
+async def _bulk(request: Request, service: Service, ledger: Ledger) -> Response:
+    """Take NDJSON as it streams in: while one stretch of lines is being stored, the next is read and checked."""
+    counts = dict.fromkeys(("accepted", "duplicate", "conflict", "invalid"), 0)
+    problems: list[dict[str, Any]] = []
+    storing: asyncio.Task[None] | None = None
+
+    async def store(first: int, lines: list[bytes]) -> None:
+        numbered = [(first + index, line) for index, line in enumerate(lines) if line.strip()]
+        results = await service.intake.take(ledger.ledger, [line for _, line in numbered])
+        for (number, _), result in zip(numbered, results, strict=True):
+            counts[result.status] += 1
+            if result.problem is not None and len(problems) < _PROBLEMS_SHOWN:
+                problems.append({"line": number, **result.as_dict()})
+
+    try:
+        async for first, lines in _stretches(request, service.settings.max_line_bytes):
+            if storing:
+                await storing
+            storing = asyncio.create_task(store(first, lines))
+            await asyncio.sleep(0)
+    except _LineTooLongError as error:
+        counts["invalid"] += 1
+        detail = (
+            f"a line may have {service.settings.max_line_bytes} bytes; what comes after line {error.line} was not read"
+        )
+        problems.append(
+            {"line": error.line, "status": "invalid", "problem": {"type": "/problems/too-long", "detail": detail}}
+        )
+    except ClientDisconnect as error:
+        raise ProblemError(400, "the body ended before all of it was here; what came before is stored") from error
+    finally:
+        if storing:
+            await storing
+    answer = {**counts, "problems": problems, "last_position": await service.intake.last_position(ledger.ledger)}
+    bad = counts["conflict"] + counts["invalid"]
+    return Response(msgspec.json.encode(answer), 207 if bad else 200, media_type=_JSON)
+
+
+class _LineTooLongError(Exception):
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
+
+
+async def _stretches(request: Request, longest: int) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """Yield (number of the first line, lines) as enough of the body is there; a part of a line waits for its rest."""
+    waiting, size, number = [], 0, 1
+    async for part in request.stream():
+        waiting.append(part)
+        size += len(part)
+        if size < _BYTES_AT_ONCE and part:
+            continue
+        *lines, rest = b"".join(waiting).split(b"\n")
+        waiting, size = [rest], len(rest)
+        for start in range(0, len(lines), _LINES_AT_ONCE):
+            stretch = lines[start : start + _LINES_AT_ONCE]
+            too_long = next((index for index, line in enumerate(stretch) if len(line) > longest), None)
+            if too_long is not None:
+                yield number, stretch[:too_long]
+                raise _LineTooLongError(number + too_long)
+            yield number, stretch
+            number += len(stretch)
+        if size > longest:
+            raise _LineTooLongError(number)
+    rest = b"".join(waiting)
+    if rest.strip():
+        if len(rest) > longest:
+            raise _LineTooLongError(number)
+        yield number, rest.split(b"\n")
+
+
+@router.get(
+    "/v1/events",
+    summary="The log, in order",
+    response_class=Response,
+    responses={
+        200: {"content": {_BATCH: {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}}}}}
+    },
+)
+async def get_events(
+    request: Request,
+    ledger: Annotated[Ledger, Depends(Needs("read"))],
+    after: Annotated[int, Query(ge=0, description="positions after this one")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    event_type: Annotated[list[str] | None, Query(alias="type", description="only these types")] = None,
+) -> Response:
+    """Feed events back as a CloudEvents batch; `Link: rel=next` leads on while there is more."""
+    service: Service = request.app.state.service
+    rows = await log.read(service.pool, ledger.ledger, after, limit, event_type or ())
+    headers = {}
+    if len(rows) == limit:
+        following = request.url.include_query_params(after=rows[-1].position)
+        headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+    return Response(b"[" + b",".join(map(log.as_cloudevent, rows)) + b"]", headers=headers, media_type=_BATCH)
+
+
+@router.get(
+    "/v1/events/{position}",
+    summary="One event",
+    response_class=Response,
+    responses={200: {"content": {_SINGLE: {"schema": {"$ref": "#/components/schemas/Event"}}}}},
+)
+async def get_event(
+    request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))], position: Annotated[int, Path(ge=1, le=2**62)]
+) -> Response:
+    """Return the event at a position as a CloudEvent."""
+    service: Service = request.app.state.service
+    row = await log.read_one(service.pool, ledger.ledger, position)
+    if row is None:
+        raise ProblemError(404, f"there is no event at position {position} yet")
+    return Response(log.as_cloudevent(row), media_type=_SINGLE)

@@ -1,0 +1,121 @@
+"""Health, metrics, the quarantine, and the ledger itself."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Depends, Path, Query, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import Response
+
+from service import __version__
+from service.api.auth import Needs
+from service.api.problems import ProblemError, problem
+from service.api.schemas import PROBLEMS
+from service.bootstrap import Service
+from service.projections import reading
+from service.store import database, log, quarantine
+from service.store.ledgers import Ledger
+
+router = APIRouter(tags=["operations"])
+_JSON = "application/json"
+
+
+@router.get("/livez", summary="Is the process alive?", response_class=Response)
+async def livez() -> Response:
+    """Answer 200 as long as the process answers at all."""
+    return Response(msgspec.json.encode({"status": "alive", "version": __version__}), media_type=_JSON)
+
+
+@router.get("/readyz", summary="Can it serve?", response_class=Response)
+async def readyz(request: Request) -> Response:
+    """Answer 200 if the database answers, is at the newest migration, and projections do not lag too far; else 503."""
+    service: Service = request.app.state.service
+    checks: dict[str, Any] = {}
+    try:
+        migration = await database.head_of_migrations(service.pool)
+        checks["database"] = "ok"
+        newest = service.newest_migration
+        checks["migrations"] = "ok" if migration == newest else f"at {migration}, the code needs {newest}"
+        lag = await service.pool.fetchval(
+            """
+            SELECT coalesce(max(h.position - s.settled), 0) FROM heads h JOIN generations g USING (ledger)
+            JOIN settlements s USING (ledger, generation) WHERE g.state = 'serving'
+            """
+        )
+        checks["projection_lag_events"] = lag
+    except Exception as error:  # noqa: BLE001  whatever is wrong with the database, the answer is no
+        checks["database"] = f"does not answer ({type(error).__name__})"
+        return problem(503, "the database does not answer", headers={"Retry-After": "1"}, checks=checks)
+    good = checks["migrations"] == "ok" and lag <= service.settings.ready_lag_events
+    if not good:
+        return problem(503, "not ready: see checks", headers={"Retry-After": "1"}, checks=checks)
+    return Response(msgspec.json.encode({"status": "ready", **checks}), media_type=_JSON)
+
+
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+async def metrics(_: Annotated[Ledger, Depends(Needs("admin"))]) -> Response:
+    """Give the process's counters and gauges in Prometheus's text format."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/v1/ledger", summary="The ledger of this key", response_class=Response)
+async def get_ledger(request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))]) -> Response:
+    """Name, currency, time zone, last position, and the position that the read models are at."""
+    service: Service = request.app.state.service
+    position, recorded_at, chain = await log.head(service.pool, ledger.ledger)
+    _, settled = await reading.serving(service.pool, ledger)
+    body = {
+        "name": ledger.name, "currency": ledger.currency, "timezone": ledger.timezone, "last_position": position,
+        "recorded_at": recorded_at, "projected_position": settled, "chain": chain.hex(),
+    }  # fmt: skip
+    return Response(msgspec.json.encode(body), media_type=_JSON)
+
+
+@router.get("/v1/quarantine", summary="Items that could not be taken", response_class=Response, responses=PROBLEMS)
+async def get_quarantine(
+    request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))],
+    after: Annotated[int, Query(ge=0, le=2**62, description="items after this one")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    state: Annotated[Literal["waiting", "resolved"], Query()] = "waiting",
+) -> Response:  # fmt: skip
+    """List quarantined items, oldest first, each with its problem and the body as it was sent."""
+    service: Service = request.app.state.service
+    kept = await quarantine.listed(service.pool, ledger.ledger, after, limit, state)
+    headers = {}
+    if len(kept) == limit:
+        following = request.url.include_query_params(after=kept[-1].item)
+        headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+    return Response(msgspec.json.encode({"items": [_shown(one) for one in kept]}), headers=headers, media_type=_JSON)
+
+
+@router.post("/v1/quarantine/{item}/retry", summary="Try an item again", response_class=Response, responses=PROBLEMS)
+async def retry_quarantined(
+    request: Request, ledger: Annotated[Ledger, Depends(Needs("ingest"))], item: Annotated[int, Path(ge=1, le=2**62)]
+) -> Response:
+    """Try a quarantined item again as it is, or as the event in the request's body corrects it."""
+    service: Service = request.app.state.service
+    kept = await quarantine.one(service.pool, ledger.ledger, item)
+    if kept is None:
+        raise ProblemError(404, f"there is no quarantined item {item}")
+    if kept.state == "resolved":
+        answer = {"item": item, "status": "duplicate", "position": kept.position, "problem": None}
+        return Response(msgspec.json.encode(answer), media_type=_JSON)
+    corrected = await request.body()
+    if len(corrected) > service.settings.max_body_bytes:
+        raise ProblemError(413, f"a body may have {service.settings.max_body_bytes} bytes")
+    result = await service.intake.retry(ledger.ledger, kept, corrected or None)
+    if result.problem is not None:
+        return problem(
+            409 if result.status == "conflict" else 422, result.problem["detail"], item=item, item_status=result.status,
+            errors=result.problem.get("errors", []),
+        )  # fmt: skip
+    return Response(msgspec.json.encode({"item": item, **result.as_dict()}), media_type=_JSON)
+
+
+def _shown(kept: quarantine.Kept) -> dict[str, Any]:
+    return {
+        "item": kept.item, "received_at": kept.received_at, "state": kept.state, "position": kept.position,
+        "problem": msgspec.Raw(kept.problem.encode()), "body": kept.body.decode("utf-8", "replace"),
+    }  # fmt: skip

@@ -1,0 +1,107 @@
+"""Errors as RFC 9457 problems: one shape for every error, with what to change in `detail`."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import asyncpg
+import msgspec
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service import telemetry
+from service.store.log import QueueFullError
+
+_log = telemetry.logger("api")
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemError(Exception):
+    """An error that is answered as a problem. `more` are extension members, `headers` go with the answer."""
+
+    def __init__(
+        self, status: int, detail: str, *, kind: str = "", headers: dict[str, str] | None = None, **more: Any
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.kind = kind
+        self.headers = headers
+        self.more = more
+
+
+def problem(
+    status: int, detail: str, *, kind: str = "", headers: dict[str, str] | None = None, **more: Any
+) -> Response:  # fmt: skip
+    """Return a problem answer."""
+    title = HTTPStatus(status).phrase
+    name = kind or title.lower().replace(" ", "-")
+    body = {"type": f"/problems/{name}", "title": title, "status": status, "detail": detail, **more}
+    return Response(msgspec.json.encode(body), status, headers, MEDIA_TYPE)
+
+
+async def on_problem(_: Request, error: Exception) -> Response:
+    """Answer a ProblemError."""
+    assert isinstance(error, ProblemError)  # noqa: S101  registered for it alone
+    return problem(error.status, error.detail, kind=error.kind, headers=error.headers, **error.more)
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """Answer what the framework refuses by itself: no such path, no such method."""
+    assert isinstance(error, HTTPException)  # noqa: S101  registered for it alone
+    details = {
+        404: f"there is nothing at {request.url.path}; /openapi.json describes what there is",
+        405: f"{request.method} is not possible at {request.url.path}",
+    }
+    return problem(
+        error.status_code, details.get(error.status_code, str(error.detail)), headers=dict(error.headers or {})
+    )
+
+
+async def on_invalid_request(_: Request, error: Exception) -> Response:
+    """Answer parameters that cannot be read."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101  registered for it alone
+    errors = [
+        {
+            "field": ".".join(str(part) for part in one["loc"] if part != "query"),
+            "expected": one["msg"],
+            "got": str(one["input"])[:80],
+        }
+        for one in error.errors()
+    ]
+    detail = "; ".join(f"{one['field']}: {one['expected']}" for one in errors)
+    return problem(422, detail, kind="invalid-request", errors=errors)
+
+
+async def on_overload(_: Request, error: Exception) -> Response:
+    """Answer that the service cannot take this now, and that it is worth trying again."""
+    busy = isinstance(error, QueueFullError)
+    if not busy:
+        _log.error("database is not there", error=str(error), kind=type(error).__name__)
+    detail = f"{error}: try again in a moment" if busy else "the database does not answer: try again in a moment"
+    return problem(503, detail, headers={"Retry-After": "1"})
+
+
+async def on_failure(request: Request, error: Exception) -> Response:
+    """Answer what should not have happened; the log has the rest."""
+    _log.error("request failed", path=request.url.path, exc_info=error)
+    return problem(500, "the service failed at this; its log says why")
+
+
+HANDLERS: dict[Any, Any] = {
+    ProblemError: on_problem,
+    HTTPException: on_http_error,
+    RequestValidationError: on_invalid_request,
+    QueueFullError: on_overload,
+    asyncpg.PostgresConnectionError: on_overload,
+    asyncpg.InterfaceError: on_overload,
+    asyncpg.QueryCanceledError: on_overload,
+    asyncpg.CannotConnectNowError: on_overload,
+    asyncpg.TooManyConnectionsError: on_overload,
+    ConnectionError: on_overload,
+    TimeoutError: on_overload,
+    Exception: on_failure,
+}

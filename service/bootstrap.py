@@ -1,0 +1,149 @@
+"""Puts the parts together: database (embedded or by URL), migrations, the way in, and the projector in its own thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import asyncpg
+
+from service import telemetry
+from service.intake.acceptance import Intake
+from service.intake.decoding import Limits
+from service.projections.worker import Worker
+from service.settings import Settings
+from service.store import database, embedded, ledgers, log, migrate
+
+_log = telemetry.logger("service")
+DEFAULT_LEDGER = "default"
+
+
+class Service:
+    """One running service: what routes and commands work with."""
+
+    def __init__(self, settings: Settings, pool: asyncpg.Pool, appender: log.Appender) -> None:
+        self.settings = settings
+        self.pool = pool
+        self.appender = appender
+        self.intake = Intake(pool, appender, Limits(settings.max_json_depth, settings.max_string_length))
+        self.newest_migration = migrate.newest()
+
+
+@contextmanager
+def database_of(settings: Settings, *, own: bool = False) -> Iterator[str]:
+    """Give the URL of the database: the one set, else the embedded server's, started here and stopped at the end.
+
+    A command beside a running service uses that service's server; `own` refuses to (DataDirectoryHeldError).
+    """
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    data_dir: Path = settings.data_dir or embedded.default_data_dir()
+    running = None if own else embedded.attach(data_dir)
+    if running is not None:
+        yield running
+        return
+    server = embedded.start(data_dir)
+    try:
+        asyncio.run(migrate.migrate(server.dsn))
+        yield server.dsn
+    finally:
+        server.stop()
+
+
+@asynccontextmanager
+async def opened(settings: Settings, dsn: str, *, projector: bool) -> AsyncIterator[Service]:
+    """Open the service on a migrated database; with `projector`, read models are kept up to date in a thread."""
+    pool = await database.connect(dsn, size=settings.pool_size, statement_timeout=settings.statement_timeout)
+    thread = _ProjectorThread(dsn, settings) if projector else None
+    appender = log.Appender(
+        pool,
+        queue_events=settings.append_queue_events,
+        batch_events=settings.append_batch_events,
+        appended=thread.wake if thread else None,
+    )
+    try:
+        await _check_migrated(pool)
+        await _bootstrap_key(pool, settings)
+        if thread:
+            await asyncio.to_thread(thread.start)
+        yield Service(settings, pool, appender)
+    finally:
+        await appender.close()
+        if thread:
+            await asyncio.to_thread(thread.stop)
+        await pool.close()
+
+
+async def _check_migrated(pool: asyncpg.Pool) -> None:
+    at, newest = await database.head_of_migrations(pool), migrate.newest()
+    if at != newest:
+        raise RuntimeError(
+            f"the database is at migration {at}, this version needs {newest}: run `campaign-ledger migrate`"
+        )
+
+
+async def _bootstrap_key(pool: asyncpg.Pool, settings: Settings) -> None:
+    """Create the key that the environment asks for, with all scopes on the ledger `default`."""
+    if settings.bootstrap_key is None:
+        return
+    ledger = await ledgers.ledger_named(pool, DEFAULT_LEDGER)
+    if ledger is None:
+        try:
+            ledger = await ledgers.create_ledger(pool, DEFAULT_LEDGER)
+        except ValueError:  # another process was faster
+            ledger = await ledgers.ledger_named(pool, DEFAULT_LEDGER)
+            if ledger is None:
+                raise
+    await ledgers.create_key(pool, ledger, ledgers.SCOPES, "bootstrap", settings.bootstrap_key)
+
+
+class _ProjectorThread:
+    """The projector beside the API in one process: its own thread, event loop and connections."""
+
+    def __init__(self, dsn: str, settings: Settings) -> None:
+        self._dsn = dsn
+        self._settings = settings
+        self._worker: Worker | None = None
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._main, name="projector", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        self._started.wait(30)
+
+    def wake(self, _: int) -> None:
+        if self._worker:
+            self._worker.wake()
+
+    def stop(self) -> None:
+        if self._worker and self._thread.is_alive():
+            self._worker.stop()
+        self._thread.join(30)
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(run_worker(self._dsn, self._settings, self._begun))
+        except Exception as error:  # noqa: BLE001  the thread's last word
+            _log.error("the projector has ended", exc_info=error)
+        finally:
+            self._started.set()
+
+    def _begun(self, worker: Worker) -> None:
+        self._worker = worker
+        self._started.set()
+
+
+async def run_worker(dsn: str, settings: Settings, begun: object) -> None:
+    """Run a worker until it is stopped; `begun` is called with it when it is ready."""
+    pool = await database.connect(dsn, size=4, statement_timeout=max(settings.statement_timeout, 600.0))
+    try:
+        worker = Worker(pool, settings)
+        if callable(begun):
+            begun(worker)
+        await worker.run()
+    finally:
+        await pool.close()

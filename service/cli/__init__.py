@@ -1,0 +1,35 @@
+"""`campaign-ledger`: run the service, operate it, and get events in and out."""
+
+from __future__ import annotations
+
+import sys
+
+import asyncpg
+import typer
+
+from service.cli import access, files, operations, serving
+
+app = typer.Typer(
+    name="campaign-ledger",
+    help="CRM and ERP events in, explainable per-campaign ROI, conversion and velocity out.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for part in (serving, operations, files, access):
+    part.register(app)
+
+
+def main() -> None:
+    """Run the command line; an expected error is one line on stderr and exit code 1."""
+    try:
+        app()
+    except (RuntimeError, ValueError, LookupError, OSError, asyncpg.PostgresError) as error:
+        print(f"campaign-ledger: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

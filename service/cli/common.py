@@ -1,0 +1,60 @@
+"""What commands share: the options that find the database, and a pool on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import asyncpg
+import typer
+
+from service import telemetry
+from service.bootstrap import database_of
+from service.settings import Settings
+from service.store import database, ledgers
+
+DataDir = Annotated[Path | None, typer.Option(help="Where the embedded PostgreSQL keeps its data.", show_default="XDG")]
+LedgerName = Annotated[str, typer.Option("--ledger", help="The ledger's name.")]
+T = TypeVar("T")
+
+
+def settings_of(data_dir: Path | None) -> Settings:
+    """Return the settings of the environment and the command line, with logs going where they should."""
+    settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
+    telemetry.configure_logs(settings.log_level)
+    return settings
+
+
+def with_pool(data_dir: Path | None, work: Callable[[asyncpg.Pool], Awaitable[T]]) -> T:
+    """Run `work` with a pool on the database, beside a running service or on a server of its own."""
+    settings = settings_of(data_dir)
+
+    async def run(dsn: str) -> T:
+        pool = await database.connect(dsn, size=4, statement_timeout=3600.0)
+        try:
+            return await work(pool)
+        finally:
+            await pool.close()
+
+    with database_of(settings) as dsn:
+        return asyncio.run(run(dsn))
+
+
+async def ledger_of(pool: asyncpg.Pool, name: str) -> ledgers.Ledger:
+    """Return the ledger of a name; LookupError says how to make one."""
+    ledger = await ledgers.ledger_named(pool, name)
+    if ledger is None:
+        raise LookupError(f"there is no ledger {name!r}: `campaign-ledger ledgers create {name}` makes it")
+    return ledger
+
+
+async def chosen(pool: asyncpg.Pool, name: str | None) -> list[ledgers.Ledger]:
+    """Return the ledger of a name, or all of them."""
+    return await ledgers.ledgers(pool) if name is None else [await ledger_of(pool, name)]
+
+
+def say(text: Any) -> None:
+    """Print a line to standard output."""
+    typer.echo(text)

@@ -1,0 +1,121 @@
+"""`serve`, `worker`, `migrate`, `demo`, `openapi`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+
+from service import telemetry
+from service.api.app import create, create_app
+from service.bootstrap import database_of, opened, run_worker
+from service.cli.common import DataDir, say, settings_of
+from service.projections.worker import Worker
+from service.settings import Settings
+from service.store import migrate as migrations
+
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+Port = Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(epilog="Example: campaign-ledger serve --port 8080")(serve)
+    app.command(epilog="Example: CAMPAIGN_LEDGER_DATABASE_URL=postgresql://… campaign-ledger worker")(worker)
+    app.command(epilog="Example: CAMPAIGN_LEDGER_DATABASE_URL=postgresql://… campaign-ledger migrate")(migrate)
+    app.command(epilog="Example: campaign-ledger openapi > openapi.json")(openapi)
+
+
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
+    data_dir: DataDir = None,
+    *,
+    projector: Annotated[bool, typer.Option(help="Keep the read models up to date in this process.")] = True,
+) -> None:
+    """Serve the API, with the projector in the same process."""
+    settings = settings_of(data_dir)
+    with database_of(settings, own=True) as dsn:
+        run(serve_on(settings, dsn, host, port, projector=projector))
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run on the fastest event loop there is."""
+    if sys.platform == "win32":
+        asyncio.run(work)
+        return
+    import uvloop  # noqa: PLC0415  not to be had on Windows
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
+
+
+async def serve_on(
+    settings: Settings, dsn: str, host: str, port: int, *, projector: bool, started: asyncio.Event | None = None
+) -> None:
+    """Serve until SIGINT or SIGTERM; requests in hand are finished first."""
+    async with opened(settings, dsn, projector=projector) as service:
+        config = uvicorn.Config(
+            create(service), host=host, port=port, lifespan="off", log_config=None, access_log=False, server_header=False,
+            timeout_graceful_shutdown=10, timeout_keep_alive=65, backlog=2048,
+        )  # fmt: skip
+        server = uvicorn.Server(config)
+        announcing = asyncio.create_task(_announce(server, started))
+        try:
+            await server.serve()
+        finally:
+            announcing.cancel()
+
+
+async def _announce(server: uvicorn.Server, started: asyncio.Event | None) -> None:
+    while not server.started:
+        await asyncio.sleep(0.01)
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    telemetry.logger("service").info("listening", url=f"http://{host}:{port}")
+    if started:
+        started.set()
+
+
+def worker(data_dir: DataDir = None) -> None:
+    """Keep the read models of all ledgers up to date, sharing them with other workers."""
+    settings = settings_of(data_dir)
+
+    async def work(dsn: str) -> None:
+        def begun(one: object) -> None:
+            assert isinstance(one, Worker)  # noqa: S101  what run_worker hands over
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, one.stop)
+            telemetry.logger("service").info("projecting", holder=one.holder)
+
+        await run_worker(dsn, settings, begun)
+
+    with database_of(settings) as dsn:
+        run(work(dsn))
+
+
+def migrate(data_dir: DataDir = None) -> None:
+    """Bring the database to the newest migration."""
+    settings = settings_of(data_dir)
+    with database_of(settings) as dsn:
+        asyncio.run(migrations.migrate(dsn))
+    say(f"the database is at migration {migrations.newest()}")
+
+
+def openapi(
+    check: Annotated[
+        Path | None, typer.Option(help="Compare with this file instead of printing; exit 1 if it differs.")
+    ] = None,
+) -> None:
+    """Print the API description as JSON."""
+    text = json.dumps(create_app().openapi(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    if check is None:
+        sys.stdout.write(text)
+    elif not check.is_file() or check.read_text(encoding="utf-8") != text:
+        raise RuntimeError(f"{check} is not what the code says: `make openapi` writes it anew")

@@ -1,0 +1,136 @@
+"""What tests share: a real PostgreSQL (embedded, or CAMPAIGN_LEDGER_TEST_DATABASE_URL) and a real service over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import asyncpg
+import httpx
+import pytest
+
+from service.store import database, embedded, ledgers, migrate
+
+_names = itertools.count(1)
+RUN = f"{os.getpid()}-{int(time.time())}"
+
+
+class Api(NamedTuple):
+    """A client of one fresh ledger, with what is needed often."""
+
+    http: httpx.Client
+    ledger: ledgers.Ledger
+    key: str
+
+    def post(self, *events: dict[str, Any]) -> dict[str, Any]:
+        """Post events as a batch; all of them have to be taken."""
+        response = self.http.post("/v1/events", json=list(events))
+        assert response.status_code == 200, response.text
+        return dict(response.json())
+
+    def read(self, path: str, **parameters: Any) -> dict[str, Any]:
+        """Read after everything posted so far has been projected."""
+        position = self.http.get("/v1/ledger").json()["last_position"]
+        response = self.http.get(path, params={"min_position": position, **parameters})
+        assert response.status_code == 200, response.text
+        return dict(response.json())
+
+
+class Running(NamedTuple):
+    """A `campaign-ledger serve` of its own."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+
+
+def start_service(arguments: list[str], environment: dict[str, str], log: Path) -> Running:
+    """Start the service as its user would, on a free port; returns when it listens."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_LEDGER_")}
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service.cli", "serve", "--port", "0", *arguments],
+            env={**clean, **environment}, stderr=stream, stdout=stream,
+        )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for line in log.read_text(encoding="utf-8").splitlines():
+            if '"listening"' in line:
+                return Running(process, json.loads(line)["url"])
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
+    process.kill()
+    raise RuntimeError(f"the service did not start: {log.read_text(encoding='utf-8')}")
+
+
+def stop_service(running: Running) -> None:
+    """Stop it as an operator would."""
+    running.process.terminate()
+    running.process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    external = os.environ.get("CAMPAIGN_LEDGER_TEST_DATABASE_URL")
+    if external:
+        asyncio.run(migrate.migrate(external))
+        yield external
+        return
+    with embedded.start(tmp_path_factory.mktemp("postgresql")) as server:
+        asyncio.run(migrate.migrate(server.dsn))
+        yield server.dsn
+
+
+@pytest.fixture(scope="session")
+async def pool(dsn: str) -> AsyncIterator[asyncpg.Pool]:
+    opened = await database.connect(dsn, size=8, statement_timeout=120)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def ledger(pool: asyncpg.Pool) -> ledgers.Ledger:
+    return await ledgers.create_ledger(pool, f"{RUN}-{next(_names)}")
+
+
+@pytest.fixture(scope="session")
+def service_url(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    log = tmp_path_factory.mktemp("service") / "log"
+    running = start_service([], {"CAMPAIGN_LEDGER_DATABASE_URL": dsn}, log)
+    yield running.url
+    stop_service(running)
+
+
+@pytest.fixture
+def open_api(dsn: str, service_url: str) -> Iterator[Callable[..., Api]]:
+    """Open a client on a fresh ledger, of any currency, time zone and scopes."""
+    clients: list[httpx.Client] = []
+
+    def open_one(currency: str = "EUR", timezone: str = "UTC", scopes: tuple[str, ...] = ledgers.SCOPES) -> Api:
+        async def create() -> tuple[ledgers.Ledger, str]:
+            one = await asyncpg.create_pool(dsn, min_size=1, max_size=1)
+            async with one:
+                made = await ledgers.create_ledger(one, f"{RUN}-{next(_names)}", currency, timezone)
+                return made, await ledgers.create_key(one, made, scopes)
+
+        made, key = asyncio.run(create())
+        http = httpx.Client(base_url=service_url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+        clients.append(http)
+        return Api(http, made, key)
+
+    yield open_one
+    for one in clients:
+        one.close()
+
+
+@pytest.fixture
+def api(open_api: Callable[..., Api]) -> Api:
+    return open_api()
