@@ -1,20 +1,21 @@
-"""`serve`, `worker`, `migrate`, `demo`, `openapi`."""
+"""`serve`, `worker`, `migrate`, `openapi`."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import signal
+import socket
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import uvicorn
 
 from service import telemetry
-from service.api.app import create, create_app
+from service.api.app import create_app
+from service.api.server import interruption, listen, serving
 from service.bootstrap import database_of, opened, run_worker
 from service.cli.common import DataDir, say, settings_of
 from service.projections.worker import Worker
@@ -42,8 +43,8 @@ def serve(
 ) -> None:
     """Serve the API, with the projector in the same process."""
     settings = settings_of(data_dir)
-    with database_of(settings, own=True) as dsn:
-        run(serve_on(settings, dsn, host, port, projector=projector))
+    with listen(host, port) as listener, database_of(settings, own=True) as dsn:
+        run(_serve(settings, dsn, listener, projector=projector))
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -57,30 +58,12 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         runner.run(work)
 
 
-async def serve_on(
-    settings: Settings, dsn: str, host: str, port: int, *, projector: bool, started: asyncio.Event | None = None
-) -> None:
+async def _serve(settings: Settings, dsn: str, listener: socket.socket, *, projector: bool) -> None:
     """Serve until SIGINT or SIGTERM; requests in hand are finished first."""
-    async with opened(settings, dsn, projector=projector) as service:
-        config = uvicorn.Config(
-            create(service), host=host, port=port, lifespan="off", log_config=None, access_log=False, server_header=False,
-            timeout_graceful_shutdown=10, timeout_keep_alive=65, backlog=2048,
-        )  # fmt: skip
-        server = uvicorn.Server(config)
-        announcing = asyncio.create_task(_announce(server, started))
-        try:
-            await server.serve()
-        finally:
-            announcing.cancel()
-
-
-async def _announce(server: uvicorn.Server, started: asyncio.Event | None) -> None:
-    while not server.started:
-        await asyncio.sleep(0.01)
-    host, port = server.servers[0].sockets[0].getsockname()[:2]
-    telemetry.logger("service").info("listening", url=f"http://{host}:{port}")
-    if started:
-        started.set()
+    with interruption() as interrupted:
+        async with opened(settings, dsn, projector=projector) as service, serving(service, listener) as url:
+            telemetry.logger("service").info("listening", url=url)
+            await interrupted.wait()
 
 
 def worker(data_dir: DataDir = None) -> None:

@@ -28,7 +28,7 @@ class Where(NamedTuple):
 
 
 NOWHERE = Where(None)
-NO_DAY = 1  # 0001-01-01, before every day that an event can state
+NO_DAY = 1  # 0001-01-01, before every day that an event can state; the database has -infinity for it
 
 
 class Lead:

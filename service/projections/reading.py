@@ -303,7 +303,7 @@ class _Sql:
             f"(grain = '{grain[0]}' AND {self._window('start', low, high)})"
             for grain, low, high in covering(self.query.since, self.query.until, self.coarsest)
         ]
-        windows.append(f"(grain = '{self.coarsest[0]}' AND start = '0001-01-01')")  # what has no day is never windowed
+        windows.append(f"(grain = '{self.coarsest[0]}' AND start = '-infinity')")  # what has no day is never windowed
         return f"""
             SELECT segment, start, {", ".join(map(column, self.measures))} FROM balances
             WHERE ledger = $1 AND generation = $2 AND basis = '{self.query.basis[0]}' AND cube = '{self.cube}'
@@ -321,7 +321,7 @@ class _Sql:
         return f"""
             SELECT measure, segment, value, bucket, entity, detail, {day} AS start, amount FROM postings
             WHERE ledger = $1 AND generation = $2 AND position <= $3 AND measure = ANY({measures})
-            AND ({window} OR day = '0001-01-01')"""  # noqa: S608  as above
+            AND ({window} OR day = '-infinity')"""  # noqa: S608  as above
 
     def durations(self, length: str) -> str:
         """The durations of the window, each with its exact `value` or its `bucket` as its length."""

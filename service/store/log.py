@@ -116,7 +116,7 @@ def canonical(value: Any) -> Any:
         return {name: canonical(one) for name, one in value.items()}
     if kind is list:
         return [canonical(one) for one in value]
-    if kind is Decimal or (kind is int and abs(value) >= _SMALL):
+    if kind is Decimal or kind is float or (kind is int and abs(value) >= _SMALL):
         sign, digits, exponent = Decimal(value).as_tuple()
         text = "".join(map(str, digits)).lstrip("0")
         kept = text.rstrip("0")

@@ -9,7 +9,13 @@ from service.domain import money
 
 @pytest.mark.parametrize(
     ("text", "currency", "minor"),
-    [("1234.50", "EUR", 123450), ("1234.5", "EUR", 123450), ("7", "JPY", 7), ("0.001", "KWD", 1), ("-3.20", "EUR", -320)],
+    [
+        ("1234.50", "EUR", 123450),
+        ("1234.5", "EUR", 123450),
+        ("7", "JPY", 7),
+        ("0.001", "KWD", 1),
+        ("-3.20", "EUR", -320),
+    ],
 )
 def test_an_amount_is_minor_units_of_its_currency(text: str, currency: str, minor: int) -> None:
     assert money.parse_amount(text, currency) == minor

@@ -1,0 +1,93 @@
+"""The HTTP server around a service: bind first, serve as long as a block lasts, end when a signal asks for it.
+
+    with interruption() as interrupted:
+        async with opened(settings, dsn, projector=True) as service, serving(service, listener) as url:
+            await interrupted.wait()
+
+uvicorn's own signal handling would raise SIGTERM anew after its shutdown and so end the process before leases are given
+back and the embedded database is stopped; so signals are handled here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import uvicorn
+
+from service.api.app import create
+from service.bootstrap import Service
+
+_BACKLOG = 2048
+_LAST_PORT = 65_535
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at host and port (0 = a free one); OSError says what to change."""
+    if not 0 <= port <= _LAST_PORT:
+        raise OSError(f"a port is a number up to {_LAST_PORT}, not {port}")
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
+        return socket.create_server(address, family=family, backlog=_BACKLOG)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(error.errno, f"cannot listen at {host}, port {port}: {reason}") from error
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return the address that a listener can be reached at."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextlib.asynccontextmanager
+async def serving(service: Service, listener: socket.socket) -> AsyncIterator[str]:
+    """Serve in the background and give the URL; at the end of the block, requests in hand are finished first."""
+    url = url_of(listener)
+    config = uvicorn.Config(
+        create(service), lifespan="off", log_config=None, access_log=False, server_header=False,
+        timeout_graceful_shutdown=10, timeout_keep_alive=65, backlog=_BACKLOG,
+    )  # fmt: skip
+    server = _Server(config)
+    task = asyncio.create_task(server.serve([listener]))
+    try:
+        while not server.started and not task.done():
+            await asyncio.sleep(0.005)
+        if server.started:
+            yield url
+    finally:
+        server.should_exit = True
+        await task
+
+
+@contextlib.contextmanager
+def interruption() -> Iterator[asyncio.Event]:
+    """Give an event that SIGINT or SIGTERM sets. Only the first one: a second one acts as it does without this."""
+    loop, interrupted = asyncio.get_running_loop(), asyncio.Event()
+    watched = (signal.SIGINT, signal.SIGTERM)
+
+    def unwatch() -> None:
+        for number in watched:
+            loop.remove_signal_handler(number)
+
+    def interrupt() -> None:
+        interrupted.set()
+        unwatch()
+
+    for number in watched:
+        loop.add_signal_handler(number, interrupt)
+    try:
+        yield interrupted
+    finally:
+        unwatch()

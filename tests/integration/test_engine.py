@@ -1,0 +1,172 @@
+"""The invariants on real PostgreSQL: what the fast property tests prove in memory holds for the tables and the SQL, too."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from datetime import date
+from typing import Any
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.domain.component import MEASURES
+from service.domain.events import read_event
+from service.projections import reading, rebuild, reports, verify
+from service.projections.projector import LeaseLostError, take
+from service.projections.tables import column
+from service.store import database, ledgers, log
+from tests.conftest import RUN
+from tests.reference.strategies import event_sets
+from tests.support import memory
+
+EXAMPLES = settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+QUERIES = [
+    reading.Query(),
+    reading.Query(("channel",), basis="cohort"),
+    reading.Query(("campaign", "month"), date(2024, 1, 15), date(2024, 6, 10)),
+    reading.Query(("owner",), None, date(2024, 3, 31)),
+    reading.Query(("quarter",), date(2024, 2, 1)),
+    reading.Query(("campaign_type", "source")),
+]
+
+
+async def append(pool: asyncpg.Pool, ledger: ledgers.Ledger, events: list[dict[str, Any]]) -> None:
+    await log.store(pool, ledger.ledger, [log.row_of(read_event(event)) for event in events])
+
+
+async def project_all(pool: asyncpg.Pool, ledger: ledgers.Ledger, batch: int) -> None:
+    projector = await take(pool, ledger, "test", 30)
+    assert projector is not None
+    while await projector.step(batch):
+        await projector.settle()
+    await projector.settle()
+
+
+async def answers(
+    pool: asyncpg.Pool, ledger: ledgers.Ledger, query: reading.Query, as_of: int | None = None
+) -> dict[str, Any]:
+    async with reading.snapshot(pool, ledger, as_of) as view:
+        found: dict[str, Any] = {name: await report(view, query) for name, report in reports.REPORTS.items()}
+        found["unconverted"] = [(f"{one['kind']}:{one['id']}", one["amount"]) for one in await view.unconverted(query)]
+        found["pending_links"] = await view.pending_links()
+    for report in found["conversion"]["rows"], [found["conversion"]["total"]]:
+        for row in report:
+            row.pop("maturity_days")
+            row["reasons"].pop("maturity_days", None)
+    return found
+
+
+def run(dsn: str, work: Any) -> None:
+    async def opened() -> None:
+        pool = await database.connect(dsn, size=4, statement_timeout=60)
+        try:
+            name = f"{RUN}-{secrets.token_hex(6)}"
+            await work(pool, await ledgers.create_ledger(pool, name))
+        finally:
+            await pool.close()
+
+    asyncio.run(opened())
+
+
+@EXAMPLES
+@given(events=event_sets(), batch=st.sampled_from((1, 3, 1000)))
+def test_postgresql_answers_what_memory_answers(dsn: str, events: list[dict[str, Any]], batch: int) -> None:
+    async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
+        await append(pool, ledger, events)
+        await project_all(pool, ledger, batch)
+        tables = await memory.project(events)
+        for query in QUERIES:
+            expected = await memory.answers(tables, query)
+            for row in (*expected["conversion"]["rows"], expected["conversion"]["total"]):
+                row.pop("maturity_days")
+                row["reasons"].pop("maturity_days", None)
+            found = await answers(pool, ledger, query)
+            for name in ("roi", "conversion", "velocity", "pending_links"):
+                assert found[name] == expected[name], (name, query)
+
+    run(dsn, work)
+
+
+@EXAMPLES
+@given(events=event_sets(), seed=st.integers())
+def test_order_duplication_and_batching_do_not_matter_on_postgresql(
+    dsn: str, events: list[dict[str, Any]], seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311  not for secrets
+    shuffled = [*events, *chance.choices(events, k=2)] if events else []
+    chance.shuffle(shuffled)
+
+    async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
+        other = await ledgers.create_ledger(pool, f"{ledger.name}-other")
+        await append(pool, ledger, events)
+        await project_all(pool, ledger, 1000)
+        for event in shuffled:
+            await append(pool, other, [event])
+            await project_all(pool, other, 2)
+        for query in QUERIES:
+            assert await answers(pool, ledger, query) == await answers(pool, other, query)
+
+    run(dsn, work)
+
+
+@EXAMPLES
+@given(events=event_sets(), batch=st.sampled_from((2, 1000)))
+def test_replay_equals_live_and_balances_are_the_sums_of_postings(
+    dsn: str, events: list[dict[str, Any]], batch: int
+) -> None:
+    async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
+        for event in events:
+            await append(pool, ledger, [event])
+            await project_all(pool, ledger, 1)
+        live = [await answers(pool, ledger, query) for query in QUERIES]
+        done = await rebuild.rebuild(pool, ledger, batch=batch)
+        assert done.differences == 0
+        assert [await answers(pool, ledger, query) for query in QUERIES] == live
+        for finding in await verify.verify(pool, ledger):
+            assert finding.good, finding
+
+    run(dsn, work)
+
+
+@EXAMPLES
+@given(events=event_sets())
+def test_as_of_gives_what_was_known_then(dsn: str, events: list[dict[str, Any]]) -> None:
+    async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
+        known = []
+        for event in events:
+            await append(pool, ledger, [event])
+            await project_all(pool, ledger, 1)
+            async with reading.snapshot(pool, ledger) as view:
+                position = view.as_of.position
+            known.append((position, [await answers(pool, ledger, query) for query in QUERIES[:3]]))
+        for position, expected in known:
+            assert [await answers(pool, ledger, query, position) for query in QUERIES[:3]] == expected
+
+    run(dsn, work)
+
+
+async def test_every_measure_has_its_column_in_the_balances(pool: asyncpg.Pool) -> None:
+    rows = await pool.fetch("SELECT attname FROM pg_attribute WHERE attrelid = 'balances'::regclass AND attnum > 7")
+    assert {row[0] for row in rows} == {column(measure) for measure in MEASURES}
+
+
+async def test_a_worker_that_lost_its_lease_writes_nothing(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
+    event = {
+        "specversion": "1.0", "id": "1", "source": "/t", "type": "lead.captured", "time": "2024-01-01T00:00:00Z",
+        "data": {"lead_id": "L"},
+    }  # fmt: skip
+    await append(pool, ledger, [event])
+    paused = await take(pool, ledger, "paused", 0.0)
+    other = await take(pool, ledger, "other", 30)
+    assert paused is not None
+    assert other is not None
+    with pytest.raises(LeaseLostError):
+        await paused.step(10)
+    with pytest.raises(LeaseLostError):
+        await paused.settle()
+    assert await other.step(10) == 1
+    assert await take(pool, ledger, "third", 30) is None
