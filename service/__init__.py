@@ -1,1 +1,3 @@
+"""Campaign Ledger: an accounting journal for marketing."""
+
 __version__ = "0.1.0"

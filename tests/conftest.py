@@ -55,7 +55,7 @@ def start_service(arguments: list[str], environment: dict[str, str], log: Path) 
     """Start the service as its user would, on a free port; returns when it listens."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_LEDGER_")}
     with log.open("wb") as stream:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603  the service itself
             [sys.executable, "-m", "service.cli", "serve", "--port", "0", *arguments],
             env={**clean, **environment}, stderr=stream, stdout=stream,
         )  # fmt: skip

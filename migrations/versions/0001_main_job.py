@@ -226,7 +226,8 @@ STATEMENTS = (
         PRIMARY KEY (ledger, generation, segment)
     )
     """,
-    # The journal: what each event changed. `campaign` is the segment's campaign_segment, `value` is a duration in microseconds and `bucket` its place in a histogram.
+    # The journal: what each event changed. `campaign` is the segment's campaign_segment; `value` is a duration in
+    # microseconds and `bucket` its place in a histogram.
     """
     CREATE TABLE postings (
         ledger     integer NOT NULL,
@@ -296,8 +297,8 @@ STATEMENTS = (
 )
 
 TABLES = (
-    "campaigns", "histograms", "balances", "postings", "segments", "conversions", "components", "entities", "settlements", "generations", "imports", "quarantine",
-    "events", "api_keys", "heads", "ledgers",
+    "campaigns", "histograms", "balances", "postings", "segments", "conversions", "components", "entities", "settlements",
+    "generations", "imports", "quarantine", "events", "api_keys", "heads", "ledgers",
 )  # fmt: skip
 
 

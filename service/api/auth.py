@@ -56,7 +56,7 @@ class Needs:
     def __init__(self, scope: str) -> None:
         self.scope = scope
 
-    async def __call__(
+    async def __call__(  # noqa: D102  the class says it
         self, request: Request, _: HTTPAuthorizationCredentials | None = Depends(bearer)
     ) -> ledgers.Ledger:  # fmt: skip
         doorkeeper: Doorkeeper = request.app.state.doorkeeper

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -41,8 +42,8 @@ def listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
         return socket.create_server(address, family=family, backlog=_BACKLOG)
     except OSError as error:
-        reason = error.strerror or error
-        raise OSError(error.errno, f"cannot listen at {host}, port {port}: {reason}") from error
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
+        raise OSError(f"cannot listen at {host}, port {port}: {reason}") from error
 
 
 def url_of(listener: socket.socket) -> str:
@@ -62,7 +63,7 @@ async def serving(service: Service, listener: socket.socket) -> AsyncIterator[st
     server = _Server(config)
     task = asyncio.create_task(server.serve([listener]))
     try:
-        while not server.started and not task.done():
+        while not server.started and not task.done():  # noqa: ASYNC110  uvicorn has no event for it
             await asyncio.sleep(0.005)
         if server.started:
             yield url

@@ -7,7 +7,7 @@ import sys
 import asyncpg
 import typer
 
-from service.cli import access, files, operations, serving
+from service.cli import access, demo, files, operations, serving
 
 app = typer.Typer(
     name="campaign-ledger",
@@ -16,7 +16,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for part in (serving, operations, files, access):
+for part in (demo, serving, operations, files, access):
     part.register(app)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -123,7 +124,7 @@ def covering(since: date | None, until: date | None, coarsest: str = "year") -> 
     """
     low, high = since or date.min, until or date.max
     ranges = [("day", low, high)]
-    for finer, coarser in zip(GRAINS, GRAINS[1 : GRAINS.index(coarsest) + 1], strict=False):
+    for finer, coarser in pairwise(GRAINS[: GRAINS.index(coarsest) + 1]):
         ranges = [piece for one in ranges for piece in _coarsen(one, finer, coarser)]
     return [one for one in ranges if one[1] < one[2]]
 

@@ -60,16 +60,19 @@ def _lead(lead: Lead, book: Book) -> None:
 
 def _reached(lead: Lead) -> list[str]:
     """Return the funnel steps that a captured lead's branch has reached, whether or not the steps before were seen."""
-    orders = [order for one in lead.branch for order in one.orders]
-    reached = {
-        "captured": True,
-        "qualified": lead.qualified is not None,
-        "opportunity": bool(lead.branch),
-        "quote_accepted": any(quote.accepted for one in lead.branch for quote in one.quotes),
-        "ordered": any(order.live for order in orders),
-        "invoiced": any(_counts(invoice) for order in orders for invoice in order.invoices),
-    }
-    return [step for step in STEPS if reached[step]]
+    reached = ["captured"]
+    if lead.qualified:
+        reached.append("qualified")
+    if lead.branch:
+        reached.append("opportunity")
+        if any(quote.accepted for one in lead.branch for quote in one.quotes):
+            reached.append("quote_accepted")
+        orders = [order for one in lead.branch for order in one.orders]
+        if any(order.live for order in orders):
+            reached.append("ordered")
+        if any(_counts(invoice) for order in orders for invoice in order.invoices):
+            reached.append("invoiced")
+    return reached
 
 
 def _counts(invoice: Invoice) -> bool:

@@ -219,17 +219,7 @@ def fold(facts: Sequence[Fact], zone: Zone) -> Journey:
     merges = [(one.data["survivor_id"], one.data["merged_id"]) for one in facts if one.type == "lead.merged"]
     journey = Journey(merge_classes(merges) if merges else {})
     for fact in facts:
-        kind = fact.type.partition(".")[0]
-        if kind == "lead":
-            _lead(journey, fact)
-        elif kind == "opportunity":
-            _opportunity(journey.opportunities, fact)
-        elif kind == "quote":
-            _quote(journey.quotes, fact)
-        elif kind == "order":
-            _order(journey.orders, fact)
-        else:
-            _invoice(journey, fact)
+        _FOLDS[fact.type.partition(".")[0]](journey, fact)
     _resolve(journey, zone)
     return journey
 
@@ -253,12 +243,12 @@ def _lead(journey: Journey, fact: Fact) -> None:
     lead.owner = data.get("owner_id", lead.owner)
 
 
-def _opportunity(opportunities: dict[str, Opportunity], fact: Fact) -> None:
+def _opportunity(journey: Journey, fact: Fact) -> None:
     data = fact.data
     identity = data["opportunity_id"]
-    one = opportunities.get(identity)
+    one = journey.opportunities.get(identity)
     if one is None:
-        one = opportunities[identity] = Opportunity(identity)
+        one = journey.opportunities[identity] = Opportunity(identity)
     if fact.type == "opportunity.opened":
         one.opened = one.opened or fact
         one.campaign = data.get("campaign_id", one.campaign)
@@ -268,22 +258,22 @@ def _opportunity(opportunities: dict[str, Opportunity], fact: Fact) -> None:
         one.outcome = fact
 
 
-def _quote(quotes: dict[str, Quote], fact: Fact) -> None:
+def _quote(journey: Journey, fact: Fact) -> None:
     identity = fact.data["quote_id"]
-    one = quotes.get(identity)
+    one = journey.quotes.get(identity)
     if one is None:
-        one = quotes[identity] = Quote(identity)
+        one = journey.quotes[identity] = Quote(identity)
     one.opportunity_id = fact.data["opportunity_id"]
     if fact.type == "quote.accepted":
         one.accepted = one.accepted or fact
 
 
-def _order(orders: dict[str, Order], fact: Fact) -> None:
+def _order(journey: Journey, fact: Fact) -> None:
     data = fact.data
     identity = data["order_id"]
-    one = orders.get(identity)
+    one = journey.orders.get(identity)
     if one is None:
-        one = orders[identity] = Order(identity)
+        one = journey.orders[identity] = Order(identity)
     if fact.type == "order.placed":
         one.placed = one.placed or fact
         one.campaign = data.get("campaign_id", one.campaign)
@@ -335,6 +325,9 @@ def _credit_note(notes: dict[str, CreditNote], fact: Fact) -> None:
     one.amount = money_of(fact.data["net_amount"])
     one.day = parse_day(fact.data["posting_date"])
     one.cogs = money_of(fact.data["cogs"]) if "cogs" in fact.data else one.cogs
+
+
+_FOLDS = {"lead": _lead, "opportunity": _opportunity, "quote": _quote, "order": _order, "invoice": _invoice}
 
 
 def _resolve(journey: Journey, zone: Zone) -> None:

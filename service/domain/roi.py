@@ -196,6 +196,7 @@ def figures(sums: Sums, currency: str, break_even_on: date | None) -> dict[str, 
     if break_even_on is None:
         make.reasons["break_even_on"] = "cumulative return has not reached cumulative cost"
     margin_rate = None if margin is None else make.divide("break_even_roas", margin, invoiced, "invoiced_revenue")
+    margin_return = None if margin is None else margin - cost
     counts = {
         "leads": of("entered.captured", 0),
         "qualified_leads": of("entered.qualified", 0),
@@ -217,17 +218,17 @@ def figures(sums: Sums, currency: str, break_even_on: date | None) -> dict[str, 
         "roi": {
             "booked": make.ratio("roi.booked", booked - cost, cost, "actual_cost"),
             "invoiced": make.ratio("roi.invoiced", invoiced - cost, cost, "actual_cost"),
-            "margin": make.ratio("roi.margin", None if margin is None else margin - cost, cost, "actual_cost" if margin is not None else "gross_margin"),
+            "margin": make.ratio("roi.margin", margin_return, cost, "actual_cost" if margin is not None else "gross_margin"),
         },
         "roas": make.ratio("roas", invoiced, cost, "actual_cost"),
         "cost_to_revenue": make.ratio("cost_to_revenue", cost, invoiced, "invoiced_revenue"),
         "break_even_roas": make.ratio("break_even_roas", 1, margin_rate, "gross_margin"),
         **counts,
-        "cost_per_lead": make.price("cost_per_lead", cost, counts["leads"], "the number of leads"),
-        "cost_per_qualified_lead": make.price("cost_per_qualified_lead", cost, counts["qualified_leads"], "the number of qualified leads"),
-        "cost_per_opportunity": make.price("cost_per_opportunity", cost, counts["opportunities"], "the number of opportunities"),
-        "cost_per_order": make.price("cost_per_order", cost, counts["orders"], "the number of orders"),
-        "cac": make.price("cac", cost, counts["new_customers"], "the number of new customers"),
+        "cost_per_lead": make.price("cost_per_lead", cost, counts["leads"], "leads"),
+        "cost_per_qualified_lead": make.price("cost_per_qualified_lead", cost, counts["qualified_leads"], "qualified_leads"),
+        "cost_per_opportunity": make.price("cost_per_opportunity", cost, counts["opportunities"], "opportunities"),
+        "cost_per_order": make.price("cost_per_order", cost, counts["orders"], "orders"),
+        "cac": make.price("cac", cost, counts["new_customers"], "new_customers"),
         "break_even_on": break_even_on.isoformat() if break_even_on else None,
     })  # fmt: skip
 

@@ -86,7 +86,7 @@ class Snapshot:
         sql = _Sql(self, query, measures)
         summed = ", ".join(f"sum({column(measure)})" for measure in measures)
         rows = await self.connection.fetch(
-            f"{sql.campaigns()} SELECT {sql.keys()}, {summed} FROM {sql.source()} GROUP BY {sql.key_numbers()}",  # noqa: S608  names from tables in the code, values as parameters
+            f"{sql.campaigns()} SELECT {sql.keys()}, {summed} FROM {sql.source()} GROUP BY {sql.key_numbers()}",
             *sql.values,
         )
         width, found = len(query.group_by), {}
@@ -106,7 +106,7 @@ class Snapshot:
                 GROUP BY {sql.key_numbers()}, start HAVING sum({column(measure)}) > 0
             )
             SELECT {sql.key_names()}, max(start) FROM daily GROUP BY {sql.key_names()}
-            """,  # noqa: S608  as above
+            """,
             *sql.values,
         )
         found: dict[Key | None, date] = {self._labels(query, tuple(row)[:-1]): row[-1] for row in rows}
@@ -138,7 +138,7 @@ class Snapshot:
             SELECT {names}, level, min(start) FILTER (WHERE cost > 0 AND invoiced >= cost),
                    min(start) FILTER (WHERE cost > 0 AND invoiced - cogs >= cost)
             FROM running GROUP BY {names}, level
-            """,  # noqa: S608  as above
+            """,
             *sql.values,
         )
         found: dict[Key | None, tuple[date | None, date | None]] = {}
@@ -170,7 +170,7 @@ class Snapshot:
             )
             SELECT {sql.key_names()}, measure, length, times FROM counted
             {"" if below is None else f"WHERE count < {below}"}
-            """,  # noqa: S608  as above
+            """,
             *sql.values,
         )
         width = len(sql.query.group_by)
@@ -189,7 +189,7 @@ class Snapshot:
             SELECT entity, detail, s.campaign, start, sum(amount)::bigint FROM {sql.joined(sql.postings())}
             GROUP BY entity, detail, s.campaign, start HAVING sum(amount) <> 0 ORDER BY start, entity, detail
             LIMIT {_MOST_LISTED}
-            """,  # noqa: S608  as above
+            """,
             *sql.values,
         )
         return [_waiting(*row) for row in rows]
@@ -307,11 +307,11 @@ class _Sql:
         return f"""
             SELECT segment, start, {", ".join(map(column, self.measures))} FROM balances
             WHERE ledger = $1 AND generation = $2 AND basis = '{self.query.basis[0]}' AND cube = '{self.cube}'
-            AND ({" OR ".join(windows)})"""  # noqa: S608  constants and parameters
+            AND ({" OR ".join(windows)})"""
 
     def _summed_postings(self) -> str:
         sums = ", ".join(of_postings(measure) for measure in self.measures)
-        return f"SELECT segment, start, {sums} FROM ({self.postings()}) p GROUP BY segment, start"  # noqa: S608  as above
+        return f"SELECT segment, start, {sums} FROM ({self.postings()}) p GROUP BY segment, start"
 
     def postings(self) -> str:
         """The postings of the window for the measures, up to the position."""
@@ -321,11 +321,11 @@ class _Sql:
         return f"""
             SELECT measure, segment, value, bucket, entity, detail, {day} AS start, amount FROM postings
             WHERE ledger = $1 AND generation = $2 AND position <= $3 AND measure = ANY({measures})
-            AND ({window} OR day = '-infinity')"""  # noqa: S608  as above
+            AND ({window} OR day = '-infinity')"""
 
     def durations(self, length: str) -> str:
         """The durations of the window, each with its exact `value` or its `bucket` as its length."""
-        return f"SELECT segment, start, measure, {length} AS length, amount FROM ({self.postings()}) p WHERE value IS NOT NULL"  # noqa: S608  as above
+        return f"SELECT segment, start, measure, {length} AS length, amount FROM ({self.postings()}) p WHERE value IS NOT NULL"
 
     def histograms(self) -> str:
         """The durations of the window by bucket: of histograms where whole months are asked for, of postings at the edges."""
@@ -336,12 +336,12 @@ class _Sql:
                 parts.append(f"""
                     SELECT segment, {day} AS start, measure, bucket AS length, amount FROM postings
                     WHERE ledger = $1 AND generation = $2 AND position <= $3 AND measure = ANY({measures})
-                    AND value IS NOT NULL AND {self._window(day, low, high)}""")  # noqa: S608  as above
+                    AND value IS NOT NULL AND {self._window(day, low, high)}""")
             else:
                 parts.append(f"""
                     SELECT segment, start, measure, bucket, amount FROM histograms
                     WHERE ledger = $1 AND generation = $2 AND basis = '{self.query.basis[0]}' AND cube = '{self.cube}'
-                    AND grain = '{grain[0]}' AND measure = ANY({measures}) AND {self._window("start", low, high)}""")  # noqa: S608  as above
+                    AND grain = '{grain[0]}' AND measure = ANY({measures}) AND {self._window("start", low, high)}""")
         return " UNION ALL ".join(parts)
 
     def _window(self, column: str, low: date, high: date) -> str:

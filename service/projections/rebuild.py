@@ -20,7 +20,8 @@ from service.store.ledgers import Ledger
 
 _SETTLE_AFTER = 500_000  # events between two settlements: nobody reads the balances of a generation being built
 _TABLES = (
-    "balances", "histograms", "postings", "campaigns", "segments", "conversions", "components", "entities", "settlements", "generations",
+    "balances", "histograms", "postings", "campaigns", "segments", "conversions", "components", "entities", "settlements",
+    "generations",
 )  # fmt: skip
 
 
@@ -78,7 +79,7 @@ async def _begin(pool: asyncpg.Pool, ledger: Ledger) -> int:
         )
         for table in _TABLES if left else ():
             await connection.execute(
-                f"DELETE FROM {table} WHERE ledger = $1 AND generation = ANY($2)",  # noqa: S608  constant names
+                f"DELETE FROM {table} WHERE ledger = $1 AND generation = ANY($2)",
                 ledger.ledger, [row[0] for row in left],
                 timeout=3600,
             )  # fmt: skip
@@ -148,7 +149,7 @@ def _cells(table: str, measures: str, some: str, generation: str) -> str:
         SELECT basis, cube, grain, start, campaign, channel, source, medium, owner, {measures}
         FROM {table} JOIN segments USING (ledger, generation, segment)
         WHERE ledger = $1 AND generation = {generation} AND {some}
-    """  # noqa: S608  constant names
+    """
 
 
 _DIFFERENT = " + ".join(

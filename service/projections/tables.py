@@ -147,7 +147,7 @@ class Tables:
         if removed:
             for table in ("components", "conversions"):
                 await self.connection.execute(
-                    f"DELETE FROM {table} WHERE ledger = $1 AND generation = $2 AND component = ANY($3)",  # noqa: S608  constant names
+                    f"DELETE FROM {table} WHERE ledger = $1 AND generation = $2 AND component = ANY($3)",
                     *self.key, removed,
                 )  # fmt: skip
 
@@ -228,7 +228,7 @@ SUMMED = f"""
         UNION ALL SELECT 'y', cube, basis, date_trunc('year', start::timestamp)::date, segment, {_OF_BALANCES}
         FROM months GROUP BY 2, 3, 4, 5
     )
-"""  # noqa: S608  constant text
+"""
 
 _FRESH_DURATIONS = """
     FROM postings
@@ -238,10 +238,12 @@ _FRESH_DURATIONS = """
 # The same for the histograms of durations, by month and year only: single days are read from the postings.
 BUCKETED = f"""
     durations AS (
-        SELECT 'e'::"char" AS basis, date_trunc('month', day::timestamp)::date AS start, segment, campaign, measure, bucket, sum(amount) AS amount
+        SELECT 'e'::"char" AS basis, date_trunc('month', day::timestamp)::date AS start, segment, campaign, measure, bucket,
+               sum(amount) AS amount
         {_FRESH_DURATIONS}
         UNION ALL
-        SELECT 'c', date_trunc('month', cohort::timestamp)::date, segment, campaign, measure, bucket, sum(amount) {_FRESH_DURATIONS}
+        SELECT 'c', date_trunc('month', cohort::timestamp)::date, segment, campaign, measure, bucket, sum(amount)
+        {_FRESH_DURATIONS}
     ),
     cubed AS (
         SELECT 's'::"char" AS cube, basis, start, segment, measure, bucket, amount FROM durations
@@ -253,7 +255,7 @@ BUCKETED = f"""
         UNION ALL SELECT 'y', cube, basis, date_trunc('year', start::timestamp)::date, segment, measure, bucket, sum(amount)
         FROM cubed GROUP BY 2, 3, 4, 5, 6, 7
     )
-"""  # noqa: S608  constant text
+"""
 
 SETTLE = f"""
     WITH {SUMMED}
@@ -261,7 +263,7 @@ SETTLE = f"""
     SELECT $1, $2, basis, cube, grain, start, segment, {_ALL} FROM summed
     ON CONFLICT (ledger, generation, basis, cube, grain, start, segment) DO UPDATE SET
     {", ".join(f"{c} = coalesce(balances.{c} + excluded.{c}, balances.{c}, excluded.{c})" for c in COLUMNS)}
-"""  # noqa: S608  constant text
+"""
 
 SETTLE_HISTOGRAMS = f"""
     WITH {BUCKETED}
@@ -269,4 +271,4 @@ SETTLE_HISTOGRAMS = f"""
     SELECT $1, $2, basis, cube, grain, start, segment, measure, bucket, amount FROM bucketed WHERE amount <> 0
     ON CONFLICT (ledger, generation, basis, cube, grain, start, segment, measure, bucket)
     DO UPDATE SET amount = histograms.amount + excluded.amount
-"""  # noqa: S608  constant text
+"""

@@ -257,7 +257,7 @@ async def _stored(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> dict[
     return {row[0] - 1: (row[1], row[2]) for row in found}
 
 
-_COLUMNS = "position, recorded_at, micros, version, source, id, type, time, rest, subject, dataschema, data, extensions, fingerprint"
+_COLUMNS = ", ".join(Stored._fields)
 
 
 async def read(
@@ -270,12 +270,12 @@ async def read(
     """Return up to `limit` events after a position, in order, of the given types only (none given = all)."""
     if types:
         rows = await pool.fetch(
-            f"SELECT {_COLUMNS} FROM events WHERE ledger = $1 AND position > $2 AND type = ANY($4) ORDER BY position LIMIT $3",  # noqa: S608  constant columns
+            f"SELECT {_COLUMNS} FROM events WHERE ledger = $1 AND position > $2 AND type = ANY($4) ORDER BY position LIMIT $3",
             ledger, after, limit, list(types),
         )  # fmt: skip
     else:
         rows = await pool.fetch(
-            f"SELECT {_COLUMNS} FROM events WHERE ledger = $1 AND position > $2 ORDER BY position LIMIT $3",  # noqa: S608  constant columns
+            f"SELECT {_COLUMNS} FROM events WHERE ledger = $1 AND position > $2 ORDER BY position LIMIT $3",
             ledger, after, limit,
         )  # fmt: skip
     return [Stored(*row) for row in rows]
@@ -290,7 +290,7 @@ async def read_one(pool: asyncpg.Pool, ledger: int, position: int) -> Stored | N
 async def read_identity(connection: Any, ledger: int, identity: tuple[str, str], until: int) -> Stored | None:
     """Return the event of a (source, id), if it has a position up to `until`."""
     row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM events WHERE ledger = $1 AND source = $2 AND id = $3 AND position <= $4",  # noqa: S608  constant columns
+        f"SELECT {_COLUMNS} FROM events WHERE ledger = $1 AND source = $2 AND id = $3 AND position <= $4",
         ledger, *identity, until,
     )  # fmt: skip
     return Stored(*row) if row else None
@@ -302,7 +302,7 @@ async def registers(connection: Any, ledger: int, until: int) -> list[Stored]:
         f"""
         SELECT {_COLUMNS} FROM events
         WHERE ledger = $1 AND position <= $2 AND type IN ('fx.rate_published', 'event.voided') ORDER BY position
-        """,  # noqa: S608  constant columns
+        """,
         ledger, until,
     )  # fmt: skip
     return [Stored(*row) for row in rows]

@@ -43,7 +43,7 @@ async def keep(pool: asyncpg.Pool, ledger: int, items: Sequence[tuple[bytes, dic
 async def listed(pool: asyncpg.Pool, ledger: int, after: int, limit: int, state: str) -> list[Kept]:
     """Return kept items after an item number, oldest first."""
     rows = await pool.fetch(
-        f"SELECT {_COLUMNS} FROM quarantine WHERE ledger = $1 AND item > $2 AND state = $4 ORDER BY item LIMIT $3",  # noqa: S608  constant columns
+        f"SELECT {_COLUMNS} FROM quarantine WHERE ledger = $1 AND item > $2 AND state = $4 ORDER BY item LIMIT $3",
         ledger, after, limit, state,
     )  # fmt: skip
     return [Kept(*row) for row in rows]
@@ -51,7 +51,7 @@ async def listed(pool: asyncpg.Pool, ledger: int, after: int, limit: int, state:
 
 async def one(pool: asyncpg.Pool, ledger: int, item: int) -> Kept | None:
     """Return one kept item."""
-    row = await pool.fetchrow(f"SELECT {_COLUMNS} FROM quarantine WHERE ledger = $1 AND item = $2", ledger, item)  # noqa: S608  constant columns
+    row = await pool.fetchrow(f"SELECT {_COLUMNS} FROM quarantine WHERE ledger = $1 AND item = $2", ledger, item)
     return Kept(*row) if row else None
 
 

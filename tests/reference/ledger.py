@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
+from math import floor
 from typing import TYPE_CHECKING
 
 from tests.reference.facts import Event, Facts, Lead, Money, digits_of, money
@@ -250,7 +251,10 @@ class Ledger:
 
     def _sample(self, name: str, start: Event | None, end: Event | None, place: Place) -> None:
         if start is not None and end is not None:
-            self.samples.append(Sample(name, (end.at - start.at) / 86400, end.day(self.zone), place))
+            # Lengths are whole microseconds (docs/decisions); whether one is negative is decided at full precision.
+            length = Fraction(floor(end.at * 10**6) - floor(start.at * 10**6), 10**6 * 86400)
+            days = (end.at - start.at) / 86400 if end.at < start.at else length
+            self.samples.append(Sample(name, days, end.day(self.zone), place))
 
     def _sample_leads(self) -> None:
         places = self.places

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -43,7 +44,7 @@ class MemoryTables:
     def __init__(self, rows: Sequence[Stored]) -> None:
         self.postings: list[tuple[int, Any, int]] = []
         self.attributes: dict[str, dict[str, Any]] = {}
-        self._rows = {(row.source, row.id): row for row in rows}
+        self.rows = {(row.source, row.id): row for row in rows}
         self._owners: dict[Key, int] = {}
         self._components: dict[int, tuple[str, bytes]] = {}
         self._lookups: dict[int, dict[str, int]] = {}
@@ -58,7 +59,7 @@ class MemoryTables:
         return sorted(one for one, lookups in self._lookups.items() if lookups.get(currency, -1) >= day)
 
     async def event(self, identity: tuple[str, str], until: int) -> Stored | None:
-        row = self._rows.get(identity)
+        row = self.rows.get(identity)
         return row if row and row.position <= until else None
 
     async def write(self, changes: Changes) -> None:
@@ -79,7 +80,7 @@ class MemorySnapshot:
 
     def __init__(self, tables: MemoryTables, ledger: Ledger = LEDGER) -> None:
         self.ledger = ledger
-        self.as_of = AsOf(len(tables._rows), _MOMENT)
+        self.as_of = AsOf(len(tables.rows), _MOMENT)
         self._attributes = tables.attributes
         self._lines = [(*cell, amount) for _, cell, amount in tables.postings]
 
@@ -189,7 +190,7 @@ async def project(
     tables = MemoryTables(rows)
     cuts = sorted({0, len(rows), *(cut % (len(rows) + 1) for cut in batches)})
     next_component = 1
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         registers = [row for row in rows[:start] if row.type in ("fx.rate_published", "event.voided")]
         engine = Engine(ledger, tables, next_component, registers)  # type: ignore[arg-type]  # the fake
         await engine.project(rows[start:end])
