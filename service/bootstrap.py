@@ -120,7 +120,9 @@ class _ProjectorThread:
             self._worker.wake()
 
     def stop(self) -> None:
-        if self._worker and self._thread.is_alive():
+        if not self._thread.is_alive():  # ended, or never begun
+            return
+        if self._worker:
             self._worker.stop()
         self._thread.join(30)
 

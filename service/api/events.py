@@ -6,9 +6,10 @@ The way in is a plain route over the raw request: the framework's own body handl
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -16,8 +17,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from service.api.auth import Needs
-from service.api.problems import ProblemError, problem
+from service.api.problems import ProblemError, problem, refuse_unknown
 from service.bootstrap import Service
+from service.domain.catalogue import CATALOGUE
 from service.domain.events import InvalidEventError
 from service.intake.acceptance import Result
 from service.intake.decoding import split
@@ -33,6 +35,8 @@ _LINES_AT_ONCE = 1_000
 _BYTES_AT_ONCE = 1_048_576
 _PROBLEMS_SHOWN = 100
 _GOOD = ("accepted", "duplicate")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_ESCAPED = re.compile(r"\\(.)")
 
 
 async def post_events(request: Request) -> Response:
@@ -41,20 +45,22 @@ async def post_events(request: Request) -> Response:
     ledger = await request.app.state.doorkeeper.admit(request.headers.get("authorization"), "ingest")
     headers = request.headers
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise ProblemError(415, f"send the body as it is, not with content-encoding {headers['content-encoding']}")
     if media_type in _NDJSON:
         return await _bulk(request, service, ledger)
-    if "ce-specversion" in headers:
+    if "ce-specversion" in headers and media_type not in (_SINGLE, _BATCH):
         return await _binary(request, service, ledger, media_type)
     if media_type not in (_JSON, _SINGLE, _BATCH):
         known = ", ".join((_JSON, _SINGLE, _BATCH, _NDJSON[0]))
         raise ProblemError(415, f"send {known}, or ce- headers with JSON; this was {media_type or 'no content-type'}")
-    body = await _body(request, service.settings.max_body_bytes)
+    body = await read_body(request, service.settings.max_body_bytes)
     if media_type == _BATCH or (media_type == _JSON and body.lstrip()[:1] == b"["):
         return await _batch(service, ledger, body)
-    return _single((await service.intake.take(ledger.ledger, [body]))[0], service, ledger)
+    return await _single((await service.intake.take(ledger.ledger, [body]))[0], service, ledger)
 
 
-async def _body(request: Request, most: int) -> bytes:
+async def read_body(request: Request, most: int) -> bytes:
     """Read the body, giving up as soon as it is too large."""
     announced = request.headers.get("content-length", "")
     size, parts = int(announced) if announced.isdigit() else 0, []
@@ -79,17 +85,32 @@ async def _binary(request: Request, service: Service, ledger: Ledger, media_type
     if media_type and media_type != _JSON and not media_type.endswith("+json"):
         raise ProblemError(415, f"in binary mode the body is the event's data as {_JSON}; this was {media_type}")
     attributes: dict[str, Any] = {
-        name[3:]: unquote(value)
+        name[3:]: _attribute(name, value)
         for name, value in request.headers.items()
         if name.startswith("ce-") and name != "ce-data"
     }
     if media_type:
         attributes["datacontenttype"] = request.headers["content-type"]
-    body = await _body(request, service.settings.max_body_bytes)
-    return _single(await service.intake.take_event(ledger.ledger, body, attributes), service, ledger)
+    body = await read_body(request, service.settings.max_body_bytes)
+    return await _single(await service.intake.take_event(ledger.ledger, body, attributes), service, ledger)
 
 
-def _single(result: Result, service: Service, ledger: Ledger) -> Response:
+def _attribute(name: str, value: str) -> str:
+    """Return what a ce- header says: unquoted first, then percent-decoded, as the HTTP binding of CloudEvents has it."""
+    if _QUOTED.fullmatch(value):
+        value = _ESCAPED.sub(r"\1", value[1:-1])
+    try:
+        text = unquote_to_bytes(value.encode("latin-1")).decode()
+    except UnicodeDecodeError:
+        text = "\x00"
+    if "\x00" in text:
+        expected = "percent-encoded UTF-8 without U+0000"
+        errors = [{"field": name[3:], "expected": expected, "got": value[:80]}]
+        raise ProblemError(422, f"{name}: expected {expected}", kind="invalid-event", errors=errors)
+    return text
+
+
+async def _single(result: Result, service: Service, ledger: Ledger) -> Response:
     if result.problem is not None:
         status = 409 if result.status == "conflict" else 422
         more = {"errors": result.problem["errors"]} if "errors" in result.problem else {}
@@ -98,7 +119,9 @@ def _single(result: Result, service: Service, ledger: Ledger) -> Response:
             id=result.id, item_status=result.status, position=result.position, **more,
         )  # fmt: skip
     named = {"source": result.source, "id": result.id}
-    last = max(service.appender.last_positions.get(ledger.ledger, 0), result.position or 0)
+    last = service.appender.last_positions.get(ledger.ledger, 0)  # at least that of an event just accepted
+    if result.status != "accepted":
+        last = await service.intake.last_position(ledger.ledger)
     answer = {**named, "status": result.status, "position": result.position, "last_position": last}
     headers = {"Location": f"/v1/events/{result.position}"}
     return Response(msgspec.json.encode(answer), 201 if result.status == "accepted" else 200, headers, _JSON)
@@ -108,8 +131,8 @@ async def _batch(service: Service, ledger: Ledger, body: bytes) -> Response:
     try:
         raws = split(body)
     except InvalidEventError as error:
-        result = (await service.intake.take(ledger.ledger, [body]))[0]  # keeps what could not be read
-        return problem(422, str(error), kind="invalid-event", errors=(result.problem or {}).get("errors", []))
+        refused = (await service.intake.refuse(ledger.ledger, body, error)).problem or {}
+        return problem(422, refused["detail"], kind="invalid-event", errors=refused["errors"])
     most = service.settings.max_batch_items
     if len(raws) > most:
         raise ProblemError(
@@ -209,11 +232,16 @@ async def _stretches(request: Request, longest: int) -> AsyncIterator[tuple[int,
 async def get_events(
     request: Request,
     ledger: Annotated[Ledger, Depends(Needs("read"))],
-    after: Annotated[int, Query(ge=0, description="positions after this one")] = 0,
+    after: Annotated[int, Query(ge=0, le=2**62, description="positions after this one")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     event_type: Annotated[list[str] | None, Query(alias="type", description="only these types")] = None,
 ) -> Response:
     """Feed events back as a CloudEvents batch; `Link: rel=next` leads on while there is more."""
+    refuse_unknown(request, ("after", "limit", "type"))
+    unknown = [one for one in event_type or () if one not in CATALOGUE]
+    if unknown:
+        errors = [{"field": "type", "expected": "a type of the catalogue", "got": one[:80]} for one in unknown]
+        raise ProblemError(422, f"type: there is no {unknown[0][:80]}", kind="invalid-request", errors=errors)
     service: Service = request.app.state.service
     rows = await log.read(service.pool, ledger.ledger, after, limit, event_type or ())
     headers = {}

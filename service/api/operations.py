@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from service import __version__
 from service.api.auth import Needs
-from service.api.problems import ProblemError, problem
+from service.api.events import read_body
+from service.api.problems import ProblemError, problem, refuse_unknown
 from service.api.schemas import PROBLEMS
 from service.bootstrap import Service
 from service.projections import reading
@@ -63,6 +64,7 @@ async def metrics(_: Annotated[Ledger, Depends(Needs("admin"))]) -> Response:
 @router.get("/v1/ledger", summary="The ledger of this key", response_class=Response)
 async def get_ledger(request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))]) -> Response:
     """Name, currency, time zone, last position, and the position that the read models are at."""
+    refuse_unknown(request, ())
     service: Service = request.app.state.service
     position, recorded_at, chain = await log.head(service.pool, ledger.ledger)
     _, settled = await reading.serving(service.pool, ledger)
@@ -81,6 +83,7 @@ async def get_quarantine(
     state: Annotated[Literal["waiting", "resolved"], Query()] = "waiting",
 ) -> Response:  # fmt: skip
     """List quarantined items, oldest first, each with its problem and the body as it was sent."""
+    refuse_unknown(request, ("after", "limit", "state"))
     service: Service = request.app.state.service
     kept = await quarantine.listed(service.pool, ledger.ledger, after, limit, state)
     headers = {}
@@ -102,13 +105,12 @@ async def retry_quarantined(
     if kept.state == "resolved":
         answer = {"item": item, "status": "duplicate", "position": kept.position, "problem": None}
         return Response(msgspec.json.encode(answer), media_type=_JSON)
-    corrected = await request.body()
-    if len(corrected) > service.settings.max_body_bytes:
-        raise ProblemError(413, f"a body may have {service.settings.max_body_bytes} bytes")
+    corrected = await read_body(request, service.settings.max_body_bytes)
     result = await service.intake.retry(ledger.ledger, kept, corrected or None)
     if result.problem is not None:
         return problem(
-            409 if result.status == "conflict" else 422, result.problem["detail"], item=item, item_status=result.status,
+            409 if result.status == "conflict" else 422, result.problem["detail"],
+            kind=result.problem["type"].rpartition("/")[2], item=item, item_status=result.status,
             errors=result.problem.get("errors", []),
         )  # fmt: skip
     return Response(msgspec.json.encode({"item": item, **result.as_dict()}), media_type=_JSON)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -11,12 +12,14 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
 
 from service import telemetry
 from service.store.log import QueueFullError
 
 _log = telemetry.logger("api")
 MEDIA_TYPE = "application/problem+json"
+_TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}  # RFC 9110's; Python's change with its version
 
 
 class ProblemError(Exception):
@@ -37,7 +40,7 @@ def problem(
     status: int, detail: str, *, kind: str = "", headers: dict[str, str] | None = None, **more: Any
 ) -> Response:  # fmt: skip
     """Return a problem answer."""
-    title = HTTPStatus(status).phrase
+    title = _TITLES.get(status) or HTTPStatus(status).phrase
     name = kind or title.lower().replace(" ", "-")
     body = {"type": f"/problems/{name}", "title": title, "status": status, "detail": detail, **more}
     return Response(msgspec.json.encode(body), status, headers, MEDIA_TYPE)
@@ -52,13 +55,26 @@ async def on_problem(_: Request, error: Exception) -> Response:
 async def on_http_error(request: Request, error: Exception) -> Response:
     """Answer what the framework refuses by itself: no such path, no such method."""
     assert isinstance(error, HTTPException)  # noqa: S101  registered for it alone
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
     details = {
         404: f"there is nothing at {request.url.path}; /openapi.json describes what there is",
         405: f"{request.method} is not possible at {request.url.path}",
     }
-    return problem(
-        error.status_code, details.get(error.status_code, str(error.detail)), headers=dict(error.headers or {})
-    )
+    return problem(error.status_code, details.get(error.status_code, str(error.detail)), headers=headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """Return the methods of all routes of a path: the framework names those of the first one only."""
+    routes = [one for one in _flat(request.app.routes) if one.matches(request.scope)[0] is not Match.NONE]
+    return {method for one in routes for method in getattr(one, "methods", None) or ()}
+
+
+def _flat(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
+    for one in routes:
+        included = getattr(one, "original_router", None)  # FastAPI nests the routers that an app includes
+        yield from [one] if included is None else _flat(included.routes)
 
 
 async def on_invalid_request(_: Request, error: Exception) -> Response:
@@ -66,7 +82,7 @@ async def on_invalid_request(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  registered for it alone
     errors = [
         {
-            "field": ".".join(str(part) for part in one["loc"] if part != "query"),
+            "field": ".".join(str(part) for part in one["loc"] if part not in ("query", "path")),
             "expected": one["msg"],
             "got": str(one["input"])[:80],
         }
@@ -74,6 +90,21 @@ async def on_invalid_request(_: Request, error: Exception) -> Response:
     ]
     detail = "; ".join(f"{one['field']}: {one['expected']}" for one in errors)
     return problem(422, detail, kind="invalid-request", errors=errors)
+
+
+async def on_nul(_: Request, __: Exception) -> Response:
+    """Answer a parameter with U+0000, which no text in the database can have."""
+    return problem(422, "a parameter has the character U+0000: nothing can have that in it", kind="invalid-request")
+
+
+def refuse_unknown(request: Request, known: tuple[str, ...]) -> None:
+    """Refuse unknown parameters: a misspelt one would otherwise silently give another answer."""
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        raise ProblemError(
+            422, f"unknown parameter {', '.join(unknown)}; there are {', '.join(known) or 'none'}", kind="invalid-request",
+            errors=[{"field": name, "expected": f"one of {', '.join(known)}", "got": name} for name in unknown],
+        )  # fmt: skip
 
 
 async def on_overload(_: Request, error: Exception) -> Response:
@@ -96,6 +127,7 @@ HANDLERS: dict[Any, Any] = {
     HTTPException: on_http_error,
     RequestValidationError: on_invalid_request,
     QueueFullError: on_overload,
+    asyncpg.CharacterNotInRepertoireError: on_nul,
     asyncpg.PostgresConnectionError: on_overload,
     asyncpg.InterfaceError: on_overload,
     asyncpg.QueryCanceledError: on_overload,

@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.responses import Response
 
 from service.api import schemas
 from service.api.auth import Needs
-from service.api.problems import ProblemError
+from service.api.problems import ProblemError, refuse_unknown
 from service.bootstrap import Service
 from service.domain.calendar import parse_day, parse_instant
 from service.domain.component import READ_MODEL_VERSION
@@ -26,6 +27,16 @@ Reader = Annotated[Ledger, Depends(Needs("read"))]
 _MOST_GROUPS = 3
 _REMEMBERED = 512
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_pair = msgspec.json.Decoder(tuple[str, str])
+
+
+class _ReportName(StringConvertor):
+    """Tells the reports of a campaign from the rest of an id with slashes."""
+
+    regex = "roi|conversion|velocity"
+
+
+register_url_convertor("report", _ReportName())
 
 
 class _Asked(NamedTuple):
@@ -55,16 +66,6 @@ GroupBy = Annotated[
         examples=["campaign", "channel,month"],
     ),
 ]
-
-
-def _only(request: Request, known: tuple[str, ...]) -> None:
-    """Refuse unknown parameters: a misspelt one would otherwise silently give another figure."""
-    unknown = [name for name in request.query_params if name not in known]
-    if unknown:
-        raise ProblemError(
-            422, f"unknown parameter {', '.join(unknown)}; there are {', '.join(known)}", kind="invalid-request",
-            errors=[{"field": name, "expected": f"one of {', '.join(known)}", "got": name} for name in unknown],
-        )  # fmt: skip
 
 
 def _invalid(field: str, expected: str, got: str) -> ProblemError:
@@ -196,7 +197,8 @@ def _headers(tag: str) -> dict[str, str]:
 
 def _matches(request: Request, tag: str) -> bool:
     wanted = request.headers.get("if-none-match", "")
-    return wanted.strip() == "*" or tag in [one.strip() for one in wanted.split(",")]
+    known = [one.strip().removeprefix("W/") for one in wanted.split(",")]  # RFC 9110: a weak comparison
+    return wanted.strip() == "*" or tag.removeprefix("W/") in known
 
 
 def _tagged(request: Request, generation: int, position: int, body: bytes) -> Response:
@@ -210,7 +212,7 @@ async def _read(
     request: Request, ledger: Ledger, name: str, groups: str, since: str | None, until: str | None, basis: str,
     as_of: str | None, min_position: int, campaign: str | None,
 ) -> Response:  # fmt: skip
-    _only(request, _GROUPED)
+    refuse_unknown(request, _GROUPED)
     return await _report(request, ledger, name, _asked(groups, since, until, basis, as_of, min_position, campaign))
 
 
@@ -247,7 +249,7 @@ async def get_campaigns(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100, as_of: AsOf = None, min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """List campaigns, registered or only named, by id; `Link: rel=next` leads on while there are more."""
-    _only(request, ("after", "limit", "as_of", "min_position"))
+    refuse_unknown(request, ("after", "limit", "as_of", "min_position"))
     service: Service = request.app.state.service
     await _wait(service, ledger, min_position)
     async with reading.snapshot(service.pool, ledger, _moment(as_of)) as view:
@@ -262,7 +264,7 @@ async def get_campaigns(
 
 
 @router.get(
-    "/v1/campaigns/{campaign_id:path}/{report}", summary="One campaign's report", response_class=Response,
+    "/v1/campaigns/{campaign_id:path}/{report:report}", summary="One campaign's report", response_class=Response,
     responses={200: {"model": schemas.FlatAnswer}, **schemas.PROBLEMS},
 )  # fmt: skip
 async def get_campaign_report(
@@ -271,7 +273,9 @@ async def get_campaign_report(
     date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """One campaign's ROI, conversion or velocity as one flat object."""
-    _only(request, _FLAT)
+    if not request.scope.get("raw_path", request.url.path.encode()).endswith(f"/{report}".encode()):
+        return await get_campaign(request, ledger, f"{campaign_id}/{report}", as_of, min_position)  # a slash of its id
+    refuse_unknown(request, _FLAT)
     asked = _asked("campaign", from_, to, date_basis, as_of, min_position, campaign_id)
     return await _report(request, ledger, report, asked, flat=True)
 
@@ -287,7 +291,7 @@ async def get_campaign(
     min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """One campaign's attributes, the last statement of each."""
-    _only(request, ("as_of", "min_position"))
+    refuse_unknown(request, ("as_of", "min_position"))
     service: Service = request.app.state.service
     await _wait(service, ledger, min_position)
     async with reading.snapshot(service.pool, ledger, _moment(as_of)) as view:
@@ -305,17 +309,20 @@ async def get_campaign(
 async def _listed(
     request: Request, ledger: Ledger, measure: str, after: str, limit: int, as_of: str | None
 ) -> Response:
-    _only(request, ("after", "limit", "as_of"))
+    refuse_unknown(request, ("after", "limit", "as_of"))
     service: Service = request.app.state.service
-    entity, _, detail = after.partition("|")
+    try:
+        pair: tuple[str, str] = _pair.decode(after) if after else ("", "")
+    except msgspec.DecodeError:
+        raise _invalid("after", "what the `Link` of the page before has", after) from None
     async with reading.snapshot(service.pool, ledger, _moment(as_of)) as view:
-        found = await view.listed(measure, (entity, detail), limit)
+        found = await view.listed(measure, pair, limit)
     names = ("from", "to") if measure == PENDING_LINKS else ("entity", "reason")
     rows = [dict(zip((*names, "campaign_id", "since_position"), one, strict=True)) for one in found]
     answer = {"rows": rows, "as_of": {"position": view.as_of.position, "recorded_at": view.as_of.recorded_at}}
     response = _tagged(request, view.generation, view.as_of.position, msgspec.json.encode(answer))
     if len(found) == limit:
-        following = request.url.include_query_params(after="|".join(found[-1][:2]))
+        following = request.url.include_query_params(after=msgspec.json.encode(found[-1][:2]).decode())
         response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
     return response
 

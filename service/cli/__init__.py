@@ -12,6 +12,7 @@ from service.cli import access, demo, files, operations, serving
 app = typer.Typer(
     name="campaign-ledger",
     help="CRM and ERP events in, explainable per-campaign ROI, conversion and velocity out.",
+    epilog="Example: campaign-ledger demo",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -24,7 +25,7 @@ def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 1."""
     try:
         app()
-    except (RuntimeError, ValueError, LookupError, OSError, asyncpg.PostgresError) as error:
+    except (RuntimeError, ValueError, LookupError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         print(f"campaign-ledger: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:

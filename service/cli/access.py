@@ -16,8 +16,8 @@ keys_app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.add_typer(ledgers_app, name="ledgers")
-    app.add_typer(keys_app, name="keys")
+    app.add_typer(ledgers_app, name="ledgers", epilog="Example: campaign-ledger ledgers create acme")
+    app.add_typer(keys_app, name="keys", epilog="Example: campaign-ledger keys create --ledger acme --scope ingest")
 
 
 @ledgers_app.command(

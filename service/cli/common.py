@@ -9,11 +9,12 @@ from typing import Annotated, Any, TypeVar
 
 import asyncpg
 import typer
+from pydantic import ValidationError
 
 from service import telemetry
 from service.bootstrap import database_of
 from service.settings import Settings
-from service.store import database, ledgers
+from service.store import database, ledgers, migrate
 
 DataDir = Annotated[Path | None, typer.Option(help="Where the embedded PostgreSQL keeps its data.", show_default="XDG")]
 LedgerName = Annotated[str, typer.Option("--ledger", help="The ledger's name.")]
@@ -22,7 +23,11 @@ T = TypeVar("T")
 
 def settings_of(data_dir: Path | None) -> Settings:
     """Return the settings of the environment and the command line, with logs going where they should."""
-    settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
+    try:
+        settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
+    except ValidationError as error:  # told without the values, which may be secrets
+        wrong = (f"CAMPAIGN_LEDGER_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors())
+        raise ValueError("; ".join(wrong)) from None
     telemetry.configure_logs(settings.log_level)
     return settings
 
@@ -34,6 +39,11 @@ def with_pool(data_dir: Path | None, work: Callable[[asyncpg.Pool], Awaitable[T]
     async def run(dsn: str) -> T:
         pool = await database.connect(dsn, size=4, statement_timeout=3600.0)
         try:
+            at, newest = await database.head_of_migrations(pool), migrate.newest()
+            if at != newest:
+                raise RuntimeError(
+                    f"the database is at migration {at}, this version needs {newest}: run `campaign-ledger migrate`"
+                )
             return await work(pool)
         finally:
             await pool.close()

@@ -10,10 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from service import telemetry
 from service.api.server import listen, url_of
 from service.bootstrap import database_of
-from service.cli.common import DataDir
+from service.cli.common import DataDir, settings_of
 from service.cli.serving import Host, Port, run
 from service.demo.run import LEADS, console
 from service.demo.run import run as run_demo
@@ -42,7 +41,6 @@ def demo(
     """
     out = console()
     settings = _settings(data_dir)
-    telemetry.configure_logs(settings.log_level)
     with contextlib.ExitStack() as undo:
         with out.status("starting PostgreSQL"):
             dsn = undo.enter_context(database_of(settings, own=True))
@@ -52,8 +50,9 @@ def demo(
 
 def _settings(data_dir: Path | None) -> Settings:
     """Return the environment's settings with a place of the demo's own: never where real data is."""
-    place = data_dir or (Settings().data_dir or default_data_dir()) / "demo"
-    return Settings(database_url=None, bootstrap_key=None, data_dir=place)
+    settings = settings_of(None)
+    place = data_dir or (settings.data_dir or default_data_dir()) / "demo"
+    return settings.model_copy(update={"database_url": None, "bootstrap_key": None, "data_dir": place})
 
 
 def _listener(host: str, port: int, out: Console) -> socket.socket:

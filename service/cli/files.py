@@ -40,6 +40,9 @@ def import_(
     data_dir: DataDir = None,
 ) -> None:
     """Import events. Importing again adds nothing; an interrupted import goes on where it was."""
+    for one in files:
+        if mapping is None and (one.is_dir() or one.suffix.lower() == ".csv"):
+            raise ValueError(f"{one} needs --mapping, a YAML file that says how its rows become events")
     problems: list[str] = []
     counts = dict.fromkeys(("accepted", "duplicate", "conflict", "invalid"), 0)
 

@@ -94,8 +94,8 @@ async def _figures(url: str, key: str, out: Console, leads: int) -> _Shown:
         campaigns = await read(http, "/v1/campaigns?limit=1000", done.last_position)
         names = {one["campaign_id"]: one.get("name") or one["campaign_id"] for one in campaigns["rows"]}
         tables = [
-            showing.ranking(roi, names),
-            showing.funnel(await read(http, "/v1/conversion", done.last_position)),
+            showing.ranking(roi, names, out.width),
+            showing.funnel(await read(http, "/v1/conversion", done.last_position), out.width),
             showing.velocity(await read(http, "/v1/velocity", done.last_position)),
             showing.sent(done, ready),
         ]

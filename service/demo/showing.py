@@ -1,4 +1,4 @@
-"""How the demo shows what the service answered: tables that fit into 100 columns."""
+"""How the demo shows what the service answered: tables that fit into 100 columns, and with a little less into 80."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from rich.text import Text
 from service.demo.sending import Sent
 
 _NONE = "–"
+_WIDE = 94  # what the ranking needs with all of its columns
 _BAR = 40
+_BESIDE_THE_BAR = 46
+_RETURNS = ("cost", "booked", "invoiced", "ROI", "ROAS", "cost/lead", "break-even")
 _STEPS = {
     "captured": "captured", "qualified": "qualified", "opportunity": "opportunity", "quote_accepted": "quote accepted",
     "ordered": "ordered", "invoiced": "invoiced",
@@ -30,10 +33,11 @@ _DURATIONS = {
 }
 
 
-def ranking(roi: dict[str, Any], names: dict[str, str]) -> Table:
+def ranking(roi: dict[str, Any], names: dict[str, str], width: int) -> Table:
     """Return the campaigns by their return, best first; what belongs to none comes last, then the total."""
     table = _table(f"ROI by campaign on invoiced revenue, in {roi['currency']}", "campaign")
-    for heading in ("cost", "booked", "invoiced", "ROI", "ROAS", "cost/lead", "break-even"):
+    left_out = {"cost/lead"} if width < _WIDE else set()
+    for heading in (one for one in _RETURNS if one not in left_out):
         table.add_column(heading, justify="right", no_wrap=True)
 
     def best_first(row: dict[str, Any]) -> tuple[bool, bool, float]:
@@ -43,21 +47,26 @@ def ranking(roi: dict[str, Any], names: dict[str, str]) -> Table:
     for row in sorted(roi["rows"], key=best_first):
         campaign = row["campaign_id"]
         name = Text("unattributed", style="dim") if campaign is None else Text(names.get(campaign, campaign))
-        table.add_row(name, *_returns(row))
+        name.no_wrap, name.overflow = True, "ellipsis"
+        table.add_row(name, *(cell for heading, cell in _returns(row) if heading not in left_out))
     table.add_section()
-    table.add_row(Text("total"), *_returns(roi["total"]), style="bold")
+    total = (cell for heading, cell in _returns(roi["total"]) if heading not in left_out)
+    table.add_row("total", *total, style="bold")
     table.caption = "ROI = (invoiced − cost) / cost. Break-even is on gross margin where known, else on invoiced."
     table.caption_justify = "left"
     return table
 
 
-def _returns(row: dict[str, Any]) -> Iterable[Text]:
+def _returns(row: dict[str, Any]) -> Iterable[tuple[str, Text]]:
     value = row["roi"]["invoiced"]
-    yield from (_money(row[name]) for name in ("actual_cost", "booked_revenue", "invoiced_revenue"))
-    yield Text(_NONE) if value is None else Text(f"{value:+,.1%}", style="green" if value >= 0 else "red")
-    yield Text(_NONE if row["roas"] is None else f"{row['roas']:,.2f}")
-    yield _money(row["cost_per_lead"])
-    yield Text(row["break_even_on"] or _NONE)
+    cells = (
+        *(_money(row[name]) for name in ("actual_cost", "booked_revenue", "invoiced_revenue")),
+        Text(_NONE) if value is None else Text(f"{value:+,.1%}", style="green" if value >= 0 else "red"),
+        Text(_NONE if row["roas"] is None else f"{row['roas']:,.2f}"),
+        _money(row["cost_per_lead"]),
+        Text(row["break_even_on"] or _NONE),
+    )
+    return zip(_RETURNS, cells, strict=True)
 
 
 def _money(amount: str | None) -> Text:
@@ -65,18 +74,19 @@ def _money(amount: str | None) -> Text:
     return Text(_NONE if amount is None else f"{round(float(amount)):,}")
 
 
-def funnel(conversion: dict[str, Any]) -> Table:
+def funnel(conversion: dict[str, Any], width: int) -> Table:
     """Return the funnel of all leads, with bars."""
     table = _table("Funnel: of all captured leads, how many got how far", "step")
     for heading in ("leads", "of previous", "of all"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column(width=_BAR)
+    room = max(1, min(_BAR, width - _BESIDE_THE_BAR))
+    table.add_column(width=room)
     for name, shown in _STEPS.items():
         step = conversion["total"]["funnel"][name]
         share = step["rate_from_start"] or 0.0
         table.add_row(
             shown, f"{step['count']:,}", _percent(step["rate_from_previous"]), _percent(step["rate_from_start"]),
-            Bar(1.0, 0.0, share, width=_BAR, color="cyan"),
+            Bar(1.0, 0.0, share, width=room, color="cyan"),
         )  # fmt: skip
     return table
 
@@ -139,5 +149,5 @@ def _table(title: str, first: str) -> Table:
         title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False,
         padding=(0, 1, 0, 0),
     )  # fmt: skip
-    table.add_column(first, no_wrap=True, overflow="ellipsis")
+    table.add_column(first, overflow="ellipsis")
     return table

@@ -53,12 +53,26 @@ class Intake:
 
     async def take_event(self, ledger: int, raw: bytes, attributes: dict[str, Any]) -> Result:
         """Take one event whose context came apart from its `data` (CloudEvents binary mode)."""
+        data: Any
+        try:
+            data, refused = decode(raw, self.limits), None
+        except InvalidEventError as error:
+            data, refused = raw.decode("utf-8", "replace"), error
 
         def combined() -> Any:
-            return {**attributes, "data": decode(raw, self.limits)}
+            if refused is not None:
+                raise refused
+            return {**attributes, "data": data}
 
-        kept = log.encode_json({**attributes, "data": raw.decode("utf-8", "replace")})
-        return (await self._take(ledger, [(kept, combined)]))[0]
+        return (await self._take(ledger, [(log.encode_json({**attributes, "data": data}), combined)]))[0]
+
+    async def refuse(self, ledger: int, raw: bytes, error: InvalidEventError) -> Result:
+        """Quarantine what cannot be told apart into events at all."""
+
+        def refused() -> Any:
+            raise error
+
+        return (await self._take(ledger, [(raw, refused)]))[0]
 
     async def _take(self, ledger: int, items: Sequence[tuple[bytes, Source]], *, keep: bool = True) -> list[Result]:
         results: list[Result | None] = [None] * len(items)
@@ -142,7 +156,7 @@ def _invalid(value: Any, error: InvalidEventError) -> Result:
     problem = {
         "type": "/problems/invalid-event",
         "title": "The event is not valid",
-        "detail": str(error),
+        "detail": str(error).removeprefix(": "),  # which is how a problem with the whole, with no field, begins
         "errors": [one.as_dict() for one in error.problems],
     }
     return Result(_shown(source), _shown(identity), "invalid", None, problem)

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 import msgspec
 
-from service.domain.catalogue import Problem
+from service.domain.catalogue import Problem, shown
 from service.domain.events import InvalidEventError
 
-_json = msgspec.json.Decoder(float_hook=Decimal)  # a number keeps every digit that its sender wrote
+_LARGEST_EXPONENT = 300  # every reader of JSON numbers can hold these, those that make binary floats of them too
+
+
+def _number(text: str) -> Decimal:
+    """Read a number with every digit that its sender wrote."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("inf")
+    if not number.is_finite() or (number and abs(number.adjusted()) > _LARGEST_EXPONENT):
+        raise ValueError(f"expected numbers between 1e-{_LARGEST_EXPONENT} and 1e{_LARGEST_EXPONENT}, got {text[:40]}")
+    return number
+
+
+_json = msgspec.json.Decoder(float_hook=_number)
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -31,7 +45,7 @@ def decode(raw: bytes | memoryview, limits: Limits) -> Any:
     except RecursionError as error:
         raise InvalidEventError([Problem("", f"JSON nested at most {limits.depth} deep", "much deeper")]) from error
     # Counting brackets bounds the depth, and the size bounds every string: only the unusual are walked through.
-    if raw.count(b"{") + raw.count(b"[") > limits.depth or len(raw) > limits.string:
+    if raw.count(b"{") + raw.count(b"[") > limits.depth or len(raw) > limits.string or b"\\u0000" in raw:
         _check(value, limits, "", 1)
     return value
 
@@ -49,6 +63,10 @@ def _check(value: Any, limits: Limits, path: str, depth: int) -> None:
         if len(value) > limits.string:
             expected = f"a string of at most {limits.string} characters"
             raise InvalidEventError([Problem(path, expected, f"{len(value)} characters")])
+        if "\x00" in value:
+            raise InvalidEventError(
+                [Problem(path, "a string without U+0000, which no database text can hold", shown(value))]
+            )
         return
     if type(value) in (dict, list) and depth > limits.depth:
         raise InvalidEventError([Problem(path, f"JSON nested at most {limits.depth} deep", "deeper nesting")])

@@ -1,0 +1,1 @@
+"""Programs that measure, as ratios within one run. `make bench` runs them all."""
