@@ -168,15 +168,6 @@ STATEMENTS = (
         PRIMARY KEY (ledger, generation)
     )
     """,
-    # Up to which position postings are in the balances; a row of its own, so that settling and projecting go on side by side.
-    """
-    CREATE TABLE settlements (
-        ledger     integer NOT NULL,
-        generation integer NOT NULL,
-        settled    bigint NOT NULL DEFAULT 0,
-        PRIMARY KEY (ledger, generation)
-    )
-    """,
     "CREATE UNIQUE INDEX one_generation_serves ON generations (ledger) WHERE state = 'serving'",
     # Which component an entity belongs to.
     """
@@ -267,20 +258,18 @@ STATEMENTS = (
         PRIMARY KEY (ledger, generation, basis, cube, grain, start, segment)
     ) WITH (fillfactor = 70)
     """,
-    # Durations in logarithmic buckets, for percentiles of many.
+    # Durations in logarithmic buckets by campaign and month, for percentiles of many.
     """
     CREATE TABLE histograms (
         ledger     integer NOT NULL,
         generation integer NOT NULL,
         basis      "char" NOT NULL,
-        cube       "char" NOT NULL,
-        grain      "char" NOT NULL,
         start      date NOT NULL,
         segment    integer NOT NULL,
         measure    text COLLATE "C" NOT NULL,
         bucket     smallint NOT NULL,
         amount     bigint NOT NULL,
-        PRIMARY KEY (ledger, generation, basis, cube, grain, start, segment, measure, bucket)
+        PRIMARY KEY (ledger, generation, basis, segment, measure, start, bucket)
     ) WITH (fillfactor = 70)
     """,
     # What a campaign was called and how it was classed, as known from a position on.
@@ -297,7 +286,7 @@ STATEMENTS = (
 )
 
 TABLES = (
-    "campaigns", "histograms", "balances", "postings", "segments", "conversions", "components", "entities", "settlements",
+    "campaigns", "histograms", "balances", "postings", "segments", "conversions", "components", "entities",
     "generations", "imports", "quarantine", "events", "api_keys", "heads", "ledgers",
 )  # fmt: skip
 

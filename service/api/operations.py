@@ -41,8 +41,8 @@ async def readyz(request: Request) -> Response:
         checks["migrations"] = "ok" if migration == newest else f"at {migration}, the code needs {newest}"
         lag = await service.pool.fetchval(
             """
-            SELECT coalesce(max(h.position - s.settled), 0) FROM heads h JOIN generations g USING (ledger)
-            JOIN settlements s USING (ledger, generation) WHERE g.state = 'serving'
+            SELECT coalesce(max(h.position - g.checkpoint), 0) FROM heads h JOIN generations g USING (ledger)
+            WHERE g.state = 'serving'
             """
         )
         checks["projection_lag_events"] = lag
@@ -67,10 +67,10 @@ async def get_ledger(request: Request, ledger: Annotated[Ledger, Depends(Needs("
     refuse_unknown(request, ())
     service: Service = request.app.state.service
     position, recorded_at, chain = await log.head(service.pool, ledger.ledger)
-    _, settled = await reading.serving(service.pool, ledger)
+    _, checkpoint = await reading.serving(service.pool, ledger)
     body = {
         "name": ledger.name, "currency": ledger.currency, "timezone": ledger.timezone, "last_position": position,
-        "recorded_at": recorded_at, "projected_position": settled, "chain": chain.hex(),
+        "recorded_at": recorded_at, "projected_position": checkpoint, "chain": chain.hex(),
     }  # fmt: skip
     return Response(msgspec.json.encode(body), media_type=_JSON)
 

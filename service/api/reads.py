@@ -133,13 +133,13 @@ async def _wait(service: Service, ledger: Ledger, position: int) -> tuple[int, i
     """Return the serving generation and its position, once that has reached what the caller needs; else a 503 problem."""
     patience, pause = service.settings.min_position_timeout, 0.005
     while True:
-        generation, settled = await reading.serving(service.pool, ledger)
-        if settled >= position:
-            return generation, settled
+        generation, checkpoint = await reading.serving(service.pool, ledger)
+        if checkpoint >= position:
+            return generation, checkpoint
         if patience <= 0:
             raise ProblemError(
-                503, f"position {position} is not projected yet, only {settled}: try again in a moment",
-                kind="not-projected-yet", headers={"Retry-After": "1"}, position=settled,
+                503, f"position {position} is not projected yet, only {checkpoint}: try again in a moment",
+                kind="not-projected-yet", headers={"Retry-After": "1"}, position=checkpoint,
             )  # fmt: skip
         await asyncio.sleep(pause)
         patience, pause = patience - pause, min(pause * 2, 0.1)
@@ -148,11 +148,19 @@ async def _wait(service: Service, ledger: Ledger, position: int) -> tuple[int, i
 async def _report(request: Request, ledger: Ledger, name: str, asked: _Asked, *, flat: bool = False) -> Response:
     service: Service = request.app.state.service
     answers: Answers = request.app.state.answers
-    generation, settled = await _wait(service, ledger, asked.min_position)
-    at: int | datetime = settled if asked.as_of is None else asked.as_of
-    key = (ledger.ledger, generation, min(at, settled) if isinstance(at, int) else at, settled, name, asked.query, flat)
+    generation, checkpoint = await _wait(service, ledger, asked.min_position)
+    at: int | datetime = checkpoint if asked.as_of is None else asked.as_of
+    key = (
+        ledger.ledger,
+        generation,
+        min(at, checkpoint) if isinstance(at, int) else at,
+        checkpoint,
+        name,
+        asked.query,
+        flat,
+    )
     if isinstance(at, int) and (body := answers.get(key)) is not None:
-        return _tagged(request, generation, min(at, settled), body)
+        return _tagged(request, generation, min(at, checkpoint), body)
     async with reading.snapshot(service.pool, ledger, asked.as_of) as view:
         tag = _etag(view.generation, view.as_of.position)
         if _matches(request, tag):
@@ -162,7 +170,7 @@ async def _report(request: Request, ledger: Ledger, name: str, asked: _Asked, *,
         if flat:
             answer = await _flat(view, answer, asked.query.campaign or "")
     body = msgspec.json.encode(answer)
-    if view.current and view.as_of.position == settled and view.generation == generation:
+    if view.current and view.as_of.position == checkpoint and view.generation == generation:
         answers.keep(key, body)
     return _tagged(request, view.generation, view.as_of.position, body)
 

@@ -33,17 +33,17 @@ def status(
     async def work(pool: asyncpg.Pool) -> list[dict[str, object]]:
         rows = await pool.fetch(
             """
-            SELECT l.name, h.position AS head, g.checkpoint, s.settled, g.generation, g.holder,
-                   (SELECT recorded_at FROM events e WHERE e.ledger = l.ledger AND e.position = s.settled + 1) AS waiting_since
+            SELECT l.name, h.position AS head, g.checkpoint, g.generation, g.holder,
+                   (SELECT recorded_at FROM events e WHERE e.ledger = l.ledger AND e.position = g.checkpoint + 1) AS waiting_since
             FROM ledgers l JOIN heads h USING (ledger) JOIN generations g USING (ledger)
-            JOIN settlements s USING (ledger, generation) WHERE g.state = 'serving' ORDER BY l.ledger
+            WHERE g.state = 'serving' ORDER BY l.ledger
             """
         )
         now = datetime.now(UTC)
         return [
             {
-                "ledger": row["name"], "head": row["head"], "checkpoint": row["settled"],
-                "lag_events": row["head"] - row["settled"],
+                "ledger": row["name"], "head": row["head"], "checkpoint": row["checkpoint"],
+                "lag_events": row["head"] - row["checkpoint"],
                 "lag_seconds": round((now - row["waiting_since"]).total_seconds(), 3) if row["waiting_since"] else 0.0,
                 "generation": row["generation"], "worker": row["holder"],
             }

@@ -11,7 +11,7 @@ from service.domain import conversion, pending, roi, velocity
 from service.domain.calendar import Zone
 from service.domain.facts import Fact
 from service.domain.journey import fold
-from service.domain.postings import PENDING_LINKS, Book
+from service.domain.postings import PENDING_LINKS, Book, Segments
 from service.domain.rates import Rates
 from service.domain.roi import AccountOrder
 
@@ -32,13 +32,13 @@ READ_MODEL_VERSION = "1"  # part of every ETag; a changed definition of any figu
 
 
 def contributions(
-    kind: str, facts: Sequence[Fact], orders: Sequence[AccountOrder], zone: Zone, rates: Rates
+    kind: str, facts: Sequence[Fact], orders: Sequence[AccountOrder], zone: Zone, rates: Rates, segments: Segments
 ) -> tuple[Book, list[AccountOrder]]:
     """Return the cells of a component and, of a journey, the orders that their accounts need to know.
 
     `facts` are live and in event order; `orders` are those that journeys have told an account component.
     """
-    book = Book(zone, rates)
+    book = Book(zone, rates, segments)
     if kind == "journey":
         journey = fold(facts, zone)
         roi.contribute(journey, book)

@@ -49,29 +49,30 @@ def contribute(journey: Journey, book: Book) -> None:
 
 
 def _lead(lead: Lead, book: Book) -> None:
-    entity = f"lead:{lead.id}"
+    entity, segment, cohort = f"lead:{lead.id}", book.segments[lead.where], lead.cohort
     if lead.captured:
-        book.add("entered.captured", entity, lead.where, lead.cohort, lead.cohort)
-        for step in _reached(lead):
-            book.add(f"funnel.{step}", entity, lead.where, lead.cohort, lead.cohort)
+        book.put(("entered.captured", entity, segment, cohort, cohort, None, None))
+        for measure in _reached(lead):
+            book.put((measure, entity, segment, cohort, cohort, None, None))
     if lead.qualified:
-        book.add("entered.qualified", entity, lead.where, book.zone.day(lead.qualified.micros), lead.cohort)
+        day = book.zone.day(lead.qualified.micros)
+        book.put(("entered.qualified", entity, segment, day, cohort, None, None))
 
 
 def _reached(lead: Lead) -> list[str]:
     """Return the funnel steps that a captured lead's branch has reached, whether or not the steps before were seen."""
-    reached = ["captured"]
+    reached = ["funnel.captured"]
     if lead.qualified:
-        reached.append("qualified")
+        reached.append("funnel.qualified")
     if lead.branch:
-        reached.append("opportunity")
+        reached.append("funnel.opportunity")
         if any(quote.accepted for one in lead.branch for quote in one.quotes):
-            reached.append("quote_accepted")
+            reached.append("funnel.quote_accepted")
         orders = [order for one in lead.branch for order in one.orders]
         if any(order.live for order in orders):
-            reached.append("ordered")
+            reached.append("funnel.ordered")
         if any(_counts(invoice) for order in orders for invoice in order.invoices):
-            reached.append("invoiced")
+            reached.append("funnel.invoiced")
     return reached
 
 

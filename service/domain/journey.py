@@ -9,7 +9,8 @@ placed, posted) are the earliest fact that states them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from service.domain.calendar import Zone, parse_day
@@ -31,108 +32,79 @@ NOWHERE = Where(None)
 NO_DAY = 1  # 0001-01-01, before every day that an event can state; the database has -infinity for it
 
 
+# The entities have class-level defaults and get only what was stated: a fold makes many, and most know little.
+
+
 class Lead:
     """A lead, or the class of leads that were merged into one; its `branch` is the opportunities that list it."""
 
-    __slots__ = (
-        "branch",
-        "campaign",
-        "captured",
-        "channel",
-        "cohort",
-        "id",
-        "medium",
-        "owner",
-        "qualified",
-        "source",
-        "utm",
-        "where",
-    )
+    captured: Fact | None = None
+    qualified: Fact | None = None
+    campaign: str | None = None
+    channel: str | None = None
+    source: str | None = None
+    medium: str | None = None
+    utm: Mapping[str, str | None] = MappingProxyType({})
+    owner: str | None = None
+    branch: Sequence[Opportunity] = ()
+    where = NOWHERE
+    cohort = NO_DAY
 
     def __init__(self, identity: str) -> None:
         self.id = identity
-        self.captured: Fact | None = None
-        self.qualified: Fact | None = None
-        self.campaign: str | None = None
-        self.channel: str | None = None
-        self.source: str | None = None
-        self.medium: str | None = None
-        self.utm: dict[str, str | None] = {}
-        self.owner: str | None = None
-        self.branch: list[Opportunity] = []
-        self.where = NOWHERE
-        self.cohort = NO_DAY
 
 
 class Opportunity:
     """An opportunity; `giver` is the lead whose dimensions and capture day its money takes."""
 
-    __slots__ = (
-        "campaign",
-        "cohort",
-        "giver",
-        "id",
-        "lead_ids",
-        "opened",
-        "orders",
-        "outcome",
-        "owner",
-        "quotes",
-        "where",
-    )
+    opened: Fact | None = None
+    campaign: str | None = None
+    owner: str | None = None
+    lead_ids: Sequence[str] = ()
+    outcome: Fact | None = None
+    giver: Lead | None = None
+    where = NOWHERE
+    cohort = NO_DAY
 
     def __init__(self, identity: str) -> None:
         self.id = identity
-        self.opened: Fact | None = None
-        self.campaign: str | None = None
-        self.owner: str | None = None
-        self.lead_ids: list[str] = []
-        self.outcome: Fact | None = None
-        self.giver: Lead | None = None
         self.quotes: list[Quote] = []
         self.orders: list[Order] = []
-        self.where = NOWHERE
-        self.cohort = NO_DAY
 
 
 class Quote:
     """A quote, known by any event about it; `accepted` is the first time it was."""
 
-    __slots__ = ("accepted", "cohort", "id", "opportunity_id", "parent", "where")
+    accepted: Fact | None = None
+    opportunity_id = ""
+    parent: Opportunity | None = None
+    where = NOWHERE
+    cohort = NO_DAY
 
     def __init__(self, identity: str) -> None:
         self.id = identity
-        self.accepted: Fact | None = None
-        self.opportunity_id = ""
-        self.parent: Opportunity | None = None
-        self.where = NOWHERE
-        self.cohort = NO_DAY
 
 
 class Order:
     """An order: the `base` value last placed, the amendments on top, and the cancellation that ends it."""
 
-    __slots__ = (
-        "account", "amendments", "base", "campaign", "cancelled", "changes", "cohort", "id", "invoices", "new_customer",
-        "opportunity_id", "parent", "placed", "quote_id", "where",
-    )  # fmt: skip
+    placed: Fact | None = None
+    base: Money | None = None
+    cancelled: int | None = None
+    campaign: str | None = None
+    account: str | None = None
+    new_customer: bool | None = None
+    opportunity_id: str | None = None
+    quote_id: str | None = None
+    parent: Opportunity | None = None
+    where = NOWHERE
+    cohort = NO_DAY
 
     def __init__(self, identity: str) -> None:
         self.id = identity
-        self.placed: Fact | None = None
-        self.base: Money | None = None
         self.amendments: list[tuple[int, Money]] = []
-        self.cancelled: int | None = None
         self.changes: list[Fact] = []
-        self.campaign: str | None = None
-        self.account: str | None = None
-        self.new_customer: bool | None = None
-        self.opportunity_id: str | None = None
-        self.quote_id: str | None = None
-        self.parent: Opportunity | None = None
         self.invoices: list[Invoice] = []
-        self.where = NOWHERE
-        self.cohort = NO_DAY
 
     @property
     def live(self) -> bool:
@@ -143,23 +115,20 @@ class Order:
 class Invoice:
     """An invoice: what was last posted, on the least posting date, its credit notes and its cancellation."""
 
-    __slots__ = (
-        "amount", "cancelled", "changes", "cogs", "cohort", "credits", "day", "id", "order_id", "parent", "posted", "where",
-    )  # fmt: skip
+    posted: Fact | None = None
+    amount: Money | None = None
+    cogs: Money | None = None
+    day = NO_DAY
+    cancelled: int | None = None
+    order_id: str | None = None
+    parent: Order | None = None
+    where = NOWHERE
+    cohort = NO_DAY
 
     def __init__(self, identity: str) -> None:
         self.id = identity
-        self.posted: Fact | None = None
-        self.amount: Money | None = None
-        self.cogs: Money | None = None
-        self.day = NO_DAY
-        self.cancelled: int | None = None
         self.changes: list[Fact] = []
-        self.order_id: str | None = None
-        self.parent: Order | None = None
         self.credits: list[CreditNote] = []
-        self.where = NOWHERE
-        self.cohort = NO_DAY
 
     @property
     def live(self) -> bool:
@@ -170,15 +139,14 @@ class Invoice:
 class CreditNote:
     """A credit note, as its last statement has it."""
 
-    __slots__ = ("amount", "cogs", "day", "id", "invoice_id", "last")
+    invoice_id = ""
+    amount = Money(0, "")
+    cogs: Money | None = None
+    day = NO_DAY
 
     def __init__(self, identity: str, fact: Fact) -> None:
         self.id = identity
         self.last = fact
-        self.invoice_id = ""
-        self.amount = Money(0, "")
-        self.cogs: Money | None = None
-        self.day = NO_DAY
 
 
 class Journey:
@@ -224,23 +192,25 @@ def fold(facts: Sequence[Fact], zone: Zone) -> Journey:
     return journey
 
 
+_STATED = {"campaign_id": "campaign", "channel": "channel", "source": "source", "medium": "medium", "utm": "utm"}
+
+
 def _lead(journey: Journey, fact: Fact) -> None:
-    if fact.type == "lead.merged":
+    kind, data = fact.type, fact.data
+    if kind == "lead.merged":
         return
-    data = fact.data
     lead = journey.lead(data["lead_id"])
-    if fact.type == "lead.captured":
+    if kind == "lead.captured":
         lead.captured = lead.captured or fact
-        lead.campaign = data.get("campaign_id", lead.campaign)
-        lead.channel = data.get("channel") or lead.channel
-        lead.source = data.get("source") or lead.source
-        lead.medium = data.get("medium") or lead.medium
-        lead.utm = data.get("utm", lead.utm)
-    elif fact.type == "lead.qualified":
+        for name, value in data.items():
+            if value and name in _STATED:
+                setattr(lead, _STATED[name], value)
+    elif kind == "lead.qualified":
         lead.qualified = lead.qualified or fact
-    elif fact.type == "lead.campaign_reassigned":
+    elif kind == "lead.campaign_reassigned":
         lead.campaign = data.get("campaign_id")
-    lead.owner = data.get("owner_id", lead.owner)
+    if "owner_id" in data:
+        lead.owner = data["owner_id"]
 
 
 def _opportunity(journey: Journey, fact: Fact) -> None:
@@ -334,8 +304,10 @@ def _resolve(journey: Journey, zone: Zone) -> None:
     """Link parents, then hand campaign, dimensions and cohort day down from leads to invoices."""
     first = _FirstDates(journey, zone)
     for lead in journey.leads.values():
-        source, medium = lead.source or lead.utm.get("source"), lead.medium or lead.utm.get("medium")
-        lead.where = Where(lead.campaign, lead.channel, source or None, medium or None, lead.owner)
+        source, medium, utm = lead.source, lead.medium, lead.utm
+        if utm:
+            source, medium = source or utm.get("source") or None, medium or utm.get("medium") or None
+        lead.where = Where(lead.campaign, lead.channel, source, medium, lead.owner)
         lead.cohort = zone.day(lead.captured.micros) if lead.captured else first("lead", lead.id)
     for opportunity in journey.opportunities.values():
         if opportunity.opened:
@@ -367,7 +339,7 @@ def _resolve(journey: Journey, zone: Zone) -> None:
 def _place_opportunity(one: Opportunity, journey: Journey, first: _FirstDates) -> None:
     listed = journey.listing(one)
     for lead in listed:
-        lead.branch.append(one)
+        lead.branch = [*lead.branch, one]
     captured = [lead for lead in listed if lead.captured]
     captured.sort(key=lambda lead: (lead.captured and lead.captured[:2], lead.id))
     with_campaign = [lead for lead in captured if lead.campaign is not None]

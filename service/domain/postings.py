@@ -8,7 +8,7 @@ counts; for a duration the amount counts it and `value` holds its length in micr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from service.domain.calendar import Zone
@@ -17,8 +17,8 @@ from service.domain.journey import NO_DAY, NOWHERE, Where
 from service.domain.money import convert, format_minor
 from service.domain.rates import Rates
 
-# (measure, entity, where, day, cohort day, value, detail)
-Cell = tuple[str, str, Where, int, int, "int | None", "str | None"]
+# (measure, entity, segment, day, cohort day, value, detail); a segment is the number of a Where
+Cell = tuple[str, str, int, int, int, "int | None", "str | None"]
 Cells = dict[Cell, int]
 
 Minor = Fraction | int
@@ -28,43 +28,67 @@ _LARGEST = 2**62  # postings are 64-bit; an amount beyond it is listed as unconv
 PENDING_LINKS = "pending_links"
 UNCONVERTED = "unconverted"
 FLAG = "flag"
+LISTS = (UNCONVERTED, FLAG)  # posted to be listed: they add up to no figure
+
+
+class Segments:
+    """Numbers combinations of dimensions: a cell is hashed often, and a number is hashed faster than five texts."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[Where, int] = {}
+        self.campaigns: dict[int, int] = {}  # a segment's number → that of its campaign alone
+        self.new: list[tuple[int, int, Where]] = []
+
+    def add(self, number: int, campaign: int, where: Where) -> None:
+        """Take in a segment that is already numbered."""
+        self.numbers[where] = number
+        self.campaigns[number] = campaign
+
+    def __getitem__(self, where: Where) -> int:
+        number = self.numbers.get(where)
+        if number is None:
+            alone = Where(where.campaign)
+            number = len(self.numbers) + 1
+            if where != alone:
+                campaign = self[alone]
+                number = len(self.numbers) + 1
+            else:
+                campaign = number
+            self.add(number, campaign, where)
+            self.new.append((number, campaign, where))
+        return number
 
 
 class Book:
     """Collects what one component contributes, and which exchange rates it asked for."""
 
-    def __init__(self, zone: Zone, rates: Rates) -> None:
+    __slots__ = ("cells", "lookups", "rates", "segments", "zone")
+
+    def __init__(self, zone: Zone, rates: Rates, segments: Segments) -> None:
         self.zone = zone
         self.rates = rates
+        self.segments = segments
         self.cells: Cells = {}
         self.lookups: set[tuple[str, int]] = set()
 
-    def add(
-        self,
-        measure: str,
-        entity: str,
-        where: Where,
-        day: int,
-        cohort: int,
-        amount: int = 1,
-        value: int | None = None,
-        detail: str | None = None,
-    ) -> None:
+    def add(self, measure: str, entity: str, where: Where, day: int, cohort: int, amount: int = 1) -> None:
         """Contribute `amount` to a measure."""
-        cell = (measure, entity, where, day, cohort, value, detail)
-        total = self.cells.get(cell, 0) + amount
-        if total:
-            self.cells[cell] = total
-        else:
-            self.cells.pop(cell, None)
+        self.put((measure, entity, self.segments[where], day, cohort, None, None), amount)
+
+    def put(self, cell: Cell, amount: int = 1) -> None:
+        """Contribute `amount` to a cell."""
+        cells = self.cells
+        if cell in cells:
+            amount += cells[cell]
+        cells[cell] = amount
 
     def pending(self, origin: str, target: str) -> None:
         """Note that `origin` waits for `target`; the same pair waits once."""
-        self.cells[(PENDING_LINKS, origin, NOWHERE, NO_DAY, NO_DAY, None, target)] = 1
+        self.cells[(PENDING_LINKS, origin, self.segments[NOWHERE], NO_DAY, NO_DAY, None, target)] = 1
 
     def flag(self, reason: str, entity: str, where: Where, day: int, cohort: int) -> None:
         """Note something that a person should look at; it moves no figure."""
-        self.cells[(FLAG, entity, where, day, cohort, None, reason)] = 1
+        self.cells[(FLAG, entity, self.segments[where], day, cohort, None, reason)] = 1
 
 
 class Remainder:
@@ -100,9 +124,8 @@ class Remainder:
         if amount is None:
             measure, sign = next(iter(measures.items()))
             written = format_minor(round(minor * sign), self.currency)
-            self._book.add(
-                UNCONVERTED, entity, where, day, cohort, detail=f"{measure} {self.currency} {written} {self._day}"
-            )
+            detail = f"{measure} {self.currency} {written} {self._day}"
+            self._book.put((UNCONVERTED, entity, self._book.segments[where], day, cohort, None, detail))
             return
         self._left_converted += amount
         for measure, sign in measures.items():
@@ -119,14 +142,14 @@ class Remainder:
         return amount if abs(amount) < _LARGEST else None
 
 
-def difference(old: Cells, new: Cells) -> Iterable[tuple[Cell, int]]:
-    """Yield what has to be posted so that `old` becomes `new`."""
+def difference(old: Cells, new: Cells) -> Iterator[tuple[Cell, int]]:
+    """Yield what has to be posted so that `old` becomes `new`; a cell of 0 is as good as none."""
     for cell, amount in new.items():
         change = amount - old.get(cell, 0)
         if change:
             yield cell, change
     for cell, amount in old.items():
-        if cell not in new:
+        if amount and cell not in new:
             yield cell, -amount
 
 

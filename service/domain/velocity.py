@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil, floor, log
 from typing import Any
 
@@ -104,12 +105,14 @@ def _post(book: Book, name: str, start: Fact, end: End | None, entity: str | Non
     if mark[:2] < start[:2]:
         book.add(f"{name}.out_of_sequence", entity or ending, where, day, cohort)
     else:
-        book.add(name, entity or ending, where, day, cohort, value=mark.micros - start.micros)
+        segment, length = book.segments[where], mark.micros - start.micros
+        book.put((name, entity or ending, segment, day, cohort, length, None))
 
 
 # Percentiles
 
 
+@lru_cache(maxsize=65_536)
 def bucket_of(micros: int) -> int:
     """Return the histogram bucket of a duration; 0 holds durations of nothing."""
     return 1 + ceil(log(micros) / _LOG_GAMMA) if micros > 0 else 0

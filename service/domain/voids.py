@@ -25,6 +25,8 @@ class Voids:
 
     def is_void(self, identity: Identity, after: Fact | None = None) -> bool:
         """Tell whether the event of that identity is voided (`after`: only by a void later in event order than it)."""
+        if identity not in self._by_target:
+            return False
         return any(
             (after is None or void[:4] > after[:4]) and not self.is_void((void.source, void.id), void)
             for void in self._by_target.get(identity, ())

@@ -43,6 +43,7 @@ class Engine:
         self._rate_facts: list[Fact] = []
         self._components: dict[int, Component] = {}
         self._owners: dict[Key, int] = {}
+        self._segments = tables.segments
         self._changes = Changes()
         self._position = 0
         for row in registers:
@@ -111,13 +112,15 @@ class Engine:
         facts: Sequence[Fact] = component.facts
         if self._voids:
             facts = [fact for fact in facts if not self._voids.is_void((fact.source, fact.id))]
-        book, exports = contributions(component.kind, facts, list(component.orders.values()), self._zone, self._rates)
+        book, exports = contributions(
+            component.kind, facts, list(component.orders.values()), self._zone, self._rates, self._segments
+        )  # fmt: skip
         self._post(difference(component.cells, book.cells))
         component.cells = book.cells
-        lookups: dict[str, int] = {}
-        for currency, day in book.lookups:
-            lookups[currency] = max(day, lookups.get(currency, day))
-        component.lookups = lookups
+        if book.lookups or component.lookups:
+            component.lookups = {}
+            for currency, day in sorted(book.lookups):
+                component.lookups[currency] = day
         if component.kind == "campaign":
             attributes = campaign_attributes(facts)
             if attributes != component.attributes:

@@ -1,8 +1,7 @@
 """The projector: follows a ledger's log in batches, one transaction each, under a lease with a fencing token.
 
 A batch reads the events after the checkpoint, has the engine project them and moves the checkpoint, all or nothing. Whoever
-lost its lease (stopped, paused, replaced) finds the fence moved and writes nothing. Settling adds new postings to the
-balances, in a transaction of its own: the database settles one batch while the engine is at the next.
+lost its lease (stopped, paused, replaced) finds the fence moved and writes nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any
 import asyncpg
 
 from service.projections.engine import Engine
-from service.projections.tables import SETTLE, SETTLE_HISTOGRAMS, Tables
+from service.projections.tables import Tables
 from service.store import log
 from service.store.ledgers import Ledger
 
@@ -37,7 +36,6 @@ class Projector:
         self._pool = pool
         self._fence = fence
         self._lease_seconds = lease_seconds
-        self._tables = Tables(ledger.ledger, generation)
         self._engine: Engine | None = None
 
     @property
@@ -65,34 +63,11 @@ class Projector:
                 )  # fmt: skip
             except BaseException:
                 self._engine = None  # its working set is ahead of what is stored
-                self._tables.forget()
                 raise
         self.checkpoint = last
         if self._engine is not None:
             self._engine.forget(_WORKING_SET)
         return len(rows)
-
-    async def settle(self) -> int:
-        """Bring the balances up to the checkpoint; return the position that they are at."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute("SET LOCAL synchronous_commit = off")
-            row = await connection.fetchrow(
-                """
-                SELECT s.settled, g.checkpoint FROM settlements s JOIN generations g USING (ledger, generation)
-                WHERE ledger = $1 AND generation = $2 AND fence = $3 AND state <> 'retired' FOR UPDATE OF s
-                """,
-                *self._key, self._fence,
-            )  # fmt: skip
-            if row is None:
-                raise LeaseLostError(f"ledger {self.ledger.name}: another worker has taken over")
-            settled, checkpoint = row
-            if settled < checkpoint:
-                for statement in (SETTLE, SETTLE_HISTOGRAMS):
-                    await connection.execute(statement, *self._key, settled, checkpoint, timeout=3600)
-                await connection.execute(
-                    "UPDATE settlements SET settled = $3 WHERE ledger = $1 AND generation = $2", *self._key, checkpoint
-                )
-        return int(checkpoint)
 
     async def _hold(self, connection: Any) -> None:
         row = await connection.fetchrow(
@@ -109,13 +84,15 @@ class Projector:
             self.checkpoint = row[0]
 
     async def _project(self, connection: Any, rows: list[log.Stored]) -> int:
-        self._tables.connection = connection
         if self._engine is None:
+            tables = Tables(connection, *self._key)
+            await tables.load_segments()
             next_component = await connection.fetchval(
                 "SELECT next_component FROM generations WHERE ledger = $1 AND generation = $2", *self._key
             )
             registers = await log.registers(connection, self.ledger.ledger, self.checkpoint)
-            self._engine = Engine(self.ledger, self._tables, next_component, registers)
+            self._engine = Engine(self.ledger, tables, next_component, registers)
+        self._engine.tables.connection = connection
         await self._engine.project(rows)
         return self._engine.next_component
 

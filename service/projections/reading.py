@@ -17,7 +17,8 @@ import msgspec
 from service.domain.calendar import GRAINS, covering, grain_label
 from service.domain.component import MEASURES
 from service.domain.postings import PENDING_LINKS, UNCONVERTED
-from service.projections.tables import column, of_postings
+from service.projections.balances import column
+from service.projections.definition import of_postings
 from service.store import log
 from service.store.ledgers import Ledger
 
@@ -155,7 +156,7 @@ class Snapshot:
     async def histograms(self, query: Query, measures: Sequence[str]) -> dict[tuple[Key, str], dict[int, int]]:
         """Return durations in histogram buckets: bucket → how often."""
         sql = _Sql(self, query, measures)
-        return await self._lengths(sql, sql.histograms() if self.current else sql.durations("bucket"), None)
+        return await self._lengths(sql, sql.histograms(), None)
 
     async def _lengths(self, sql: _Sql, source: str, below: int | None) -> dict[tuple[Key, str], dict[int, int]]:
         if not sql.measures:
@@ -328,10 +329,12 @@ class _Sql:
         return f"SELECT segment, start, measure, {length} AS length, amount FROM ({self.postings()}) p WHERE value IS NOT NULL"
 
     def histograms(self) -> str:
-        """The durations of the window by bucket: of histograms where whole months are asked for, of postings at the edges."""
+        """The durations of the window by bucket: whole months of campaigns from histograms, the rest from postings."""
+        if not self.current or self.cube == "s" or self.coarsest == "day":
+            return self.durations("bucket")
         day = "day" if self.query.basis == "event" else "cohort"
         measures, parts = self._parameter(list(self.measures)), []
-        for grain, low, high in covering(self.query.since, self.query.until, self.coarsest):
+        for grain, low, high in covering(self.query.since, self.query.until, "month"):
             if grain == "day":
                 parts.append(f"""
                     SELECT segment, {day} AS start, measure, bucket AS length, amount FROM postings
@@ -339,9 +342,9 @@ class _Sql:
                     AND value IS NOT NULL AND {self._window(day, low, high)}""")
             else:
                 parts.append(f"""
-                    SELECT segment, start, measure, bucket, amount FROM histograms
-                    WHERE ledger = $1 AND generation = $2 AND basis = '{self.query.basis[0]}' AND cube = '{self.cube}'
-                    AND grain = '{grain[0]}' AND measure = ANY({measures}) AND {self._window("start", low, high)}""")
+                    SELECT segment, start, measure, bucket AS length, amount FROM histograms
+                    WHERE ledger = $1 AND generation = $2 AND basis = '{self.query.basis[0]}'
+                    AND measure = ANY({measures}) AND {self._window("start", low, high)}""")
         return " UNION ALL ".join(parts)
 
     def _window(self, column: str, low: date, high: date) -> str:
@@ -352,10 +355,10 @@ class _Sql:
 async def snapshot(pool: asyncpg.Pool, ledger: Ledger, as_of: int | datetime | None = None) -> AsyncIterator[Snapshot]:
     """Open a consistent view of a ledger, now or as known at a position or time."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        generation, settled = await serving(connection, ledger)
+        generation, checkpoint = await serving(connection, ledger)
         position = await log.position_at(connection, ledger.ledger, as_of) if isinstance(as_of, datetime) else as_of
-        current = position is None or position >= settled
-        at = settled if position is None or current else max(0, position)
+        current = position is None or position >= checkpoint
+        at = checkpoint if position is None or current else max(0, position)
         recorded = await connection.fetchval(
             "SELECT recorded_at FROM events WHERE ledger = $1 AND position = $2", ledger.ledger, at
         )
@@ -366,8 +369,7 @@ async def serving(pool: Any, ledger: Ledger) -> tuple[int, int]:
     """Return the serving generation and the position up to which it answers."""
     row = await pool.fetchrow(
         """
-        SELECT generation, settled FROM generations JOIN settlements USING (ledger, generation)
-        WHERE ledger = $1 AND state = 'serving'
+        SELECT generation, checkpoint FROM generations WHERE ledger = $1 AND state = 'serving'
         """,
         ledger.ledger,
     )

@@ -13,15 +13,14 @@ from typing import NamedTuple
 
 import asyncpg
 
+from service.projections.definition import BALANCE, SOME_BALANCE
 from service.projections.projector import Projector, take
-from service.projections.tables import BALANCE, SOME_BALANCE
+from service.projections.reading import serving
 from service.store import log
 from service.store.ledgers import Ledger
 
-_SETTLE_AFTER = 500_000  # events between two settlements: nobody reads the balances of a generation being built
 _TABLES = (
-    "balances", "histograms", "postings", "campaigns", "segments", "conversions", "components", "entities", "settlements",
-    "generations",
+    "balances", "histograms", "postings", "campaigns", "segments", "conversions", "components", "entities", "generations",
 )  # fmt: skip
 
 
@@ -50,11 +49,9 @@ async def rebuild(
     projector = await take(pool, ledger, holder, lease_seconds, generation)
     if projector is None:
         raise RuntimeError("another rebuild took this generation over")
-    head, settled = (await log.head(pool, ledger.ledger))[0], 0
+    head = (await log.head(pool, ledger.ledger))[0]
     while projector.checkpoint < head:
         await projector.step(batch)
-        if projector.checkpoint - settled >= _SETTLE_AFTER:
-            settled = await projector.settle()
         if progress:
             progress(projector.checkpoint, head)
         head = (await log.head(pool, ledger.ledger))[0]
@@ -86,16 +83,12 @@ async def _begin(pool: asyncpg.Pool, ledger: Ledger) -> int:
         await connection.execute(
             "INSERT INTO generations (ledger, generation, state) VALUES ($1, $2, 'building')", ledger.ledger, newest + 1
         )
-        await connection.execute(
-            "INSERT INTO settlements (ledger, generation) VALUES ($1, $2)", ledger.ledger, newest + 1
-        )
         return int(newest) + 1
 
 
 async def _drain(projector: Projector, batch: int) -> None:
     while await projector.step(batch):
         pass
-    await projector.settle()
 
 
 async def _swap(pool: asyncpg.Pool, ledger: Ledger, projector: Projector, batch: int) -> int | None:
@@ -105,19 +98,17 @@ async def _swap(pool: asyncpg.Pool, ledger: Ledger, projector: Projector, batch:
         await connection.execute("SELECT FROM heads WHERE ledger = $1 FOR UPDATE", ledger.ledger)
         await _drain(projector, batch)
         await _let_serving_catch_up(pool, ledger)
-        serving = await connection.fetchval(
-            "SELECT generation FROM generations WHERE ledger = $1 AND state = 'serving' FOR UPDATE", ledger.ledger
-        )
-        settled = await connection.fetchval(
-            "SELECT settled FROM settlements WHERE ledger = $1 AND generation = $2", ledger.ledger, serving
-        )
-        differences = None
-        if settled == projector.checkpoint:
-            differences = await connection.fetchval(
-                DIFFERENCES, ledger.ledger, serving, projector.generation, timeout=3600
-            )
         await connection.execute(
-            "UPDATE generations SET state = 'retired' WHERE ledger = $1 AND generation = $2", ledger.ledger, serving
+            "SELECT FROM generations WHERE ledger = $1 AND state = 'serving' FOR UPDATE", ledger.ledger
+        )
+        old, checkpoint = await serving(connection, ledger)
+        differences = None
+        if checkpoint == projector.checkpoint:
+            differences = await connection.fetchval(
+                DIFFERENCES, ledger.ledger, old, projector.generation, timeout=3600
+            )  # fmt: skip
+        await connection.execute(
+            "UPDATE generations SET state = 'retired' WHERE ledger = $1 AND generation = $2", ledger.ledger, old
         )
         await connection.execute(
             """
@@ -134,8 +125,8 @@ async def _let_serving_catch_up(pool: asyncpg.Pool, ledger: Ledger, patience: fl
     for _ in range(int(patience / 0.05)):
         lag = await pool.fetchval(
             """
-            SELECT h.position - s.settled FROM generations g JOIN settlements s USING (ledger, generation)
-            JOIN heads h USING (ledger) WHERE ledger = $1 AND state = 'serving'
+            SELECT h.position - g.checkpoint FROM generations g JOIN heads h USING (ledger)
+            WHERE ledger = $1 AND state = 'serving'
             """,
             ledger.ledger,
         )
@@ -146,7 +137,7 @@ async def _let_serving_catch_up(pool: asyncpg.Pool, ledger: Ledger, patience: fl
 
 def _cells(table: str, measures: str, some: str, generation: str) -> str:
     return f"""
-        SELECT basis, cube, grain, start, campaign, channel, source, medium, owner, {measures}
+        SELECT basis, start, campaign, channel, source, medium, owner, {measures}
         FROM {table} JOIN segments USING (ledger, generation, segment)
         WHERE ledger = $1 AND generation = {generation} AND {some}
     """
@@ -154,7 +145,10 @@ def _cells(table: str, measures: str, some: str, generation: str) -> str:
 
 _DIFFERENT = " + ".join(
     f"(SELECT count(*) FROM ({_cells(*which, one)} EXCEPT {_cells(*which, other)}) missing)"
-    for which in (("balances", BALANCE, SOME_BALANCE), ("histograms", "measure, bucket, amount", "amount <> 0"))
+    for which in (
+        ("balances", f"cube, grain, {BALANCE}", SOME_BALANCE),
+        ("histograms", "measure, bucket, amount", "amount <> 0"),
+    )
     for one, other in (("$2", "$3"), ("$3", "$2"))
 )
 # How many cells of the read models two generations do not have alike.

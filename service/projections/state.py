@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from service.domain.facts import Fact, Key, keys_of
-from service.domain.journey import Where
 from service.domain.postings import Cells
 from service.domain.roi import AccountOrder
 
@@ -17,7 +16,7 @@ from service.domain.roi import AccountOrder
 class _Cell(msgspec.Struct, array_like=True):
     measure: str
     entity: str
-    where: Where
+    segment: int
     day: int
     cohort: int
     value: int | None
@@ -87,7 +86,7 @@ class Component:
 
     def encode(self) -> bytes:
         """Return the stored form."""
-        cells = [(*cell, amount) for cell, amount in self.cells.items()]
+        cells = [(*cell, amount) for cell, amount in self.cells.items() if amount]
         return _encoder.encode((self.facts, cells, list(self.orders.values()), self.exports, self.attributes))
 
 
@@ -97,7 +96,7 @@ def decode(identity: int, kind: str, stored: bytes) -> Component:
     component = Component(identity, kind)
     component.facts = state.facts
     component.cells = {
-        (one.measure, one.entity, one.where, one.day, one.cohort, one.value, one.detail): one.amount
+        (one.measure, one.entity, one.segment, one.day, one.cohort, one.value, one.detail): one.amount
         for one in state.cells
     }
     component.orders = {one.order_id: one for one in state.orders}

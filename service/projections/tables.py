@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from service.domain.component import MEASURES
 from service.domain.facts import Key
 from service.domain.journey import Where
-from service.domain.postings import Cell
+from service.domain.postings import Cell, Segments
 from service.domain.velocity import bucket_of
+from service.projections import balances
 from service.projections.state import Component, decode
 from service.store import log
 
@@ -43,10 +43,10 @@ class Changes:
 class Tables:
     """One generation of one ledger, on the connection of the current batch."""
 
-    def __init__(self, ledger: int, generation: int) -> None:
+    def __init__(self, connection: Any, ledger: int, generation: int) -> None:
+        self.connection = connection
         self.key = (ledger, generation)
-        self.connection: Any = None
-        self._segments: dict[Where, tuple[int, int]] | None = None
+        self.segments = Segments()
 
     async def owners(self, keys: Sequence[Key]) -> dict[Key, int]:
         """Return the components that entities belong to, one index look-up each."""
@@ -92,8 +92,12 @@ class Tables:
 
     async def write(self, changes: Changes) -> None:
         """Write changes in a few set-wise statements."""
+        await self._write_segments()
         if changes.postings:
             await self._write_postings(changes.postings)
+            rows, histograms = balances.summed(changes.postings, self.segments.campaigns)
+            await balances.write(self.connection, self.key, rows)
+            await balances.write_histograms(self.connection, self.key, histograms)
         if changes.owners:
             await self._write_owners(changes.owners)
         if changes.kept or changes.removed:
@@ -106,13 +110,12 @@ class Tables:
             )
 
     async def _write_postings(self, postings: Iterable[tuple[int, Cell, int]]) -> None:
-        segments = await self._segments_of({cell[2] for _, cell, _ in postings})
         ledger, generation = self.key
-        records, line, last = [], 0, 0
-        for position, (measure, entity, where, day, cohort, value, detail), amount in postings:
+        campaigns, records, line, last = self.segments.campaigns, [], 0, 0
+        for position, (measure, entity, segment, day, cohort, value, detail), amount in postings:
             line, last = (line + 1 if position == last else 1), position
             records.append((
-                ledger, generation, position, line, *segments[where], _to_date(day), _to_date(cohort),
+                ledger, generation, position, line, segment, campaigns[segment], _to_date(day), _to_date(cohort),
                 0 if value is None else bucket_of(value), amount, value, measure, entity, detail,
             ))  # fmt: skip
         await self.connection.copy_records_to_table("postings", records=records)
@@ -151,124 +154,22 @@ class Tables:
                     *self.key, removed,
                 )  # fmt: skip
 
-    async def _segments_of(self, wheres: set[Where]) -> dict[Where, tuple[int, int]]:
-        """Return the numbers of segments, and of their campaigns' own segments, numbering new ones."""
-        if self._segments is None:
-            rows = await self.connection.fetch(
-                """
-                SELECT segment, campaign_segment, campaign, channel, source, medium, owner FROM segments
-                WHERE ledger = $1 AND generation = $2
-                """,
-                *self.key,
-            )
-            self._segments = {Where(*row[2:]): (row[0], row[1]) for row in rows}
-        segments, new = self._segments, []
-        for where in wheres - segments.keys():
-            campaign = Where(where.campaign)
-            for one in (campaign, where):
-                if one not in segments:
-                    number = len(segments) + 1
-                    segments[one] = (number, number if one == campaign else segments[campaign][0])
-                    new.append((*self.key, *segments[one], *one))
+    async def load_segments(self) -> None:
+        """Take in the segments that are numbered already."""
+        rows = await self.connection.fetch(
+            """
+            SELECT segment, campaign_segment, campaign, channel, source, medium, owner FROM segments
+            WHERE ledger = $1 AND generation = $2
+            """,
+            *self.key,
+        )
+        for row in rows:
+            self.segments.add(row[0], row[1], Where(*row[2:]))
+
+    async def _write_segments(self) -> None:
+        new, self.segments.new = self.segments.new, []
         if new:
-            await self.connection.executemany("INSERT INTO segments VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", new)
-        return segments
-
-    def forget(self) -> None:
-        """Drop what a rolled-back transaction may have numbered."""
-        self._segments = None
-
-
-def column(measure: str) -> str:
-    """Return the column of the balances that a measure adds up in."""
-    return measure.replace(".", "_")
-
-
-COLUMNS = tuple(column(measure) for measure in MEASURES)
-
-
-def of_postings(measure: str) -> str:
-    """Return the sum that a measure is of its postings; the total of a duration adds up the lengths it counts."""
-    name, _, part = measure.rpartition(".")
-    if part == "total":
-        return f"sum(amount * value) FILTER (WHERE measure = '{name}') AS {column(measure)}"
-    return f"sum(amount) FILTER (WHERE measure = '{measure}') AS {column(measure)}"
-
-
-_OF_POSTINGS = ", ".join(of_postings(measure) for measure in MEASURES)
-_OF_BALANCES = ", ".join(f"sum({name}) AS {name}" for name in COLUMNS)
-_ALL = ", ".join(COLUMNS)
-# For comparisons: a measure that has come back to 0 is as good as one that never was.
-BALANCE = ", ".join(f"nullif({name}, 0) AS {name}" for name in COLUMNS)
-SOME_BALANCE = f"coalesce({', '.join(f'nullif({name}, 0)' for name in COLUMNS)}) IS NOT NULL"
-
-# What a balance is: postings by day of each basis, then by campaign alone, then by month and by year, each level adding up
-# the one before. $1 ledger, $2 generation, ($3, $4] positions.
-SUMMED = f"""
-    fresh AS MATERIALIZED (
-        SELECT measure, segment, campaign, day, cohort, amount, value::numeric AS value FROM postings
-        WHERE ledger = $1 AND generation = $2 AND position > $3 AND position <= $4 AND measure NOT IN ('unconverted', 'flag')
-    ),
-    days AS (
-        SELECT 'e'::"char" AS basis, day AS start, segment, campaign, {_OF_POSTINGS}
-        FROM fresh GROUP BY day, segment, campaign
-        UNION ALL SELECT 'c', cohort, segment, campaign, {_OF_POSTINGS} FROM fresh GROUP BY cohort, segment, campaign
-    ),
-    cubes AS (
-        SELECT 's'::"char" AS cube, basis, start, segment, {_ALL} FROM days
-        UNION ALL SELECT 'c', basis, start, campaign, {_OF_BALANCES} FROM days GROUP BY basis, start, campaign
-    ),
-    months AS (
-        SELECT cube, basis, date_trunc('month', start::timestamp)::date AS start, segment, {_OF_BALANCES}
-        FROM cubes GROUP BY 1, 2, 3, 4
-    ),
-    summed AS (
-        SELECT 'd'::"char" AS grain, * FROM cubes
-        UNION ALL SELECT 'm', * FROM months
-        UNION ALL SELECT 'y', cube, basis, date_trunc('year', start::timestamp)::date, segment, {_OF_BALANCES}
-        FROM months GROUP BY 2, 3, 4, 5
-    )
-"""
-
-_FRESH_DURATIONS = """
-    FROM postings
-    WHERE ledger = $1 AND generation = $2 AND position > $3 AND position <= $4 AND value IS NOT NULL
-    GROUP BY 2, 3, 4, 5, 6
-"""
-# The same for the histograms of durations, by month and year only: single days are read from the postings.
-BUCKETED = f"""
-    durations AS (
-        SELECT 'e'::"char" AS basis, date_trunc('month', day::timestamp)::date AS start, segment, campaign, measure, bucket,
-               sum(amount) AS amount
-        {_FRESH_DURATIONS}
-        UNION ALL
-        SELECT 'c', date_trunc('month', cohort::timestamp)::date, segment, campaign, measure, bucket, sum(amount)
-        {_FRESH_DURATIONS}
-    ),
-    cubed AS (
-        SELECT 's'::"char" AS cube, basis, start, segment, measure, bucket, amount FROM durations
-        UNION ALL SELECT 'c', basis, start, campaign, measure, bucket, sum(amount)
-        FROM durations GROUP BY basis, start, campaign, measure, bucket
-    ),
-    bucketed AS (
-        SELECT 'm'::"char" AS grain, * FROM cubed
-        UNION ALL SELECT 'y', cube, basis, date_trunc('year', start::timestamp)::date, segment, measure, bucket, sum(amount)
-        FROM cubed GROUP BY 2, 3, 4, 5, 6, 7
-    )
-"""
-
-SETTLE = f"""
-    WITH {SUMMED}
-    INSERT INTO balances (ledger, generation, basis, cube, grain, start, segment, {_ALL})
-    SELECT $1, $2, basis, cube, grain, start, segment, {_ALL} FROM summed
-    ON CONFLICT (ledger, generation, basis, cube, grain, start, segment) DO UPDATE SET
-    {", ".join(f"{c} = coalesce(balances.{c} + excluded.{c}, balances.{c}, excluded.{c})" for c in COLUMNS)}
-"""
-
-SETTLE_HISTOGRAMS = f"""
-    WITH {BUCKETED}
-    INSERT INTO histograms (ledger, generation, basis, cube, grain, start, segment, measure, bucket, amount)
-    SELECT $1, $2, basis, cube, grain, start, segment, measure, bucket, amount FROM bucketed WHERE amount <> 0
-    ON CONFLICT (ledger, generation, basis, cube, grain, start, segment, measure, bucket)
-    DO UPDATE SET amount = histograms.amount + excluded.amount
-"""
+            await self.connection.executemany(
+                "INSERT INTO segments VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                [(*self.key, number, campaign, *where) for number, campaign, where in new],
+            )

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import asyncpg
 
 from service.domain.component import MEASURES
+from service.projections.balances import column
+from service.projections.definition import BALANCE, BUCKETED, SOME_BALANCE, SUMMED
 from service.projections.reading import serving
-from service.projections.tables import BALANCE, BUCKETED, SOME_BALANCE, SUMMED, column
 from service.store import log
 from service.store.ledgers import Ledger
 
@@ -61,12 +62,12 @@ async def _log(pool: asyncpg.Pool, ledger: Ledger) -> list[Finding]:
 async def _balances(pool: asyncpg.Pool, ledger: Ledger) -> Finding:
     """Compare every balance and histogram with the sum of its postings."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        generation, settled = await serving(connection, ledger)
-        wrong = await connection.fetchval(WRONG, ledger.ledger, generation, 0, settled, timeout=3600)
+        generation, checkpoint = await serving(connection, ledger)
+        wrong = await connection.fetchval(WRONG, ledger.ledger, generation, 0, checkpoint, timeout=3600)
         cells = await connection.fetchval(
             "SELECT count(*) FROM balances WHERE ledger = $1 AND generation = $2", ledger.ledger, generation
         )
-    good = f"{cells} balances are the sums of their postings, up to position {settled}"
+    good = f"{cells} balances are the sums of their postings, up to position {checkpoint}"
     return Finding("balances", not wrong, f"{wrong} cells differ from their postings" if wrong else good)
 
 
@@ -78,7 +79,7 @@ async def _conserved(pool: asyncpg.Pool, ledger: Ledger) -> Finding:
 
 
 _KEY = "basis, cube, grain, start, segment"
-_BUCKETS = f"{_KEY}, measure, bucket, amount"
+_BUCKETS = "basis, start, segment, measure, bucket, amount"
 
 
 def _apart(measures: str, some: str, stored: str, computed: str) -> str:
@@ -95,8 +96,7 @@ WRONG = f"""
 # By measure: all postings of the ledger against what its campaigns' and unattributed balances add up to.
 CONSERVED = f"""
     WITH serving AS (
-        SELECT ledger, generation, settled FROM generations JOIN settlements USING (ledger, generation)
-        WHERE ledger = $1 AND state = 'serving'
+        SELECT ledger, generation, checkpoint FROM generations WHERE ledger = $1 AND state = 'serving'
     ),
     balanced AS (
         SELECT m.measure, sum(m.amount) AS amount FROM balances JOIN serving USING (ledger, generation)
@@ -105,7 +105,7 @@ CONSERVED = f"""
     ),
     posted AS (
         SELECT measure, sum(postings.amount) AS amount FROM postings JOIN serving USING (ledger, generation)
-        WHERE position <= settled GROUP BY 1
+        WHERE position <= checkpoint GROUP BY 1
     )
     SELECT measure FROM posted JOIN balanced USING (measure) WHERE posted.amount <> coalesce(balanced.amount, 0)
 """

@@ -26,7 +26,6 @@ class Worker:
         self._pool = pool
         self._settings = settings
         self._projectors: dict[int, Projector] = {}
-        self._settling: dict[int, asyncio.Task[int]] = {}
         self._failures: dict[int, int] = {}
         self._resting: dict[int, float] = {}
         self._loop = asyncio.get_running_loop()
@@ -57,7 +56,6 @@ class Worker:
                     await asyncio.wait_for(self._woken.wait(), self._settings.projection_poll)
                 except TimeoutError:
                     continue
-        await asyncio.gather(*self._settling.values(), return_exceptions=True)
         await release(self._pool, self.holder)
 
     async def _round(self) -> bool:
@@ -65,9 +63,8 @@ class Worker:
         behind = await self._pool.fetch(
             """
             SELECT l.ledger, l.name, l.currency, l.timezone, h.position - g.checkpoint AS lag
-            FROM generations g JOIN settlements s USING (ledger, generation)
-            JOIN heads h USING (ledger) JOIN ledgers l USING (ledger)
-            WHERE g.state = 'serving' AND h.position > s.settled
+            FROM generations g JOIN heads h USING (ledger) JOIN ledgers l USING (ledger)
+            WHERE g.state = 'serving' AND h.position > g.checkpoint
             """
         )
         now, busy = self._loop.time(), False
@@ -86,7 +83,6 @@ class Worker:
                     return False
                 self._projectors[ledger.ledger] = projector
             done = await projector.step(self._settings.projection_batch)
-            await self._settle(projector, wait=done < self._settings.projection_batch)
         except LeaseLostError:
             self._projectors.pop(ledger.ledger, None)
             return True
@@ -98,17 +94,6 @@ class Worker:
         if done < self._settings.projection_batch:
             telemetry.LAG.labels(ledger.name).set(0)
         return done > 0
-
-    async def _settle(self, projector: Projector, *, wait: bool) -> None:
-        """Settle beside the next batch, or, where there is none, at once."""
-        number = projector.ledger.ledger
-        running = self._settling.get(number)
-        if running is not None and (wait or running.done()):
-            await self._settling.pop(number)
-        if wait:
-            await projector.settle()
-        elif number not in self._settling:
-            self._settling[number] = asyncio.create_task(projector.settle())
 
     def _rest(self, ledger: Ledger, error: Exception) -> None:
         """Leave a failing ledger alone for a while that doubles, and say so."""

@@ -60,7 +60,6 @@ async def create_ledger(pool: asyncpg.Pool, name: str, currency: str = "EUR", ti
         await connection.execute(
             "INSERT INTO generations (ledger, generation, state) VALUES ($1, 1, 'serving')", number
         )
-        await connection.execute("INSERT INTO settlements (ledger, generation) VALUES ($1, 1)", number)
     return Ledger(number, name, currency, timezone)
 
 

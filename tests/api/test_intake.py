@@ -167,7 +167,9 @@ def test_ndjson_of_many_stretches_keeps_the_order_and_names_the_first_hundred_pr
 def test_unknown_fields_and_extensions_are_kept_to_the_last_digit(api: Api) -> None:
     sent = {**lead("L-1"), "traceid": "t", "sampled": True, "hops": -3, "subject": "s", "dataschema": "/s/1"}
     kept = '{"deep":[1.10,null,"ü",12345678901234567890123,1E-7]}'
-    assert send(api, json.dumps({**sent, "data": {"lead_id": "L-1", "mine": "@"}}).replace('"@"', kept)).status_code == 201
+    assert (
+        send(api, json.dumps({**sent, "data": {"lead_id": "L-1", "mine": "@"}}).replace('"@"', kept)).status_code == 201
+    )
     back = api.http.get("/v1/events/1")
     assert f'"mine":{kept}' in back.text
     assert [back.json()[name] for name in sent if name != "data"] == [sent[name] for name in sent if name != "data"]
@@ -191,7 +193,9 @@ def test_what_is_no_event_is_a_422_problem_and_the_service_goes_on(api: Api, bod
     assert take(api, lead("L-1")).status_code == 201
 
 
-@pytest.mark.parametrize("extra", [r'"\ud800"', r'"a\u0000b"', r'{"a\u0000":1}', "1e400", "-1e-999999999999", "1e99999999999999999999"])
+@pytest.mark.parametrize(
+    "extra", [r'"\ud800"', r'"a\u0000b"', r'{"a\u0000":1}', "1e400", "-1e-999999999999", "1e99999999999999999999"]
+)
 def test_a_value_that_no_reader_could_hold_is_refused_and_does_not_stop_the_figures(api: Api, extra: str) -> None:  # fmt: skip
     text = json.dumps(lead("L-1", extra="@")).replace('"@"', extra)
     answer = send(api, text)

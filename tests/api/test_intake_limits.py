@@ -116,7 +116,13 @@ def test_a_retry_that_conflicts_leaves_the_item_waiting(api: Api) -> None:
 
 
 def test_an_event_of_binary_mode_is_kept_so_that_it_can_be_sent_again(api: Api) -> None:
-    headers = {"ce-specversion": "1.0", "ce-id": "b", "ce-source": "/b", "ce-type": "lead.caught", "ce-time": "2026-03-01T12:00:00Z"}
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": "b",
+        "ce-source": "/b",
+        "ce-type": "lead.caught",
+        "ce-time": "2026-03-01T12:00:00Z",
+    }
     assert api.http.post("/v1/events", json={"lead_id": "L"}, headers=headers).status_code == 422  # fmt: skip
     kept = api.http.get("/v1/quarantine").json()["items"][0]
     body = json.loads(kept["body"])
@@ -129,7 +135,9 @@ def test_the_quarantine_is_read_page_by_page(api: Api) -> None:
     api.http.post("/v1/events", json=[{"number": number} for number in range(5)])
     first = api.http.get("/v1/quarantine?limit=3")
     second = api.http.get(first.links["next"]["url"])
-    assert [json.loads(one["body"])["number"] for page in (first, second) for one in page.json()["items"]] == [*range(5)]
+    assert [json.loads(one["body"])["number"] for page in (first, second) for one in page.json()["items"]] == [
+        *range(5)
+    ]
     assert "next" not in second.links
 
 

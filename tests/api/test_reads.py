@@ -50,7 +50,12 @@ def test_golden_cost_12000_and_margin_75000_is_a_return_of_525_percent(api: Api)
     row = by(answer)["fair"]
     assert (row["gross_margin"], row["margin_coverage"], row["roi"]["margin"]) == ("75000.00", 1.0, 5.25)
     assert (row["budget_variance"], row["break_even_on"], row["cac"]) == ("3000.00", "2026-03-01", None)
-    assert (answer["currency"], answer["date_basis"], answer["unconverted"], answer["pending_links"]) == ("EUR", "event", [], 0)
+    assert (answer["currency"], answer["date_basis"], answer["unconverted"], answer["pending_links"]) == (
+        "EUR",
+        "event",
+        [],
+        0,
+    )
     assert answer["as_of"]["position"] == 6
     assert answer["as_of"]["recorded_at"] == api.http.get("/v1/events/6").json()["recorded_at"]
     assert by(answer)[None]["booked_revenue"] == "0.00"
@@ -59,7 +64,9 @@ def test_golden_cost_12000_and_margin_75000_is_a_return_of_525_percent(api: Api)
 
 
 def test_golden_two_campaigns_of_the_same_cost(api: Api) -> None:
-    api.post(cost("CA", "A", "50000.00"), cost("CB", "B", "50000.00"), *(lead(f"L{number}", "A") for number in range(1_000)))
+    api.post(
+        cost("CA", "A", "50000.00"), cost("CB", "B", "50000.00"), *(lead(f"L{number}", "A") for number in range(1_000))
+    )
     api.post(*(order(f"A{number}", "400.00", campaign_id="A") for number in range(100)))
     api.post(*(order(f"B{number}", "400.00", campaign_id="B") for number in range(1_000)))
     api.post(invoice("IA", "40000.00", order_id="A1"), invoice("IB", "400000.00", order_id="B1"))
@@ -130,7 +137,9 @@ def test_cohort_basis_puts_what_came_out_of_a_lead_on_its_capture_day(api: Api) 
         lead("L", "c", "2026-01-10"), event("opportunity.opened", "2026-02-10", opportunity_id="OP", lead_ids=["L"]),
         order("O", "100.00", "2026-03-10", opportunity_id="OP"), cost("C", "c", "40.00", "2026-02-01"),
     )  # fmt: skip
-    months = {basis: by(api.read("/v1/roi", group_by="month", date_basis=basis), "month") for basis in ("event", "cohort")}
+    months = {
+        basis: by(api.read("/v1/roi", group_by="month", date_basis=basis), "month") for basis in ("event", "cohort")
+    }
     assert months["event"]["2026-03"]["booked_revenue"] == months["cohort"]["2026-01"]["booked_revenue"] == "100.00"
     assert months["event"]["2026-02"]["actual_cost"] == months["cohort"]["2026-02"]["actual_cost"] == "40.00"
     assert "2026-03" not in months["cohort"]
@@ -159,12 +168,17 @@ def test_money_has_the_digits_of_the_ledger_s_currency(
     open_api: Callable[..., Api], currency: str, amount: str, paid: str, zero: str
 ) -> None:
     api = open_api(currency=currency)
-    api.post(cost("C", "c", amount, currency=currency), *(order(f"O{n}", amount, "2026-03-01", currency, campaign_id="c") for n in range(3)))
+    api.post(
+        cost("C", "c", amount, currency=currency),
+        *(order(f"O{n}", amount, "2026-03-01", currency, campaign_id="c") for n in range(3)),
+    )
     answer = api.read("/v1/roi")  # fmt: skip
     row = by(answer)["c"]
     assert (answer["currency"], row["actual_cost"], row["credited"]) == (currency, amount, zero)
     assert row["cost_per_order"] == paid
-    finer = api.http.post("/v1/events", json=cost("D", "c", amount + ("1" if "." in amount else ".1"), currency=currency))
+    finer = api.http.post(
+        "/v1/events", json=cost("D", "c", amount + ("1" if "." in amount else ".1"), currency=currency)
+    )
     assert (finer.status_code, currency in finer.json()["detail"]) == (422, True)
 
 

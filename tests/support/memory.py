@@ -16,6 +16,7 @@ import msgspec
 from service.domain.calendar import grain_label, grain_start
 from service.domain.events import read_event
 from service.domain.facts import Key
+from service.domain.postings import Segments
 from service.domain.velocity import bucket_of
 from service.projections import reports
 from service.projections.engine import Engine
@@ -42,6 +43,7 @@ class MemoryTables:
     """What `projections.tables.Tables` is to the engine, without a database."""
 
     def __init__(self, rows: Sequence[Stored]) -> None:
+        self.segments = Segments()
         self.postings: list[tuple[int, Any, int]] = []
         self.attributes: dict[str, dict[str, Any]] = {}
         self.rows = {(row.source, row.id): row for row in rows}
@@ -82,7 +84,8 @@ class MemorySnapshot:
         self.ledger = ledger
         self.as_of = AsOf(len(tables.rows), _MOMENT)
         self._attributes = tables.attributes
-        self._lines = [(*cell, amount) for _, cell, amount in tables.postings]
+        wheres = {number: where for where, number in tables.segments.numbers.items()}
+        self._lines = [(*cell[:2], wheres[cell[2]], *cell[3:], amount) for _, cell, amount in tables.postings]
 
     def _selected(self, query: Query, measures: Iterable[str]) -> Iterable[tuple[Any, str, date, Any, Any, str, int]]:
         wanted = set(measures)

@@ -1,0 +1,258 @@
+"""The command as an operator uses it, in processes of its own, beside a running service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from service.demo.portfolio import portfolio
+from tests.conftest import RUN, Api, start_service, stop_service
+from tests.support.sending import cost, invoice, lead, order
+
+COMMANDS = (
+    "", "serve", "worker", "migrate", "openapi", "demo", "status", "replay", "verify", "import", "export", "ledgers", "ledgers create",
+    "ledgers list", "keys", "keys create", "keys list", "keys revoke",
+)  # fmt: skip
+MAPPING = """
+files:
+  - file: "*.csv"
+    source: /imports/costs
+    delimiter: ";"
+    events:
+      - type: campaign.cost_booked
+        id: "cost-{No}"
+        time: {column: Day, format: "%d.%m.%Y", zone: Europe/Berlin}
+        data:
+          cost_entry_id: "{No}"
+          campaign_id: "{Campaign|slug}"
+          amount: {amount: "{Net|comma|decimal}", currency: EUR}
+          cost_date: "{Day|date:%d.%m.%Y}"
+"""
+
+Ran = subprocess.CompletedProcess[str]
+Run = Callable[..., Ran]
+
+
+def call(*arguments: str, **environment: str) -> Ran:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_LEDGER_")}
+    return subprocess.run(  # noqa: S603  the command itself
+        [sys.executable, "-m", "service.cli", *arguments], env={**clean, **environment}, capture_output=True, text=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def run(dsn: str) -> Run:
+    def on_database(*arguments: str) -> Ran:
+        return call(*arguments, CAMPAIGN_LEDGER_DATABASE_URL=dsn)
+
+    return on_database
+
+
+def good(ran: Ran) -> str:
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def refused(ran: Ran) -> str:
+    """Return the one line of an expected error."""
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("campaign-ledger: ")
+    assert ran.stderr.count("\n") == 1, ran.stderr
+    return ran.stderr
+
+
+def roi(url: str, key: str, position: int, *, group_by: str = "campaign") -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {key}"}
+    answer = httpx.get(
+        f"{url}/v1/roi", params={"min_position": position, "group_by": group_by}, headers=headers, timeout=60
+    )
+    assert answer.status_code == 200, answer.text
+    return {name: value for name, value in answer.json().items() if name != "as_of"}
+
+
+def written(path: Path, events: list[dict[str, Any]]) -> str:
+    path.write_text("".join(json.dumps(one) + "\n" for one in events), encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    assert "Example: " in good(call(*command.split(), "--help"))
+
+
+def test_a_ledger_is_created_once_and_listed(run: Run) -> None:
+    name = f"{RUN}-created"
+    assert name in good(run("ledgers", "create", name, "--currency", "USD", "--timezone", "America/New_York"))
+    assert f"{name}\tUSD\tAmerica/New_York" in good(run("ledgers", "list")).splitlines()
+    assert name in refused(run("ledgers", "create", name))
+
+
+def test_a_key_works_until_seconds_after_it_is_revoked(run: Run, service_url: str) -> None:
+    name = f"{RUN}-keys"
+    run("ledgers", "create", name)
+    secret = good(run("keys", "create", "--ledger", name, "--scope", "read", "--name", "bi")).strip()
+    listed = good(run("keys", "list", "--ledger", name))
+    key_id, called, scopes, state = listed.strip().split("\t")
+    assert (called, scopes, state) == ("bi", "read", "in force")
+    assert secret.startswith(key_id.partition("-")[0])
+    assert secret not in listed
+    with httpx.Client(base_url=service_url, headers={"Authorization": f"Bearer {secret}"}) as http:
+        assert http.get("/v1/ledger").json()["name"] == name
+        assert http.post("/v1/events", json=lead("L")).status_code == 403
+        good(run("keys", "revoke", key_id))
+        deadline = time.monotonic() + 6
+        while (status := http.get("/v1/ledger").status_code) == 200 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert status == 401
+    assert "revoked" in good(run("keys", "list", "--ledger", name))
+    assert key_id in refused(run("keys", "revoke", key_id))
+
+
+def test_status_tells_head_checkpoint_and_lag_of_every_ledger(run: Run, api: Api) -> None:
+    api.post(*(lead(f"L{number}") for number in range(5)))
+    api.read("/v1/roi")
+    rows = {row["ledger"]: row for row in json.loads(good(run("status", "--json")))}
+    expected = {"head": 5, "checkpoint": 5, "lag_events": 0, "lag_seconds": 0.0, "generation": 1}
+    assert rows[api.ledger.name].items() >= expected.items()
+    assert "checkpoint" in good(run("status"))
+
+
+def test_importing_again_adds_nothing_and_the_figures_come_from_the_running_service(
+    run: Run, api: Api, tmp_path: Path
+) -> None:
+    events = [cost("C", "c", "5.00"), order("O", "9.00", campaign_id="c"), lead("L", "c")]
+    path = written(tmp_path / "events.ndjson", events)
+    arguments = ("import", path, "--ledger", api.ledger.name)
+    assert good(run(*arguments)).strip() == "3 accepted, 0 duplicate, 0 conflict, 0 invalid"
+    assert good(run(*arguments)).strip() == "0 accepted, 3 duplicate, 0 conflict, 0 invalid"
+    assert api.read("/v1/roi")["total"]["booked_revenue"] == "9.00"
+    again = api.http.post("/v1/events", json=events[0]).json()
+    assert (again["status"], again["position"], again["last_position"]) == ("duplicate", 1, 3)
+
+
+def test_an_import_names_file_and_line_of_what_is_wrong_and_takes_the_rest(run: Run, api: Api, tmp_path: Path) -> None:
+    path = written(tmp_path / "events.ndjson", [lead("L"), {**lead("M"), "type": "lead.caught"}, lead("N")])
+    ran = run("import", path, "--ledger", api.ledger.name)
+    assert (ran.returncode, ran.stdout.strip()) == (1, "2 accepted, 0 duplicate, 0 conflict, 1 invalid")
+    assert "events.ndjson line 2: type: expected" in ran.stderr
+    assert len(api.http.get("/v1/quarantine").json()["items"]) == 1
+
+
+def test_rows_of_csv_become_events_by_a_mapping(run: Run, api: Api, tmp_path: Path) -> None:
+    (tmp_path / "map.yaml").write_text(MAPPING, encoding="utf-8")
+    rows = "No;Day;Campaign;Net\n1;31.03.2026;Fair Ü;1.234,50\n2;01.04.2026;Fair Ü;nine\n3;01.04.2026;Mail;0,50\n"
+    (tmp_path / "costs.csv").write_text(rows, encoding="utf-8")
+    arguments = (
+        "import",
+        str(tmp_path / "costs.csv"),
+        "--mapping",
+        str(tmp_path / "map.yaml"),
+        "--ledger",
+        api.ledger.name,
+    )
+    for counts in ("2 accepted, 0 duplicate, 0 conflict, 1 invalid", "0 accepted, 2 duplicate, 0 conflict, 1 invalid"):
+        ran = run(*arguments)
+        assert (ran.returncode, ran.stdout.strip()) == (1, counts)
+        assert "costs.csv, line 3, Net" in ran.stderr
+    costs = {row["campaign_id"]: row["actual_cost"] for row in api.read("/v1/roi")["rows"]}
+    assert costs == {"fair-ü": "1234.50", "mail": "0.50", None: "0.00"}
+    assert "--mapping" in refused(run("import", str(tmp_path / "costs.csv"), "--ledger", api.ledger.name))
+
+
+def test_an_exported_ledger_imported_into_another_one_gives_the_same_figures(
+    run: Run, open_api: Callable[..., Api], service_url: str, tmp_path: Path
+) -> None:
+    one, other = open_api(), open_api()
+    path = written(tmp_path / "story.ndjson", list(portfolio(leads=80)))
+    ran = run("import", path, "--ledger", one.ledger.name)
+    assert ran.returncode == 0, ran.stderr
+    head = one.http.get("/v1/ledger").json()["last_position"]
+    exported = tmp_path / "export.ndjson"
+    good(run("export", "--ledger", one.ledger.name, "-o", str(exported)))
+    assert good(run("export", "--ledger", one.ledger.name)).encode() == exported.read_bytes()
+    assert [json.loads(line)["position"] for line in exported.open(encoding="utf-8")] == [*range(1, head + 1)]
+    assert good(run("export", "--ledger", one.ledger.name, "--after", str(head - 2))).count("\n") == 2
+    assert good(run("import", str(exported), "--ledger", other.ledger.name)).startswith(f"{head} accepted, 0 duplicate")
+    for group in ("campaign", "month"):
+        assert roi(service_url, one.key, head, group_by=group) == roi(service_url, other.key, head, group_by=group)
+
+
+def test_a_replay_says_that_it_gave_the_same_and_reads_go_on_as_before(run: Run, api: Api, service_url: str) -> None:
+    api.post(lead("L", "c"), cost("C", "c", "5.00"), invoice("I", "7.00"), order("O", "9.00", campaign_id="c"))
+    before = roi(service_url, api.key, 4)
+    tag = api.http.get("/v1/roi").headers["etag"]
+    said = good(run("replay", "--ledger", api.ledger.name))
+    assert "4 events replayed, generation 2 serves now, identical" in said
+    assert roi(service_url, api.key, 4) == before
+    assert api.http.get("/v1/roi", headers={"If-None-Match": tag}).status_code == 200
+    api.post(cost("D", "c", "1.00"))
+    assert api.read("/v1/roi")["total"]["actual_cost"] == "6.00"
+
+
+def test_verify_proves_a_ledger_and_finds_a_balance_that_was_tampered_with(run: Run, api: Api, dsn: str) -> None:
+    api.post(lead("L", "c"), cost("C", "c", "5.00"))
+    api.read("/v1/roi")
+    arguments = ("verify", "--ledger", api.ledger.name)
+    findings = json.loads(good(run(*arguments, "--json")))
+    assert {one["check"] for one in findings} >= {"density", "hash chain", "balances", "conservation"}
+    assert all(one["good"] for one in findings)
+
+    async def tamper() -> str:
+        connection = await asyncpg.connect(dsn)
+        try:
+            change = "UPDATE balances SET actual_cost = actual_cost + 1 WHERE ledger = $1 AND actual_cost > 0 AND grain = 'd'"
+            return str(await connection.execute(change, api.ledger.ledger))
+        finally:
+            await connection.close()
+
+    assert asyncio.run(tamper()) not in {"UPDATE 0", ""}
+    ran = run(*arguments)
+    assert ran.returncode == 1
+    assert [line.split()[0] for line in ran.stdout.splitlines() if ": balances:" in line] == ["BAD"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("export --ledger none", "'none'"), ("replay --ledger none", "'none'"), ("verify --ledger none", "'none'"),
+        ("keys create --ledger none", "ledgers create none"), ("keys list --ledger none", "'none'"), ("keys revoke none", "keys list"),
+        ("ledgers create x --currency XXX", "ISO 4217"), ("ledgers create x --timezone Mars/Base", "IANA"),
+        ("keys create --scope write", "ingest, read, admin"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_in_one_line_that_says_what_to_do(run: Run, arguments: str, told: str) -> None:
+    run("ledgers", "create", "default")
+    assert told in refused(run(*arguments.split()))
+
+
+@pytest.mark.parametrize("command", ["status", "migrate", "serve --port 0"])
+@pytest.mark.parametrize("url", ["nonsense", "postgresql://127.0.0.1:1/none"])
+def test_a_database_that_cannot_be_reached_is_told_in_one_line(command: str, url: str) -> None:
+    refused(call(*command.split(), CAMPAIGN_LEDGER_DATABASE_URL=url))
+
+
+def test_a_data_directory_has_one_service_and_commands_work_beside_it(tmp_path: Path) -> None:
+    data = ["--data-dir", str(tmp_path / "data")]
+    running = start_service(data, {}, tmp_path / "log")
+    try:
+        assert str(running.process.pid) in refused(call("serve", "--port", "0", *data))
+        port = running.url.rpartition(":")[2]
+        assert port in refused(call("serve", "--port", port, "--data-dir", str(tmp_path / "other")))
+        good(call("ledgers", "create", "beside", *data))
+        assert "beside" in good(call("ledgers", "list", *data))
+    finally:
+        stop_service(running)
+    assert running.process.returncode == 0
+    assert "beside" in good(call("ledgers", "list", *data))
