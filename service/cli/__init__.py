@@ -6,6 +6,7 @@ import sys
 
 import asyncpg
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from service.cli import access, demo, files, operations, serving
 
@@ -27,6 +28,9 @@ def main() -> None:
         app()
     except (RuntimeError, ValueError, LookupError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         print(f"campaign-ledger: {error}", file=sys.stderr)
+        sys.exit(1)
+    except SQLAlchemyError as error:  # of the migrations: below its first line it has a link to its own documentation
+        print(f"campaign-ledger: {str(error).splitlines()[0]}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -306,27 +306,27 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004
 
 
+_FIELDS = {name: {**entry.required, **entry.optional} for name, entry in CATALOGUE.items()}
+_REQUIRED = {name: frozenset(entry.required) for name, entry in CATALOGUE.items()}
+
+
 def check_data(event_type: str, data: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield every problem of `data` against the catalogue entry of a known `event_type`."""
-    entry = CATALOGUE[event_type]
-    for name, kind in entry.required.items():
-        value = data.get(name)
+    entry, fields = CATALOGUE[event_type], _FIELDS[event_type]
+    for name in _REQUIRED[event_type] - data.keys():
+        yield Problem(f"data.{name}", f"{_expected(fields[name])} (required for {event_type})", "nothing")
+    for name, value in data.items():
+        kind = fields.get(name)
+        if kind is None:
+            continue
         if value is None:
-            if name not in entry.nullable or name not in data:
-                yield Problem(f"data.{name}", f"{_article(kind)} (required for {event_type})", _absent(data, name))
+            if name in entry.required and name not in entry.nullable:
+                yield Problem(f"data.{name}", f"{_expected(kind)} (required for {event_type})", "null")
         elif (expected := kind.check(value)) is not None:
-            yield Problem(f"data.{name}", expected, shown(value))
-    for name, kind in entry.optional.items():
-        value = data.get(name)
-        if value is not None and (expected := kind.check(value)) is not None:
             yield Problem(f"data.{name}", expected, shown(value))
     if entry.any_of and all(data.get(name) is None for name in entry.any_of):
         yield Problem("data", f"one of {', '.join(entry.any_of)}", "none of them")
 
 
-def _article(kind: Kind) -> str:
+def _expected(kind: Kind) -> str:
     return kind.check(None) or "a value"
-
-
-def _absent(data: Mapping[str, Any], name: str) -> str:
-    return "null" if name in data else "nothing"

@@ -15,6 +15,7 @@ from service.domain.catalogue import CATALOGUE, Problem, check_data, check_id, s
 
 MAX_SOURCE = 500
 CONTEXT = ("specversion", "id", "source", "type", "time", "subject", "datacontenttype", "dataschema", "data")
+_CONTEXT = frozenset(CONTEXT)
 SERVER_OWNED = ("position", "recorded_at")  # added on the way out, so taken off on the way back in
 _EXTENSION = re.compile(r"[a-z0-9]{1,50}", re.ASCII)
 _VERSION = re.compile(r"(?:^|[/:#.\-])v?(\d{1,4})$", re.ASCII)
@@ -87,17 +88,13 @@ def read_event(raw: Any) -> Event:
     dataschema = raw.get("dataschema")
     version = payload_version(dataschema) if type(dataschema) is str else CURRENT_VERSION
     _check_payload(event_type, version, raw.get("data"), problems)
-    extensions = {} if len(raw) <= _plain_size(raw) else _extensions(raw, problems)
+    extensions = {} if raw.keys() <= _CONTEXT else _extensions(raw, problems)
     if problems:
         raise InvalidEventError(problems)
     return Event(
         source, identity, event_type, raw["time"], instant, raw.get("subject"), dataschema, version, raw["data"],
         extensions,
     )  # fmt: skip
-
-
-def _plain_size(raw: Mapping[str, Any]) -> int:
-    return sum(name in raw for name in CONTEXT)
 
 
 def _is_text(value: Any, most: int) -> bool:
@@ -122,7 +119,9 @@ def _optional_texts(raw: Mapping[str, Any], problems: list[Problem]) -> None:
             expected = f"a non-empty string of at most {MAX_SOURCE} characters, or nothing"
             problems.append(Problem(name, expected, shown(value)))
     content_type = raw.get("datacontenttype")
-    if content_type is not None and (type(content_type) is not str or _JSON.fullmatch(content_type) is None):
+    if content_type not in (None, "application/json") and (
+        type(content_type) is not str or _JSON.fullmatch(content_type) is None
+    ):
         problems.append(Problem("datacontenttype", "application/json, or nothing", shown(content_type)))
 
 
@@ -145,7 +144,7 @@ def _check_payload(event_type: Any, version: int, data: Any, problems: list[Prob
 def _extensions(raw: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, value in raw.items():
-        if name in CONTEXT or name in SERVER_OWNED or value is None:
+        if name in _CONTEXT or name in SERVER_OWNED or value is None:
             continue
         if _EXTENSION.fullmatch(name) is None:
             expected = "an extension attribute named with lower-case letters and digits (CloudEvents 1.0)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 import asyncpg
@@ -14,8 +14,6 @@ from service.projections.definition import BALANCE, BUCKETED, SOME_BALANCE, SUMM
 from service.projections.reading import serving
 from service.store import log
 from service.store.ledgers import Ledger
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Finding(NamedTuple):
@@ -38,7 +36,7 @@ async def _log(pool: asyncpg.Pool, ledger: Ledger) -> list[Finding]:
         expected += 1
         if row.position != expected and hole is None:
             hole = expected
-        stamp = (row.recorded_at - _EPOCH) // timedelta(microseconds=1)
+        stamp = (row.recorded_at - log.EPOCH) // timedelta(microseconds=1)
         digest = log.digest_of(
             row.source, row.id, row.type, row.time, row.subject, row.dataschema, row.fingerprint, row.data.encode(),
             row.extensions.encode() if row.extensions else None,

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -22,8 +22,14 @@ from service.domain.events import Event
 
 _data = msgspec.json.Encoder(decimal_format="number")
 _canonical = msgspec.json.Encoder(decimal_format="number", order="sorted")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SMALL = 2**53
-_SOME_ARE_THERE = "CL001"
+_SOME_ARE_THERE = (
+    "CL001",
+    "23505",
+    "XX000",
+)  # ours; a unique violation of COPY; and how a distributed table reports that
+_MANY = 100  # rows from which COPY is faster than one round trip
 
 # The events that later events can correct, with the field of their own id.
 CORRECTABLE = {"order.placed": "order_id", "invoice.posted": "invoice_id", "campaign.cost_booked": "cost_entry_id"}
@@ -82,7 +88,8 @@ def row_of(event: Event) -> Row:
     """Return the row of a valid event."""
     data = _data.encode(event.data)
     extensions = _data.encode(event.extensions) if event.extensions else None
-    content = (event.type, event.instant.micros, event.instant.rest, event.subject, canonical(event.data))
+    comparable = event.data if _plain(event.data) else canonical(event.data)
+    content = (event.type, event.instant.micros, event.instant.rest, event.subject, comparable)
     fingerprint = hashlib.blake2b(_canonical.encode(content), digest_size=16).digest()
     digest = digest_of(
         event.source, event.id, event.type, event.time, event.subject, event.dataschema, fingerprint, data, extensions
@@ -107,6 +114,20 @@ def digest_of(
     """Return the SHA-256 over everything that is stored of an event."""
     envelope = _canonical.encode((source, identity, event_type, time, subject, dataschema))
     return hashlib.sha256(b"\n".join((envelope, fingerprint, data, extensions or b""))).digest()
+
+
+def _plain(value: Any) -> bool:
+    """Tell whether equal values are written equally as they are: there is no number that could be written otherwise."""
+    for one in value.values() if type(value) is dict else value:
+        kind = type(one)
+        if kind is str or kind is bool or one is None:
+            continue
+        if kind is dict or kind is list:
+            if not _plain(one):
+                return False
+        elif kind is not int or abs(one) >= _SMALL:
+            return False
+    return True
 
 
 def canonical(value: Any) -> Any:
@@ -215,9 +236,9 @@ async def store(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> list[Ou
     new = list(first.values())
     while new:
         try:
-            last = await pool.fetchval(_APPEND, ledger, *zip(*(rows[index] for index in new), strict=True))
+            last = await (_copy if len(new) >= _MANY else _insert)(pool, ledger, [rows[index] for index in new])
         except asyncpg.PostgresError as error:
-            if error.sqlstate != _SOME_ARE_THERE:
+            if error.sqlstate not in _SOME_ARE_THERE:
                 raise
             there = await _stored(pool, ledger, [rows[index] for index in new])
             for number, (position, fingerprint) in there.items():
@@ -237,6 +258,42 @@ async def store(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> list[Ou
 
 def _compare(row: Row, fingerprint: bytes, position: int) -> Outcome:
     return Outcome("duplicate" if row.fingerprint == fingerprint else "conflict", position)
+
+
+async def _insert(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> int:
+    """Append in one round trip; return the last position."""
+    last: int = await pool.fetchval(_APPEND, ledger, *zip(*rows, strict=True))
+    return last
+
+
+async def _copy(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> int:
+    """Append by COPY: the same as `append_events` in the database, in four round trips but with less work per row."""
+    async with pool.acquire() as connection, connection.transaction():
+        head = await connection.fetchrow(
+            "SELECT position, chain, greatest(clock_timestamp(), recorded_at) FROM heads WHERE ledger = $1 FOR UPDATE",
+            ledger,
+        )
+        if head is None:
+            raise LookupError(f"there is no ledger {ledger}")
+        position, chain, moment = head
+        records = [
+            (ledger, number, moment, row.micros, row.version, row.source, row.id, row.type, row.time, row.rest, row.subject,
+             row.dataschema, row.entity, row.fingerprint, row.data, row.extensions)
+            for number, row in enumerate(rows, position + 1)
+        ]  # fmt: skip
+        await connection.copy_records_to_table("events", records=records)
+        stamp = ((moment - EPOCH) // timedelta(microseconds=1)).to_bytes(8, "big", signed=True)
+        for row in rows:
+            chain = hashlib.sha256(chain + row.digest + stamp).digest()
+        last: int = position + len(rows)
+        await connection.execute(
+            "UPDATE heads SET position = $2, chain = $3, recorded_at = $4 WHERE ledger = $1",
+            ledger,
+            last,
+            chain,
+            moment,
+        )
+    return last
 
 
 _APPEND = "SELECT append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"

@@ -1,0 +1,91 @@
+"""The compiled catalogue and the general way must not differ: what one takes, the other takes, as the same event."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.domain.catalogue import CATALOGUE
+from service.domain.events import InvalidEventError, read_event
+from service.intake import compiled
+from service.intake.decoding import Limits, decode
+from tests.reference.strategies import event_sets
+
+LIMITS = Limits(32, 65_536)
+STRANGE: st.SearchStrategy[Any] = st.sampled_from(
+    ["", "x", "x" * 201, "a\x00b", 0, 1, -1, 1.5, True, None, [], {}, ["a"], ["a", ""], [1], "2024-02-30", "2024-02-29",
+     "0000-01-01",
+     "2024-1-1", "2024-01-01T00:00:00Z", "1.0842", "0.0", "-1", "mql", "click", "EUR", "eur", 2**70, 1e400, {"a": None}]
+)  # fmt: skip
+AMOUNTS = st.sampled_from(
+    ["1", "1.5", "1.50", "1.505", "-3", "0", "0.00", "1e3", "+1", " 1", "1 ", "1\n", "", "٣", "9" * 15, "9" * 16, 5, None]
+)  # fmt: skip
+MONEY = st.fixed_dictionaries(
+    {"amount": AMOUNTS, "currency": st.sampled_from(["EUR", "JPY", "KWD", "eur", "XXX", "", None, 1])}
+)
+TIMES = st.sampled_from(
+    ["2024-01-01T00:00:00Z", "2024-01-01t00:00:00z", "2024-01-01T00:00:60Z", "2024-02-30T00:00:00Z", "2024-01-01T24:00:00Z",
+     "2024-01-01T00:00:00", "2024-01-01 00:00:00Z", "2024-01-01T00:00:00+01:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z",
+     "2024-W01-1T00:00:00Z", "2024-01-01T00:00:00.1234567Z", "", 5]
+)  # fmt: skip
+
+
+ATTRIBUTES = ("id", "source", "subject", "datacontenttype", "dataschema", "ext", "specversion")
+
+
+@st.composite
+def strange_events(draw: st.DrawFn) -> dict[str, Any]:
+    event_type = draw(st.sampled_from(sorted(CATALOGUE)))
+    entry = CATALOGUE[event_type]
+    names = draw(st.permutations([*entry.required, *entry.optional, "unknown"]))
+    value = st.one_of(
+        STRANGE, MONEY, st.just("L1"), st.just({"amount": "5.00", "currency": "EUR"}), st.just("2024-03-01")
+    )
+    data = {name: draw(value) for name in names[: draw(st.integers(0, len(names)))]}
+    event = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "/s",
+        "type": event_type,
+        "time": "2024-01-01T00:00:00Z",
+        "data": data,
+    }
+    for name in draw(
+        st.lists(
+            st.sampled_from(["id", "source", "subject", "datacontenttype", "dataschema", "ext", "specversion"]),
+            max_size=1,
+        )
+    ):
+        event[name] = draw(STRANGE)
+    event["time"] = draw(st.one_of(st.just("2024-01-01T00:00:00Z"), TIMES))
+    return event
+
+
+def both(raw: bytes) -> tuple[Any, Any]:
+    try:
+        general: Any = read_event(decode(raw, LIMITS))
+    except InvalidEventError:
+        general = None
+    return compiled.read(raw, LIMITS), general
+
+
+@settings(deadline=None, max_examples=1500, suppress_health_check=list(HealthCheck))
+@given(strange_events())
+def test_the_compiled_way_never_takes_what_the_general_way_refuses(event: dict[str, Any]) -> None:
+    fast, general = both(json.dumps(event).encode())
+    if fast is not None:
+        assert fast == general
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
+@given(event_sets())
+def test_usual_events_go_the_compiled_way(events: list[dict[str, Any]]) -> None:
+    for event in events:
+        fast, general = both(json.dumps(event).encode())
+        assert general is not None
+        plain = set(event) <= {"specversion", "id", "source", "type", "time", "data", "subject", "datacontenttype"}
+        if plain and event["type"] != "touchpoint.recorded":
+            assert fast == general
