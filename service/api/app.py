@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import Receive, Scope, Send
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
 
 from service import __version__, telemetry
 from service.api import events, openapi, operations, reads
 from service.api.auth import Doorkeeper
-from service.api.problems import HANDLERS
+from service.api.problems import HANDLERS, answer_error
 from service.bootstrap import Service
 
 
@@ -21,19 +22,32 @@ class App(FastAPI):
         return openapi.describe(self)
 
 
-class _Counted:
-    """Counts answers by status; plain ASGI, because it stands in the way of every event."""
+class Front:
+    """What stands before the application: counts answers, and takes posted events past routing and middleware.
 
-    def __init__(self, app: App) -> None:
+    Those layers would cost more than storing the event; the answers, errors too, are the same.
+    """
+
+    def __init__(self, app: App, *, shortcut: bool) -> None:
         self.app = app
+        self._shortcut = shortcut
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def counted(message: object) -> None:
-            if isinstance(message, dict) and message["type"] == "http.response.start":
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102  ASGI
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
                 telemetry.REQUESTS.labels(str(message["status"])).inc()
-            await send(message)  # type: ignore[arg-type]  # passed on as it came
+            await send(message)
 
-        await self.app(scope, receive, counted)
+        if self._shortcut and scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == "/v1/events":
+            scope["app"] = self.app
+            request = Request(scope, receive)
+            try:
+                response = await events.post_events(request)
+            except Exception as error:  # noqa: BLE001  answered as the application's own handlers answer it
+                response = await answer_error(request, error)
+            await response(scope, receive, counted)
+        else:
+            await self.app(scope, receive, counted)
 
 
 def create_app() -> App:
@@ -50,7 +64,7 @@ def create_app() -> App:
     return app
 
 
-def create(service: Service) -> _Counted:
+def create(service: Service) -> Front:
     """Return the application of a service."""
     app = create_app()
     app.state.service = service
@@ -61,4 +75,4 @@ def create(service: Service) -> _Counted:
             CORSMiddleware, allow_origins=service.settings.cors_origins, allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "If-None-Match"], expose_headers=["ETag", "Link", "Location"],
         )  # fmt: skip
-    return _Counted(app)
+    return Front(app, shortcut=not service.settings.cors_origins)

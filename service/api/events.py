@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
@@ -33,6 +34,7 @@ _SINGLE = "application/cloudevents+json"
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
 _LINES_AT_ONCE = 1_000
 _BYTES_AT_ONCE = 1_048_576
+_STRETCHES_IN_HAND = 2  # one is being stored, one waits behind it, one is being read
 _PROBLEMS_SHOWN = 100
 _GOOD = ("accepted", "duplicate")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -154,11 +156,11 @@ async def _bulk(request: Request, service: Service, ledger: Ledger) -> Response:
     """Take NDJSON as it streams in: while one stretch of lines is being stored, the next is read and checked."""
     counts = dict.fromkeys(("accepted", "duplicate", "conflict", "invalid"), 0)
     problems: list[dict[str, Any]] = []
-    storing: asyncio.Task[None] | None = None
+    storing: deque[asyncio.Task[None]] = deque()
 
-    async def store(first: int, lines: list[bytes]) -> None:
+    async def store(first: int, lines: list[bytes], before: asyncio.Task[None] | None) -> None:
         numbered = [(first + index, line) for index, line in enumerate(lines) if line.strip()]
-        results = await service.intake.take(ledger.ledger, [line for _, line in numbered])
+        results = await service.intake.take(ledger.ledger, [line for _, line in numbered], before)
         for (number, _), result in zip(numbered, results, strict=True):
             counts[result.status] += 1
             if result.problem is not None and len(problems) < _PROBLEMS_SHOWN:
@@ -166,9 +168,9 @@ async def _bulk(request: Request, service: Service, ledger: Ledger) -> Response:
 
     try:
         async for first, lines in _stretches(request, service.settings.max_line_bytes):
-            if storing:
-                await storing
-            storing = asyncio.create_task(store(first, lines))
+            if len(storing) == _STRETCHES_IN_HAND:
+                await storing.popleft()
+            storing.append(asyncio.create_task(store(first, lines, storing[-1] if storing else None)))
             await asyncio.sleep(0)
     except _LineTooLongError as error:
         counts["invalid"] += 1
@@ -181,8 +183,9 @@ async def _bulk(request: Request, service: Service, ledger: Ledger) -> Response:
     except ClientDisconnect as error:
         raise ProblemError(400, "the body ended before all of it was here; what came before is stored") from error
     finally:
-        if storing:
-            await storing
+        failed = [one for one in await asyncio.gather(*storing, return_exceptions=True) if one is not None]
+    if failed:
+        raise failed[0]
     answer = {**counts, "problems": problems, "last_position": await service.intake.last_position(ledger.ledger)}
     bad = counts["conflict"] + counts["invalid"]
     return Response(msgspec.json.encode(answer), 207 if bad else 200, media_type=_JSON)

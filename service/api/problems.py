@@ -137,3 +137,10 @@ HANDLERS: dict[Any, Any] = {
     TimeoutError: on_overload,
     Exception: on_failure,
 }
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """Answer any error as the application would: by the handler of its nearest class."""
+    handler = next(HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS)
+    response: Response = await handler(request, error)
+    return response

@@ -64,6 +64,8 @@ def parse_instant(text: str) -> Instant:
     return Instant(seconds * 1_000_000 + int(fraction[:6].ljust(6, "0")), fraction[6:].rstrip("0"))
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_YEAR, _LAST_YEAR = 1, 9999
 _WHOLE_SECONDS = len("2026-03-01T09:30:00Z")
 _DIGITS_OF_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
@@ -76,10 +78,10 @@ def _whole_seconds(text: str) -> Instant | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    if not _FIRST_DAY <= moment.toordinal() <= _LAST_DAY:
+    if not _FIRST_YEAR < moment.year < _LAST_YEAR:
         return None
-    seconds = (moment.toordinal() - EPOCH_DAY) * 86400 + moment.hour * 3600 + moment.minute * 60 + moment.second
-    return Instant(seconds * 1_000_000)
+    since = moment - _EPOCH
+    return Instant((since.days * 86_400 + since.seconds) * 1_000_000)
 
 
 class Zone:

@@ -44,11 +44,15 @@ class Event(NamedTuple):
 
 
 class InvalidEventError(ValueError):
-    """An event that cannot be taken as it is; `problems` say which fields, what was expected and what came."""
+    """An event that cannot be taken as it is; `problems` say which fields, what was expected and what came.
 
-    def __init__(self, problems: list[Problem]) -> None:
+    `given` is the decoded JSON, where it got that far.
+    """
+
+    def __init__(self, problems: list[Problem], given: Any = None) -> None:
         super().__init__("; ".join(f"{p.field}: expected {p.expected}, got {p.got}" for p in problems))
         self.problems = problems
+        self.given = given
 
 
 def newest_version(event_type: str) -> int:
@@ -90,7 +94,7 @@ def read_event(raw: Any) -> Event:
     _check_payload(event_type, version, raw.get("data"), problems)
     extensions = {} if raw.keys() <= _CONTEXT else _extensions(raw, problems)
     if problems:
-        raise InvalidEventError(problems)
+        raise InvalidEventError(problems, raw)
     return Event(
         source, identity, event_type, raw["time"], instant, raw.get("subject"), dataschema, version, raw["data"],
         extensions,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -24,6 +24,9 @@ CORRECTIONS = {
 }
 
 
+_AT_ONCE = 50  # items read between two turns of the event loop
+
+
 class Result(NamedTuple):
     """What became of one item: accepted, duplicate, conflict or invalid; its position, or its problem."""
 
@@ -38,7 +41,12 @@ class Result(NamedTuple):
         return self._asdict()
 
 
-Source = Callable[[], Any]  # gives the decoded JSON of one item, or raises InvalidEventError
+Read = Callable[[bytes, Limits], Event]  # gives the event of one item, or raises InvalidEventError
+
+
+def read_item(raw: bytes, limits: Limits) -> Event:
+    """Read an event from the bytes of a JSON object."""
+    return compiled.read(raw, limits) or read_event(decode(raw, limits))
 
 
 class Intake:
@@ -49,9 +57,14 @@ class Intake:
         self._pool = pool
         self._appender = appender
 
-    async def take(self, ledger: int, raws: Sequence[bytes]) -> list[Result]:
-        """Take JSON items; one result each, in order. Invalid ones are quarantined, the others stored."""
-        return await self._take(ledger, [(raw, partial(decode, raw, self.limits)) for raw in raws])
+    async def take(
+        self, ledger: int, raws: Sequence[bytes], turn: Awaitable[object] | None = None
+    ) -> list[Result]:  # fmt: skip
+        """Take JSON items; one result each, in order. Invalid ones are quarantined, the others stored.
+
+        With `turn`, that is waited for between checking and storing: what was sent before is stored before.
+        """
+        return await self._take(ledger, raws, turn=turn)
 
     async def take_event(self, ledger: int, raw: bytes, attributes: dict[str, Any]) -> Result:
         """Take one event whose context came apart from its `data` (CloudEvents binary mode)."""
@@ -61,36 +74,37 @@ class Intake:
         except InvalidEventError as error:
             data, refused = raw.decode("utf-8", "replace"), error
 
-        def combined() -> Any:
+        def combined(_: bytes, __: Limits) -> Event:
             if refused is not None:
                 raise refused
-            return {**attributes, "data": data}
+            return read_event({**attributes, "data": data})
 
-        return (await self._take(ledger, [(log.encode_json({**attributes, "data": data}), combined)]))[0]
+        return (await self._take(ledger, [log.encode_json({**attributes, "data": data})], combined))[0]
 
     async def refuse(self, ledger: int, raw: bytes, error: InvalidEventError) -> Result:
         """Quarantine what cannot be told apart into events at all."""
 
-        def refused() -> Any:
+        def refused(_: bytes, __: Limits) -> Event:
             raise error
 
-        return (await self._take(ledger, [(raw, refused)]))[0]
+        return (await self._take(ledger, [raw], refused))[0]
 
-    async def _take(self, ledger: int, items: Sequence[tuple[bytes, Source]], *, keep: bool = True) -> list[Result]:
-        results: list[Result | None] = [None] * len(items)
+    async def _take(
+        self, ledger: int, raws: Sequence[bytes], read: Read = read_item, *, keep: bool = True,
+        turn: Awaitable[object] | None = None,
+    ) -> list[Result]:  # fmt: skip
+        results: list[Result | None] = [None] * len(raws)
         rows: list[log.Row] = []
         at: list[int] = []
         corrections: list[tuple[int, Event]] = []
         stated: dict[str, set[str]] = {}
-        for index, (raw, source) in enumerate(items):
-            value: Any = None
+        for index, raw in enumerate(raws):
+            if index % _AT_ONCE == _AT_ONCE - 1:
+                await asyncio.sleep(0)  # others, and the database's answers, get their turn
             try:
-                event = compiled.read(raw, self.limits)
-                if event is None:
-                    value = source()
-                    event = read_event(value)
+                event = read(raw, self.limits)
             except InvalidEventError as error:
-                results[index] = _invalid(value, error)
+                results[index] = _invalid(error.given, error)
                 continue
             row = log.row_of(event)
             if row.entity is not None:
@@ -99,6 +113,8 @@ class Intake:
                 corrections.append((index, event))
             rows.append(row)
             at.append(index)
+        if turn is not None:
+            await turn
         if corrections:
             refused = await self._wrong_currency(ledger, corrections, stated)
             results = [refused.get(index, one) for index, one in enumerate(results)]
@@ -107,17 +123,18 @@ class Intake:
         for index, row, outcome in zip(at, rows, await self._appender.append(ledger, rows), strict=True):
             results[index] = Result(row.source, row.id, outcome.status, outcome.position, _problem(outcome))
         done = [one for one in results if one is not None]
-        invalid = [(raw, one.problem) for (raw, _), one in zip(items, done, strict=True) if one.status == "invalid"]
-        if invalid and keep:
-            await quarantine.keep(self._pool, ledger, [(raw, problem or {}) for raw, problem in invalid])
-        for status, count in Counter(one.status for one in done).items():
+        counts = Counter(one.status for one in done)
+        if counts["invalid"] and keep:
+            invalid = [(raw, one.problem or {}) for raw, one in zip(raws, done, strict=True) if one.status == "invalid"]
+            await quarantine.keep(self._pool, ledger, invalid)
+        for status, count in counts.items():
             telemetry.EVENTS.labels(status).inc(count)
         return done
 
     async def retry(self, ledger: int, kept: quarantine.Kept, corrected: bytes | None = None) -> Result:
         """Try a quarantined item again, as it was or as its sender has corrected it."""
         raw = corrected or kept.body
-        result = (await self._take(ledger, [(raw, partial(decode, raw, self.limits))], keep=False))[0]
+        result = (await self._take(ledger, [raw], keep=False))[0]
         if result.position is not None and result.status != "conflict":
             await quarantine.resolve(self._pool, ledger, kept.item, result.position)
         return result

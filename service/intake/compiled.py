@@ -8,7 +8,6 @@ test holds both ways to the same answer.
 from __future__ import annotations
 
 from datetime import date
-from decimal import Decimal
 from typing import Annotated, Any, Literal, Union
 
 import msgspec
@@ -19,9 +18,9 @@ from service.domain.calendar import parse_instant
 from service.domain.catalogue import CATALOGUE, MAX_ID, EventType, Kind
 from service.domain.events import CURRENT_VERSION, MAX_SOURCE, Event, newest_version
 from service.domain.money import MINOR_DIGITS
-from service.intake.decoding import Limits
+from service.intake.decoding import Limits, number_of
 
-_json = msgspec.json.Decoder(float_hook=Decimal)
+_json = msgspec.json.Decoder(float_hook=number_of)
 
 
 class _Envelope(msgspec.Struct, forbid_unknown_fields=True):

@@ -13,7 +13,7 @@ from service.domain.events import InvalidEventError
 _LARGEST_EXPONENT = 300  # every reader of JSON numbers can hold these, those that make binary floats of them too
 
 
-def _number(text: str) -> Decimal:
+def number_of(text: str) -> Decimal:
     """Read a number with every digit that its sender wrote."""
     try:
         number = Decimal(text)
@@ -24,7 +24,7 @@ def _number(text: str) -> Decimal:
     return number
 
 
-_json = msgspec.json.Decoder(float_hook=_number)
+_json = msgspec.json.Decoder(float_hook=number_of)
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 
 

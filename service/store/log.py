@@ -112,8 +112,9 @@ def digest_of(
     fingerprint: bytes, data: bytes, extensions: bytes | None,
 ) -> bytes:  # fmt: skip
     """Return the SHA-256 over everything that is stored of an event."""
-    envelope = _canonical.encode((source, identity, event_type, time, subject, dataschema))
-    return hashlib.sha256(b"\n".join((envelope, fingerprint, data, extensions or b""))).digest()
+    # U+0000 is in none of these texts, and neither of the optional ones can be empty.
+    envelope = f"{source}\0{identity}\0{event_type}\0{time}\0{subject or ''}\0{dataschema or ''}\0".encode()
+    return hashlib.sha256(b"%b%b%b\0%b" % (envelope, fingerprint, data, extensions or b"")).digest()
 
 
 def _plain(value: Any) -> bool:

@@ -18,8 +18,8 @@ from tests.support.sending import cost, lead, order
 
 OPEN = ("/livez", "/readyz", "/openapi.json")
 READS = (
-    "/v1/events", "/v1/events/1", "/v1/roi", "/v1/conversion", "/v1/velocity", "/v1/campaigns", "/v1/campaigns/c", "/v1/campaigns/c/roi",
-    "/v1/pending-links", "/v1/flags", "/v1/quarantine", "/v1/ledger",
+    "/v1/events", "/v1/events/1", "/v1/roi", "/v1/conversion", "/v1/velocity", "/v1/campaigns", "/v1/campaigns/c",
+    "/v1/campaigns/c/roi", "/v1/pending-links", "/v1/flags", "/v1/quarantine", "/v1/ledger",
 )  # fmt: skip
 BOOTSTRAP = "a-bootstrap-key-0123456789"
 
@@ -96,9 +96,10 @@ def test_health_and_description_are_open_to_all(service_url: str, path: str) -> 
 @pytest.mark.parametrize(
     ("method", "path", "status", "allowed"),
     [
-        ("GET", "/v1/roy", 404, None), ("GET", "/", 404, None), ("POST", "/v1", 404, None), ("GET", "/v1/events/1/x", 404, None),
+        ("GET", "/v1/roy", 404, None), ("GET", "/", 404, None), ("POST", "/v1", 404, None),
+        ("GET", "/v1/events/1/x", 404, None), ("POST", "/livez", 405, "GET"),
         ("DELETE", "/v1/events", 405, "GET, POST"), ("PUT", "/v1/events/1", 405, "GET"), ("POST", "/v1/roi", 405, "GET"),
-        ("PATCH", "/v1/campaigns/c/roi", 405, "GET"), ("GET", "/v1/quarantine/1/retry", 405, "POST"), ("POST", "/livez", 405, "GET"),
+        ("PATCH", "/v1/campaigns/c/roi", 405, "GET"), ("GET", "/v1/quarantine/1/retry", 405, "POST"),
     ],
 )  # fmt: skip
 def test_what_is_not_there_or_not_possible_is_a_problem(

@@ -21,8 +21,8 @@ from tests.conftest import RUN, Api, start_service, stop_service
 from tests.support.sending import cost, invoice, lead, order
 
 COMMANDS = (
-    "", "serve", "worker", "migrate", "openapi", "demo", "status", "replay", "verify", "import", "export", "ledgers", "ledgers create",
-    "ledgers list", "keys", "keys create", "keys list", "keys revoke",
+    "", "serve", "worker", "migrate", "openapi", "demo", "status", "replay", "verify", "import", "export", "ledgers",
+    "ledgers create", "ledgers list", "keys", "keys create", "keys list", "keys revoke",
 )  # fmt: skip
 MAPPING = """
 files:
@@ -227,8 +227,9 @@ def test_verify_proves_a_ledger_and_finds_a_balance_that_was_tampered_with(run: 
     ("arguments", "told"),
     [
         ("export --ledger none", "'none'"), ("replay --ledger none", "'none'"), ("verify --ledger none", "'none'"),
-        ("keys create --ledger none", "ledgers create none"), ("keys list --ledger none", "'none'"), ("keys revoke none", "keys list"),
-        ("ledgers create x --currency XXX", "ISO 4217"), ("ledgers create x --timezone Mars/Base", "IANA"),
+        ("keys create --ledger none", "ledgers create none"), ("keys list --ledger none", "'none'"),
+        ("keys revoke none", "keys list"), ("ledgers create x --currency XXX", "ISO 4217"),
+        ("ledgers create x --timezone Mars/Base", "IANA"),
         ("keys create --scope write", "ingest, read, admin"),
     ],
 )  # fmt: skip

@@ -56,7 +56,7 @@ def test_the_log_is_read_page_by_page_through_links(api: Api) -> None:
 def test_the_log_can_be_read_for_some_types_only(api: Api) -> None:
     sent = [lead("L"), cost("C", "c", "1.00"), order("O", "1.00"), lead("M")]
     api.post(*sent)
-    asked = {"type": ["lead.captured", "order.placed"], "limit": 2}
+    asked: dict[str, Any] = {"type": ["lead.captured", "order.placed"], "limit": 2}
     answer = api.http.get("/v1/events", params=asked)
     assert [one["position"] for one in answer.json()] == [1, 3]
     following = api.http.get(answer.links["next"]["url"])

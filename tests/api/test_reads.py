@@ -18,7 +18,8 @@ from tests.reference import oracle
 from tests.support.sending import cost, event, invoice, lead, money, order
 
 MONEY = (
-    "budget", "actual_cost", "budget_variance", "booked_revenue", "invoiced_revenue_gross", "credited", "invoiced_revenue", "cogs",
+    "budget", "actual_cost", "budget_variance", "booked_revenue", "invoiced_revenue_gross", "credited", "invoiced_revenue",
+    "cogs",
 )  # fmt: skip
 GROUPS = ("campaign", "campaign_type", "channel", "source", "medium", "owner", "month", "quarter", "year")
 
@@ -90,7 +91,10 @@ def test_golden_cost_1000_and_return_11000_is_10(api: Api) -> None:
 @pytest.mark.parametrize("report", ["roi", "conversion", "velocity"])
 @pytest.mark.parametrize("basis", ["event", "cohort"])
 def test_the_service_answers_what_the_reference_answers(told: Api, report: str, basis: str) -> None:
-    for group, since, until in [("campaign", None, None), ("channel", "2025-01-15", "2026-02-01"), ("month", None, "2026-01-01"), ("owner", "2025-03-01", None)]:  # fmt: skip
+    for group, since, until in [
+        ("campaign", None, None), ("channel", "2025-01-15", "2026-02-01"), ("month", None, "2026-01-01"),
+        ("owner", "2025-03-01", None),
+    ]:  # fmt: skip
         limits = {name: value for name, value in (("from", since), ("to", until)) if value}
         answer = told.read(f"/v1/{report}", group_by=group, date_basis=basis, **limits)
         first, end = (date.fromisoformat(one) if one else None for one in (since, until))
@@ -201,8 +205,12 @@ def test_an_amount_without_a_rate_is_listed_and_joins_by_itself(api: Api) -> Non
 def test_what_was_known_then_is_answered_by_position_and_by_time(api: Api) -> None:
     known: list[dict[str, Any]] = []
     paths = ("/v1/roi", "/v1/conversion", "/v1/velocity", "/v1/campaigns")
-    for sent in ([lead("L", "a"), cost("C", "a", "5.00")], [event("lead.campaign_reassigned", lead_id="L", campaign_id="b")],
-                 [event("event.voided", source="/test", id="nothing"), event("lead.qualified", "2026-03-05", lead_id="L")]):  # fmt: skip
+    steps = [
+        [lead("L", "a"), cost("C", "a", "5.00")],
+        [event("lead.campaign_reassigned", lead_id="L", campaign_id="b")],
+        [event("event.voided", source="/test", id="nothing"), event("lead.qualified", "2026-03-05", lead_id="L")],
+    ]
+    for sent in steps:
         api.post(*sent)
         known.append({path: api.read(path) for path in paths})
         time.sleep(0.002)

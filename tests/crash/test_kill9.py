@@ -75,7 +75,8 @@ class Load:
 
     @staticmethod
     def _event(name: str) -> dict[str, Any]:
-        data = {"cost_entry_id": name, "campaign_id": "c", "amount": {"amount": "1.00", "currency": "EUR"}, "cost_date": "2026-03-01"}
+        amount = {"amount": "1.00", "currency": "EUR"}
+        data = {"cost_entry_id": name, "campaign_id": "c", "amount": amount, "cost_date": "2026-03-01"}
         envelope = {"specversion": "1.0", "id": name, "source": "/crash", "time": "2026-03-01T12:00:00Z"}
         return {**envelope, "type": "campaign.cost_booked", "data": data}
 
