@@ -41,9 +41,11 @@ def contributions(
     book = Book(zone, rates, segments)
     if kind == "journey":
         journey = fold(facts, zone)
-        roi.contribute(journey, book)
         conversion.contribute(journey, book)
         velocity.contribute(journey, book)
+        if journey.only_leads:
+            return book, []
+        roi.contribute(journey, book)
         pending.contribute(journey, book)
         return book, roi.account_orders(journey, book)
     if kind == "cost":

@@ -25,6 +25,8 @@ def contribute(journey: Journey, book: Book) -> None:
     """Post what a journey's leads, opportunities, quotes, orders and invoices count for."""
     for lead in journey.leads.values():
         _lead(lead, book)
+    if journey.only_leads:
+        return
     for opportunity in journey.opportunities.values():
         if opportunity.opened:
             _opportunity(opportunity, book)

@@ -163,6 +163,11 @@ class Journey:
         self.invoices: dict[str, Invoice] = {}
         self.credit_notes: dict[str, CreditNote] = {}
 
+    @property
+    def only_leads(self) -> bool:
+        """Whether nothing has come out of the leads yet, as is usual."""
+        return not (self.opportunities or self.quotes or self.orders or self.invoices or self.credit_notes)
+
     def lead(self, identity: str) -> Lead:
         """Return the lead, or the class of leads, of an id."""
         identity = self.names.get(identity, identity)
@@ -184,7 +189,7 @@ def money_of(stated: dict[str, str]) -> Money:
 
 def fold(facts: Sequence[Fact], zone: Zone) -> Journey:
     """Fold live facts in event order into entities, links resolved (campaign, dimensions, cohort day)."""
-    merges = [(one.data["survivor_id"], one.data["merged_id"]) for one in facts if one.type == "lead.merged"]
+    merges = [(one[5]["survivor_id"], one[5]["merged_id"]) for one in facts if one[4] == "lead.merged"]
     journey = Journey(merge_classes(merges) if merges else {})
     for fact in facts:
         _FOLDS[fact.type.partition(".")[0]](journey, fact)
@@ -309,6 +314,8 @@ def _resolve(journey: Journey, zone: Zone) -> None:
             source, medium = source or utm.get("source") or None, medium or utm.get("medium") or None
         lead.where = Where(lead.campaign, lead.channel, source, medium, lead.owner)
         lead.cohort = zone.day(lead.captured.micros) if lead.captured else first("lead", lead.id)
+    if journey.only_leads:
+        return
     for opportunity in journey.opportunities.values():
         if opportunity.opened:
             _place_opportunity(opportunity, journey, first)

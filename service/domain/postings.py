@@ -8,7 +8,7 @@ counts; for a duration the amount counts it and `value` holds its length in micr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 
 from service.domain.calendar import Zone
@@ -31,31 +31,28 @@ FLAG = "flag"
 LISTS = (UNCONVERTED, FLAG)  # posted to be listed: they add up to no figure
 
 
-class Segments:
-    """Numbers combinations of dimensions: a cell is hashed often, and a number is hashed faster than five texts."""
+class Segments(dict[Where, int]):
+    """Numbers combinations of dimensions: a cell is hashed often, and a number is hashed faster than five texts.
+
+    Looking up a new combination numbers it.
+    """
 
     def __init__(self) -> None:
-        self.numbers: dict[Where, int] = {}
+        super().__init__()
         self.campaigns: dict[int, int] = {}  # a segment's number → that of its campaign alone
         self.new: list[tuple[int, int, Where]] = []
 
     def add(self, number: int, campaign: int, where: Where) -> None:
         """Take in a segment that is already numbered."""
-        self.numbers[where] = number
+        self[where] = number
         self.campaigns[number] = campaign
 
-    def __getitem__(self, where: Where) -> int:
-        number = self.numbers.get(where)
-        if number is None:
-            alone = Where(where.campaign)
-            number = len(self.numbers) + 1
-            if where != alone:
-                campaign = self[alone]
-                number = len(self.numbers) + 1
-            else:
-                campaign = number
-            self.add(number, campaign, where)
-            self.new.append((number, campaign, where))
+    def __missing__(self, where: Where) -> int:
+        alone = Where(where.campaign)
+        campaign = self[alone] if where != alone else len(self) + 1
+        number = campaign if where == alone else len(self) + 1
+        self.add(number, campaign, where)
+        self.new.append((number, campaign, where))
         return number
 
 
@@ -142,15 +139,17 @@ class Remainder:
         return amount if abs(amount) < _LARGEST else None
 
 
-def difference(old: Cells, new: Cells) -> Iterator[tuple[Cell, int]]:
-    """Yield what has to be posted so that `old` becomes `new`; a cell of 0 is as good as none."""
+def difference(old: Cells, new: Cells) -> list[tuple[Cell, int]]:
+    """Return what has to be posted so that `old` becomes `new`; a cell of 0 is as good as none."""
+    lines = []
     for cell, amount in new.items():
-        change = amount - old.get(cell, 0)
-        if change:
-            yield cell, change
-    for cell, amount in old.items():
-        if amount and cell not in new:
-            yield cell, -amount
+        if cell not in old:
+            if amount:
+                lines.append((cell, amount))
+        elif amount != old[cell]:
+            lines.append((cell, amount - old[cell]))
+    lines += [(cell, -amount) for cell, amount in old.items() if cell not in new and amount]
+    return lines
 
 
 def event_name(fact: Fact) -> str:

@@ -55,6 +55,8 @@ def contribute(journey: Journey, book: Book) -> None:
             _post(book, "full_cycle", lead.captured, _first_order(orders), entity)
             invoices = [invoice for order in orders for invoice in order.invoices]
             _post(book, "lead_to_cash", lead.captured, _first_invoice(invoices), entity)
+    if journey.only_leads:
+        return
     for one in journey.opportunities.values():
         if one.opened:
             accepted = [(q.accepted, f"quote:{q.id}", q.where, q.cohort) for q in one.quotes if q.accepted]

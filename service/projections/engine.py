@@ -17,7 +17,7 @@ from service.domain.calendar import Zone, parse_day
 from service.domain.component import campaign_attributes, contributions
 from service.domain.events import newest_version, upcast
 from service.domain.facts import RULES, Fact, Key, keys_of, read_fact
-from service.domain.postings import Cell, difference
+from service.domain.postings import difference
 from service.domain.rates import Rates
 from service.domain.roi import AccountOrder
 from service.domain.voids import Voids
@@ -55,17 +55,21 @@ class Engine:
         facts = [
             (row.position, _fact(row)) for row in rows if row.type in RULES and row.version <= newest_version(row.type)
         ]
-        await self._load(fact for _, fact in facts)
-        for position, fact in facts:
+        named = [keys_of(fact) for _, fact in facts]
+        await self._load((fact for _, fact in facts), named)
+        for (position, fact), keys in zip(facts, named, strict=True):
             self._position = position
-            if RULES[fact.type].component == "rates":
+            component = RULES[fact.type].component
+            if component == "rates":
                 await self._write()
                 await self._rate(fact)
-            elif RULES[fact.type].component == "voids":
+            elif component == "voids":
                 await self._write()
                 await self._void(fact)
             else:
-                self._apply(fact)
+                one = self._component(component, keys)
+                one.insert(fact)
+                self._fold(one)
         await self._write()
 
     def forget(self, most: int) -> None:
@@ -76,16 +80,12 @@ class Engine:
 
     # One component
 
-    def _apply(self, fact: Fact) -> None:
-        component = self._component(RULES[fact.type].component, keys_of(fact))
-        component.insert(fact)
-        self._fold(component)
-
     def _component(self, kind: str, keys: Sequence[Key]) -> Component:
         """Return the one component of all these entities: the largest that any of them has, the others absorbed."""
-        found = {self._owners[key] for key in keys if key in self._owners}
-        if len(found) == 1 and len(keys) == 1:
-            return self._components[found.pop()]
+        owners = self._owners
+        if len(keys) == 1 and keys[0] in owners:
+            return self._components[owners[keys[0]]]
+        found = {owners[key] for key in keys if key in owners}
         if found:
             ranked = sorted((self._components[one] for one in found), key=lambda one: (-len(one.facts), one.id))
             component = ranked[0]
@@ -115,7 +115,10 @@ class Engine:
         book, exports = contributions(
             component.kind, facts, list(component.orders.values()), self._zone, self._rates, self._segments
         )  # fmt: skip
-        self._post(difference(component.cells, book.cells))
+        lines = difference(component.cells, book.cells)
+        if lines:
+            position = self._position
+            self._changes.postings += [(position, cell, amount) for cell, amount in lines]
         component.cells = book.cells
         if book.lookups or component.lookups:
             component.lookups = {}
@@ -130,11 +133,6 @@ class Engine:
         if exports != component.exports:
             before, component.exports = component.exports, exports
             self._tell_accounts(before, exports)
-
-    def _post(self, lines: Iterable[tuple[Cell, int]]) -> None:
-        postings, position = self._changes.postings, self._position
-        for cell, amount in lines:
-            postings.append((position, cell, amount))
 
     def _tell_accounts(self, before: list[AccountOrder], after: list[AccountOrder]) -> None:
         """Bring what accounts know of a journey's orders up to date, and fold those for which it changed."""
@@ -187,7 +185,7 @@ class Engine:
             for currency in {concerned.data["base"], concerned.data["quote"]} - {self._currency}:
                 await self._fold_all(await self.tables.asking_for(currency, day))
         elif rule.component != "voids":
-            await self._load([concerned])
+            await self._load([concerned], [keys_of(concerned)])
             await self._fold_all([self._owners[keys_of(concerned)[0]]])
 
     async def _fold_all(self, identities: Sequence[int]) -> None:
@@ -200,11 +198,10 @@ class Engine:
 
     # Loading and writing
 
-    async def _load(self, facts: Iterable[Fact]) -> None:
+    async def _load(self, facts: Iterable[Fact], named: Iterable[Sequence[Key]]) -> None:
         """Bring the components of facts, and of the accounts of their orders, into the working set."""
-        keys: set[Key] = set()
+        keys = {key for some in named for key in some}
         for fact in facts:
-            keys.update(keys_of(fact))
             if fact.type == "order.placed" and "account_id" in fact.data:
                 keys.add(("account", fact.data["account_id"]))
         await self._load_keys(keys)

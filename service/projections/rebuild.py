@@ -14,7 +14,7 @@ from typing import NamedTuple
 import asyncpg
 
 from service.projections.definition import BALANCE, SOME_BALANCE
-from service.projections.projector import Projector, take
+from service.projections.projector import Projector, spare_the_collector, take
 from service.projections.reading import serving
 from service.store import log
 from service.store.ledgers import Ledger
@@ -44,6 +44,7 @@ async def rebuild(
     progress: Progress | None = None,
 ) -> Rebuilt:
     """Rebuild a ledger's read models and swap them in; RuntimeError if another rebuild is running."""
+    spare_the_collector()
     generation = await _begin(pool, ledger)
     holder = f"rebuild:{secrets.token_hex(8)}"
     projector = await take(pool, ledger, holder, lease_seconds, generation)

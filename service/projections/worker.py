@@ -10,7 +10,7 @@ import socket
 import asyncpg
 
 from service import telemetry
-from service.projections.projector import LeaseLostError, Projector, release, take
+from service.projections.projector import LeaseLostError, Projector, release, spare_the_collector, take
 from service.settings import Settings
 from service.store.ledgers import Ledger
 
@@ -44,6 +44,7 @@ class Worker:
 
     async def run(self) -> None:
         """Project all ledgers until `stop`."""
+        spare_the_collector()
         while not self._stopping:
             self._woken.clear()
             try:

@@ -84,7 +84,7 @@ class MemorySnapshot:
         self.ledger = ledger
         self.as_of = AsOf(len(tables.rows), _MOMENT)
         self._attributes = tables.attributes
-        wheres = {number: where for where, number in tables.segments.numbers.items()}
+        wheres = {number: where for where, number in tables.segments.items()}
         self._lines = [(*cell[:2], wheres[cell[2]], *cell[3:], amount) for _, cell, amount in tables.postings]
 
     def _selected(self, query: Query, measures: Iterable[str]) -> Iterable[tuple[Any, str, date, Any, Any, str, int]]:
