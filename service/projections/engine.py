@@ -8,6 +8,7 @@ voided event) and an account's orders (which order brought a new customer).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ from service.store.ledgers import Ledger
 from service.store.log import Stored
 
 _json = msgspec.json.Decoder()
+_STRETCH = 1_000  # events folded between two writes
+_TURN = 25  # events folded between two turns of the event loop
 _AT_ONCE = 2_000  # components that a new rate refolds between two writes
 
 
@@ -46,6 +49,7 @@ class Engine:
         self._segments = tables.segments
         self._changes = Changes()
         self._position = 0
+        self._writing: asyncio.Task[None] | None = None
         for row in registers:
             self._register(_fact(row))
         self._rates = self._live_rates()
@@ -57,8 +61,10 @@ class Engine:
         ]
         named = [keys_of(fact) for _, fact in facts]
         await self._load((fact for _, fact in facts), named)
-        for (position, fact), keys in zip(facts, named, strict=True):
+        for number, ((position, fact), keys) in enumerate(zip(facts, named, strict=True), 1):
             self._position = position
+            if number % _TURN == 0:
+                await self._take_turns(number)
             component = RULES[fact.type].component
             if component == "rates":
                 await self._write()
@@ -71,6 +77,27 @@ class Engine:
                 one.insert(fact)
                 self._fold(one)
         await self._write()
+
+    async def _take_turns(self, number: int) -> None:
+        """Let the database work on what has been folded so far while folding goes on."""
+        if number % _STRETCH == 0:
+            await self._written()
+            changes, self._changes = self._changes, Changes()
+            self._writing = asyncio.create_task(self.tables.write(changes))
+        if self._writing is not None:
+            await asyncio.sleep(0)
+
+    async def _written(self) -> None:
+        """Wait for the write in hand."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            await writing
+
+    async def abandon(self) -> None:
+        """Let go of the connection after a failure; the working set is of no use any more."""
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
 
     def forget(self, most: int) -> None:
         """Drop the working set when it has grown beyond `most` components; it is loaded again when needed."""
@@ -225,6 +252,7 @@ class Engine:
             await self._load_keys(accounts)
 
     async def _write(self) -> None:
+        await self._written()
         changes, self._changes = self._changes, Changes()
         await self.tables.write(changes)
 

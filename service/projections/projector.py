@@ -43,8 +43,12 @@ class Projector:
     def _key(self) -> tuple[int, int]:
         return self.ledger.ledger, self.generation
 
-    async def step(self, limit: int) -> int:
-        """Project the next batch; return how many events it had."""
+    async def step(self, limit: int, *, settle_from: int = 1) -> int:
+        """Project the next batch; return how many events it had.
+
+        The balances are brought up to date when `settle_from` postings are not yet in them. More than 1 is for a
+        generation that nobody reads and that is begun anew if this process ends: `settle` has to be the last word.
+        """
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute("SET LOCAL synchronous_commit = off")  # what a crash loses here is projected again
             await self._hold(connection)
@@ -57,18 +61,26 @@ class Projector:
                     f"ledger {self.ledger.name}: an event between {self.checkpoint} and {last} is missing"
                 )
             try:
-                next_component = await self._project(connection, rows)
+                next_component = await self._project(connection, rows, settle_from)
                 await connection.execute(
                     "UPDATE generations SET checkpoint = $3, next_component = $4 WHERE ledger = $1 AND generation = $2",
                     *self._key, last, next_component,
                 )  # fmt: skip
             except BaseException:
+                if self._engine is not None:
+                    await self._engine.abandon()
                 self._engine = None  # its working set is ahead of what is stored
                 raise
+        if len(str(last)) > len(str(self.checkpoint)):
+            await self.analyze()
         self.checkpoint = last
         if self._engine is not None:
             self._engine.forget(_WORKING_SET)
         return len(rows)
+
+    async def analyze(self) -> None:
+        """Tell the planner how large the tables are: it would otherwise find out minutes after they have grown."""
+        await self._pool.execute("ANALYZE segments, balances, histograms, postings, components, entities", timeout=600)
 
     async def _hold(self, connection: Any) -> None:
         row = await connection.fetchrow(
@@ -84,7 +96,15 @@ class Projector:
         if self._engine is None:
             self.checkpoint = row[0]
 
-    async def _project(self, connection: Any, rows: list[log.Stored]) -> int:
+    async def settle(self) -> None:
+        """Bring the balances up to date."""
+        if self._engine is not None:
+            async with self._pool.acquire() as connection, connection.transaction():
+                await self._hold(connection)
+                self._engine.tables.connection = connection
+                await self._engine.tables.settle()
+
+    async def _project(self, connection: Any, rows: list[log.Stored], settle_from: int) -> int:
         if self._engine is None:
             tables = Tables(connection, *self._key)
             await tables.load_segments()
@@ -95,6 +115,7 @@ class Projector:
             self._engine = Engine(self.ledger, tables, next_component, registers)
         self._engine.tables.connection = connection
         await self._engine.project(rows)
+        await self._engine.tables.settle(settle_from)
         return self._engine.next_component
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -19,6 +19,7 @@ from service.projections.reading import serving
 from service.store import log
 from service.store.ledgers import Ledger
 
+_SETTLE_FROM = 200_000  # postings: nobody reads the balances of a generation that is being built
 _TABLES = (
     "balances", "histograms", "postings", "campaigns", "segments", "conversions", "components", "entities", "generations",
 )  # fmt: skip
@@ -52,11 +53,12 @@ async def rebuild(
         raise RuntimeError("another rebuild took this generation over")
     head = (await log.head(pool, ledger.ledger))[0]
     while projector.checkpoint < head:
-        await projector.step(batch)
+        await projector.step(batch, settle_from=_SETTLE_FROM)
         if progress:
             progress(projector.checkpoint, head)
         head = (await log.head(pool, ledger.ledger))[0]
     await _drain(projector, batch)
+    await projector.analyze()
     differences = await _swap(pool, ledger, projector, batch)
     return Rebuilt(generation, projector.checkpoint, differences)
 
@@ -90,6 +92,7 @@ async def _begin(pool: asyncpg.Pool, ledger: Ledger) -> int:
 async def _drain(projector: Projector, batch: int) -> None:
     while await projector.step(batch):
         pass
+    await projector.settle()
 
 
 async def _swap(pool: asyncpg.Pool, ledger: Ledger, projector: Projector, batch: int) -> int | None:
@@ -105,9 +108,7 @@ async def _swap(pool: asyncpg.Pool, ledger: Ledger, projector: Projector, batch:
         old, checkpoint = await serving(connection, ledger)
         differences = None
         if checkpoint == projector.checkpoint:
-            differences = await connection.fetchval(
-                DIFFERENCES, ledger.ledger, old, projector.generation, timeout=3600
-            )  # fmt: skip
+            differences = await _differences(connection, ledger.ledger, old, projector.generation)
         await connection.execute(
             "UPDATE generations SET state = 'retired' WHERE ledger = $1 AND generation = $2", ledger.ledger, old
         )
@@ -144,13 +145,26 @@ def _cells(table: str, measures: str, some: str, generation: str) -> str:
     """
 
 
+_COMPARED = (
+    ("balances", f"cube, grain, {BALANCE}", SOME_BALANCE),
+    ("histograms", "measure, bucket, amount", "amount <> 0"),
+)
+_DIGESTS = ", ".join(
+    f"(SELECT sum(hash_record_extended(cell, 0)) FROM ({_cells(*which, '$2')}) cell)" for which in _COMPARED
+)
 _DIFFERENT = " + ".join(
     f"(SELECT count(*) FROM ({_cells(*which, one)} EXCEPT {_cells(*which, other)}) missing)"
-    for which in (
-        ("balances", f"cube, grain, {BALANCE}", SOME_BALANCE),
-        ("histograms", "measure, bucket, amount", "amount <> 0"),
-    )
+    for which in _COMPARED
     for one, other in (("$2", "$3"), ("$3", "$2"))
 )
-# How many cells of the read models two generations do not have alike.
+# A digest of each read model's cells, in whatever order they are found; and how many cells two generations have otherwise.
+DIGESTS = f"SELECT {_DIGESTS}"
 DIFFERENCES = f"SELECT {_DIFFERENT}"
+
+
+async def _differences(connection: Any, ledger: int, old: int, new: int) -> int:
+    """Compare two generations: by digest, and cell for cell where that differs."""
+    digests = [tuple(await connection.fetchrow(DIGESTS, ledger, one, timeout=3600)) for one in (old, new)]
+    if digests[0] == digests[1]:
+        return 0
+    return int(await connection.fetchval(DIFFERENCES, ledger, old, new, timeout=3600))

@@ -47,6 +47,7 @@ class Tables:
         self.connection = connection
         self.key = (ledger, generation)
         self.segments = Segments()
+        self._unsettled: list[tuple[int, Cell, int]] = []
 
     async def owners(self, keys: Sequence[Key]) -> dict[Key, int]:
         """Return the components that entities belong to, one index look-up each."""
@@ -95,9 +96,7 @@ class Tables:
         await self._write_segments()
         if changes.postings:
             await self._write_postings(changes.postings)
-            rows, histograms = balances.summed(changes.postings, self.segments.campaigns)
-            await balances.write(self.connection, self.key, rows)
-            await balances.write_histograms(self.connection, self.key, histograms)
+            self._unsettled += changes.postings
         if changes.owners:
             await self._write_owners(changes.owners)
         if changes.kept or changes.removed:
@@ -108,6 +107,14 @@ class Tables:
                 "INSERT INTO campaigns VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
                 [(*self.key, *key, msgspec.json.encode(attributes).decode()) for key, attributes in last.items()],
             )
+
+    async def settle(self, at_least: int = 1) -> None:
+        """Add the postings written since the last time to the balances, if there are `at_least` so many."""
+        if len(self._unsettled) >= at_least:
+            lines, self._unsettled = self._unsettled, []
+            rows, histograms = balances.summed(lines, self.segments.campaigns)
+            await balances.write(self.connection, self.key, rows)
+            await balances.write_histograms(self.connection, self.key, histograms)
 
     async def _write_postings(self, postings: Iterable[tuple[int, Cell, int]]) -> None:
         ledger, generation = self.key
