@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from service.api import schemas
 from service.domain.catalogue import CATALOGUE, CORE_TYPES, MAX_ID, EventType
+from service.domain.events import MAX_SOURCE
 
 DESCRIPTION = """\
 CRM and ERP events in, explainable per-campaign ROI, conversion and velocity out.
@@ -72,7 +73,7 @@ def _envelope() -> dict[str, Any]:
         "properties": {
             "specversion": {"const": "1.0"},
             "id": {**text, "maxLength": MAX_ID},
-            "source": {**text, "maxLength": 500},
+            "source": {**text, "maxLength": MAX_SOURCE},
             "type": {"enum": list(CATALOGUE)},
             "time": {"type": "string", "format": "date-time", "description": "when it happened in the business"},
             "subject": text,

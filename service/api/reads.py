@@ -20,6 +20,7 @@ from service.domain.calendar import parse_day, parse_instant
 from service.domain.component import READ_MODEL_VERSION
 from service.domain.postings import FLAG, PENDING_LINKS
 from service.projections import reading, reports
+from service.store import log
 from service.store.ledgers import Ledger
 
 router = APIRouter(tags=["read models"])
@@ -148,7 +149,10 @@ async def _wait(service: Service, ledger: Ledger, position: int) -> tuple[int, i
 async def _report(request: Request, ledger: Ledger, name: str, asked: _Asked, *, flat: bool = False) -> Response:
     service: Service = request.app.state.service
     answers: Answers = request.app.state.answers
-    generation, checkpoint = await _wait(service, ledger, asked.min_position)
+    needed = asked.min_position
+    if isinstance(asked.as_of, int):  # what was known at a position is known once it has been projected
+        needed = max(needed, min(asked.as_of, (await log.head(service.pool, ledger.ledger))[0]))
+    generation, checkpoint = await _wait(service, ledger, needed)
     at: int | datetime = checkpoint if asked.as_of is None else asked.as_of
     key = (
         ledger.ledger,

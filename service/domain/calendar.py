@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+NO_DATE = "0001-01-01"  # stands for no day at all, so no event may state it
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 MICROS_PER_DAY = 86_400_000_000
 _FIRST_DAY, _LAST_DAY = date(1, 1, 3).toordinal(), date(9999, 12, 29).toordinal()  # room for any zone's offset
@@ -34,7 +35,7 @@ class Instant(NamedTuple):
 
 def parse_day(text: str) -> int:
     """Return the ordinal of a `YYYY-MM-DD` date; ValueError if it is none."""
-    if _DATE.fullmatch(text) is None:
+    if _DATE.fullmatch(text) is None or text == NO_DATE:
         raise ValueError("a date as YYYY-MM-DD")
     return _ordinal(text)
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from service.domain.calendar import Instant, parse_instant
 from service.domain.catalogue import CATALOGUE, Problem, check_data, check_id, shown
 
-MAX_SOURCE = 500
+MAX_SOURCE = 400  # with the longest id, still within what an index of PostgreSQL holds
 CONTEXT = ("specversion", "id", "source", "type", "time", "subject", "datacontenttype", "dataschema", "data")
 _CONTEXT = frozenset(CONTEXT)
 SERVER_OWNED = ("position", "recorded_at")  # added on the way out, so taken off on the way back in

@@ -36,6 +36,11 @@ class Money(NamedTuple):
     currency: str
 
 
+def whole_digits(currency: str) -> int:
+    """Return how many digits an amount may have before the point: 15, and 18 with the minor digits."""
+    return min(15, 18 - MINOR_DIGITS[currency])
+
+
 def parse_amount(text: str, currency: str) -> int:
     """Return the minor units of a decimal string; ValueError says what is wrong with it."""
     match = _DECIMAL.fullmatch(text)
@@ -43,6 +48,8 @@ def parse_amount(text: str, currency: str) -> int:
         raise ValueError('a decimal string such as "1234.50", at most 15 digits before the point')
     sign, whole, fraction = match.groups(default="")
     digits = MINOR_DIGITS[currency]
+    if len(whole) > whole_digits(currency):
+        raise ValueError(f"at most {whole_digits(currency)} digits before the point")
     if len(fraction) > digits:
         raise ValueError(f"at most {digits} decimal places, the minor digits of {currency}")
     minor = int(whole + fraction.ljust(digits, "0"))

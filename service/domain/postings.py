@@ -23,8 +23,6 @@ Cells = dict[Cell, int]
 
 Minor = Fraction | int
 
-_LARGEST = 2**62  # postings are 64-bit; an amount beyond it is listed as unconverted rather than wrapped
-
 PENDING_LINKS = "pending_links"
 UNCONVERTED = "unconverted"
 FLAG = "flag"
@@ -135,8 +133,7 @@ class Remainder:
             return -self._left_converted
         if self.currency == self._book.rates.currency:
             return round(minor)
-        amount = convert(minor, self.currency, self._rate, self._book.rates.currency)
-        return amount if abs(amount) < _LARGEST else None
+        return convert(minor, self.currency, self._rate, self._book.rates.currency)
 
 
 def difference(old: Cells, new: Cells) -> list[tuple[Cell, int]]:

@@ -14,12 +14,13 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from service.domain import catalogue
-from service.domain.calendar import parse_instant
+from service.domain.calendar import NO_DATE, parse_instant
 from service.domain.catalogue import CATALOGUE, MAX_ID, EventType, Kind
 from service.domain.events import CURRENT_VERSION, MAX_SOURCE, Event, newest_version
-from service.domain.money import MINOR_DIGITS
+from service.domain.money import MINOR_DIGITS, whole_digits
 from service.intake.decoding import Limits, number_of
 
+NO_DATE_BYTES = NO_DATE.encode()
 _json = msgspec.json.Decoder(float_hook=number_of)
 
 
@@ -41,7 +42,7 @@ def _money(least: str) -> Any:
     structures = []
     for code, digits in MINOR_DIGITS.items():
         fraction = rf"(\.[0-9]{{1,{digits}}})?" if digits else ""
-        amount = Annotated[str, Meta(pattern=rf"^{least}[0-9]{{1,15}}{fraction}\Z")]
+        amount = Annotated[str, Meta(pattern=rf"^{least}[0-9]{{1,{whole_digits(code)}}}{fraction}\Z")]
         structures.append(
             msgspec.defstruct(f"Money{least[:3]}{code}", [("amount", amount)], tag_field="currency", tag=code)
         )
@@ -110,7 +111,12 @@ _DATA = {
 
 def read(raw: bytes, limits: Limits) -> Event | None:
     """Return the event of bytes that are plainly a good one, else None."""
-    if len(raw) > limits.string or raw.count(b"{") + raw.count(b"[") > limits.depth or b"\\u0000" in raw:
+    if (
+        len(raw) > limits.string
+        or raw.count(b"{") + raw.count(b"[") > limits.depth
+        or b"\\u0000" in raw
+        or NO_DATE_BYTES in raw
+    ):
         return None
     try:
         envelope = _envelope.decode(raw)

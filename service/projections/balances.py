@@ -104,7 +104,7 @@ async def write(connection: Any, key: tuple[int, int], rows: Rows) -> None:
     names = [COLUMNS[measure] for measure in measures]
     places = sorted(rows)
     records = [(*_stored(place), *map(rows[place].get, measures)) for place in places]
-    columns = ", ".join(f"{name} bigint" for name in COLUMNS.values())
+    columns = ", ".join(f"{name} numeric" for name in COLUMNS.values())
     await connection.execute(
         f"CREATE TEMP TABLE IF NOT EXISTS fresh_balances ({_PLACE}, {columns}) ON COMMIT DELETE ROWS"
     )

@@ -27,7 +27,7 @@ from service.projections.tables import Changes, Tables
 from service.store.ledgers import Ledger
 from service.store.log import Stored
 
-_json = msgspec.json.Decoder()
+_json = msgspec.json.Decoder(float_hook=str)  # no figure is made of a JSON number, and none may stop the ledger
 _STRETCH = 1_000  # events folded between two writes
 _TURN = 25  # events folded between two turns of the event loop
 _AT_ONCE = 2_000  # components that a new rate refolds between two writes

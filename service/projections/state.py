@@ -21,7 +21,7 @@ class _Cell(msgspec.Struct, array_like=True):
     cohort: int
     value: int | None
     detail: str | None
-    amount: int
+    amount: int | str  # MessagePack has integers of 64 bits; a larger one is written out
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -32,6 +32,7 @@ class _State(msgspec.Struct, array_like=True):
     attributes: dict[str, Any]
 
 
+_LARGEST = 2**63
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_State)
 
@@ -86,7 +87,9 @@ class Component:
 
     def encode(self) -> bytes:
         """Return the stored form."""
-        cells = [(*cell, amount) for cell, amount in self.cells.items() if amount]
+        cells = [
+            (*cell, amount if abs(amount) < _LARGEST else str(amount)) for cell, amount in self.cells.items() if amount
+        ]
         return _encoder.encode((self.facts, cells, list(self.orders.values()), self.exports, self.attributes))
 
 
@@ -96,7 +99,7 @@ def decode(identity: int, kind: str, stored: bytes) -> Component:
     component = Component(identity, kind)
     component.facts = state.facts
     component.cells = {
-        (one.measure, one.entity, one.segment, one.day, one.cohort, one.value, one.detail): one.amount
+        (one.measure, one.entity, one.segment, one.day, one.cohort, one.value, one.detail): int(one.amount)
         for one in state.cells
     }
     component.orders = {one.order_id: one for one in state.orders}

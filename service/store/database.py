@@ -17,7 +17,6 @@ async def connect(dsn: str, *, size: int, statement_timeout: float) -> asyncpg.P
         min_size=1,
         max_size=size,
         reset=_no_reset,
-        init=_initialise,
         timeout=10,
         command_timeout=statement_timeout * 2,  # the server's own timeout speaks first
         server_settings={
@@ -36,10 +35,6 @@ async def connect(dsn: str, *, size: int, statement_timeout: float) -> asyncpg.P
 
 async def _no_reset(_: Any) -> None:
     """Skip the reset that asyncpg would send on every release: no session state is ever changed here."""
-
-
-async def _initialise(connection: Any) -> None:
-    await connection.set_type_codec("numeric", schema="pg_catalog", encoder=str, decoder=int, format="text")
 
 
 async def head_of_migrations(pool: asyncpg.Pool) -> str | None:
