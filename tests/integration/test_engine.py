@@ -34,6 +34,15 @@ QUERIES = [
 ]
 
 
+async def held(pool: asyncpg.Pool, name: str) -> ledgers.Ledger:
+    """Create a ledger that only these tests project: other tests' services share the database."""
+    ledger = await ledgers.create_ledger(pool, name)
+    await pool.execute(
+        "UPDATE generations SET holder = 'test', lease_until = 'infinity' WHERE ledger = $1", ledger.ledger
+    )
+    return ledger
+
+
 async def append(pool: asyncpg.Pool, ledger: ledgers.Ledger, events: list[dict[str, Any]]) -> None:
     await log.store(pool, ledger.ledger, [log.row_of(read_event(event)) for event in events])
 
@@ -64,7 +73,7 @@ def run(dsn: str, work: Any) -> None:
         pool = await database.connect(dsn, size=4, statement_timeout=60)
         try:
             name = f"{RUN}-{secrets.token_hex(6)}"
-            await work(pool, await ledgers.create_ledger(pool, name))
+            await work(pool, await held(pool, name))
         finally:
             await pool.close()
 
@@ -100,7 +109,7 @@ def test_order_duplication_and_batching_do_not_matter_on_postgresql(
     chance.shuffle(shuffled)
 
     async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
-        other = await ledgers.create_ledger(pool, f"{ledger.name}-other")
+        other = await held(pool, f"{ledger.name}-other")
         await append(pool, ledger, events)
         await project_all(pool, ledger, 1000)
         for event in shuffled:
@@ -153,13 +162,14 @@ async def test_every_measure_has_its_column_in_the_balances(pool: asyncpg.Pool) 
     assert {row[0] for row in rows} == {column(measure) for measure in MEASURES}
 
 
-async def test_a_worker_that_lost_its_lease_writes_nothing(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
+async def test_a_worker_that_lost_its_lease_writes_nothing(pool: asyncpg.Pool) -> None:
+    ledger = await held(pool, f"{RUN}-lease")
     event = {
         "specversion": "1.0", "id": "1", "source": "/t", "type": "lead.captured", "time": "2024-01-01T00:00:00Z",
         "data": {"lead_id": "L"},
     }  # fmt: skip
     await append(pool, ledger, [event])
-    paused = await take(pool, ledger, "paused", 0.0)
+    paused = await take(pool, ledger, "test", 0.0)
     other = await take(pool, ledger, "other", 30)
     assert paused is not None
     assert other is not None
