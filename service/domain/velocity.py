@@ -106,6 +106,7 @@ def _post(book: Book, name: str, start: Fact, end: End | None, entity: str | Non
     day = book.zone.day(mark.micros)
     if mark[:2] < start[:2]:
         book.add(f"{name}.out_of_sequence", entity or ending, where, day, cohort)
+        book.flag(f"{name} ends before it starts", entity or ending, where, day, cohort)
     else:
         segment, length = book.segments[where], mark.micros - start.micros
         book.put((name, entity or ending, segment, day, cohort, length, None))
