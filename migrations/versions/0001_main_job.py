@@ -230,7 +230,7 @@ STATEMENTS = (
         day        date NOT NULL,
         cohort     date NOT NULL,
         bucket     smallint NOT NULL,
-        amount     numeric NOT NULL,
+        amount     bigint NOT NULL,
         value      bigint,
         measure    text COLLATE "C" NOT NULL,
         entity     text NOT NULL,

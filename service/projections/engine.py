@@ -23,7 +23,7 @@ from service.domain.rates import Rates
 from service.domain.roi import AccountOrder
 from service.domain.voids import Voids
 from service.projections.state import Component
-from service.projections.tables import Changes, Tables
+from service.projections.tables import Changes, Journal, Tables
 from service.store.ledgers import Ledger
 from service.store.log import Stored
 
@@ -48,6 +48,7 @@ class Engine:
         self._owners: dict[Key, int] = {}
         self._segments = tables.segments
         self._changes = Changes()
+        self._journal = Journal()
         self._position = 0
         self._writing: asyncio.Task[None] | None = None
         for row in registers:
@@ -55,7 +56,7 @@ class Engine:
         self._rates = self._live_rates()
 
     async def project(self, rows: Sequence[Stored]) -> None:
-        """Project events in log order and write everything but the checkpoint."""
+        """Project events in log order and write what they post; `store` stores the components they change."""
         facts = [
             (row.position, _fact(row)) for row in rows if row.type in RULES and row.version <= newest_version(row.type)
         ]
@@ -67,10 +68,10 @@ class Engine:
                 await self._take_turns(number)
             component = RULES[fact.type].component
             if component == "rates":
-                await self._write()
+                await self._written()
                 await self._rate(fact)
             elif component == "voids":
-                await self._write()
+                await self._written()
                 await self._void(fact)
             else:
                 one = self._component(component, keys)
@@ -82,8 +83,8 @@ class Engine:
         """Let the database work on what has been folded so far while folding goes on."""
         if number % _STRETCH == 0:
             await self._written()
-            changes, self._changes = self._changes, Changes()
-            self._writing = asyncio.create_task(self.tables.write(changes))
+            journal, self._journal = self._journal, Journal()
+            self._writing = asyncio.create_task(self.tables.write(journal))
         if self._writing is not None:
             await asyncio.sleep(0)
 
@@ -101,7 +102,8 @@ class Engine:
 
     def forget(self, most: int) -> None:
         """Drop the working set when it has grown beyond `most` components; it is loaded again when needed."""
-        if len(self._components) > most or len(self._owners) > 8 * most:
+        too_large = len(self._components) > most or len(self._owners) > 8 * most
+        if too_large and not self._changes.kept:
             self._components.clear()
             self._owners.clear()
 
@@ -145,7 +147,7 @@ class Engine:
         lines = difference(component.cells, book.cells)
         if lines:
             position = self._position
-            self._changes.postings += [(position, cell, amount) for cell, amount in lines]
+            self._journal.postings += [(position, cell, amount) for cell, amount in lines]
         component.cells = book.cells
         if book.lookups or component.lookups:
             component.lookups = {}
@@ -155,7 +157,7 @@ class Engine:
             attributes = campaign_attributes(facts)
             if attributes != component.attributes:
                 component.attributes = attributes
-                self._changes.campaigns.append((component.facts[0].data["campaign_id"], self._position, attributes))
+                self._journal.campaigns.append((component.facts[0].data["campaign_id"], self._position, attributes))
         self._changes.keep(component)
         if exports != component.exports:
             before, component.exports = component.exports, exports
@@ -197,7 +199,7 @@ class Engine:
         if not self._voids.is_void((fact.source, fact.id)):
             changed = self._rates.add(fact)
             if changed is not None:
-                await self._fold_all(await self.tables.asking_for(*changed))
+                await self._fold_all(await self._asking_for(*changed))
 
     async def _void(self, fact: Fact) -> None:
         self._register(fact)
@@ -210,10 +212,14 @@ class Engine:
             self._rates = self._live_rates()
             day = parse_day(concerned.data["rate_date"])
             for currency in {concerned.data["base"], concerned.data["quote"]} - {self._currency}:
-                await self._fold_all(await self.tables.asking_for(currency, day))
+                await self._fold_all(await self._asking_for(currency, day))
         elif rule.component != "voids":
             await self._load([concerned], [keys_of(concerned)])
             await self._fold_all([self._owners[keys_of(concerned)[0]]])
+
+    async def _asking_for(self, currency: str, day: int) -> list[int]:
+        asking = {*await self.tables.asking_for(currency, day), *self._changes.asking_for(currency, day)}
+        return sorted(asking - self._changes.removed)
 
     async def _fold_all(self, identities: Sequence[int]) -> None:
         for start in range(0, len(identities), _AT_ONCE):
@@ -253,8 +259,14 @@ class Engine:
 
     async def _write(self) -> None:
         await self._written()
-        changes, self._changes = self._changes, Changes()
-        await self.tables.write(changes)
+        journal, self._journal = self._journal, Journal()
+        await self.tables.write(journal)
+
+    async def store(self, at_least: int = 1) -> None:
+        """Store the components that have changed, if they are `at_least` so many."""
+        if len(self._changes.kept) >= at_least or (at_least <= 1 and self._changes.removed):
+            changes, self._changes = self._changes, Changes()
+            await self.tables.store(changes)
 
 
 def _fact(row: Stored) -> Fact:

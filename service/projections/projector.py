@@ -17,6 +17,7 @@ from service.store import log
 from service.store.ledgers import Ledger
 
 _WORKING_SET = 50_000  # components kept in memory between batches
+_MANY_COMPONENTS, _MANY_POSTINGS = 50_000, 200_000  # kept in memory by a lazy projector
 
 
 class LeaseLostError(RuntimeError):
@@ -43,11 +44,11 @@ class Projector:
     def _key(self) -> tuple[int, int]:
         return self.ledger.ledger, self.generation
 
-    async def step(self, limit: int, *, settle_from: int = 1) -> int:
+    async def step(self, limit: int, *, lazily: bool = False) -> int:
         """Project the next batch; return how many events it had.
 
-        The balances are brought up to date when `settle_from` postings are not yet in them. More than 1 is for a
-        generation that nobody reads and that is begun anew if this process ends: `settle` has to be the last word.
+        `lazily`, components and balances are stored once in a while only. That is for a generation that nobody reads and
+        that is begun anew if this process ends; `settle` has to be the last word.
         """
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute("SET LOCAL synchronous_commit = off")  # what a crash loses here is projected again
@@ -61,7 +62,7 @@ class Projector:
                     f"ledger {self.ledger.name}: an event between {self.checkpoint} and {last} is missing"
                 )
             try:
-                next_component = await self._project(connection, rows, settle_from)
+                next_component = await self._project(connection, rows, lazily=lazily)
                 await connection.execute(
                     "UPDATE generations SET checkpoint = $3, next_component = $4 WHERE ledger = $1 AND generation = $2",
                     *self._key, last, next_component,
@@ -102,9 +103,10 @@ class Projector:
             async with self._pool.acquire() as connection, connection.transaction():
                 await self._hold(connection)
                 self._engine.tables.connection = connection
+                await self._engine.store()
                 await self._engine.tables.settle()
 
-    async def _project(self, connection: Any, rows: list[log.Stored], settle_from: int) -> int:
+    async def _project(self, connection: Any, rows: list[log.Stored], *, lazily: bool) -> int:
         if self._engine is None:
             tables = Tables(connection, *self._key)
             await tables.load_segments()
@@ -115,7 +117,8 @@ class Projector:
             self._engine = Engine(self.ledger, tables, next_component, registers)
         self._engine.tables.connection = connection
         await self._engine.project(rows)
-        await self._engine.tables.settle(settle_from)
+        await self._engine.store(_MANY_COMPONENTS if lazily else 1)
+        await self._engine.tables.settle(_MANY_POSTINGS if lazily else 1)
         return self._engine.next_component
 
 

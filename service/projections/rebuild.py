@@ -19,7 +19,6 @@ from service.projections.reading import serving
 from service.store import log
 from service.store.ledgers import Ledger
 
-_SETTLE_FROM = 200_000  # postings: nobody reads the balances of a generation that is being built
 _TABLES = (
     "balances", "histograms", "postings", "campaigns", "segments", "conversions", "components", "entities", "generations",
 )  # fmt: skip
@@ -53,7 +52,7 @@ async def rebuild(
         raise RuntimeError("another rebuild took this generation over")
     head = (await log.head(pool, ledger.ledger))[0]
     while projector.checkpoint < head:
-        await projector.step(batch, settle_from=_SETTLE_FROM)
+        await projector.step(batch, lazily=True)
         if progress:
             progress(projector.checkpoint, head)
         head = (await log.head(pool, ledger.ledger))[0]

@@ -17,27 +17,41 @@ from service.projections import balances
 from service.projections.state import Component, decode
 from service.store import log
 
+_LARGEST = 2**63
 _to_date = lru_cache(maxsize=65_536)(date.fromordinal)
 
 
-class Changes:
-    """What a stretch of events has changed and not yet written."""
+class Journal:
+    """What events have posted and not yet written: postings, and what campaigns are called from a position on."""
 
     def __init__(self) -> None:
         self.postings: list[tuple[int, Cell, int]] = []
-        self.owners: dict[Key, int] = {}
         self.campaigns: list[tuple[str, int, dict[str, Any]]] = []
+
+
+class Changes:
+    """Which components have changed and are not yet stored, and which entities belong to them now."""
+
+    def __init__(self) -> None:
+        self.owners: dict[Key, int] = {}
         self.kept: dict[int, Component] = {}
         self.removed: set[int] = set()
+        self._asking: dict[str, dict[int, int]] = {}
 
     def keep(self, component: Component) -> None:
         """Note a component to be stored."""
         self.kept[component.id] = component
+        for currency, day in component.lookups.items():
+            self._asking.setdefault(currency, {})[component.id] = day
 
     def remove(self, component: Component) -> None:
         """Note a component that another one has absorbed."""
         self.kept.pop(component.id, None)
         self.removed.add(component.id)
+
+    def asking_for(self, currency: str, day: int) -> set[int]:
+        """Return the components that asked for a rate of a currency on or after a day."""
+        return {one for one, last in self._asking.get(currency, {}).items() if last >= day}
 
 
 class Tables:
@@ -48,6 +62,7 @@ class Tables:
         self.key = (ledger, generation)
         self.segments = Segments()
         self._unsettled: list[tuple[int, Cell, int]] = []
+        self._line = self._last_position = 0
 
     async def owners(self, keys: Sequence[Key]) -> dict[Key, int]:
         """Return the components that entities belong to, one index look-up each."""
@@ -91,18 +106,21 @@ class Tables:
         """Return the event of an identity, if it had arrived by a position."""
         return await log.read_identity(self.connection, self.key[0], identity, until)
 
-    async def write(self, changes: Changes) -> None:
-        """Write changes in a few set-wise statements."""
-        await self._write_segments()
-        if changes.postings:
-            await self._write_postings(changes.postings)
-            self._unsettled += changes.postings
+    async def store(self, changes: Changes) -> None:
+        """Store components in a few set-wise statements."""
         if changes.owners:
             await self._write_owners(changes.owners)
         if changes.kept or changes.removed:
             await self._write_components(list(changes.kept.values()), list(changes.removed))
-        if changes.campaigns:
-            last = {(campaign, position): attributes for campaign, position, attributes in changes.campaigns}
+
+    async def write(self, journal: Journal) -> None:
+        """Write postings, the segments they are the first to use, and campaigns."""
+        await self._write_segments()
+        if journal.postings:
+            await self._write_postings(journal.postings)
+            self._unsettled += journal.postings
+        if journal.campaigns:
+            last = {(campaign, position): attributes for campaign, position, attributes in journal.campaigns}
             await self.connection.executemany(
                 "INSERT INTO campaigns VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
                 [(*self.key, *key, msgspec.json.encode(attributes).decode()) for key, attributes in last.items()],
@@ -118,13 +136,16 @@ class Tables:
 
     async def _write_postings(self, postings: Iterable[tuple[int, Cell, int]]) -> None:
         ledger, generation = self.key
-        campaigns, records, line, last = self.segments.campaigns, [], 0, 0
+        campaigns, records = self.segments.campaigns, []
+        line, last = self._line, self._last_position
         for position, (measure, entity, segment, day, cohort, value, detail), amount in postings:
-            line, last = (line + 1 if position == last else 1), position
-            records.append((
-                ledger, generation, position, line, segment, campaigns[segment], _to_date(day), _to_date(cohort),
-                0 if value is None else bucket_of(value), amount, value, measure, entity, detail,
-            ))  # fmt: skip
+            for part in (amount,) if -_LARGEST < amount < _LARGEST else balances.pieces(amount):
+                line, last = (line + 1 if position == last else 1), position
+                records.append((
+                    ledger, generation, position, line, segment, campaigns[segment], _to_date(day), _to_date(cohort),
+                    0 if value is None else bucket_of(value), part, value, measure, entity, detail,
+                ))  # fmt: skip
+        self._line, self._last_position = line, last  # the same event may go on in the next write
         await self.connection.copy_records_to_table("postings", records=records)
 
     async def _write_owners(self, owners: dict[Key, int]) -> None:

@@ -177,3 +177,59 @@ async def test_a_worker_that_lost_its_lease_writes_nothing(pool: asyncpg.Pool) -
         await paused.step(10)
     assert await other.step(10) == 1
     assert await take(pool, ledger, "third", 30) is None
+
+
+async def test_one_late_rate_may_concern_thousands_of_orders(pool: asyncpg.Pool) -> None:
+    ledger = await held(pool, f"{RUN}-rate")
+
+    def event(number: int, event_type: str, **data: Any) -> dict[str, Any]:
+        return {
+            "specversion": "1.0", "id": str(number), "source": "/t", "type": event_type, "time": "2024-01-02T00:00:00Z",
+            "data": data,
+        }  # fmt: skip
+
+    usd = {"amount": "10.00", "currency": "USD"}
+    orders = [event(number, "order.placed", order_id=f"O{number}", net_value=usd) for number in range(4_500)]
+    await append(pool, ledger, orders)
+    await project_all(pool, ledger, 5_000)
+    rate = {"base": "USD", "quote": "EUR", "rate": "0.5", "rate_date": "2024-01-01"}
+    await append(pool, ledger, [event(9_999, "fx.rate_published", **rate)])
+    await project_all(pool, ledger, 5_000)
+    found = await answers(pool, ledger, reading.Query())
+    assert found["roi"]["total"]["booked_revenue"] == "22500.00"
+    assert found["unconverted"] == []
+
+
+async def test_sums_beyond_64_bits_are_exact(pool: asyncpg.Pool) -> None:
+    ledger = await ledgers.create_ledger(pool, f"{RUN}-kwd", "KWD")
+    await pool.execute(
+        "UPDATE generations SET holder = 'test', lease_until = 'infinity' WHERE ledger = $1", ledger.ledger
+    )
+
+    def event(number: int, event_type: str, **data: Any) -> dict[str, Any]:
+        return {
+            "specversion": "1.0", "id": str(number), "source": "/t", "type": event_type, "time": "2024-01-02T00:00:00Z",
+            "data": data,
+        }  # fmt: skip
+
+    most = {"amount": "999999999999999.999", "currency": "KWD"}
+    posted = event(0, "invoice.posted", invoice_id="I", net_amount=most, posting_date="2024-01-02")
+    notes = [
+        event(
+            number,
+            "invoice.credited",
+            credit_note_id=f"C{number}",
+            invoice_id="I",
+            net_amount=most,
+            posting_date="2024-01-03",
+        )
+        for number in range(1, 31)
+    ]
+    orders = [event(100 + number, "order.placed", order_id=f"O{number}", net_value=most) for number in range(40)]
+    await append(pool, ledger, [posted, *notes, *orders, event(900, "invoice.cancelled", invoice_id="I")])
+    await project_all(pool, ledger, 7)
+    total = (await answers(pool, ledger, reading.Query()))["roi"]["total"]
+    assert total["booked_revenue"] == "39999999999999999.960"
+    assert total["credited"] == total["invoiced_revenue_gross"] == "29999999999999999.970"
+    assert total["invoiced_revenue"] == "0.000"
+    assert all(finding.good for finding in await verify.verify(pool, ledger))

@@ -22,7 +22,7 @@ from service.projections import reports
 from service.projections.engine import Engine
 from service.projections.reading import TIME_GROUPS, AsOf, Query
 from service.projections.state import Component, decode
-from service.projections.tables import Changes
+from service.projections.tables import Changes, Journal
 from service.store.ledgers import Ledger
 from service.store.log import Stored, row_of
 
@@ -64,8 +64,12 @@ class MemoryTables:
         row = self.rows.get(identity)
         return row if row and row.position <= until else None
 
-    async def write(self, changes: Changes) -> None:
-        self.postings.extend(changes.postings)
+    async def write(self, journal: Journal) -> None:
+        self.postings.extend(journal.postings)
+        for campaign, _, attributes in journal.campaigns:
+            self.attributes[campaign] = msgspec.json.decode(msgspec.json.encode(attributes))
+
+    async def store(self, changes: Changes) -> None:
         self._owners.update(changes.owners)
         for one in changes.kept.values():
             self._components[one.id] = (one.kind, one.encode())
@@ -73,8 +77,6 @@ class MemoryTables:
         for identity in changes.removed:
             self._components.pop(identity, None)
             self._lookups.pop(identity, None)
-        for campaign, _, attributes in changes.campaigns:
-            self.attributes[campaign] = msgspec.json.decode(msgspec.json.encode(attributes))
 
 
 class MemorySnapshot:
@@ -197,6 +199,7 @@ async def project(
         registers = [row for row in rows[:start] if row.type in ("fx.rate_published", "event.voided")]
         engine = Engine(ledger, tables, next_component, registers)  # type: ignore[arg-type]  # the fake
         await engine.project(rows[start:end])
+        await engine.store()
         next_component = engine.next_component
     return tables
 
