@@ -93,9 +93,11 @@ async def get_quarantine(
     return Response(msgspec.json.encode({"items": [_shown(one) for one in kept]}), headers=headers, media_type=_JSON)
 
 
-@router.post("/v1/quarantine/{item}/retry", summary="Try an item again", response_class=Response, responses=PROBLEMS)
+@router.post("/v1/quarantine/{id}/retry", summary="Try an item again", response_class=Response, responses=PROBLEMS)
 async def retry_quarantined(
-    request: Request, ledger: Annotated[Ledger, Depends(Needs("ingest"))], item: Annotated[int, Path(ge=1, le=2**62)]
+    request: Request,
+    ledger: Annotated[Ledger, Depends(Needs("ingest"))],
+    item: Annotated[int, Path(alias="id", ge=1, le=2**62, description="its id in the quarantine")],
 ) -> Response:
     """Try a quarantined item again as it is, or as the event in the request's body corrects it."""
     service: Service = request.app.state.service
@@ -118,6 +120,6 @@ async def retry_quarantined(
 
 def _shown(kept: quarantine.Kept) -> dict[str, Any]:
     return {
-        "item": kept.item, "received_at": kept.received_at, "state": kept.state, "position": kept.position,
+        "id": kept.item, "received_at": kept.received_at, "state": kept.state, "position": kept.position,
         "problem": msgspec.Raw(kept.problem.encode()), "body": kept.body.decode("utf-8", "replace"),
     }  # fmt: skip

@@ -80,7 +80,7 @@ def test_one_ledger_sees_nothing_of_another(open_api: Callable[..., Api]) -> Non
     assert other.http.get("/v1/events/1").status_code == other.http.get("/v1/campaigns/c").status_code == 404
     assert other.read("/v1/campaigns")["rows"] == []
     assert [row["campaign_id"] for row in other.read("/v1/roi")["rows"]] == [None]
-    item = one.http.get("/v1/quarantine").json()["items"][0]["item"]
+    item = one.http.get("/v1/quarantine").json()["items"][0]["id"]
     assert other.http.post(f"/v1/quarantine/{item}/retry").status_code == 404
     changed = {**first, "subject": "the same identity is another event there"}
     assert other.http.post("/v1/events", json=changed).json()["position"] == 1

@@ -90,15 +90,15 @@ def test_what_could_not_be_taken_waits_in_the_quarantine_until_it_is_corrected(a
     assert (json.loads(kept["body"]), kept["state"], kept["position"]) == (wrong, "waiting", None)
     assert kept["problem"]["errors"][0].items() >= {"field": "type", "got": "lead.caught"}.items()
     assert other["body"] == "not json"
-    retry = f"/v1/quarantine/{kept['item']}/retry"
+    retry = f"/v1/quarantine/{kept['id']}/retry"
     as_it_was = api.http.post(retry)
     assert (as_it_was.status_code, as_it_was.json()["type"]) == (422, "/problems/invalid-event")
     corrected = api.http.post(retry, json={**wrong, "type": "lead.captured"})
     assert corrected.status_code == 200
-    assert corrected.json().items() >= {"item": kept["item"], "status": "accepted", "position": 1}.items()
-    assert [one["item"] for one in api.http.get("/v1/quarantine").json()["items"]] == [other["item"]]
+    assert corrected.json().items() >= {"item": kept["id"], "status": "accepted", "position": 1}.items()
+    assert [one["id"] for one in api.http.get("/v1/quarantine").json()["items"]] == [other["id"]]
     resolved = api.http.get("/v1/quarantine", params={"state": "resolved"}).json()["items"]
-    assert [(one["item"], one["position"]) for one in resolved] == [(kept["item"], 1)]
+    assert [(one["id"], one["position"]) for one in resolved] == [(kept["id"], 1)]
     again = api.http.post(retry, json=lead("L-2"))
     assert (again.status_code, again.json()["status"], again.json()["position"]) == (200, "duplicate", 1)
     assert api.http.get("/v1/ledger").json()["last_position"] == 1
@@ -108,7 +108,7 @@ def test_a_retry_that_conflicts_leaves_the_item_waiting(api: Api) -> None:
     first = lead("L-1")
     api.post(first)
     api.http.post("/v1/events", json={**first, "type": "lead.caught"})
-    item = api.http.get("/v1/quarantine").json()["items"][0]["item"]
+    item = api.http.get("/v1/quarantine").json()["items"][0]["id"]
     answer = api.http.post(f"/v1/quarantine/{item}/retry", json={**first, "subject": "other"})
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/conflict")
     assert len(api.http.get("/v1/quarantine").json()["items"]) == 1
@@ -127,7 +127,7 @@ def test_an_event_of_binary_mode_is_kept_so_that_it_can_be_sent_again(api: Api) 
     kept = api.http.get("/v1/quarantine").json()["items"][0]
     body = json.loads(kept["body"])
     assert body["data"] == {"lead_id": "L"}
-    answer = api.http.post(f"/v1/quarantine/{kept['item']}/retry", json={**body, "type": "lead.captured"})
+    answer = api.http.post(f"/v1/quarantine/{kept['id']}/retry", json={**body, "type": "lead.captured"})
     assert (answer.status_code, answer.json()["id"]) == (200, "b")
 
 
@@ -172,7 +172,7 @@ def test_a_body_over_the_limit_is_refused_whether_its_length_is_announced_or_not
     huge = small.post("/v1/events", content=b" " * 30_000_000, headers={"Content-Type": "application/json"})
     assert huge.status_code == 413
     small.post("/v1/events", json={"wrong": 1})
-    item = small.get("/v1/quarantine").json()["items"][0]["item"]
+    item = small.get("/v1/quarantine").json()["items"][0]["id"]
     assert small.post(f"/v1/quarantine/{item}/retry", content=iter([fits, b" "])).status_code == 413
 
 
