@@ -23,14 +23,32 @@ class Voids:
         self._by_target.setdefault(target, []).append(fact)
         self._targets[(fact.source, fact.id)] = target
 
-    def is_void(self, identity: Identity, after: Fact | None = None) -> bool:
-        """Tell whether the event of that identity is voided (`after`: only by a void later in event order than it)."""
-        if identity not in self._by_target:
+    def is_void(self, identity: Identity) -> bool:
+        """Tell whether the event of that identity, which is not itself a void, is voided."""
+        direct = self._by_target.get(identity)
+        if direct is None:
             return False
-        return any(
-            (after is None or void[:4] > after[:4]) and not self.is_void((void.source, void.id), void)
-            for void in self._by_target.get(identity, ())
-        )
+        standing = self._standing(direct)
+        return any((one.source, one.id) in standing for one in direct)
+
+    def _standing(self, direct: list[Fact]) -> set[Identity]:
+        """Return which of these voids, and of those that void them, stand: decided from the latest to the earliest."""
+        reached: dict[Identity, Fact] = {}
+        waiting = list(direct)
+        while waiting:
+            one = waiting.pop()
+            if (one.source, one.id) not in reached:
+                reached[(one.source, one.id)] = one
+                waiting += self._later(one)
+        standing: set[Identity] = set()
+        for one in sorted(reached.values(), key=lambda void: void[:4], reverse=True):
+            if not any((later.source, later.id) in standing for later in self._later(one)):
+                standing.add((one.source, one.id))
+        return standing
+
+    def _later(self, void: Fact) -> list[Fact]:
+        """Return the voids of a void, as far as they are later in event order than it."""
+        return [one for one in self._by_target.get((void.source, void.id), ()) if one[:4] > void[:4]]
 
     def concerned(self, fact: Fact) -> Identity:
         """Return the event, not itself a void, whose standing a void changes: the end of its chain of targets."""
