@@ -188,6 +188,7 @@ class Snapshot:
             f"""
             {sql.campaigns()}
             SELECT entity, detail, s.campaign, start, sum(amount)::bigint FROM {sql.joined(sql.postings())}
+            WHERE detail IS NOT NULL  -- as the index of lists has it
             GROUP BY entity, detail, s.campaign, start HAVING sum(amount) <> 0 ORDER BY start, entity, detail
             LIMIT {_MOST_LISTED}
             """,
