@@ -312,7 +312,10 @@ async def test_a_path_that_no_socket_can_have_gets_a_socket_elsewhere(data_dir: 
     assert not socket_dir.exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(
+    os.geteuid() != 0,
+    reason="handing files to another user takes root; a cluster of one's own is what all other tests here start",
+)
 async def test_root_serves_a_cluster_of_another_user_as_that_user(used_dir: Path) -> None:
     """The road for a root without user namespaces; the folder above is closed to that user, as /root is."""
     nobody = pwd.getpwnam("nobody")
@@ -328,7 +331,10 @@ async def test_root_serves_a_cluster_of_another_user_as_that_user(used_dir: Path
         assert await memory(server.dsn) == ["committed"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="every other test here already runs as an ordinary user")
+@pytest.mark.skipif(
+    os.geteuid() != 0,
+    reason="the caller is an ordinary user already, so every other test here shows this; becoming one takes root",
+)
 async def test_an_ordinary_user_needs_no_tricks(data_dir: Path) -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
     home = data_dir.parent

@@ -34,9 +34,16 @@ QUERIES = [
 ]
 
 
-async def held(pool: asyncpg.Pool, name: str) -> ledgers.Ledger:
+def event(number: int, event_type: str, **data: Any) -> dict[str, Any]:
+    return {
+        "specversion": "1.0", "id": str(number), "source": "/t", "type": event_type, "time": "2024-01-02T00:00:00Z",
+        "data": data,
+    }  # fmt: skip
+
+
+async def held(pool: asyncpg.Pool, name: str, currency: str = "EUR") -> ledgers.Ledger:
     """Create a ledger that only these tests project: other tests' services share the database."""
-    ledger = await ledgers.create_ledger(pool, name)
+    ledger = await ledgers.create_ledger(pool, name, currency)
     await pool.execute(
         "UPDATE generations SET holder = 'test', lease_until = 'infinity' WHERE ledger = $1", ledger.ledger
     )
@@ -44,7 +51,7 @@ async def held(pool: asyncpg.Pool, name: str) -> ledgers.Ledger:
 
 
 async def append(pool: asyncpg.Pool, ledger: ledgers.Ledger, events: list[dict[str, Any]]) -> None:
-    await log.store(pool, ledger.ledger, [log.row_of(read_event(event)) for event in events])
+    await log.store(pool, ledger.ledger, [log.row_of(read_event(one)) for one in events])
 
 
 async def project_all(pool: asyncpg.Pool, ledger: ledgers.Ledger, batch: int) -> None:
@@ -112,8 +119,8 @@ def test_order_duplication_and_batching_do_not_matter_on_postgresql(
         other = await held(pool, f"{ledger.name}-other")
         await append(pool, ledger, events)
         await project_all(pool, ledger, 1000)
-        for event in shuffled:
-            await append(pool, other, [event])
+        for one in shuffled:
+            await append(pool, other, [one])
             await project_all(pool, other, 2)
         for query in QUERIES:
             assert await answers(pool, ledger, query) == await answers(pool, other, query)
@@ -127,8 +134,8 @@ def test_replay_equals_live_and_balances_are_the_sums_of_postings(
     dsn: str, events: list[dict[str, Any]], batch: int
 ) -> None:
     async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
-        for event in events:
-            await append(pool, ledger, [event])
+        for one in events:
+            await append(pool, ledger, [one])
             await project_all(pool, ledger, 1)
         live = [await answers(pool, ledger, query) for query in QUERIES]
         done = await rebuild.rebuild(pool, ledger, batch=batch)
@@ -145,8 +152,8 @@ def test_replay_equals_live_and_balances_are_the_sums_of_postings(
 def test_as_of_gives_what_was_known_then(dsn: str, events: list[dict[str, Any]]) -> None:
     async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
         known = []
-        for event in events:
-            await append(pool, ledger, [event])
+        for one in events:
+            await append(pool, ledger, [one])
             await project_all(pool, ledger, 1)
             async with reading.snapshot(pool, ledger) as view:
                 position = view.as_of.position
@@ -164,11 +171,7 @@ async def test_every_measure_has_its_column_in_the_balances(pool: asyncpg.Pool) 
 
 async def test_a_worker_that_lost_its_lease_writes_nothing(pool: asyncpg.Pool) -> None:
     ledger = await held(pool, f"{RUN}-lease")
-    event = {
-        "specversion": "1.0", "id": "1", "source": "/t", "type": "lead.captured", "time": "2024-01-01T00:00:00Z",
-        "data": {"lead_id": "L"},
-    }  # fmt: skip
-    await append(pool, ledger, [event])
+    await append(pool, ledger, [event(1, "lead.captured", lead_id="L")])
     paused = await take(pool, ledger, "test", 0.0)
     other = await take(pool, ledger, "other", 30)
     assert paused is not None
@@ -181,12 +184,6 @@ async def test_a_worker_that_lost_its_lease_writes_nothing(pool: asyncpg.Pool) -
 
 async def test_one_late_rate_may_concern_thousands_of_orders(pool: asyncpg.Pool) -> None:
     ledger = await held(pool, f"{RUN}-rate")
-
-    def event(number: int, event_type: str, **data: Any) -> dict[str, Any]:
-        return {
-            "specversion": "1.0", "id": str(number), "source": "/t", "type": event_type, "time": "2024-01-02T00:00:00Z",
-            "data": data,
-        }  # fmt: skip
 
     usd = {"amount": "10.00", "currency": "USD"}
     orders = [event(number, "order.placed", order_id=f"O{number}", net_value=usd) for number in range(4_500)]
@@ -201,17 +198,7 @@ async def test_one_late_rate_may_concern_thousands_of_orders(pool: asyncpg.Pool)
 
 
 async def test_sums_beyond_64_bits_are_exact(pool: asyncpg.Pool) -> None:
-    ledger = await ledgers.create_ledger(pool, f"{RUN}-kwd", "KWD")
-    await pool.execute(
-        "UPDATE generations SET holder = 'test', lease_until = 'infinity' WHERE ledger = $1", ledger.ledger
-    )
-
-    def event(number: int, event_type: str, **data: Any) -> dict[str, Any]:
-        return {
-            "specversion": "1.0", "id": str(number), "source": "/t", "type": event_type, "time": "2024-01-02T00:00:00Z",
-            "data": data,
-        }  # fmt: skip
-
+    ledger = await held(pool, f"{RUN}-kwd", "KWD")
     most = {"amount": "999999999999999.999", "currency": "KWD"}
     posted = event(0, "invoice.posted", invoice_id="I", net_amount=most, posting_date="2024-01-02")
     notes = [
