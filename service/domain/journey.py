@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from service.domain.calendar import Zone, parse_day
-from service.domain.facts import Fact, merge_classes
+from service.domain.facts import RULES, Fact, merge_classes
 from service.domain.money import Money, parse_amount
 
 
@@ -192,7 +192,18 @@ def fold(facts: Sequence[Fact], zone: Zone) -> Journey:
     merges = [(one[5]["survivor_id"], one[5]["merged_id"]) for one in facts if one[4] == "lead.merged"]
     journey = Journey(merge_classes(merges) if merges else {})
     for fact in facts:
-        _FOLDS[fact.type.partition(".")[0]](journey, fact)
+        _FOLDS[fact[4]](journey, fact)
+    _resolve(journey, zone)
+    return journey
+
+
+def fold_on(journey: Journey, fact: Fact, zone: Zone) -> Journey | None:
+    """Fold one more fact, which comes last in event order, into a journey; None where only a new fold will do."""
+    if fact[4] == "lead.merged":  # it renames what has been folded already
+        return None
+    if not journey.only_leads:
+        _unlink(journey)
+    _FOLDS[fact[4]](journey, fact)
     _resolve(journey, zone)
     return journey
 
@@ -201,7 +212,7 @@ _STATED = {"campaign_id": "campaign", "channel": "channel", "source": "source", 
 
 
 def _lead(journey: Journey, fact: Fact) -> None:
-    kind, data = fact.type, fact.data
+    kind, data = fact[4], fact[5]
     if kind == "lead.merged":
         return
     lead = journey.lead(data["lead_id"])
@@ -302,7 +313,22 @@ def _credit_note(notes: dict[str, CreditNote], fact: Fact) -> None:
     one.cogs = money_of(fact.data["cogs"]) if "cogs" in fact.data else one.cogs
 
 
-_FOLDS = {"lead": _lead, "opportunity": _opportunity, "quote": _quote, "order": _order, "invoice": _invoice}
+_FOLDS_OF = {"lead": _lead, "opportunity": _opportunity, "quote": _quote, "order": _order, "invoice": _invoice}
+_FOLDS = {name: _FOLDS_OF[name.partition(".")[0]] for name, rule in RULES.items() if rule.component == "journey"}
+
+
+def _unlink(journey: Journey) -> None:
+    """Forget who is whose parent, to be resolved again."""
+    for lead in journey.leads.values():
+        lead.branch = ()
+    for opportunity in journey.opportunities.values():
+        opportunity.giver, opportunity.quotes, opportunity.orders = None, [], []
+    for quote in journey.quotes.values():
+        quote.parent, quote.where, quote.cohort = None, NOWHERE, NO_DAY
+    for order in journey.orders.values():
+        order.parent, order.invoices = None, []
+    for invoice in journey.invoices.values():
+        invoice.parent, invoice.credits = None, []
 
 
 def _resolve(journey: Journey, zone: Zone) -> None:

@@ -54,48 +54,51 @@ def _add(rows: dict[Any, dict[Any, int]], place: Any, amounts: Mapping[Any, int]
             row[name] = row.get(name, 0) + amount
 
 
-def summed(postings: Iterable[tuple[int, Cell, int]], campaigns: Mapping[int, int]) -> tuple[Rows, Buckets]:
-    """Return what postings add to the balances and, keyed by (measure, bucket), to the histograms.
+class Unsettled:
+    """What postings add to the balances and not yet have: by segment, day and cohort day, and in buckets."""
 
-    Each level adds up the one before: days, then days of campaigns alone, then months, then years.
-    """
-    days: dict[
-        tuple[int, int, int], dict[str, int]
-    ] = {}  # segment, day, cohort day: what one event changes is mostly one
-    buckets: Buckets = {}
-    for _, (measure, _, segment, day, cohort, value, _), amount in postings:
-        if measure in LISTS:
-            continue
-        place = (segment, day, cohort)
-        row = days.get(place)
-        if row is None:
-            row = days[place] = {}
-        row[measure] = row.get(measure, 0) + amount
-        if value is not None:
-            total = _TOTALS[measure]
-            row[total] = row.get(total, 0) + amount * value
-            bucket = {(measure, bucket_of(value)): amount}
-            _add(buckets, ("e", _month(day), campaigns[segment]), bucket)
-            _add(buckets, ("c", _month(cohort), campaigns[segment]), bucket)
-    by_segment: Rows = {}
-    for (segment, day, cohort), amounts in days.items():
-        _add(by_segment, ("e", "s", "d", day, segment), amounts)
-        _add(by_segment, ("c", "s", "d", cohort, segment), amounts)
-    by_campaign: Rows = {}
-    for (basis, _, grain, start, segment), amounts in by_segment.items():
-        _add(by_campaign, (basis, "c", grain, start, campaigns[segment]), amounts)
-    rows = by_segment | by_campaign
-    for finer, coarser, first_day in (("d", "m", _month), ("m", "y", _year)):
-        level: Rows = {}
-        for (basis, cube, grain, start, segment), amounts in rows.items():
-            if grain == finer:
+    def __init__(self) -> None:
+        self._days: dict[tuple[int, int, int], dict[str, int]] = {}  # what one event changes is mostly one of these
+        self.buckets: Buckets = {}
+
+    def add(self, postings: Iterable[tuple[int, Cell, int]], campaigns: Mapping[int, int]) -> None:
+        """Take in postings; `campaigns` gives a segment's campaign."""
+        days, buckets = self._days, self.buckets
+        for _, (measure, _, segment, day, cohort, value, _), amount in postings:
+            if measure in LISTS:
+                continue
+            place = (segment, day, cohort)
+            row = days.get(place)
+            if row is None:
+                days[place] = row = {}
+            row[measure] = row.get(measure, 0) + amount
+            if value is not None:
+                total, bucket = _TOTALS[measure], (measure, bucket_of(value))
+                row[total] = row.get(total, 0) + amount * value
+                for month in (("e", _month(day), campaigns[segment]), ("c", _month(cohort), campaigns[segment])):
+                    times = buckets.setdefault(month, {})
+                    times[bucket] = times.get(bucket, 0) + amount
+
+    def rows(self, campaigns: Mapping[int, int]) -> Rows:
+        """Return the rows of balances; each level adds up the one before: days, of campaigns alone, months, years."""
+        by_segment: Rows = {}
+        for (segment, day, cohort), amounts in self._days.items():
+            _add(by_segment, ("e", "s", "d", day, segment), amounts)
+            _add(by_segment, ("c", "s", "d", cohort, segment), amounts)
+        by_campaign: Rows = {}
+        for (basis, _, grain, start, segment), amounts in by_segment.items():
+            _add(by_campaign, (basis, "c", grain, start, campaigns[segment]), amounts)
+        days = rows = by_segment | by_campaign
+        for coarser, first_day in (("m", _month), ("y", _year)):
+            level: Rows = {}
+            for (basis, cube, _, start, segment), amounts in days.items():
                 _add(level, (basis, cube, coarser, first_day(start), segment), amounts)
-        rows |= level
-    return rows, buckets
+            rows, days = rows | level, level
+        return rows
 
 
-async def write(connection: Any, key: tuple[int, int], rows: Rows) -> None:
-    """Add rows to the stored balances of a generation.
+async def write(connection: Any, key: tuple[int, int], rows: Rows, *, fresh: bool = False) -> None:
+    """Add rows to the stored balances of a generation; `fresh` = it has none yet.
 
     They go by COPY through a temporary table: as arrays they would cost more to encode than everything else here.
     """
@@ -112,12 +115,12 @@ async def write(connection: Any, key: tuple[int, int], rows: Rows) -> None:
     )
     await connection.execute("DELETE FROM fresh_balances")
     await connection.copy_records_to_table("fresh_balances", records=records, columns=[*_PLACES, *names])
+    added = ", ".join(f"{c} = coalesce(balances.{c} + excluded.{c}, balances.{c}, excluded.{c})" for c in names)
     await connection.execute(
         f"""
         INSERT INTO balances (ledger, generation, {", ".join(_PLACES)}, {", ".join(names)})
         SELECT $1, $2, {", ".join(_PLACES)}, {", ".join(names)} FROM fresh_balances
-        ON CONFLICT (ledger, generation, basis, cube, grain, start, segment) DO UPDATE SET
-        {", ".join(f"{c} = coalesce(balances.{c} + excluded.{c}, balances.{c}, excluded.{c})" for c in names)}
+        {"" if fresh else f"ON CONFLICT (ledger, generation, basis, cube, grain, start, segment) DO UPDATE SET {added}"}
         """,
         *key,
     )

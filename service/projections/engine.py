@@ -18,6 +18,7 @@ from service.domain.calendar import Zone, parse_day
 from service.domain.component import campaign_attributes, contributions
 from service.domain.events import newest_version, upcast
 from service.domain.facts import RULES, Fact, Key, keys_of, read_fact
+from service.domain.journey import Journey, fold, fold_on
 from service.domain.postings import difference
 from service.domain.rates import Rates
 from service.domain.roi import AccountOrder
@@ -47,6 +48,7 @@ class Engine:
         self._components: dict[int, Component] = {}
         self._owners: dict[Key, int] = {}
         self._segments = tables.segments
+        self._complete = next_component == 1  # nothing is stored that is not in memory
         self._changes = Changes()
         self._journal = Journal()
         self._position = 0
@@ -75,8 +77,7 @@ class Engine:
                 await self._void(fact)
             else:
                 one = self._component(component, keys)
-                one.insert(fact)
-                self._fold(one)
+                self._fold(one, fact if one.insert(fact) else None)
         await self._write()
 
     async def _take_turns(self, number: int) -> None:
@@ -106,6 +107,7 @@ class Engine:
         if too_large and not self._changes.kept:
             self._components.clear()
             self._owners.clear()
+            self._complete = False
 
     # One component
 
@@ -132,17 +134,34 @@ class Engine:
 
     def _own(self, keys: Iterable[Key], component: Component) -> None:
         for key in keys:
-            if self._owners.get(key) != component.id:
+            owner = self._owners.get(key)
+            if owner != component.id:
                 self._owners[key] = component.id
-                self._changes.owners[key] = component.id
+                self._changes.own(key, component.id, new=owner is None)
 
-    def _fold(self, component: Component) -> None:
-        """Fold a component again and post the difference."""
-        facts: Sequence[Fact] = component.facts
-        if self._voids:
-            facts = [fact for fact in facts if not self._voids.is_void((fact.source, fact.id))]
+    def _live(self, component: Component) -> Sequence[Fact]:
+        """Return the facts of a component that are not voided."""
+        if not self._voids:
+            return component.facts
+        return [fact for fact in component.facts if not self._voids.is_void((fact.source, fact.id))]
+
+    def _journey(self, component: Component, appended: Fact | None) -> Journey:
+        """Fold on from where the journey stood with the fact that came last, else fold all of its facts anew."""
+        journey, component.journey = component.journey, None
+        if journey is not None:
+            if appended is None:
+                journey = None
+            elif not self._voids or not self._voids.is_void((appended.source, appended.id)):
+                journey = fold_on(journey, appended, self._zone)
+        component.journey = journey or fold(self._live(component), self._zone)
+        return component.journey
+
+    def _fold(self, component: Component, appended: Fact | None = None) -> None:
+        """Fold a component again and post the difference; `appended` is the one new fact, where it came last."""
+        journey = component.kind == "journey"
+        folded = self._journey(component, appended) if journey else self._live(component)
         book, exports = contributions(
-            component.kind, facts, list(component.orders.values()), self._zone, self._rates, self._segments
+            component.kind, folded, list(component.orders.values()), self._zone, self._rates, self._segments
         )  # fmt: skip
         lines = difference(component.cells, book.cells)
         if lines:
@@ -154,7 +173,7 @@ class Engine:
             for currency, day in sorted(book.lookups):
                 component.lookups[currency] = day
         if component.kind == "campaign":
-            attributes = campaign_attributes(facts)
+            attributes = campaign_attributes(self._live(component))
             if attributes != component.attributes:
                 component.attributes = attributes
                 self._journal.campaigns.append((component.facts[0].data["campaign_id"], self._position, attributes))
@@ -240,7 +259,7 @@ class Engine:
         await self._load_keys(keys)
 
     async def _load_keys(self, keys: Iterable[Key]) -> None:
-        missing = [key for key in keys if key not in self._owners]
+        missing = [] if self._complete else [key for key in keys if key not in self._owners]
         if missing:
             found = await self.tables.owners(missing)
             self._owners.update(found)
@@ -262,11 +281,11 @@ class Engine:
         journal, self._journal = self._journal, Journal()
         await self.tables.write(journal)
 
-    async def store(self, at_least: int = 1) -> None:
-        """Store the components that have changed, if they are `at_least` so many."""
-        if len(self._changes.kept) >= at_least or (at_least <= 1 and self._changes.removed):
-            changes, self._changes = self._changes, Changes()
-            await self.tables.store(changes)
+    async def store(self) -> None:
+        """Store the components that have changed, and bring the balances up to date."""
+        changes, self._changes = self._changes, Changes()
+        await self.tables.store(changes)
+        await self.tables.settle()
 
 
 def _fact(row: Stored) -> Fact:

@@ -33,10 +33,15 @@ class Changes:
     """Which components have changed and are not yet stored, and which entities belong to them now."""
 
     def __init__(self) -> None:
+        self.new_owners: dict[Key, int] = {}
         self.owners: dict[Key, int] = {}
         self.kept: dict[int, Component] = {}
         self.removed: set[int] = set()
         self._asking: dict[str, dict[int, int]] = {}
+
+    def own(self, key: Key, component: int, *, new: bool) -> None:
+        """Note the component that an entity belongs to now; `new` = no row says yet to which."""
+        (self.new_owners if new or key in self.new_owners else self.owners)[key] = component
 
     def keep(self, component: Component) -> None:
         """Note a component to be stored."""
@@ -57,11 +62,13 @@ class Changes:
 class Tables:
     """One generation of one ledger, on the connection of the current batch."""
 
-    def __init__(self, connection: Any, ledger: int, generation: int) -> None:
+    def __init__(self, connection: Any, ledger: int, generation: int, *, fresh: bool = False) -> None:
+        """`fresh`: the generation has no balances yet."""
         self.connection = connection
         self.key = (ledger, generation)
         self.segments = Segments()
-        self._unsettled: list[tuple[int, Cell, int]] = []
+        self._unsettled = balances.Unsettled()
+        self._fresh = fresh
         self._line = self._last_position = 0
 
     async def owners(self, keys: Sequence[Key]) -> dict[Key, int]:
@@ -108,6 +115,7 @@ class Tables:
 
     async def store(self, changes: Changes) -> None:
         """Store components in a few set-wise statements."""
+        await self._write_new_owners(changes.new_owners)
         if changes.owners:
             await self._write_owners(changes.owners)
         if changes.kept or changes.removed:
@@ -118,7 +126,7 @@ class Tables:
         await self._write_segments()
         if journal.postings:
             await self._write_postings(journal.postings)
-            self._unsettled += journal.postings
+            self._unsettled.add(journal.postings, self.segments.campaigns)
         if journal.campaigns:
             last = {(campaign, position): attributes for campaign, position, attributes in journal.campaigns}
             await self.connection.executemany(
@@ -126,13 +134,14 @@ class Tables:
                 [(*self.key, *key, msgspec.json.encode(attributes).decode()) for key, attributes in last.items()],
             )
 
-    async def settle(self, at_least: int = 1) -> None:
-        """Add the postings written since the last time to the balances, if there are `at_least` so many."""
-        if len(self._unsettled) >= at_least:
-            lines, self._unsettled = self._unsettled, []
-            rows, histograms = balances.summed(lines, self.segments.campaigns)
-            await balances.write(self.connection, self.key, rows)
-            await balances.write_histograms(self.connection, self.key, histograms)
+    async def settle(self) -> None:
+        """Add the postings written since the last time to the balances."""
+        unsettled, self._unsettled = self._unsettled, balances.Unsettled()
+        rows = unsettled.rows(self.segments.campaigns)
+        if rows:
+            await balances.write(self.connection, self.key, rows, fresh=self._fresh)
+            await balances.write_histograms(self.connection, self.key, unsettled.buckets)
+            self._fresh = False
 
     async def _write_postings(self, postings: Iterable[tuple[int, Cell, int]]) -> None:
         ledger, generation = self.key
@@ -148,6 +157,11 @@ class Tables:
         self._line, self._last_position = line, last  # the same event may go on in the next write
         await self.connection.copy_records_to_table("postings", records=records)
 
+    async def _write_new_owners(self, owners: dict[Key, int]) -> None:
+        records = [(*self.key, kind, identity, component) for (kind, identity), component in owners.items()]
+        if records:
+            await self.connection.copy_records_to_table("entities", records=records)
+
     async def _write_owners(self, owners: dict[Key, int]) -> None:
         await self.connection.execute(
             """
@@ -158,13 +172,20 @@ class Tables:
         )  # fmt: skip
 
     async def _write_components(self, kept: list[Component], removed: list[int]) -> None:
-        await self.connection.execute(
-            """
-            INSERT INTO components SELECT $1, $2, * FROM unnest($3::bigint[], $4::text[], $5::bytea[])
-            ON CONFLICT (ledger, generation, component) DO UPDATE SET state = excluded.state
-            """,
-            *self.key, [one.id for one in kept], [one.kind for one in kept], [one.encode() for one in kept],
-        )  # fmt: skip
+        new = [(*self.key, one.id, one.kind, one.encode()) for one in kept if not one.stored]
+        if new:
+            await self.connection.copy_records_to_table("components", records=new)
+        changed = [one for one in kept if one.stored]
+        if changed:
+            await self.connection.execute(
+                """
+                INSERT INTO components SELECT $1, $2, * FROM unnest($3::bigint[], $4::text[], $5::bytea[])
+                ON CONFLICT (ledger, generation, component) DO UPDATE SET state = excluded.state
+                """,
+                *self.key, [one.id for one in changed], [one.kind for one in changed], [one.encode() for one in changed],
+            )  # fmt: skip
+        for one in kept:
+            one.stored = True
         asked = [(one.id, currency, day) for one in kept for currency, day in one.lookups.items()]
         if asked:
             await self.connection.execute(

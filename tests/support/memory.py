@@ -69,8 +69,11 @@ class MemoryTables:
         for campaign, _, attributes in journal.campaigns:
             self.attributes[campaign] = msgspec.json.decode(msgspec.json.encode(attributes))
 
+    async def settle(self) -> None:
+        """The snapshot adds up the postings themselves."""
+
     async def store(self, changes: Changes) -> None:
-        self._owners.update(changes.owners)
+        self._owners.update(changes.new_owners | changes.owners)
         for one in changes.kept.values():
             self._components[one.id] = (one.kind, one.encode())
             self._lookups[one.id] = dict(one.lookups)
