@@ -17,7 +17,7 @@ import asyncpg
 import httpx
 import pytest
 
-from service.store import database, embedded, ledgers, migrate
+from service.store import citus, database, embedded, ledgers, migrate
 
 _names = itertools.count(1)
 RUN = f"{os.getpid()}-{int(time.time())}"
@@ -77,11 +77,20 @@ def stop_service(running: Running) -> None:
     running.process.wait(30)
 
 
+async def _distribute(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await citus.distribute(connection)
+    await connection.close()
+
+
 @pytest.fixture(scope="session")
 def dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    external = os.environ.get("CAMPAIGN_LEDGER_TEST_DATABASE_URL")
+    distributed = os.environ.get("CAMPAIGN_LEDGER_CITUS_URL")
+    external = distributed or os.environ.get("CAMPAIGN_LEDGER_TEST_DATABASE_URL")
     if external:
         asyncio.run(migrate.migrate(external))
+        if distributed:
+            asyncio.run(_distribute(distributed))
         yield external
         return
     with embedded.start(tmp_path_factory.mktemp("postgresql")) as server:
