@@ -14,7 +14,15 @@ from service.domain.calendar import parse_instant
 from service.domain.catalogue import shown
 from service.intake.decoding import number_of
 from service.intake.hooks import Hook
-from service.intake.senders.contract import Ignored, MalformedError, Request, Statement, UnavailableError, Wanted
+from service.intake.senders.contract import (
+    Fetched,
+    Ignored,
+    MalformedError,
+    Request,
+    Statement,
+    UnavailableError,
+    Wanted,
+)
 from service.store.log import encode_json
 from service.store.records import Stated
 
@@ -48,17 +56,16 @@ async def read(
     except Exception as error:  # noqa: BLE001  a fault of a kind must not stop the others' messages
         reading.problems.append(fault(hook, "reading this", error))
         return reading
-    known = {(one.record, one.key): one for one in before}
     for part in parts:
-        if isinstance(part, Wanted) and (there := known.get((part.record, part.key))) is not None:
-            reading.stated.append(there)
+        if isinstance(part, Wanted) and (there := _there(part, before)):
+            reading.stated.extend(there)
             continue
         try:
             got = await _fetched(hook, part, client) if isinstance(part, Wanted) else part
-            if isinstance(got, Ignored):
-                reading.ignored.append(got.reason)
-            else:
-                reading.stated.append(as_stated(got, delivery))
+            several = got if isinstance(got, list) else [got]
+            stated = [as_stated(one, delivery) for one in several if not isinstance(one, Ignored)]  # all, or none
+            reading.stated.extend(stated)
+            reading.ignored.extend(one.reason for one in several if isinstance(one, Ignored))
         except (MalformedError, UnavailableError) as error:
             reading.problems.append(str(error))
         except httpx.HTTPError as error:
@@ -68,7 +75,12 @@ async def read(
     return reading
 
 
-async def _fetched(hook: Hook, wanted: Wanted, client: httpx.AsyncClient) -> Statement | Ignored:
+def _there(wanted: Wanted, before: Collection[Stated]) -> list[Stated]:
+    """Return what was read back before for a notification."""
+    return [one for one in before if one.key == wanted.key and (wanted.many or one.record == wanted.record)]
+
+
+async def _fetched(hook: Hook, wanted: Wanted, client: httpx.AsyncClient) -> Fetched:
     if hook.kind.fetch is None:
         raise MalformedError(f"{wanted.record} would have to be read back, which {hook.kind.name} cannot")
     return await hook.kind.fetch(wanted, hook.source, client)

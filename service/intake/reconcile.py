@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from service.domain.catalogue import MAX_ID
+from service.domain.catalogue import CATALOGUE, MAX_ID
 from service.domain.events import InvalidEventError, read_event
 from service.intake.senders.contract import Draft
 from service.store.log import encode_json, row_of
@@ -84,6 +84,7 @@ def event_id(record: str, key: str, issue: int = 0) -> str:
 
 def _event(source: str, record: str, draft: Draft, issue: int) -> dict[str, Any]:
     identity = draft.id if draft.id is not None else event_id(record, draft.key, issue)
+    nullable = CATALOGUE[draft.type].nullable if draft.type in CATALOGUE else ()
     return {
         **draft.extensions,
         "specversion": "1.0",
@@ -93,7 +94,7 @@ def _event(source: str, record: str, draft: Draft, issue: int) -> dict[str, Any]
         "time": draft.time,
         **({} if draft.subject is None else {"subject": draft.subject}),
         "datacontenttype": "application/json",
-        "data": {name: value for name, value in draft.data.items() if value is not None},
+        "data": {name: value for name, value in draft.data.items() if value is not None or name in nullable},
     }
 
 

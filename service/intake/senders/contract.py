@@ -89,6 +89,7 @@ class Wanted(NamedTuple):
     order: str
     verb: str
     url: str
+    many: bool = False  # a whole collection: `fetch` gives a list of statements of any records, each with this key
 
 
 class Draft(NamedTuple):
@@ -97,7 +98,7 @@ class Draft(NamedTuple):
     key: str  # business key within the record: "placed", "amended/2026-03-01", "won"
     type: str
     time: str  # RFC 3339
-    data: dict[str, Any]  # valid by the catalogue; what is None is left out
+    data: dict[str, Any]  # valid by the catalogue; what is None is left out, unless the catalogue takes null there
     subject: str | None = None
     source: str | None = None  # explicit identity, for kinds whose messages are CloudEvents already
     id: str | None = None
@@ -135,7 +136,8 @@ def no_delivery_id(_: Request) -> str | None:
     return None
 
 
-Fetch = Callable[[Wanted, Source, httpx.AsyncClient], Awaitable[Statement | Ignored]]
+Fetched = Statement | Ignored | list[Statement | Ignored]
+Fetch = Callable[[Wanted, Source, httpx.AsyncClient], Awaitable[Fetched]]
 
 
 class Kind(NamedTuple):
