@@ -69,6 +69,11 @@ class Hooks:
         self._received = received
         self._known: dict[str, tuple[float, Hook | None]] = {}
 
+    @staticmethod
+    def now() -> datetime:
+        """Return the moment at which something is received."""
+        return datetime.now(UTC)
+
     async def find(self, identity: str) -> Hook | None:
         """Return the hook of an id, as it was a moment ago at the oldest; None if there is none."""
         now = time.monotonic()
@@ -90,6 +95,8 @@ class Hooks:
         reason = _path_problem(hook, path_secret)
         if reason is None and (reply := hook.kind.handshake(request, hook.source)) is not None:
             return reply
+        if reason is None and request.method not in ("POST", "PUT"):
+            return Reply(405, {"allow": "POST"})
         reason = reason or self._verified(hook, request)
         await self._keep(hook, request, reason)
         return hook.kind.reply(request, reason is None)

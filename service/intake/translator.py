@@ -190,7 +190,9 @@ class Translator:
 
     async def _plan(self, connection: Connection, hook: Hook, names: Collection[str]) -> dict[str, Outcome]:
         ledger, source = hook.stored.ledger, hook.stored.source
-        stated: dict[str, list[records.Stated]] = _by_record(await records.statements(connection, ledger, source, names))
+        stated: dict[str, list[records.Stated]] = _by_record(
+            await records.statements(connection, ledger, source, names)
+        )
         issued: dict[str, list[Issued]] = _by_record(await records.issued(connection, ledger, source, names))
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         outcomes: dict[str, Outcome] = {}
