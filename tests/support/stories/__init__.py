@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any, NamedTuple
 
 
@@ -32,3 +34,9 @@ class Story(NamedTuple):
     api: Callable[[str, str, Mapping[str, str], bytes], tuple[int, Any]] | None = None
     # what the ledger has besides this system (a sender without costs, for instance): CloudEvents, posted first
     events: Sequence[Mapping[str, Any]] = ()
+
+
+def all_stories() -> list[Story]:
+    """Return the stories that there are, by module name; a module may have several in `STORIES`."""
+    modules = [import_module(f"{__name__}.{one.name}") for one in iter_modules(__path__)]
+    return [story for module in modules for story in (getattr(module, "STORIES", None) or [module.STORY])]
