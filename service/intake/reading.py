@@ -21,6 +21,7 @@ from service.intake.senders.contract import (
     Request,
     Statement,
     UnavailableError,
+    Unreadable,
     Wanted,
 )
 from service.store.log import encode_json
@@ -57,6 +58,9 @@ async def read(
         reading.problems.append(fault(hook, "reading this", error))
         return reading
     for part in parts:
+        if isinstance(part, Unreadable):
+            reading.problems.append(part.reason)
+            continue
         if isinstance(part, Wanted) and (there := _there(part, before)):
             reading.stated.extend(there)
             continue

@@ -24,6 +24,7 @@ from service.intake.senders.contract import (
     Request,
     Source,
     Statement,
+    Unreadable,
     Waiting,
     Wanted,
     in_order,
@@ -129,8 +130,7 @@ def statements_of(
     for body, headers, query in several:
         url = f"{URL}?{query}" if query else URL
         source = source._replace(public_url=url)
-        signed = {**headers, **kind.sign(body, source, NOW)}
-        lower = {name.lower(): value for name, value in signed.items()}
+        lower = {**kind.sign(body, source, NOW), **{name.lower(): value for name, value in headers.items()}}
         parameters = dict(pair.partition("=")[::2] for pair in query.split("&") if pair)
         request = Request("POST", url, lower, parameters, body, NOW)
         try:
@@ -140,7 +140,7 @@ def statements_of(
             continue
         assert parts, "a message that gives nothing says why"
         for part in parts:
-            assert isinstance(part, Statement | Ignored | Wanted)
+            assert isinstance(part, Statement | Ignored | Unreadable | Wanted)
             if isinstance(part, Statement):
                 try:
                     found.append(as_statement(as_stated(part, 1)))

@@ -25,10 +25,11 @@ class Sender(NamedTuple):
     source: Source
 
     def post(self, body: bytes, headers: Mapping[str, str] | None = None, query: str = "") -> httpx.Response:
-        """Post a body, signed as the kind signs."""
+        """Post a body, signed as the kind signs; what `headers` say besides holds."""
         url = f"{self.url}?{query}" if query else self.url
         signed = KINDS[self.source.kind].sign(body, self.source._replace(public_url=url), datetime.now(UTC))
-        return httpx.post(url, content=body, headers={**(headers or {}), **signed}, timeout=60)
+        given = {name.lower(): value for name, value in (headers or {}).items()}
+        return httpx.post(url, content=body, headers={**signed, **given}, timeout=60)
 
     def deliveries(self, **parameters: Any) -> list[dict[str, Any]]:
         """Return the deliveries as they stand, oldest first."""

@@ -80,6 +80,12 @@ class Ignored(NamedTuple):
     reason: str
 
 
+class Unreadable(NamedTuple):
+    """One of several parts of a message that cannot be read, and what to change; the others count nevertheless."""
+
+    reason: str
+
+
 class Wanted(NamedTuple):
     """A thin notification: what the record says is read back from the sender's API, which gives the statement."""
 
@@ -147,7 +153,7 @@ class Kind(NamedTuple):
     about: str  # one line for lists: which system, which of its interfaces
     check_mapping: Callable[[Mapping[str, Any]], dict[str, Any]]  # with defaults; ValueError names the key
     verify: Callable[[Request, Source, datetime], None]  # RejectedError; only called where the source has secrets
-    read: Callable[[Request, Source], list[Statement | Ignored | Wanted]]  # MalformedError
+    read: Callable[[Request, Source], Sequence[Statement | Ignored | Wanted | Unreadable]]  # MalformedError
     translate: Callable[[str, Sequence[Statement], Source], list[Draft | Waiting]]  # MalformedError; in order
     sign: Callable[[bytes, Source, datetime], dict[str, str]]  # headers of a POST to public_url that verify
     handshake: Callable[[Request, Source], Reply | None] = no_handshake  # answered before the inbox
