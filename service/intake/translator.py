@@ -46,7 +46,7 @@ R = TypeVar("R", records.Stated, Issued)
 class Outcome(NamedTuple):
     """What became of one record."""
 
-    changed: bool  # whether there is an event more, or a void
+    changed: bool  # whether an event or a void was appended
     gives: bool  # whether it has given any event
     waiting: list[str]
     problems: list[str]
@@ -183,9 +183,10 @@ class Translator:
             fresh = _fresh(good, known)
             await records.restate(connection, ledger, source, good, (s for one in good.values() for s in one.stated))
             outcomes = await self._plan(connection, hook, touched)
-        refused = await self._append(hook, touched)
+        appended, refused = await self._append(hook, touched)
         return {
-            name: one._replace(problems=[*one.problems, *refused.get(name, ())]) for name, one in outcomes.items()
+            name: one._replace(changed=name in appended, problems=[*one.problems, *refused.get(name, ())])
+            for name, one in outcomes.items()
         }, fresh
 
     async def _plan(self, connection: Connection, hook: Hook, names: Collection[str]) -> dict[str, Outcome]:
@@ -206,14 +207,15 @@ class Translator:
             new += plan.new
             voids += [(name, *one) for one in plan.voids]
             gives = any(one.stands for one in before) or bool(plan.new)
-            outcomes[name] = Outcome(bool(plan.new or plan.voids), gives, waiting, [*problems, *plan.problems])
+            outcomes[name] = Outcome(changed=False, gives=gives, waiting=waiting, problems=[*problems, *plan.problems])
         await records.plan(connection, ledger, source, new, voids)
         await records.note(connection, ledger, source, [_noted(name, one) for name, one in outcomes.items()])
         return outcomes
 
-    async def _append(self, hook: Hook, names: Collection[str]) -> dict[str, list[str]]:
-        """Append what is planned for records, and note positions; return what the log refused, by record."""
+    async def _append(self, hook: Hook, names: Collection[str]) -> tuple[set[str], dict[str, list[str]]]:
+        """Append what is planned for records, now or before a crash; return which it concerns, and what the log refused."""
         ledger, source = hook.stored.ledger, hook.stored.source
+        appended: set[str] = set()
         refused: dict[str, list[str]] = defaultdict(list)
         tried: set[tuple[str, str, int, bool]] = set()
         while True:
@@ -224,13 +226,14 @@ class Translator:
                 if (one.to_void if void else one.to_append) and (one.record, one.key, one.issue, void) not in tried
             ]
             if not waiting:
-                return refused
+                return appended, refused
             raws = [(one.void or "" if void else one.event).encode() for one, void in waiting]
             done = []
             for (one, void), result in zip(waiting, await self._intake.append(ledger, raws), strict=True):
                 problem = result.problem["detail"] if result.problem else None
                 tried.add((one.record, one.key, one.issue, void))
                 done.append((one.record, one.key, one.issue, void, None if problem else result.position, problem))
+                appended |= set() if problem else {one.record}
                 if problem:
                     refused[one.record].append(f"{result.source} {result.id}: {problem}")
             await records.appended(self._pool, ledger, source, done)

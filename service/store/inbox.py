@@ -131,6 +131,12 @@ async def again(pool: asyncpg.Pool, ledger: int, source: str, delivery: int | No
     return int(done.split()[1])
 
 
+async def waiting(pool: asyncpg.Pool) -> int:
+    """Return how many deliveries are due."""
+    count: int = await pool.fetchval("SELECT count(*) FROM deliveries WHERE next_try <= now()")
+    return count
+
+
 async def forget(pool: asyncpg.Pool, days: int, rejected_hours: int) -> None:
     """Drop what was posted after its source's retention time, and what was rejected after a shorter one.
 
