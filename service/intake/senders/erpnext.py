@@ -14,8 +14,8 @@ docs.frappe.io (Framework, Guides, Integration, Webhooks):
 - A submitted document is corrected by cancelling it and submitting a copy that names it in `amended_from`; items of an
   order can be changed in place ("Update Items"). A credit note is a Sales Invoice with `is_return`, `return_against`
   and negative amounts. An order's items name its quotation (`prevdoc_docname`), an invoice's items its orders.
-- Campaigns: `campaign_name` (Lead) and `campaign` until version 15, `utm_campaign` after; purchases have a campaign
-  where the site adds one: an accounting dimension, or a custom field.
+- Campaigns: `campaign_name` (Lead) and `campaign` in older versions, `utm_campaign` in newer ones (erpnext moved to UTM
+  fields after version 15 began); purchases have a campaign where the site adds one: an accounting dimension, or a field.
 """
 
 from __future__ import annotations

@@ -91,10 +91,14 @@ def _part(invoice: str, order: str | None, *, alone: bool) -> str:
 
 
 def _shares(doc: Doc, source: Source) -> list[tuple[str | None, Money | None]]:
-    """Return what an invoice bills per order; the last takes what rounding leaves, so that the shares make the total."""
+    """Return what an invoice bills per order; the last takes what rounding leaves, so that the shares make the total.
+
+    What else stands on the invoice of one order (freight, for instance) belongs to it; on that of several, to none.
+    """
     net, orders = money_of(doc, "net_total", source), distinct(doc, "sales_order", keep_none=True)
-    if len(orders) < 2 or net is None:  # noqa: PLR2004  one order needs no shares
-        return [(orders[0] if len(orders) == 1 else None, net)]
+    known = [one for one in orders if one is not None]
+    if len(known) < 2 or net is None:  # noqa: PLR2004  one order needs no shares
+        return [(known[0] if len(known) == 1 else None, net)]
     field = "net_amount" if source.mapping["amounts"] == "transaction" else "base_net_amount"
     shares: list[tuple[str | None, Money | None]] = []
     rest = net
@@ -136,10 +140,8 @@ def cost(doctype: str, name: str, history: Sequence[Version], source: Source) ->
 
 def costs_of(doc: Doc, rule: Mapping[str, Any], source: Source) -> dict[str, Money | None]:
     """Return the cost per campaign: by items where an item names one, else the whole for the document's campaign."""
-    own, code = (
-        campaign_of(doc, source),
-        doc.get(rule["currency"]) or (rule["currency"] if rule["currency"] in MINOR_DIGITS else None),
-    )
+    own = campaign_of(doc, source)
+    code = rule["currency"] if rule["currency"] in MINOR_DIGITS else doc.get(rule["currency"])
 
     def amount(value: Any, what: str) -> Money | None:
         return money(value, code, what) if code else None

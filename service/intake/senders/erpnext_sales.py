@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from service.domain.calendar import parse_instant
 from service.intake.senders.contract import Draft, Source, Statement, Waiting
 from service.intake.senders.erpnext_fields import (
     Doc,
@@ -31,7 +32,7 @@ from service.intake.senders.fields import day, identifier, minor, number, stated
 
 
 def campaign(name: str, history: Sequence[Version], source: Source) -> Parts:
-    """A Campaign (UTM Campaign since version 15) is registered when it is made."""
+    """A Campaign (UTM Campaign in newer versions) is registered when it is made."""
     doc = history[-1].doc
     yield Draft("registered", "campaign.registered", made_at(history, source), {
         "campaign_id": identifier(name, "name"), "name": text(doc.get("campaign_name"), "campaign_name") or name,
@@ -95,7 +96,7 @@ def opportunity(name: str, history: Sequence[Version], source: Source) -> Parts:
 def quotation(name: str, statements: Sequence[Statement], source: Source) -> Parts:
     """A Quotation is sent on its date, and accepted by the first order that names it, or as its status says."""
     history = versions(one for one in statements if one.verb != "ordered")
-    orders = sorted(str(one.fields["time"]) for one in statements if one.verb == "ordered")
+    orders = sorted((str(one.fields["time"]) for one in statements if one.verb == "ordered"), key=parse_instant)
     if not history:
         yield Waiting("an order names this quotation, which itself has not come yet: its opportunity is unknown")
         return

@@ -100,7 +100,7 @@ def test_a_lead_is_captured_when_it_was_made_in_the_sites_time() -> None:
     ]  # fmt: skip
 
 
-def test_campaigns_of_version_14_are_found_too() -> None:
+def test_campaigns_of_older_versions_are_found_too() -> None:
     old = document("lead", campaign_name="Fair", utm_campaign=None)
     assert by_type(drafts(source(), old))["lead.captured"].data["campaign_id"] == "Fair"
     old = document("opportunity", campaign="Fair")
@@ -288,6 +288,13 @@ def test_an_invoice_of_several_orders_is_posted_once_per_order_to_the_cent() -> 
         assert (first.data["order_id"], first.data["net_amount"]) == ("SO-1", euros("66.66"))
         assert (second.data["order_id"], second.data["net_amount"]) == ("SO-2", euros("33.34"))
         assert credited.data["invoice_id"] == second.data["invoice_id"] == "ACC-SINV-2026-00044/SO-2"
+
+
+def test_what_else_an_invoice_of_one_order_bills_belongs_to_the_order() -> None:
+    rows = [{"sales_order": "SO-1", "net_amount": 90.0}, {"item_code": "FREIGHT", "net_amount": 10.0}]
+    (posted,) = drafts(source(), document("sales-invoice", net_total=100.0, items=rows))
+    assert isinstance(posted, Draft)
+    assert (posted.data["order_id"], posted.data["net_amount"]) == ("SO-1", euros("100.00"))
 
 
 def test_a_purchase_is_the_cost_of_the_campaign_that_it_or_its_items_name() -> None:
