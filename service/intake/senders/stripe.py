@@ -15,8 +15,7 @@ Facts, from Stripe's documentation (docs.stripe.com):
   `total_taxes` (since 2025-03-31.basil), `total_tax_amounts` or `tax_amounts` (before). The metadata of a subscription
   stands in `parent.subscription_details` (since basil) or `subscription_details`. [/api/invoices/object,
   /api/credit_notes/object, /changelog/basil]
-- A draft is final once finalized: open, paid, uncollectible, void. A credit note is issued or void. A customer balance or a
-  payment is no part of the total. [/invoicing/overview, /invoicing/integration/workflow-transitions]
+- A draft is final once finalized: open, paid, uncollectible, void. A credit note is issued or void. [/invoicing/overview]
 
 An invoice is posted with its net total and cancelled when it is void. Stripe knows no orders and no campaigns: `metadata`
 ties its invoices to those of the CRM, or says which campaign, lead or opportunity a sale without an order belongs to.
@@ -185,12 +184,11 @@ def _invoice(invoice: Mapping[str, Any], first: str, source: Source) -> list[Dra
     posted = from_epoch(invoice.get("effective_at"), "effective_at", unit=1) or finalized
     order, own = _order(invoice, identity, account, net, finalized, source)
     due = from_epoch(invoice.get("due_date"), "due_date", unit=1)
-    drafts: list[Draft | Waiting] = [*own]
-    drafts.append(Draft("posted", "invoice.posted", finalized, stated(
+    drafts: list[Draft | Waiting] = [*own, Draft("posted", "invoice.posted", finalized, stated(
         invoice_id=identity, order_id=order, account_id=account, net_amount=net, tax=tax,
         posting_date=day(posted, "effective_at", source.mapping["timezone"]),
         due_date=day(due, "due_date", source.mapping["timezone"]), number=text(invoice.get("number"), "number"),
-    )))  # fmt: skip
+    ))]  # fmt: skip
     if (cancelled := _cancelled(invoice, finalized, source)) is not None:
         reason = {"reason": text(invoice.get("status"), "status")}
         drafts.append(Draft("cancelled", "invoice.cancelled", cancelled, {"invoice_id": identity, **reason}))

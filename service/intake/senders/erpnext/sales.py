@@ -12,7 +12,7 @@ from typing import Any
 
 from service.domain.calendar import parse_instant
 from service.intake.senders.contract import Draft, Source, Statement, Waiting
-from service.intake.senders.erpnext_fields import (
+from service.intake.senders.erpnext.fields import (
     Doc,
     Money,
     Parts,

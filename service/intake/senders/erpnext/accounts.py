@@ -7,7 +7,7 @@ from typing import Any
 
 from service.domain.money import MINOR_DIGITS
 from service.intake.senders.contract import Draft, Source, Statement, Waiting
-from service.intake.senders.erpnext_fields import (
+from service.intake.senders.erpnext.fields import (
     Doc,
     Money,
     Parts,

@@ -26,8 +26,6 @@ from datetime import datetime
 from typing import Any
 
 from service.domain.catalogue import check_data, shown
-from service.intake.senders import erpnext_accounts as accounts
-from service.intake.senders import erpnext_sales as sales
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -39,7 +37,8 @@ from service.intake.senders.contract import (
     Waiting,
     Wanted,
 )
-from service.intake.senders.erpnext_fields import (
+from service.intake.senders.erpnext import accounts, sales
+from service.intake.senders.erpnext.fields import (
     Doc,
     Parts,
     Version,
