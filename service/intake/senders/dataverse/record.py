@@ -102,10 +102,10 @@ class Record(NamedTuple):
         """Return when something began that the record's first known state already has: with the record."""
         return self.since if at == self.history[0][0] and self.since is not None else at
 
-    def is_cancelled(self) -> bool:
-        """Whether it ends as cancelled, or as deleted where that means so."""
-        gone = self.last.get("@deleted") is not None and self.mapping["deleted"] == "cancel"
-        return gone or self.meaning(self.last) == "cancelled"
+    def is_over(self, state: State) -> bool:
+        """Whether it is cancelled, or deleted where that means so."""
+        gone = state.get("@deleted") is not None and self.mapping["deleted"] == "cancel"
+        return gone or self.meaning(state) == "cancelled"
 
 
 def changes(history: Sequence[tuple[str, State]], of: Callable[[State], T | None]) -> list[tuple[str, T]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
+from itertools import takewhile
 from typing import Any
 
 from service.intake.senders.contract import Draft, Source, Statement, Waiting, states
@@ -172,7 +173,7 @@ def _order(it: Record) -> Iterator[Draft | Waiting]:
     yield from restated("placed", ("order.placed", "order.placed"), it.start(live[0][0]), changes(live, placed))
     for at, net in values[1:]:
         yield Draft(f"amended/{at}", "order.amended", at, {"order_id": it.id, "net_value": net})
-    yield from _cancelled(it, "order", live[-1][0])
+    yield from _cancelled(it, "order")
 
 
 def _invoice(it: Record) -> Iterator[Draft | Waiting]:
@@ -195,7 +196,7 @@ def _invoice(it: Record) -> Iterator[Draft | Waiting]:
         )  # fmt: skip
 
     yield from restated("posted", ("invoice.posted", "invoice.posted"), start, changes(live, posted))
-    yield from _cancelled(it, "invoice", live[-1][0])
+    yield from _cancelled(it, "invoice")
 
 
 def _unpriced(it: Record, live: Sequence[object], name: str) -> Iterator[Waiting]:
@@ -203,14 +204,12 @@ def _unpriced(it: Record, live: Sequence[object], name: str) -> Iterator[Waiting
         yield Waiting(f"amount unknown: {it.mapping['columns'][it.table][name]} is not stated yet")
 
 
-def _cancelled(it: Record, kind: str, lived: str) -> Iterator[Draft]:
-    """Give the cancellation, at the first change after the record was last in force, or at its deletion."""
-    if it.is_cancelled():
-        at = next(
-            (at for at, state in it.history if at > lived or state.get("@deleted") is not None), it.history[-1][0]
-        )
+def _cancelled(it: Record, kind: str) -> Iterator[Draft]:
+    """Give the cancellation, if the record ends as cancelled or deleted, at the time from which on it is."""
+    over = [at for at, _ in takewhile(lambda one: it.is_over(one[1]), reversed(it.history))]
+    if over:
         reason = "deleted" if it.last.get("@deleted") is not None else None
-        yield Draft("cancelled", f"{kind}.cancelled", at, stated(**{f"{kind}_id": it.id}, reason=reason))
+        yield Draft("cancelled", f"{kind}.cancelled", over[-1], stated(**{f"{kind}_id": it.id}, reason=reason))
 
 
 def _merges(it: Record) -> Iterator[Draft]:
