@@ -49,7 +49,7 @@ def read_mapping(path: Path | None) -> dict[str, Any]:
     try:
         mapping = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no YAML in UTF-8: {error}") from None
+        raise ValueError(f"{path} is no YAML in UTF-8: {' '.join(str(error).split())}") from None
     if not isinstance(mapping, dict):
         raise ValueError(f"{path}: expected keys and values, as docs/senders shows for each kind")  # noqa: TRY004
     return mapping
