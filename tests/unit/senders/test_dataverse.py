@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,11 @@ def test_a_lead_that_is_disqualified_and_taken_up_again_is_reopened() -> None:
     assert drafts(parts)["reopened"][:2] == ("lead.reopened", DAYS[2])
 
 
+def test_a_lead_that_is_merged_into_another_is_not_disqualified() -> None:
+    gone = updated("lead", "kim", AT[1], statecode=option(2), statuscode=option(7), merged=True)
+    assert sorted(drafts(translated(created("lead", "kim", AT[0]), gone))) == ["captured"]
+
+
 def test_an_update_is_completed_by_the_images_before_and_after_it() -> None:
     before = {"createdon": when(AT[0]), "campaignid": ref("campaign", "web"), "statecode": option(0)}
     after = {"campaignid": ref("campaign", "fair")}
@@ -223,6 +229,13 @@ def test_win_and_the_update_of_the_state_give_one_won_with_the_revenue_of_either
         assert found["won"] == (
             "opportunity.won", "2026-03-31T14:59:59Z", {"opportunity_id": LINE, "value": euros("100000.00")},
         )  # fmt: skip
+
+
+def test_an_opportunity_without_a_value_has_its_probability_and_close_nevertheless() -> None:
+    body = created("opportunity", "line", AT[0], closeprobability=25, estimatedclosedate=when("2026-05-01T00:00:00"))
+    assert drafts(translated(body))["opened"][2] == {
+        "opportunity_id": LINE, "probability": Decimal("0.25"), "expected_close": "2026-05-01",
+    }  # fmt: skip
 
 
 def test_an_opportunity_changes_its_value_and_stage_is_lost_and_reopened() -> None:
@@ -389,6 +402,7 @@ def test_personal_columns_are_not_stated() -> None:
         ({"columns": {"lead": {"campain": "x"}}}, "did you mean campaign"),
         ({"timezone": "Berlin"}, "IANA"),
         ({"deleted": "void"}, "cancel or keep"),
+        ({"qualified_level": "hot"}, "mql, sal or sql"),
     ],
 )
 def test_a_mapping_that_does_not_fit_is_refused_by_its_key(mapping: dict[str, Any], problem: str) -> None:

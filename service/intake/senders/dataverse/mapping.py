@@ -8,7 +8,14 @@ from typing import Any
 from service.domain.money import MINOR_DIGITS
 from service.intake.senders.fields import with_defaults, zone
 
-COMMON = ("createdon", "statecode", "statuscode", "transactioncurrencyid", "exchangerate")  # columns of every table
+COMMON = (
+    "createdon",
+    "statecode",
+    "statuscode",
+    "transactioncurrencyid",
+    "exchangerate",
+    "merged",
+)  # columns of every table
 MERGING = ("lead", "contact", "account")
 
 # What a state (statecode, or statecode/statuscode) means, by table.
@@ -85,6 +92,8 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     zone(checked["timezone"])
     if checked["deleted"] not in ("cancel", "keep"):
         raise ValueError(f"deleted: expected cancel or keep, got {checked['deleted']!r}")
+    if checked["qualified_level"] not in ("mql", "sal", "sql"):
+        raise ValueError(f"qualified_level: expected mql, sal or sql, got {checked['qualified_level']!r}")
     for name, code in (("currency", checked["currency"]), *_named("currencies", checked["currencies"])):
         if code is not None and code not in MINOR_DIGITS:
             raise ValueError(f'{name}: expected an ISO 4217 code such as "EUR", got {code!r}')

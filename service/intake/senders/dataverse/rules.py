@@ -78,6 +78,8 @@ def _lead_states(it: Record) -> Iterator[Draft]:
             data = {"lead_id": it.id, "level": it.mapping["qualified_level"]}
             yield Draft(_nth("qualified", seen), "lead.qualified", at, data)
         elif meaning == "disqualified":
+            if spell[-1][1].get("merged") is True:  # it lives on in the lead that it was merged into
+                continue
             data = stated(lead_id=it.id, reason=it.reason(spell[-1][1]))
             yield Draft(_nth("disqualified", seen), "lead.disqualified", at, data)
         elif n:
@@ -97,20 +99,27 @@ def _opportunity(it: Record) -> Iterator[Draft | Waiting]:
             owner_id=it.reference(state, "owner"), team=it.text(state, "team"), region=it.text(state, "region"),
         )  # fmt: skip
 
-    def value(state: State) -> dict[str, Any] | None:
-        amount = it.money(state, "value")
-        close, chance = it.day(state, "close"), _share(it.get(state, "probability"))
-        return stated(estimated_value=amount, probability=chance, expected_close=close) if amount else None
+    def prospects(state: State) -> dict[str, Any]:
+        return stated(
+            estimated_value=it.money(state, "value"), probability=_share(it.get(state, "probability")),
+            expected_close=it.day(state, "close"),
+        )  # fmt: skip
 
-    first = it.history[0][1]
-    begun = (value(first) or {}) | stated(stage=it.text(first, "stage"))
+    def value(state: State) -> dict[str, Any] | None:
+        known = prospects(state)
+        return known if "estimated_value" in known else None
+
+    def stage(state: State) -> dict[str, Any] | None:
+        return stated(stage=it.text(state, "stage")) or None
+
+    began, first = it.history[0]
+    begun = prospects(first) | (stage(first) or {})
     kinds = ("opportunity.opened", "opportunity.opened")
     for draft in restated("opened", kinds, it.since, changes(it.history, references)):
         yield draft._replace(data=draft.data | begun) if draft.key == "opened" else draft
-    stages = changes(it.history, lambda state: stated(stage=it.text(state, "stage")) or None)
-    for key, several in (("value", changes(it.history, value)), ("stage", stages)):
-        for at, data in several:
-            if at != it.history[0][0]:
+    for key, of in (("value", value), ("stage", stage)):
+        for at, data in changes(it.history, of):
+            if at != began:
                 yield Draft(f"{key}/{at}", f"opportunity.{key}_changed", at, {"opportunity_id": it.id, **data})
     yield from _outcomes(it)
 
