@@ -69,21 +69,11 @@ class Chain:
         """Go on with the next event."""
         if row.recorded_at != self._moment:
             self._chain, self._moment, self._contents = self.value(), row.recorded_at, hashlib.sha256()
-        self._contents.update(
-            content_of(
-                row.micros,
-                row.version,
-                row.source,
-                row.id,
-                row.type,
-                row.time,
-                row.rest,
-                row.subject,
-                row.dataschema,
-                row.data.encode(),
-                row.extensions.encode() if row.extensions else None,
-            )
-        )
+        columns = (
+            row.micros, row.version, row.source, row.id, row.type, row.time, row.rest, row.subject, row.dataschema,
+            row.data.encode(), row.extensions.encode() if row.extensions else None,
+        )  # fmt: skip
+        self._contents.update(content_of(*columns))
 
     def value(self) -> bytes:
         """Return the chain over all events so far."""
@@ -181,7 +171,9 @@ async def store(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> list[Ou
             there = await _stored(pool, ledger, wanted)
             for number, stored in there.items():
                 outcomes[new[number]] = _compare(wanted[number], stored)
-            new = _first(rows, [index for index in new if outcomes[index] is None])
+            tried, new = new, _first(rows, [index for index in new if outcomes[index] is None])
+            if len(new) == len(tried):
+                raise  # it was something else
             continue
         for position, index in enumerate(new, last - len(new) + 1):
             outcomes[index] = Outcome("accepted", position)
