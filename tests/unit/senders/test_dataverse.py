@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from service.intake.reconcile import reconcile
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -189,6 +190,17 @@ def test_a_lead_that_changes_its_campaign_or_loses_it_is_reassigned() -> None:
     assert found["captured"][2]["campaign_id"] == FAIR
     assert found[f"campaign/{DAYS[1]}"][2] == {"lead_id": KIM, "campaign_id": guid("campaign/web")}
     assert found[f"campaign/{DAYS[2]}"][2] == {"lead_id": KIM, "campaign_id": None}
+
+
+def test_the_event_of_a_lead_that_lost_its_campaign_says_so() -> None:
+    (*_, lost) = translated(
+        created("lead", "kim", AT[0], campaignid=ref("campaign", "fair")),
+        updated("lead", "kim", AT[1], campaignid=None),
+    )
+    assert isinstance(lost, Draft)
+    plan = reconcile("crm", f"lead:{KIM}", [], [lost], "2026-06-01T00:00:00Z")
+    assert not plan.problems
+    assert json.loads(plan.new[0].event)["data"] == {"lead_id": KIM, "campaign_id": None}
 
 
 def test_a_lead_that_is_disqualified_and_taken_up_again_is_reopened() -> None:
