@@ -156,6 +156,7 @@ class Translator:
 
         async def one_of(delivery: Delivery) -> Reading:
             async with turns:
+                await asyncio.sleep(0)  # whoever posts meanwhile gets a turn
                 request = request_of(delivery, self._vault)
                 return await read(hook, delivery.delivery, request, before[delivery.delivery], self._client)
 
@@ -200,6 +201,7 @@ class Translator:
         new: list[Issued] = []
         voids: list[tuple[str, str, int, str]] = []
         for name in sorted(names):
+            await asyncio.sleep(0)  # as above
             drafts, waiting, problems = _translated(hook, name, stated.get(name, []))
             before = issued.get(name, [])
             # A record that cannot be translated keeps what it gave: nothing is taken back because of a fault.
