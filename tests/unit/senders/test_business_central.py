@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.intake.hooks import Hook
-from service.intake.reading import read
+from service.intake.reading import Api, read
 from service.intake.reconcile import reconcile
 from service.intake.senders.business_central import KIND
 from service.intake.senders.contract import (
@@ -225,9 +225,9 @@ async def test_what_was_read_back_is_kept_when_a_delivery_is_read_again(
     ]
     hook = Hook(cast("Stored", None), api(), KIND)
     async with httpx.AsyncClient() as client:
-        first = await read(hook, 1, request({"value": notices}), [], client)
+        first = await read(hook, 1, request({"value": notices}), [], Api(client))
         asked = len(calls)
-        again = await read(hook, 1, request({"value": notices}), first.stated, client)
+        again = await read(hook, 1, request({"value": notices}), first.stated, Api(client))
     assert len(first.stated) == 5
     assert len(first.ignored) == 1
     assert (again, len(calls)) == (first, asked)
