@@ -24,6 +24,7 @@ MEASURES = (
     *(f"funnel_{step}" for step in STEPS),
     *(f"{name}{part}" for name in DURATIONS for part in ("", "_total", "_out_of_sequence")),
 )  # fmt: skip
+PEAKS = ("peak_cost", "peak_invoiced", "peak_margin")
 
 STATEMENTS = (
     # Ledgers, their heads and keys
@@ -244,7 +245,8 @@ STATEMENTS = (
     """,
     "CREATE INDEX postings_of_lists ON postings (ledger, generation, measure, entity) WHERE detail IS NOT NULL",
     # The balances: sums of postings at the grains that reads need, one column per measure (null = 0). basis e(vent) or
-    # c(ohort); cube c(ampaign) or s(egment); grain d(ay), m(onth) or y(ear).
+    # c(ohort); cube c(ampaign) or s(egment); grain d(ay), m(onth) or y(ear). A campaign's month also has the highest that
+    # its cumulative cost and return less cost come to within the month, day by day.
     f"""
     CREATE TABLE balances (
         ledger     integer NOT NULL,
@@ -254,7 +256,7 @@ STATEMENTS = (
         grain      "char" NOT NULL,
         start      date NOT NULL,
         segment    integer NOT NULL,
-        {" numeric, ".join(MEASURES)} numeric,
+        {" numeric, ".join((*MEASURES, *PEAKS))} numeric,
         PRIMARY KEY (ledger, generation, basis, cube, grain, start, segment)
     ) WITH (fillfactor = 70)
     """,

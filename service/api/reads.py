@@ -19,7 +19,7 @@ from service.bootstrap import Service
 from service.domain.calendar import parse_day, parse_instant
 from service.domain.component import READ_MODEL_VERSION
 from service.domain.postings import FLAG, PENDING_LINKS
-from service.projections import reading, reports
+from service.projections import reading, reports, selection
 from service.store import log
 from service.store.ledgers import Ledger
 
@@ -43,7 +43,7 @@ register_url_convertor("report", _ReportName())
 class _Asked(NamedTuple):
     """The parameters that every report has."""
 
-    query: reading.Query
+    query: selection.Query
     as_of: int | datetime | None
     min_position: int
 
@@ -63,7 +63,7 @@ MinPosition = Annotated[int, Query(ge=0, le=2**62, description="wait until this 
 GroupBy = Annotated[
     str,
     Query(
-        description=f"up to {_MOST_GROUPS} of {', '.join(reading.GROUPS)}, with commas",
+        description=f"up to {_MOST_GROUPS} of {', '.join(selection.GROUPS)}, with commas",
         examples=["campaign", "channel,month"],
     ),
 ]
@@ -97,9 +97,9 @@ def _moment(text: str | None) -> int | datetime | None:
 
 def _groups(text: str) -> tuple[str, ...]:
     groups = tuple(one.strip() for one in text.split(","))
-    unknown = [one for one in groups if one not in reading.GROUPS]
+    unknown = [one for one in groups if one not in selection.GROUPS]
     if unknown or len(groups) > _MOST_GROUPS or len(set(groups)) < len(groups):
-        raise _invalid("group_by", f"up to {_MOST_GROUPS} different ones of {', '.join(reading.GROUPS)}", text)
+        raise _invalid("group_by", f"up to {_MOST_GROUPS} different ones of {', '.join(selection.GROUPS)}", text)
     return groups
 
 
@@ -110,7 +110,7 @@ def _asked(
     low, high = _day("from", since), _day("to", until)
     if low and high and low > high:
         raise _invalid("to", f"a day not before from ({low})", str(high))
-    return _Asked(reading.Query(_groups(groups), low, high, basis, campaign), _moment(as_of), min_position)
+    return _Asked(selection.Query(_groups(groups), low, high, basis, campaign), _moment(as_of), min_position)
 
 
 class Answers:
@@ -179,7 +179,7 @@ async def _report(request: Request, ledger: Ledger, name: str, asked: _Asked, *,
     return _tagged(request, view.generation, view.as_of.position, body)
 
 
-async def _frame(view: reading.Snapshot, query: reading.Query) -> dict[str, Any]:
+async def _frame(view: reading.Snapshot, query: selection.Query) -> dict[str, Any]:
     """Return what every answer says of itself."""
     return {
         "currency": view.ledger.currency,

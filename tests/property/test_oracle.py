@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.projections.reading import Query
+from service.projections.selection import Query
 from tests.reference.oracle import answer
 from tests.reference.strategies import event_sets
 from tests.support.memory import LEDGER, answers, project
