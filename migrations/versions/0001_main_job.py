@@ -243,6 +243,7 @@ STATEMENTS = (
     CREATE INDEX postings_of_durations ON postings (ledger, generation, measure, day)
     INCLUDE (segment, value, amount, cohort, bucket) WHERE value IS NOT NULL
     """,
+    "CREATE INDEX postings_of_figures ON postings (ledger, generation, campaign, measure, day)",
     "CREATE INDEX postings_of_lists ON postings (ledger, generation, measure, entity) WHERE detail IS NOT NULL",
     # The balances: sums of postings at the grains that reads need, one column per measure (null = 0). basis e(vent) or
     # c(ohort); cube c(ampaign) or s(egment); grain d(ay), m(onth) or y(ear). A campaign's month also has the highest that
@@ -259,6 +260,30 @@ STATEMENTS = (
         {" numeric, ".join((*MEASURES, *PEAKS))} numeric,
         PRIMARY KEY (ledger, generation, basis, cube, grain, start, segment)
     ) WITH (fillfactor = 70)
+    """,
+    # What balances stood at, at the end of each epoch of positions that moved them, but for days of segments; and the
+    # position up to which that is complete.
+    f"""
+    CREATE TABLE closings (
+        ledger     integer NOT NULL,
+        generation integer NOT NULL,
+        basis      "char" NOT NULL,
+        cube       "char" NOT NULL,
+        grain      "char" NOT NULL,
+        start      date NOT NULL,
+        segment    integer NOT NULL,
+        position   bigint NOT NULL,
+        {" numeric, ".join((*MEASURES, *PEAKS))} numeric,
+        PRIMARY KEY (ledger, generation, basis, cube, grain, start, segment, position)
+    )
+    """,
+    """
+    CREATE TABLE closed (
+        ledger     integer NOT NULL,
+        generation integer NOT NULL,
+        position   bigint NOT NULL DEFAULT 0,
+        PRIMARY KEY (ledger, generation)
+    )
     """,
     # Durations in logarithmic buckets by campaign and month, for percentiles of many.
     """
@@ -288,7 +313,7 @@ STATEMENTS = (
 )
 
 TABLES = (
-    "campaigns", "histograms", "balances", "postings", "segments", "conversions", "components", "entities",
+    "campaigns", "histograms", "closed", "closings", "balances", "postings", "segments", "conversions", "components", "entities",
     "generations", "imports", "quarantine", "events", "api_keys", "heads", "ledgers",
 )  # fmt: skip
 

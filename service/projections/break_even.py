@@ -6,10 +6,10 @@ Months are read first; their peaks say in which of them the day can lie, and onl
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, NamedTuple
 
-from service.domain.calendar import grain_start
+from service.domain.calendar import after, grain_start
 from service.projections.peaks import MOVED_BY, PEAKS, SERIES
 from service.projections.selection import Key, Moment, Query, Selection
 
@@ -36,7 +36,7 @@ async def read(connection: Any, moment: Moment, query: Query) -> dict[Key | None
     groups = await _read(connection, Selection(moment, query, MOVED_BY, coarsest=coarsest))
     months = {month for parts in groups.values() for month in possible(*parts)}
     if months:
-        pieces = [("day", month, _after(month)) for month in sorted(months)]
+        pieces = [("day", month, after(month)) for month in sorted(months)]
         inside = await _read(connection, Selection(moment, query, MOVED_BY, coarsest="day", pieces=pieces))
         for key, (_, days) in inside.items():
             groups[key][1].update(days)
@@ -92,10 +92,6 @@ def _move(texts: Iterable[str | None]) -> Move:
 
 def _sum(one: Move, other: Move) -> Move:
     return one[0] + other[0], one[1] + other[1], one[2] + other[2]
-
-
-def _after(month: date) -> date:
-    return grain_start(month + timedelta(days=31), "month")
 
 
 def _steps(months: Months, days: Days, basis: int) -> Iterable[tuple[date, int, int, Month | None]]:

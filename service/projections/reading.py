@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import asyncpg
 import msgspec
 
+from service.domain.calendar import after
 from service.domain.component import MEASURES
 from service.domain.postings import PENDING_LINKS, UNCONVERTED
-from service.projections import break_even, durations
+from service.projections import break_even, closings, durations
 from service.projections.balances import column
 from service.projections.selection import Base, Key, Moment, Query, Selection, Sums
 from service.store import log
@@ -64,22 +65,33 @@ class Snapshot:
         return found
 
     async def last_day(self, query: Query, measure: str) -> dict[Key | None, date]:
-        """Return the last day with a positive sum of a measure, by group; None is the key of all groups together."""
-        sql = Selection(self.moment, query, [measure], coarsest="day")
+        """Return the last day with a positive sum of a measure that no day has less than 0 of, by group.
+
+        None is the key of all groups together. The months are read first, then the days of the last ones.
+        """
+        months = await self._last(Selection(self.moment, query, [measure], coarsest="month"), measure, "month")
+        pieces = [
+            ("day", max(month, query.since or month), min(after(month), query.until or date.max))
+            for month in sorted({*months.values()})
+        ]
+        if not pieces:
+            return {}
+        days = Selection(self.moment, query, [measure], coarsest="day", pieces=pieces)
+        found = await self._last(days, measure, "day")
+        return {**found, None: max(found.values())}
+
+    async def _last(self, sql: Selection, measure: str, grain: str) -> dict[Key | None, date]:
         rows = await self.connection.fetch(
             f"""
-            {sql.campaigns()}, daily AS (
-                SELECT {sql.keys()}, start FROM {sql.source()}
-                GROUP BY {sql.key_numbers()}, start HAVING sum({column(measure)}) > 0
+            {sql.campaigns()}, periods AS (
+                SELECT {sql.keys()}, date_trunc('{grain}', start::timestamp)::date AS period FROM {sql.source()}
+                GROUP BY {sql.key_numbers()}, period HAVING sum({column(measure)}) > 0
             )
-            SELECT {sql.key_names()}, max(start) FROM daily GROUP BY {sql.key_names()}
+            SELECT {sql.key_names()}, max(period) FROM periods GROUP BY {sql.key_names()}
             """,
             *sql.values,
         )
-        found: dict[Key | None, date] = {query.labels(tuple(row)[:-1]): row[-1] for row in rows}
-        if found:
-            found[None] = max(found.values())
-        return found
+        return {sql.query.labels(tuple(row)[:-1]): row[-1] for row in rows}
 
     async def break_even(self, query: Query) -> dict[Key | None, break_even.FirstDays]:
         """Return the first day on which cumulative return reaches cumulative cost (> 0): on invoiced, on margin basis.
@@ -167,7 +179,9 @@ async def snapshot(pool: asyncpg.Pool, ledger: Ledger, as_of: int | datetime | N
         recorded = await connection.fetchval(
             "SELECT recorded_at FROM events WHERE ledger = $1 AND position = $2", ledger.ledger, at
         )
-        base = Base("balances", checkpoint) if current else Base("", 0)
+        base = Base("balances", checkpoint)
+        if not current:
+            base = await closings.nearest(connection, (ledger.ledger, generation), at, checkpoint)
         yield Snapshot(connection, ledger, generation, AsOf(at, recorded), current, base)
 
 

@@ -34,6 +34,9 @@ DIMENSIONS = {
 GROUPS = (*DIMENSIONS, *TIME_GROUPS)
 _OF_CAMPAIGN = {"campaign", "campaign_type", "parent"}  # groups that need no more than the campaign
 
+# The segments of campaigns alone, for the index of postings that starts with them.
+ALL_CAMPAIGNS = "ARRAY(SELECT DISTINCT campaign_segment FROM segments WHERE ledger = $1 AND generation = $2)"
+
 Key = tuple[str | None, ...]
 Sums = dict[str, int]  # measure → amount; what is 0 is not there
 Piece = tuple[str, date, date]  # grain, first day, end
@@ -190,13 +193,15 @@ class Selection:
         if undated:
             windows.append(f"{day} = '-infinity'")
         names = self.parameter([one.removesuffix(".total") for one in self.measures])
+        # Over a long stretch the index by campaign, measure and day finds the few days; over a short one, the key does.
+        named = "" if base else f"AND campaign = ANY({ALL_CAMPAIGNS})"
         segment = "segment" if self.cube == "s" else "campaign"
         nothing = [f"NULL::numeric AS {one}" for one in more]
         return f"""
             SELECT {segment} AS segment, {day} AS start, 'd'::"char" AS grain, {", ".join([sums, *nothing])}
             FROM postings WHERE ledger = $1 AND generation = $2 AND position > {self.parameter(low)}
-            AND position <= {self.parameter(high)} AND measure = ANY({names}) AND ({" OR ".join(windows) or "false"})
-            GROUP BY 1, 2"""
+            AND position <= {self.parameter(high)} AND measure = ANY({names}) {named}
+            AND ({" OR ".join(windows) or "false"}) GROUP BY 1, 2"""
 
     def day(self) -> str:
         """The column of postings that says on which day they count."""

@@ -7,6 +7,7 @@ import random
 import secrets
 from datetime import date
 from typing import Any
+from unittest import mock
 
 import asyncpg
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from service.domain.component import MEASURES
 from service.domain.events import read_event
-from service.projections import reading, rebuild, reports, selection, verify
+from service.projections import closings, reading, rebuild, reports, selection, verify
 from service.projections.balances import column
 from service.projections.peaks import PEAKS
 from service.projections.projector import LeaseLostError, take
@@ -149,8 +150,12 @@ def test_replay_equals_live_and_balances_are_the_sums_of_postings(
 
 
 @EXAMPLES
-@given(events=event_sets())
-def test_as_of_gives_what_was_known_then(dsn: str, events: list[dict[str, Any]]) -> None:
+@given(events=event_sets(), data=st.data(), epoch=st.sampled_from((2, 3, 7, 1000)))
+def test_as_of_gives_what_was_known_then_however_the_books_are_closed(
+    dsn: str, events: list[dict[str, Any]], data: st.DataObject, epoch: int
+) -> None:
+    queries = data.draw(st.lists(st.sampled_from(QUERIES), min_size=2, max_size=3, unique=True))
+
     async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
         known = []
         for one in events:
@@ -158,16 +163,23 @@ def test_as_of_gives_what_was_known_then(dsn: str, events: list[dict[str, Any]])
             await project_all(pool, ledger, 1)
             async with reading.snapshot(pool, ledger) as view:
                 position = view.as_of.position
-            known.append((position, [await answers(pool, ledger, query) for query in QUERIES[:3]]))
-        for position, expected in known:
-            assert [await answers(pool, ledger, query, position) for query in QUERIES[:3]] == expected
+            known.append((position, [await answers(pool, ledger, query) for query in queries]))
+        for to_close in (0, len(known) // epoch // 2, len(known)):
+            for _ in range(to_close):
+                await closings.close_next(pool, ledger.ledger)
+            for position, expected in known:
+                assert [await answers(pool, ledger, query, position) for query in queries] == expected
 
-    run(dsn, work)
+    with mock.patch.object(closings, "EPOCH", epoch):
+        run(dsn, work)
 
 
 async def test_every_measure_has_its_column_in_the_balances(pool: asyncpg.Pool) -> None:
-    rows = await pool.fetch("SELECT attname FROM pg_attribute WHERE attrelid = 'balances'::regclass AND attnum > 7")
-    assert {row[0] for row in rows} == {*map(column, MEASURES), *PEAKS}
+    for table, keys in (("balances", 7), ("closings", 8)):
+        rows = await pool.fetch(
+            "SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > $2", table, keys
+        )
+        assert {row[0] for row in rows} == {*map(column, MEASURES), *PEAKS}
 
 
 async def test_a_worker_that_lost_its_lease_writes_nothing(pool: asyncpg.Pool) -> None:
