@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -11,8 +10,7 @@ import asyncpg
 import typer
 from pydantic import ValidationError
 
-from service import telemetry
-from service.bootstrap import database_of
+from service import bootstrap, telemetry
 from service.settings import Settings
 from service.store import database, ledgers, migrate
 
@@ -48,8 +46,8 @@ def with_pool(data_dir: Path | None, work: Callable[[asyncpg.Pool], Awaitable[T]
         finally:
             await pool.close()
 
-    with database_of(settings) as dsn:
-        return asyncio.run(run(dsn))
+    with bootstrap.database_of(settings) as dsn:
+        return bootstrap.run(run(dsn))
 
 
 async def ledger_of(pool: asyncpg.Pool, name: str) -> ledgers.Ledger:

@@ -7,16 +7,15 @@ import json
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from service import telemetry
 from service.api.app import create_app
 from service.api.server import interruption, listen, serving
-from service.bootstrap import database_of, opened, run_worker
+from service.bootstrap import database_of, opened, run, run_worker
 from service.cli.common import DataDir, say, settings_of
 from service.projections.worker import Worker
 from service.settings import Settings
@@ -45,17 +44,6 @@ def serve(
     settings = settings_of(data_dir)
     with listen(host, port) as listener, database_of(settings, own=True) as dsn:
         run(_serve(settings, dsn, listener, projector=projector))
-
-
-def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run on the fastest event loop there is."""
-    if sys.platform == "win32":
-        asyncio.run(work)
-        return
-    import uvloop  # noqa: PLC0415  not to be had on Windows
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(work)
 
 
 async def _serve(settings: Settings, dsn: str, listener: socket.socket, *, projector: bool) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from service.domain import conversion, pending, roi, velocity
 from service.domain.calendar import Zone
 from service.domain.facts import Fact
-from service.domain.journey import fold
+from service.domain.journey import Journey
 from service.domain.postings import PENDING_LINKS, Book, Segments
 from service.domain.rates import Rates
 from service.domain.roi import AccountOrder
@@ -32,15 +32,21 @@ READ_MODEL_VERSION = "1"  # part of every ETag; a changed definition of any figu
 
 
 def contributions(
-    kind: str, facts: Sequence[Fact], orders: Sequence[AccountOrder], zone: Zone, rates: Rates, segments: Segments
+    kind: str,
+    folded: Journey | Sequence[Fact],
+    orders: Sequence[AccountOrder],
+    zone: Zone,
+    rates: Rates,
+    segments: Segments,
 ) -> tuple[Book, list[AccountOrder]]:
     """Return the cells of a component and, of a journey, the orders that their accounts need to know.
 
-    `facts` are live and in event order; `orders` are those that journeys have told an account component.
+    `folded` is the journey, or else the component's facts, live and in event order; `orders` are those that journeys
+    have told an account component.
     """
     book = Book(zone, rates, segments)
-    if kind == "journey":
-        journey = fold(facts, zone)
+    if isinstance(folded, Journey):
+        journey = folded
         conversion.contribute(journey, book)
         velocity.contribute(journey, book)
         if journey.only_leads:
@@ -49,11 +55,11 @@ def contributions(
         pending.contribute(journey, book)
         return book, roi.account_orders(journey, book)
     if kind == "cost":
-        roi.contribute_cost(facts, book)
+        roi.contribute_cost(folded, book)
     elif kind == "campaign":
-        roi.contribute_budget(facts, book)
+        roi.contribute_budget(folded, book)
     else:
-        roi.contribute_new_customers(orders, facts, book)
+        roi.contribute_new_customers(orders, folded, book)
     return book, []
 
 

@@ -18,18 +18,21 @@ from service.domain.calendar import Zone, parse_day
 from service.domain.component import campaign_attributes, contributions
 from service.domain.events import newest_version, upcast
 from service.domain.facts import RULES, Fact, Key, keys_of, read_fact
+from service.domain.journey import Journey, fold, fold_on
 from service.domain.postings import difference
 from service.domain.rates import Rates
 from service.domain.roi import AccountOrder
-from service.domain.voids import Voids
+from service.domain.voids import Identity, Voids
 from service.projections.state import Component
 from service.projections.tables import Changes, Journal, Tables
 from service.store.ledgers import Ledger
-from service.store.log import Stored
+from service.store.log import Brief, Stored
 
 _json = msgspec.json.Decoder(float_hook=str)  # no figure is made of a JSON number, and none may stop the ledger
 _STRETCH = 1_000  # events folded between two writes
 _TURN = 25  # events folded between two turns of the event loop
+_MANY = 50_000  # postings from which on balances are brought up to date before the end of the batch
+_BACKLOG = 50_000  # postings that may wait for a write
 _AT_ONCE = 2_000  # components that a new rate refolds between two writes
 
 
@@ -46,7 +49,10 @@ class Engine:
         self._rate_facts: list[Fact] = []
         self._components: dict[int, Component] = {}
         self._owners: dict[Key, int] = {}
+        self._asked: dict[str, dict[int, int]] = {}  # currency → component in memory → last day it asked for
+        self._targets: dict[Identity, Brief | Stored] = {}
         self._segments = tables.segments
+        self._complete = next_component == 1  # nothing is stored that is not in memory
         self._changes = Changes()
         self._journal = Journal()
         self._position = 0
@@ -55,8 +61,12 @@ class Engine:
             self._register(_fact(row))
         self._rates = self._live_rates()
 
-    async def project(self, rows: Sequence[Stored]) -> None:
-        """Project events in log order and write what they post; `store` stores the components they change."""
+    async def project(self, rows: Sequence[Brief | Stored], voided: Iterable[Stored] = ()) -> None:
+        """Project events in log order and begin to write what they post; `store` has to be the last word.
+
+        `voided` may hold the targets of the voids among them, which are looked up otherwise.
+        """
+        self._targets = {(row.source, row.id): row for row in voided}
         facts = [
             (row.position, _fact(row)) for row in rows if row.type in RULES and row.version <= newest_version(row.type)
         ]
@@ -66,27 +76,32 @@ class Engine:
             self._position = position
             if number % _TURN == 0:
                 await self._take_turns(number)
-            component = RULES[fact.type].component
+            component = RULES[fact[4]].component
             if component == "rates":
-                await self._written()
                 await self._rate(fact)
             elif component == "voids":
-                await self._written()
                 await self._void(fact)
             else:
                 one = self._component(component, keys)
-                one.insert(fact)
-                self._fold(one)
-        await self._write()
+                self._fold(one, fact if one.insert(fact) else None)
 
     async def _take_turns(self, number: int) -> None:
         """Let the database work on what has been folded so far while folding goes on."""
-        if number % _STRETCH == 0:
+        if number % _STRETCH == 0 and self._may_write():
             await self._written()
             journal, self._journal = self._journal, Journal()
-            self._writing = asyncio.create_task(self.tables.write(journal))
+            self._writing = asyncio.create_task(self._put(journal))
         if self._writing is not None:
             await asyncio.sleep(0)
+
+    def _may_write(self) -> bool:
+        """Tell whether the last write is done, or what waits behind it has become much."""
+        return self._writing is None or self._writing.done() or len(self._journal.postings) > _BACKLOG
+
+    async def _put(self, journal: Journal) -> None:
+        await self.tables.write(journal)
+        if self.tables.unsettled >= _MANY:
+            await self.tables.settle(await self.tables.add_up())
 
     async def _written(self) -> None:
         """Wait for the write in hand."""
@@ -106,6 +121,8 @@ class Engine:
         if too_large and not self._changes.kept:
             self._components.clear()
             self._owners.clear()
+            self._asked.clear()
+            self._complete = False
 
     # One component
 
@@ -115,13 +132,17 @@ class Engine:
         if len(keys) == 1 and keys[0] in owners:
             return self._components[owners[keys[0]]]
         found = {owners[key] for key in keys if key in owners}
-        if found:
+        if len(found) == 1:
+            component = self._components[found.pop()]
+        elif found:
             ranked = sorted((self._components[one] for one in found), key=lambda one: (-len(one.facts), one.id))
             component = ranked[0]
             for other in ranked[1:]:
                 component.absorb(other)
                 self._own(other.keys(), component)
                 del self._components[other.id]
+                for currency in other.lookups:
+                    self._asked[currency].pop(other.id, None)
                 self._changes.remove(other)
         else:
             component = Component(self.next_component, kind)
@@ -132,17 +153,36 @@ class Engine:
 
     def _own(self, keys: Iterable[Key], component: Component) -> None:
         for key in keys:
-            if self._owners.get(key) != component.id:
+            owner = self._owners.get(key)
+            if owner != component.id:
                 self._owners[key] = component.id
-                self._changes.owners[key] = component.id
+                self._changes.own(key, component.id, new=owner is None)
 
-    def _fold(self, component: Component) -> None:
-        """Fold a component again and post the difference."""
-        facts: Sequence[Fact] = component.facts
-        if self._voids:
-            facts = [fact for fact in facts if not self._voids.is_void((fact.source, fact.id))]
+    def _live(self, component: Component) -> Sequence[Fact]:
+        """Return the facts of a component that are not voided."""
+        if not self._voids:
+            return component.facts
+        return [fact for fact in component.facts if not self._voids.is_void((fact.source, fact.id))]
+
+    def _journey(self, component: Component, appended: Fact | None) -> Journey | None:
+        """Fold on from where the journey stood with the fact that came last, else fold all anew; None = nothing changed."""
+        journey, component.journey = component.journey, None
+        changed = None
+        if journey is not None and appended is not None:
+            void = self._voids and self._voids.is_void((appended.source, appended.id))
+            changed = False if void else fold_on(journey, appended, self._zone)
+        component.journey = fold(self._live(component), self._zone) if changed is None else journey
+        return None if changed is False else component.journey
+
+    def _fold(self, component: Component, appended: Fact | None = None) -> None:
+        """Fold a component again and post the difference; `appended` is the one new fact, where it came last."""
+        journey = component.kind == "journey"
+        folded = self._journey(component, appended) if journey else self._live(component)
+        if folded is None:
+            self._changes.keep(component)
+            return
         book, exports = contributions(
-            component.kind, facts, list(component.orders.values()), self._zone, self._rates, self._segments
+            component.kind, folded, list(component.orders.values()), self._zone, self._rates, self._segments
         )  # fmt: skip
         lines = difference(component.cells, book.cells)
         if lines:
@@ -153,12 +193,13 @@ class Engine:
             component.lookups = {}
             for currency, day in sorted(book.lookups):
                 component.lookups[currency] = day
+                self._asked.setdefault(currency, {})[component.id] = day
+        self._changes.keep(component)
         if component.kind == "campaign":
-            attributes = campaign_attributes(facts)
+            attributes = campaign_attributes(self._live(component))
             if attributes != component.attributes:
                 component.attributes = attributes
                 self._journal.campaigns.append((component.facts[0].data["campaign_id"], self._position, attributes))
-        self._changes.keep(component)
         if exports != component.exports:
             before, component.exports = component.exports, exports
             self._tell_accounts(before, exports)
@@ -203,23 +244,35 @@ class Engine:
 
     async def _void(self, fact: Fact) -> None:
         self._register(fact)
-        target = await self.tables.event(self._voids.concerned(fact), self._position)
-        if target is None or target.type not in RULES or target.version > newest_version(target.type):
+        concerned = self._voids.concerned(fact)
+        target = self._targets.get(concerned)
+        if target is None:
+            await self._written()
+            target = await self.tables.event(concerned, self._position)
+        if (
+            target is None
+            or target.position > self._position
+            or target.type not in RULES
+            or target.version > newest_version(target.type)
+        ):
             return
-        concerned = _fact(target)
-        rule = RULES[concerned.type]
+        voided = _fact(target)
+        rule = RULES[voided.type]
         if rule.component == "rates":
             self._rates = self._live_rates()
-            day = parse_day(concerned.data["rate_date"])
-            for currency in {concerned.data["base"], concerned.data["quote"]} - {self._currency}:
+            day = parse_day(voided.data["rate_date"])
+            for currency in {voided.data["base"], voided.data["quote"]} - {self._currency}:
                 await self._fold_all(await self._asking_for(currency, day))
         elif rule.component != "voids":
-            await self._load([concerned], [keys_of(concerned)])
-            await self._fold_all([self._owners[keys_of(concerned)[0]]])
+            await self._load([voided], [keys_of(voided)])
+            await self._fold_all([self._owners[keys_of(voided)[0]]])
 
     async def _asking_for(self, currency: str, day: int) -> list[int]:
-        asking = {*await self.tables.asking_for(currency, day), *self._changes.asking_for(currency, day)}
-        return sorted(asking - self._changes.removed)
+        asking = {one for one, last in self._asked.get(currency, {}).items() if last >= day}
+        if not self._complete:
+            await self._written()
+            asking |= {*await self.tables.asking_for(currency, day)} - self._changes.removed
+        return sorted(asking)
 
     async def _fold_all(self, identities: Sequence[int]) -> None:
         for start in range(0, len(identities), _AT_ONCE):
@@ -227,7 +280,8 @@ class Engine:
             await self._load_components(page)
             for identity in page:
                 self._fold(self._components[identity])
-            await self._write()
+            if len(identities) > _AT_ONCE:
+                await self._write()
 
     # Loading and writing
 
@@ -240,8 +294,9 @@ class Engine:
         await self._load_keys(keys)
 
     async def _load_keys(self, keys: Iterable[Key]) -> None:
-        missing = [key for key in keys if key not in self._owners]
+        missing = [] if self._complete else [key for key in keys if key not in self._owners]
         if missing:
+            await self._written()
             found = await self.tables.owners(missing)
             self._owners.update(found)
             await self._load_components(found.values())
@@ -249,6 +304,7 @@ class Engine:
     async def _load_components(self, identities: Iterable[int]) -> None:
         missing = {one for one in identities if one not in self._components}
         if missing:
+            await self._written()
             loaded = await self.tables.components(missing)
             accounts: set[Key] = set()
             for component in loaded:
@@ -262,13 +318,15 @@ class Engine:
         journal, self._journal = self._journal, Journal()
         await self.tables.write(journal)
 
-    async def store(self, at_least: int = 1) -> None:
-        """Store the components that have changed, if they are `at_least` so many."""
-        if len(self._changes.kept) >= at_least or (at_least <= 1 and self._changes.removed):
-            changes, self._changes = self._changes, Changes()
-            await self.tables.store(changes)
+    async def store(self) -> None:
+        """Store the components that have changed, and bring the balances up to date."""
+        await self._write()
+        changes, self._changes = self._changes, Changes()
+        adding_up = asyncio.create_task(self.tables.add_up())
+        await self.tables.store(changes)
+        await self.tables.settle(await adding_up)
 
 
-def _fact(row: Stored) -> Fact:
-    data: Any = upcast(row.type, row.version, _json.decode(row.data))
+def _fact(row: Brief | Stored) -> Fact:
+    data: Any = upcast(row.type, row.version, _json.decode(row.data or ""))
     return read_fact(row.micros, row.rest, row.source, row.id, row.type, data)

@@ -6,18 +6,20 @@ lost its lease (stopped, paused, replaced) finds the fence moved and writes noth
 
 from __future__ import annotations
 
+import asyncio
 import gc
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
+from service.domain.facts import RULES
 from service.projections.engine import Engine
 from service.projections.tables import Tables
 from service.store import log
 from service.store.ledgers import Ledger
 
 _WORKING_SET = 50_000  # components kept in memory between batches
-_MANY_COMPONENTS, _MANY_POSTINGS = 50_000, 200_000  # kept in memory by a lazy projector
+_PAGE = 5_000  # events read at a time
 
 
 class LeaseLostError(RuntimeError):
@@ -26,6 +28,11 @@ class LeaseLostError(RuntimeError):
 
 class CorruptLogError(RuntimeError):
     """The log has a hole: positions are dense by construction, so something removed an event."""
+
+
+class _Page(NamedTuple):
+    rows: list[log.Brief]
+    voided: list[log.Stored]
 
 
 class Projector:
@@ -44,28 +51,18 @@ class Projector:
     def _key(self) -> tuple[int, int]:
         return self.ledger.ledger, self.generation
 
-    async def step(self, limit: int, *, lazily: bool = False) -> int:
-        """Project the next batch; return how many events it had.
-
-        `lazily`, components and balances are stored once in a while only. That is for a generation that nobody reads and
-        that is begun anew if this process ends; `settle` has to be the last word.
-        """
+    async def step(self, limit: int) -> int:
+        """Project the next batch of at most `limit` events, in one transaction; return how many it had."""
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute("SET LOCAL synchronous_commit = off")  # what a crash loses here is projected again
             await self._hold(connection)
-            rows = await log.read(connection, self.ledger.ledger, self.checkpoint, limit)
-            if not rows:
-                return 0
-            last = self.checkpoint + len(rows)
-            if rows[-1].position != last:
-                raise CorruptLogError(
-                    f"ledger {self.ledger.name}: an event between {self.checkpoint} and {last} is missing"
-                )
             try:
-                next_component = await self._project(connection, rows, lazily=lazily)
+                last = await self._project(connection, limit)
+                if last == self.checkpoint:
+                    return 0
                 await connection.execute(
                     "UPDATE generations SET checkpoint = $3, next_component = $4 WHERE ledger = $1 AND generation = $2",
-                    *self._key, last, next_component,
+                    *self._key, last, self._engine.next_component if self._engine else 1,
                 )  # fmt: skip
             except BaseException:
                 if self._engine is not None:
@@ -74,10 +71,10 @@ class Projector:
                 raise
         if len(str(last)) > len(str(self.checkpoint)):
             await self.analyze()
-        self.checkpoint = last
+        done, self.checkpoint = last - self.checkpoint, last
         if self._engine is not None:
             self._engine.forget(_WORKING_SET)
-        return len(rows)
+        return done
 
     async def analyze(self) -> None:
         """Tell the planner how large the tables are: it would otherwise find out minutes after they have grown."""
@@ -97,29 +94,42 @@ class Projector:
         if self._engine is None:
             self.checkpoint = row[0]
 
-    async def settle(self) -> None:
-        """Bring the balances up to date."""
-        if self._engine is not None:
-            async with self._pool.acquire() as connection, connection.transaction():
-                await self._hold(connection)
-                self._engine.tables.connection = connection
-                await self._engine.store()
-                await self._engine.tables.settle()
+    async def _project(self, connection: Any, limit: int) -> int:
+        """Project page by page and store all that comes of it; return the position reached."""
+        page = await self._page(connection, self.checkpoint, limit)
+        if not page.rows:
+            return self.checkpoint
+        engine = self._engine = self._engine or await self._open(connection)
+        engine.tables.connection = connection
+        end = self.checkpoint + limit
+        while page.rows:
+            last = page.rows[-1].position
+            more = last < end and len(page.rows) == _PAGE
+            reading_on = asyncio.create_task(self._page(self._pool, last, end - last)) if more else None
+            try:
+                await engine.project(*page)
+            finally:
+                page = await reading_on if reading_on else _Page([], [])
+        await engine.store()
+        return last
 
-    async def _project(self, connection: Any, rows: list[log.Stored], *, lazily: bool) -> int:
-        if self._engine is None:
-            tables = Tables(connection, *self._key)
-            await tables.load_segments()
-            next_component = await connection.fetchval(
-                "SELECT next_component FROM generations WHERE ledger = $1 AND generation = $2", *self._key
+    async def _page(self, connection: Any, after: int, limit: int) -> _Page:
+        rows = await log.read_brief(connection, self.ledger.ledger, after, min(limit, _PAGE), list(RULES))
+        if rows and rows[-1].position != after + len(rows):
+            raise CorruptLogError(
+                f"ledger {self.ledger.name}: an event between {after} and {rows[-1].position} is missing"
             )
-            registers = await log.registers(connection, self.ledger.ledger, self.checkpoint)
-            self._engine = Engine(self.ledger, tables, next_component, registers)
-        self._engine.tables.connection = connection
-        await self._engine.project(rows)
-        await self._engine.store(_MANY_COMPONENTS if lazily else 1)
-        await self._engine.tables.settle(_MANY_POSTINGS if lazily else 1)
-        return self._engine.next_component
+        voids = [row for row in rows if row.type == "event.voided"]
+        return _Page(rows, await log.targets(connection, self.ledger.ledger, voids))
+
+    async def _open(self, connection: Any) -> Engine:
+        tables = Tables(connection, *self._key, fresh=self.checkpoint == 0)
+        await tables.load_segments()
+        next_component = await connection.fetchval(
+            "SELECT next_component FROM generations WHERE ledger = $1 AND generation = $2", *self._key
+        )
+        registers = await log.registers(connection, self.ledger.ledger, self.checkpoint)
+        return Engine(self.ledger, tables, next_component, registers)
 
 
 def spare_the_collector() -> None:

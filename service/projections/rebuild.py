@@ -40,7 +40,7 @@ async def rebuild(
     pool: asyncpg.Pool,
     ledger: Ledger,
     *,
-    batch: int = 10_000,
+    batch: int = 50_000,
     lease_seconds: float = 60.0,
     progress: Progress | None = None,
 ) -> Rebuilt:
@@ -53,7 +53,7 @@ async def rebuild(
         raise RuntimeError("another rebuild took this generation over")
     head = (await log.head(pool, ledger.ledger))[0]
     while projector.checkpoint < head:
-        await projector.step(batch, lazily=True)
+        await projector.step(batch)
         if progress:
             progress(projector.checkpoint, head)
         head = (await log.head(pool, ledger.ledger))[0]
@@ -92,7 +92,6 @@ async def _begin(pool: asyncpg.Pool, ledger: Ledger) -> int:
 async def _drain(projector: Projector, batch: int) -> None:
     while await projector.step(batch):
         pass
-    await projector.settle()
 
 
 async def _swap(pool: asyncpg.Pool, ledger: Ledger, projector: Projector, batch: int) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from service.domain.facts import Fact, Key, keys_of
+from service.domain.journey import Journey
 from service.domain.postings import Cells
 from service.domain.roi import AccountOrder
 
@@ -41,14 +42,17 @@ class Component:
     """What hangs together: facts in event order, the orders that journeys told it of (accounts), and its last cells.
 
     `exports` are the orders that it told accounts of; `attributes` are a campaign's; `lookups` are the currencies that
-    it asked rates of, with the last day it asked for.
+    it asked rates of, with the last day it asked for. `journey` is what the live facts folded into, to be folded on;
+    `stored` tells whether there is a row of it.
     """
 
-    __slots__ = ("attributes", "cells", "exports", "facts", "id", "kind", "lookups", "orders")
+    __slots__ = ("attributes", "cells", "exports", "facts", "id", "journey", "kind", "lookups", "orders", "stored")
 
-    def __init__(self, identity: int, kind: str) -> None:
+    def __init__(self, identity: int, kind: str, *, stored: bool = False) -> None:
         self.id = identity
         self.kind = kind
+        self.stored = stored
+        self.journey: Journey | None = None
         self.facts: list[Fact] = []
         self.cells: Cells = {}
         self.orders: dict[str, AccountOrder] = {}
@@ -56,15 +60,18 @@ class Component:
         self.attributes: dict[str, Any] = {}
         self.lookups: dict[str, int] = {}
 
-    def insert(self, fact: Fact) -> None:
-        """Put a fact in its place in event order; nearly always that is the end."""
-        if self.facts and fact < self.facts[-1]:
-            insort(self.facts, fact, key=lambda one: one[:4])
-        else:
-            self.facts.append(fact)
+    def insert(self, fact: Fact) -> bool:
+        """Put a fact in its place in event order; tell whether that is the end, as it is nearly always."""
+        facts = self.facts
+        if facts and fact < facts[-1]:
+            insort(facts, fact, key=lambda one: one[:4])
+            return False
+        facts.append(fact)
+        return True
 
     def absorb(self, other: Component) -> None:
         """Take over everything of another component that turned out to hang together with this one."""
+        self.journey = None
         self.facts = sorted([*self.facts, *other.facts], key=lambda one: one[:4])
         for cell, amount in other.cells.items():
             self.cells[cell] = self.cells.get(cell, 0) + amount
@@ -96,7 +103,7 @@ class Component:
 def decode(identity: int, kind: str, stored: bytes) -> Component:
     """Return a component from its stored form."""
     state = _decoder.decode(stored)
-    component = Component(identity, kind)
+    component = Component(identity, kind, stored=True)
     component.facts = state.facts
     component.cells = {
         (one.measure, one.entity, one.segment, one.day, one.cohort, one.value, one.detail): int(one.amount)
