@@ -219,7 +219,8 @@ STATEMENTS = (
     )
     """,
     # The journal: what each event changed. `campaign` is the segment's campaign_segment; `value` is a duration in
-    # microseconds and `bucket` its place in a histogram.
+    # microseconds and `bucket` its place in a histogram; `detail` is what a list says of an entry, or of an amount in
+    # another currency "currency amount rate day": what was converted, and at which rate of which day.
     """
     CREATE TABLE postings (
         ledger     integer NOT NULL,
@@ -244,7 +245,10 @@ STATEMENTS = (
     INCLUDE (segment, value, amount, cohort, bucket) WHERE value IS NOT NULL
     """,
     "CREATE INDEX postings_of_figures ON postings (ledger, generation, campaign, measure, day)",
-    "CREATE INDEX postings_of_lists ON postings (ledger, generation, measure, entity) WHERE detail IS NOT NULL",
+    """
+    CREATE INDEX postings_of_lists ON postings (ledger, generation, measure, entity)
+    WHERE measure IN ('pending_links', 'unconverted', 'flag')
+    """,
     # The balances: sums of postings at the grains that reads need, one column per measure (null = 0). basis e(vent) or
     # c(ohort); cube c(ampaign) or s(egment); grain d(ay), m(onth) or y(ear). A campaign's month also has the highest that
     # its cumulative cost and return less cost come to within the month, day by day.

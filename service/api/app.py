@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from service import __version__, telemetry
-from service.api import events, openapi, operations, reads
+from service.api import events, lineage, openapi, operations, reads
 from service.api.auth import Doorkeeper
 from service.api.problems import HANDLERS, answer_error
 from service.bootstrap import Service
@@ -59,6 +59,7 @@ def create_app() -> App:
         "/v1/events", events.post_events, methods=["POST"], include_in_schema=False
     )  # first: the hot one
     app.include_router(events.router)
+    app.include_router(lineage.router)  # before the reads: ids of campaigns may have slashes
     app.include_router(reads.router)
     app.include_router(operations.router)
     return app

@@ -115,7 +115,7 @@ class Snapshot:
             f"""
             {sql.campaigns()}
             SELECT entity, detail, s.campaign, start, sum(amount)::bigint FROM {sql.joined(sql.postings())}
-            WHERE detail IS NOT NULL  -- as the index of lists has it
+            WHERE measure IN ('pending_links', 'unconverted', 'flag')  -- as the index of lists has it
             GROUP BY entity, detail, s.campaign, start HAVING sum(amount) <> 0 ORDER BY start, entity, detail
             LIMIT {_MOST_LISTED}
             """,
@@ -134,7 +134,8 @@ class Snapshot:
         rows = await self.connection.fetch(
             """
             SELECT entity, detail, s.campaign, max(position) FROM postings p JOIN segments s USING (ledger, generation, segment)
-            WHERE p.ledger = $1 AND p.generation = $2 AND p.position <= $3 AND measure = $4 AND detail IS NOT NULL
+            WHERE p.ledger = $1 AND p.generation = $2 AND p.position <= $3 AND measure = $4
+            AND measure IN ('pending_links', 'unconverted', 'flag')  -- as the index of lists has it
             AND (entity, detail) > ($5, $6)
             GROUP BY entity, detail, s.campaign HAVING sum(amount) <> 0 ORDER BY entity, detail LIMIT $7
             """,
@@ -169,20 +170,37 @@ def _waiting(entity: str, detail: str, campaign: str | None, day: date, times: i
 
 
 @asynccontextmanager
-async def snapshot(pool: asyncpg.Pool, ledger: Ledger, as_of: int | datetime | None = None) -> AsyncIterator[Snapshot]:
+async def snapshot(
+    pool: asyncpg.Pool, ledger: Ledger, as_of: int | datetime | None = None
+) -> AsyncIterator[Snapshot]:  # fmt: skip
     """Open a consistent view of a ledger, now or as known at a position or time."""
+    async with snapshots(pool, ledger, as_of) as (view,):
+        yield view
+
+
+@asynccontextmanager
+async def snapshots(
+    pool: asyncpg.Pool, ledger: Ledger, *moments: int | datetime | None
+) -> AsyncIterator[list[Snapshot]]:  # fmt: skip
+    """Open views of several moments of knowing, all from the same moment of the database."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         generation, checkpoint = await serving(connection, ledger)
-        position = await log.position_at(connection, ledger.ledger, as_of) if isinstance(as_of, datetime) else as_of
-        current = position is None or position >= checkpoint
-        at = checkpoint if position is None or current else max(0, position)
-        recorded = await connection.fetchval(
-            "SELECT recorded_at FROM events WHERE ledger = $1 AND position = $2", ledger.ledger, at
-        )
-        base = Base("balances", checkpoint)
-        if not current:
-            base = await closings.nearest(connection, (ledger.ledger, generation), at, checkpoint)
-        yield Snapshot(connection, ledger, generation, AsOf(at, recorded), current, base)
+        yield [await _view(connection, ledger, generation, checkpoint, one) for one in moments]
+
+
+async def _view(
+    connection: Any, ledger: Ledger, generation: int, checkpoint: int, as_of: int | datetime | None
+) -> Snapshot:  # fmt: skip
+    position = await log.position_at(connection, ledger.ledger, as_of) if isinstance(as_of, datetime) else as_of
+    current = position is None or position >= checkpoint
+    at = checkpoint if position is None or current else max(0, position)
+    recorded = await connection.fetchval(
+        "SELECT recorded_at FROM events WHERE ledger = $1 AND position = $2", ledger.ledger, at
+    )
+    base = Base("balances", checkpoint)
+    if not current:
+        base = await closings.nearest(connection, (ledger.ledger, generation), at, checkpoint)
+    return Snapshot(connection, ledger, generation, AsOf(at, recorded), current, base)
 
 
 async def serving(pool: Any, ledger: Ledger) -> tuple[int, int]:

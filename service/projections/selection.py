@@ -50,7 +50,8 @@ class Query:
     since: date | None = None
     until: date | None = None
     basis: str = "event"
-    campaign: str | None = None
+    campaign: str | None = None  # "" = what is unattributed
+    only: tuple[tuple[str, str], ...] = ()  # (dimension, value) pairs; the value "" = what has none
 
     @property
     def names(self) -> list[str]:
@@ -60,7 +61,7 @@ class Query:
     @property
     def by_campaign(self) -> bool:
         """Whether its groups need no more than the campaign, whose balances are fewer."""
-        return set(self.group_by) - TIME_GROUPS.keys() <= _OF_CAMPAIGN
+        return {*self.group_by, *(name for name, _ in self.only)} - TIME_GROUPS.keys() <= _OF_CAMPAIGN
 
     def labels(self, key: Iterable[Any]) -> Key:
         """Return the key of a group as answers write it."""
@@ -139,11 +140,15 @@ class Selection:
             )"""
 
     def joined(self, rows: str) -> str:
-        """Join rows with their segments and campaigns, perhaps of one campaign only."""
-        only = f" AND s.campaign = {self.parameter(self.query.campaign)}" if self.query.campaign is not None else ""
-        return f"""({rows}) b
-            JOIN segments s ON s.ledger = $1 AND s.generation = $2 AND s.segment = b.segment{only}
-            LEFT JOIN known k ON k.campaign = s.campaign"""
+        """Join rows with their segments and campaigns, perhaps of some of them only."""
+        return f"""({rows}) b JOIN (segments s LEFT JOIN known k ON k.campaign = s.campaign)
+            ON s.ledger = $1 AND s.generation = $2 AND s.segment = b.segment{"".join(self._only())}"""
+
+    def _only(self) -> Iterable[str]:
+        """The conditions on dimensions."""
+        campaign = [] if self.query.campaign is None else [("campaign", self.query.campaign)]
+        for name, value in (*campaign, *self.query.only):
+            yield f" AND {DIMENSIONS[name][1]} {f'= {self.parameter(value)}' if value else 'IS NULL'}"
 
     def source(self, more: Sequence[str] = ()) -> str:
         """The sums of the window by segment, start and grain, a column per measure; `more` are other stored columns."""
