@@ -104,10 +104,13 @@ def _why(event_type: str, data: Mapping[str, Any], line: Line, others: Sequence[
         return _rated(line, opposite)
     if event_type == "event.voided":
         return f"voided: {data.get('source')} {data.get('id')} counts as never sent"
-    if event_type.endswith(".merged") and opposite is None:
-        return f"merged: {data.get('merged_id')} into {data.get('survivor_id')}"
-    if opposite is None or source is None or target is None:
+    if source is None or target is None:
         return _alone(event_type, data, line, others)
+    return _changed(event_type, data, source, target)
+
+
+def _changed(event_type: str, data: Mapping[str, Any], source: Line, target: Line) -> str:
+    """Explain what left one place and entered another in the same event."""
     if source.where[0] != target.where[0]:
         return _moved(event_type, data, source.where[0], target.where[0])
     if (source.day, source.cohort) != (target.day, target.cohort):
@@ -143,18 +146,26 @@ def _alone(event_type: str, data: Mapping[str, Any], line: Line, others: Sequenc
     kind, identity = split_entity(line.entity)
     own = data.get(_OWN.get(kind, "campaign_id")) == identity or kind == "budget"
     done = _DONE.get(event_type, event_type)
-    if line.measure.startswith("funnel."):
-        step = line.measure.partition(".")[2]
-        return f"reached {step}" if line.amount > 0 else f"no longer reached {step}"
-    if line.measure.partition(".")[0] in velocity.DURATIONS:
-        return f"{done}: the duration ends" if line.amount > 0 else f"{done}: the duration ends elsewhere, or no longer"
-    if line.measure in conversion.OUTCOMES:
-        return line.measure if line.amount > 0 else f"no longer {line.measure}"
-    if line.measure == "new_customers":
-        return "new customer" if line.amount > 0 else "no longer a new customer"
+    if event_type.endswith(".merged"):
+        return f"merged: {data.get('merged_id')} into {data.get('survivor_id')}"
+    counted = _counted(line.measure, done)
+    if counted:
+        return counted[0 if line.amount > 0 else 1]
     if own and event_type in _STATING and _restates(data, line, others):
         return "restated"
     return done if own else f"{done}: link arrived"
+
+
+def _counted(measure: str, done: str) -> tuple[str, str] | None:
+    """Return what it means that a count of what follows from events goes up, and that it goes down."""
+    name, _, part = measure.partition(".")
+    if name == "funnel":
+        return f"reached {part}", f"no longer reached {part}"
+    if name in velocity.DURATIONS:
+        return f"{done}: the duration ends", f"{done}: the duration ends elsewhere, or no longer"
+    if name in conversion.OUTCOMES:
+        return name, f"no longer {name}"
+    return ("new customer", "no longer a new customer") if name == "new_customers" else None
 
 
 def _restates(data: Mapping[str, Any], line: Line, others: Sequence[Line]) -> bool:
