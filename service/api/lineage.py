@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
+import msgspec
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
@@ -15,7 +16,7 @@ from service.api.asking import After, AsOf, Basis, CampaignId, From, Limit, MinP
 from service.api.problems import ProblemError, refuse_unknown
 from service.bootstrap import Service
 from service.domain import lineage
-from service.projections import entries, reading, restatement, timeline
+from service.projections import completeness, entries, reading, restatement, timeline
 from service.projections.entries import Place
 from service.store.ledgers import Ledger
 
@@ -127,6 +128,26 @@ async def get_journey(
     if body is None:
         raise ProblemError(404, f"no event names a {kind} {identity!r}")
     return asking.answer(request, view, body)
+
+
+@router.get(
+    "/v1/completeness", summary="What waits, and how fresh the sources are", response_model=schemas.Completeness,
+    responses=schemas.PROBLEMS,
+)  # fmt: skip
+async def get_completeness(
+    request: Request, ledger: Reader, as_of: AsOf = None, min_position: MinPosition = 0
+) -> Response:  # fmt: skip
+    """Tell what is recorded and in no figure yet: what it waits for, how much money it stands for, since when.
+
+    A source is `silent` when nothing came for three times as long as 95 % of its intervals are.
+    """
+    refuse_unknown(request, ("as_of", "min_position"))
+    service: Service = request.app.state.service
+    moment = asking.read_moment(as_of)
+    await asking.wait_for(service, ledger, min_position, moment)
+    async with reading.snapshot(service.pool, ledger, moment) as view:
+        body = await completeness.read(view)
+    return Response(msgspec.json.encode({**body, **asking.frame(view)}), media_type="application/json")
 
 
 _RESTATED = (

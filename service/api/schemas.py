@@ -366,6 +366,62 @@ class Restatement(BaseModel):
     read_model_version: str = Version
 
 
+class Amount(BaseModel):
+    """Money in the currency in which it was stated."""
+
+    amount: str = Money
+    currency: str = Field(examples=["USD"])
+
+
+class Since(BaseModel):
+    """When the oldest of what waits was recorded; what is in the quarantine has no position."""
+
+    position: int | None
+    recorded_at: str | None
+
+
+class Waiting(BaseModel):
+    """What waits for one reason."""
+
+    kind: str = Field(examples=["order"])
+    waits_for: str = Field(examples=["opportunity", "invoice", "rate USD/EUR", "a correction"])
+    count: int
+    amounts: list[Amount] = Field(description="how much money it stands for, by currency, as last stated")
+    since: Since
+    examples: list[str] = Field(description="ids of the first few", examples=[["SO-1"]])
+    see: str = Field(description="where all of it is listed", examples=["/v1/pending-links"])
+
+
+class LastEvent(BaseModel):
+    """The last event of a source."""
+
+    position: int
+    recorded_at: str
+
+
+class SourceFreshness(BaseModel):
+    """How fresh a source is. Intervals are between arrivals, in seconds; what comes in one batch is one arrival."""
+
+    source: str = Field(examples=["/erp"])
+    events: int
+    last_event: LastEvent
+    usual_interval_seconds: float | None = Field(description="the median")
+    longest_usual_interval_seconds: float | None = Field(description="the 95th percentile")
+    silent_seconds: float = Field(description="since the last event")
+    silent: bool = Field(description="whether that is more than three times the longest usual interval")
+
+
+class Completeness(BaseModel):
+    """What is recorded and in no figure yet, and how fresh the sources are."""
+
+    complete: bool = Field(description="whether nothing waits")
+    currency: str = Field(examples=["EUR"])
+    waiting: list[Waiting]
+    sources: list[SourceFreshness]
+    as_of: Moment
+    read_model_version: str = Version
+
+
 class Problem(BaseModel):
     """An error (RFC 9457): `detail` says what to change, `errors` which fields."""
 
