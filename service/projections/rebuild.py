@@ -20,7 +20,8 @@ from service.store import log
 from service.store.ledgers import Ledger
 
 _TABLES = (
-    "balances", "histograms", "postings", "campaigns", "segments", "conversions", "components", "entities", "generations",
+    "balances", "closings", "closed", "histograms", "postings", "campaigns", "segments", "conversions", "components",
+    "entities", "generations",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import socket
 import asyncpg
 
 from service import telemetry
+from service.projections.closings import Bookkeeper
 from service.projections.projector import LeaseLostError, Projector, release, spare_the_collector, take
 from service.settings import Settings
 from service.store.ledgers import Ledger
@@ -31,6 +32,8 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
         self._stopping = False
+        self._far_behind = False
+        self._bookkeeper = Bookkeeper(pool)
 
     def wake(self) -> None:
         """Say that events were appended; may be called from any thread."""
@@ -52,11 +55,14 @@ class Worker:
             except (asyncpg.PostgresError, OSError, asyncpg.InterfaceError) as error:
                 _log.error("database is not there", error=str(error))
                 busy = False
+            if not self._far_behind:
+                self._bookkeeper.tend()
             if not busy and not self._stopping:
                 try:
                     await asyncio.wait_for(self._woken.wait(), self._settings.projection_poll)
                 except TimeoutError:
                     continue
+        await self._bookkeeper.stop()
         await release(self._pool, self.holder)
 
     async def _round(self) -> bool:
@@ -68,6 +74,7 @@ class Worker:
             WHERE g.state = 'serving' AND h.position > g.checkpoint
             """
         )
+        self._far_behind = any(row["lag"] > self._settings.projection_batch for row in behind)
         now, busy = self._loop.time(), False
         for number, name, currency, timezone, lag in behind:
             telemetry.LAG.labels(name).set(lag)
