@@ -17,6 +17,7 @@ APPEND_BATCH = Histogram(
 PROJECTED = Counter("campaign_ledger_projected_events_total", "Events projected", ["ledger"])
 LAG = Gauge("campaign_ledger_projection_lag_events", "Events appended but not yet projected", ["ledger"])
 REQUESTS = Counter("campaign_ledger_http_requests_total", "HTTP requests by status", ["status"])
+SET_ASIDE = Gauge("campaign_ledger_set_aside", "Events and components set aside: they wait for a fix", ["ledger"])
 PROJECTION_ERRORS = Counter("campaign_ledger_projection_errors_total", "Projection batches that failed", ["ledger"])
 
 

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
-from service import __version__
+from service import __version__, telemetry
 from service.api.auth import Needs
 from service.api.events import read_body
 from service.api.problems import ProblemError, problem, refuse_unknown
 from service.api.schemas import PROBLEMS
 from service.bootstrap import Service
-from service.projections import reading
+from service.projections import reading, retry
 from service.store import database, log, quarantine
 from service.store.ledgers import Ledger
 
@@ -46,6 +46,7 @@ async def readyz(request: Request) -> Response:
             """
         )
         checks["projection_lag_events"] = lag
+        checks["set_aside"] = sum((await retry.counts(service.pool)).values())
     except Exception as error:  # noqa: BLE001  whatever is wrong with the database, the answer is no
         checks["database"] = f"does not answer ({type(error).__name__})"
         return problem(503, "the database does not answer", headers={"Retry-After": "1"}, checks=checks)
@@ -56,8 +57,11 @@ async def readyz(request: Request) -> Response:
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
-async def metrics(_: Annotated[Ledger, Depends(Needs("admin"))]) -> Response:
-    """Give the process's counters and gauges in Prometheus's text format."""
+async def metrics(request: Request, _: Annotated[Ledger, Depends(Needs("admin"))]) -> Response:
+    """Give the process's counters, and gauges of the database, in Prometheus's text format."""
+    service: Service = request.app.state.service
+    for name, count in (await retry.counts(service.pool)).items():
+        telemetry.SET_ASIDE.labels(name).set(count)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -67,10 +71,10 @@ async def get_ledger(request: Request, ledger: Annotated[Ledger, Depends(Needs("
     refuse_unknown(request, ())
     service: Service = request.app.state.service
     position, recorded_at, chain = await log.head(service.pool, ledger.ledger)
-    _, checkpoint = await reading.serving(service.pool, ledger)
+    served = await reading.serving(service.pool, ledger)
     body = {
         "name": ledger.name, "currency": ledger.currency, "timezone": ledger.timezone, "last_position": position,
-        "recorded_at": recorded_at, "projected_position": checkpoint, "chain": chain.hex(),
+        "recorded_at": recorded_at, "projected_position": served.checkpoint, "chain": chain.hex(),
     }  # fmt: skip
     return Response(msgspec.json.encode(body), media_type=_JSON)
 

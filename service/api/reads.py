@@ -17,7 +17,6 @@ from service.api.auth import Needs
 from service.api.problems import ProblemError, refuse_unknown
 from service.bootstrap import Service
 from service.domain.calendar import parse_day, parse_instant
-from service.domain.component import READ_MODEL_VERSION
 from service.domain.postings import FLAG, PENDING_LINKS
 from service.projections import reading, reports
 from service.store import log
@@ -130,17 +129,17 @@ class Answers:
             self._kept.popitem(last=False)
 
 
-async def _wait(service: Service, ledger: Ledger, position: int) -> tuple[int, int]:
-    """Return the serving generation and its position, once that has reached what the caller needs; else a 503 problem."""
+async def _wait(service: Service, ledger: Ledger, position: int) -> reading.Serving:
+    """Return the serving generation, once that has reached what the caller needs; else a 503 problem."""
     patience, pause = service.settings.min_position_timeout, 0.005
     while True:
-        generation, checkpoint = await reading.serving(service.pool, ledger)
-        if checkpoint >= position:
-            return generation, checkpoint
+        served = await reading.serving(service.pool, ledger)
+        if served.checkpoint >= position:
+            return served
         if patience <= 0:
             raise ProblemError(
-                503, f"position {position} is not projected yet, only {checkpoint}: try again in a moment",
-                kind="not-projected-yet", headers={"Retry-After": "1"}, position=checkpoint,
+                503, f"position {position} is not projected yet, only {served.checkpoint}: try again in a moment",
+                kind="not-projected-yet", headers={"Retry-After": "1"}, position=served.checkpoint,
             )  # fmt: skip
         await asyncio.sleep(pause)
         patience, pause = patience - pause, min(pause * 2, 0.1)
@@ -152,11 +151,12 @@ async def _report(request: Request, ledger: Ledger, name: str, asked: _Asked, *,
     needed = asked.min_position
     if isinstance(asked.as_of, int):  # what was known at a position is known once it has been projected
         needed = max(needed, min(asked.as_of, (await log.head(service.pool, ledger.ledger))[0]))
-    generation, checkpoint = await _wait(service, ledger, needed)
+    served = await _wait(service, ledger, needed)
+    checkpoint = served.checkpoint
     at: int | datetime = checkpoint if asked.as_of is None else asked.as_of
     key = (
         ledger.ledger,
-        generation,
+        served.edition,
         min(at, checkpoint) if isinstance(at, int) else at,
         checkpoint,
         name,
@@ -164,9 +164,9 @@ async def _report(request: Request, ledger: Ledger, name: str, asked: _Asked, *,
         flat,
     )
     if isinstance(at, int) and (body := answers.get(key)) is not None:
-        return _tagged(request, generation, min(at, checkpoint), body)
+        return _tagged(request, served.edition, min(at, checkpoint), body)
     async with reading.snapshot(service.pool, ledger, asked.as_of) as view:
-        tag = _etag(view.generation, view.as_of.position)
+        tag = _etag(view.edition, view.as_of.position)
         if _matches(request, tag):
             return Response(status_code=304, headers=_headers(tag))
         answer = await reports.REPORTS[name](view, asked.query)
@@ -174,9 +174,9 @@ async def _report(request: Request, ledger: Ledger, name: str, asked: _Asked, *,
         if flat:
             answer = await _flat(view, answer, asked.query.campaign or "")
     body = msgspec.json.encode(answer)
-    if view.current and view.as_of.position == checkpoint and view.generation == generation:
+    if view.current and view.as_of.position == checkpoint and view.edition == served.edition:
         answers.keep(key, body)
-    return _tagged(request, view.generation, view.as_of.position, body)
+    return _tagged(request, view.edition, view.as_of.position, body)
 
 
 async def _frame(view: reading.Snapshot, query: reading.Query) -> dict[str, Any]:
@@ -185,7 +185,7 @@ async def _frame(view: reading.Snapshot, query: reading.Query) -> dict[str, Any]
         "currency": view.ledger.currency,
         "date_basis": query.basis,
         "as_of": {"position": view.as_of.position, "recorded_at": view.as_of.recorded_at},
-        "version": READ_MODEL_VERSION,
+        "version": view.version,
         "unconverted": await view.unconverted(query),
         "pending_links": await view.pending_links(),
     }
@@ -199,8 +199,8 @@ async def _flat(view: reading.Snapshot, answer: dict[str, Any], campaign: str) -
     return {"campaign_id": campaign, **total, **answer}
 
 
-def _etag(generation: int, position: int) -> str:
-    return f'W/"{READ_MODEL_VERSION}.{generation}-{position}"'
+def _etag(edition: str, position: int) -> str:
+    return f'W/"{edition}-{position}"'
 
 
 def _headers(tag: str) -> dict[str, str]:
@@ -213,8 +213,8 @@ def _matches(request: Request, tag: str) -> bool:
     return wanted.strip() == "*" or tag.removeprefix("W/") in known
 
 
-def _tagged(request: Request, generation: int, position: int, body: bytes) -> Response:
-    tag = _etag(generation, position)
+def _tagged(request: Request, edition: str, position: int, body: bytes) -> Response:
+    tag = _etag(edition, position)
     if _matches(request, tag):
         return Response(status_code=304, headers=_headers(tag))
     return Response(body, headers=_headers(tag), media_type="application/json")
@@ -268,7 +268,7 @@ async def get_campaigns(
         known = [(one, attributes) for one, attributes in (await view.campaigns()).items() if one > after]
     rows = [{"campaign_id": one, **attributes} for one, attributes in known[:limit]]
     answer = {"rows": rows, "as_of": {"position": view.as_of.position, "recorded_at": view.as_of.recorded_at}}
-    response = _tagged(request, view.generation, view.as_of.position, msgspec.json.encode(answer))
+    response = _tagged(request, view.edition, view.as_of.position, msgspec.json.encode(answer))
     if len(known) > limit:
         following = request.url.include_query_params(after=rows[-1]["campaign_id"])
         response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
@@ -315,7 +315,7 @@ async def get_campaign(
         **known[campaign_id],
         "as_of": {"position": view.as_of.position, "recorded_at": view.as_of.recorded_at},
     }
-    return _tagged(request, view.generation, view.as_of.position, msgspec.json.encode(body))
+    return _tagged(request, view.edition, view.as_of.position, msgspec.json.encode(body))
 
 
 async def _listed(
@@ -332,7 +332,7 @@ async def _listed(
     names = ("from", "to") if measure == PENDING_LINKS else ("entity", "reason")
     rows = [dict(zip((*names, "campaign_id", "since_position"), one, strict=True)) for one in found]
     answer = {"rows": rows, "as_of": {"position": view.as_of.position, "recorded_at": view.as_of.recorded_at}}
-    response = _tagged(request, view.generation, view.as_of.position, msgspec.json.encode(answer))
+    response = _tagged(request, view.edition, view.as_of.position, msgspec.json.encode(answer))
     if len(found) == limit:
         following = request.url.include_query_params(after=msgspec.json.encode(found[-1][:2]).decode())
         response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'

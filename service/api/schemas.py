@@ -233,6 +233,42 @@ class Flags(BaseModel):
     as_of: Moment
 
 
+class EventName(BaseModel):
+    """Which event."""
+
+    type: str = Field(examples=["order.placed"])
+    source: str
+    id: str
+    time: str
+
+
+class Aside(BaseModel):
+    """An event that could not be read, or a component that its rules could not fold."""
+
+    position: int = Field(description="of the event at which it happened first", examples=[17])
+    component: int = Field(description="0 for an event that could not be read")
+    kind: str | None = Field(description="of the component", examples=["journey"])
+    entities: list[str] = Field(description="what belongs to the component, up to 20", examples=[["order:SO-1"]])
+    event: EventName
+    last_position: int = Field(description="the latest event that waits with it")
+    error: str = Field(description="the last line of the traceback", examples=["ZeroDivisionError: division by zero"])
+    attempts: int
+    since: str
+
+
+class SetAside(BaseModel):
+    """What could not be processed; everything else goes on."""
+
+    items: list[Aside]
+
+
+class Retried(BaseModel):
+    """What processing it again came to."""
+
+    cleared: int
+    remaining: int
+
+
 class Problem(BaseModel):
     """An error (RFC 9457): `detail` says what to change, `errors` which fields."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import asyncpg
 import typer
@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from service.cli.common import DataDir, chosen, say, with_pool
-from service.projections import rebuild, verify
+from service.projections import rebuild, retry, verify
 
 OneLedger = Annotated[str | None, typer.Option("--ledger", help="Only this ledger; default: all.")]
 
@@ -22,6 +22,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(epilog="Example: campaign-ledger status")(status)
     app.command(epilog="Example: campaign-ledger replay --ledger acme")(replay)
+    app.command("set-aside", epilog="Example: campaign-ledger set-aside --ledger acme")(set_aside)
+    app.command("retry", epilog="Example: campaign-ledger retry --ledger acme")(retry_)
     app.command("verify", epilog="Example: campaign-ledger verify --json")(verify_)
 
 
@@ -34,6 +36,7 @@ def status(
         rows = await pool.fetch(
             """
             SELECT l.name, h.position AS head, g.checkpoint, g.generation, g.holder,
+                   (SELECT count(*) FROM set_aside s WHERE s.ledger = g.ledger AND s.generation = g.generation) AS set_aside,
                    (SELECT recorded_at FROM events e WHERE e.ledger = l.ledger AND e.position = g.checkpoint + 1) AS waiting_since
             FROM ledgers l JOIN heads h USING (ledger) JOIN generations g USING (ledger)
             WHERE g.state = 'serving' ORDER BY l.ledger
@@ -46,6 +49,7 @@ def status(
                 "lag_events": row["head"] - row["checkpoint"],
                 "lag_seconds": round((now - row["waiting_since"]).total_seconds(), 3) if row["waiting_since"] else 0.0,
                 "generation": row["generation"], "worker": row["holder"],
+                "set_aside": row["set_aside"],
             }
             for row in rows
         ]  # fmt: skip
@@ -54,7 +58,7 @@ def status(
     if as_json:
         say(json.dumps(rows, indent=2))
         return
-    table = Table("ledger", "head", "checkpoint", "lag (events)", "lag (s)", "generation", "worker")
+    table = Table("ledger", "head", "checkpoint", "lag (events)", "lag (s)", "generation", "worker", "set aside")
     for row in rows:
         table.add_row(*(str(value if value is not None else "-") for value in row.values()))
     Console().print(table)
@@ -82,6 +86,45 @@ def replay(ledger: OneLedger = None, data_dir: DataDir = None) -> None:
             say(f"{one.name}: {done.events} events replayed, generation {done.generation} serves now, {compared}")
 
     with_pool(data_dir, work)
+
+
+def set_aside(
+    ledger: OneLedger = None,
+    data_dir: DataDir = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List the events and components that could not be processed and wait for a fix."""
+
+    async def work(pool: asyncpg.Pool) -> list[dict[str, Any]]:
+        return [
+            {"ledger": one.name, **entry}
+            for one in await chosen(pool, ledger)
+            for entry in await retry.listed(pool, one.ledger, limit=1_000)
+        ]
+
+    entries = with_pool(data_dir, work)
+    if as_json:
+        say(json.dumps(entries, indent=2, default=str))
+        return
+    for one in entries:
+        about = ", ".join(one["entities"]) or f"event {one['event']['source']} {one['event']['id']}"
+        say(f"{one['ledger']}: position {one['position']}, {one['event']['type']} ({about}): {one['error']}")
+
+
+def retry_(ledger: OneLedger = None, data_dir: DataDir = None) -> None:
+    """Process what is set aside again, after a fix or an upgrade; exit code 1 if anything remains."""
+
+    async def work(pool: asyncpg.Pool) -> int:
+        remaining = 0
+        for one in await chosen(pool, ledger):
+            done = await retry.retry(pool, one)
+            remaining += done.remaining
+            say(f"{one.name}: {done.cleared} processed, {done.remaining} still set aside")
+        return remaining
+
+    if with_pool(data_dir, work):
+        raise typer.Exit(1)
 
 
 def verify_(

@@ -11,7 +11,7 @@ import asyncpg
 
 from service import telemetry
 from service.domain.catalogue import Problem
-from service.domain.events import Event, InvalidEventError, read_event
+from service.domain.events import Event, InvalidEventError, lifted, newest_version, read_event
 from service.intake import compiled
 from service.intake.decoding import Limits, decode
 from service.store import log, quarantine
@@ -109,7 +109,7 @@ class Intake:
             row = log.row_of(event)
             if row.entity is not None:
                 stated.setdefault(row.entity, set()).add(_currency(event))
-            elif event.type in CORRECTIONS:
+            elif event.type in CORRECTIONS and event.version <= newest_version(event.type):
                 corrections.append((index, event))
             rows.append(row)
             at.append(index)
@@ -153,7 +153,7 @@ class Intake:
         for index, event in corrections:
             allowed = known.get(_corrected(event), set()) | stated.get(_corrected(event), set())
             field = CORRECTIONS[event.type][2]
-            money = event.data.get(field)
+            money = lifted(event).get(field)
             if money and allowed and money["currency"] not in allowed:
                 expected = f"the currency of what it corrects, {' or '.join(sorted(allowed))}"
                 problem = InvalidEventError([Problem(f"data.{field}.currency", expected, money["currency"])])
@@ -163,11 +163,12 @@ class Intake:
 
 def _corrected(event: Event) -> str:
     corrected, field, _ = CORRECTIONS[event.type]
-    return f"{corrected}:{event.data[field]}"
+    return f"{corrected}:{lifted(event)[field]}"
 
 
 def _currency(event: Event) -> str:
-    money = event.data.get("net_value") or event.data.get("net_amount") or event.data["amount"]
+    data = lifted(event)
+    money = data.get("net_value") or data.get("net_amount") or data["amount"]
     return str(money["currency"])
 
 

@@ -9,26 +9,31 @@ voided event) and an account's orders (which order brought a new customer).
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from service.domain.calendar import Zone, parse_day
 from service.domain.component import campaign_attributes, contributions
-from service.domain.events import newest_version, upcast
+from service.domain.events import check_version, upcast
 from service.domain.facts import RULES, Fact, Key, keys_of, read_fact
 from service.domain.journey import Journey, fold, fold_on
-from service.domain.postings import difference
+from service.domain.postings import Book, difference
 from service.domain.rates import Rates
 from service.domain.roi import AccountOrder
 from service.domain.voids import Voids
+from service.projections.aside import SetAside
 from service.projections.state import Component
 from service.projections.tables import Changes, Journal, Tables
 from service.store.ledgers import Ledger
 from service.store.log import Stored
 
 _json = msgspec.json.Decoder(float_hook=str)  # no figure is made of a JSON number, and none may stop the ledger
+_HUGE = re.compile(r"\d{19}")  # a number, perhaps, beyond the 64 bits of a component's stored form
+_LARGEST = 2**63
 _STRETCH = 1_000  # events folded between two writes
 _TURN = 25  # events folded between two turns of the event loop
 _AT_ONCE = 2_000  # components that a new rate refolds between two writes
@@ -37,8 +42,16 @@ _AT_ONCE = 2_000  # components that a new rate refolds between two writes
 class Engine:
     """The working set of one generation of one ledger. `tables` is where it reads and writes."""
 
-    def __init__(self, ledger: Ledger, tables: Tables, next_component: int, registers: Iterable[Stored]) -> None:
-        """`registers` are the ledger's rates and voids up to the generation's checkpoint."""
+    def __init__(
+        self,
+        ledger: Ledger,
+        tables: Tables,
+        next_component: int,
+        registers: Iterable[Stored],
+        aside: SetAside | None = None,
+    ) -> None:
+        """`registers` are the ledger's rates and voids up to the generation's checkpoint, `aside` what waits for a fix."""
+        self.aside = aside or SetAside()
         self.next_component = next_component
         self.tables = tables
         self._zone = Zone(ledger.timezone)
@@ -54,14 +67,13 @@ class Engine:
         self._position = 0
         self._writing: asyncio.Task[None] | None = None
         for row in registers:
-            self._register(_fact(row))
+            with suppress(ValueError, LookupError, TypeError):  # set aside when it came
+                self._register(_fact(row))
         self._rates = self._live_rates()
 
     async def project(self, rows: Sequence[Stored]) -> None:
         """Project events in log order and write what they post; `store` stores the components they change."""
-        facts = [
-            (row.position, _fact(row)) for row in rows if row.type in RULES and row.version <= newest_version(row.type)
-        ]
+        facts, unreadable = _read(rows)
         named = [keys_of(fact) for _, fact in facts]
         await self._load((fact for _, fact in facts), named)
         for number, ((position, fact), keys) in enumerate(zip(facts, named, strict=True), 1):
@@ -78,6 +90,8 @@ class Engine:
             else:
                 one = self._component(component, keys)
                 self._fold(one, fact if one.insert(fact) else None)
+        for row, error in unreadable:
+            self._note_unreadable(row, error)
         await self._write()
 
     async def _take_turns(self, number: int) -> None:
@@ -125,6 +139,7 @@ class Engine:
                 self._own(other.keys(), component)
                 del self._components[other.id]
                 self._changes.remove(other)
+                self.aside.move(other.id, component.id)
         else:
             component = Component(self.next_component, kind)
             self.next_component += 1
@@ -156,13 +171,29 @@ class Engine:
         component.journey = journey or fold(self._live(component), self._zone)
         return component.journey
 
-    def _fold(self, component: Component, appended: Fact | None = None) -> None:
-        """Fold a component again and post the difference; `appended` is the one new fact, where it came last."""
+    def _contributions(self, component: Component, appended: Fact | None) -> tuple[Book, list[AccountOrder]]:
         journey = component.kind == "journey"
         folded = self._journey(component, appended) if journey else self._live(component)
-        book, exports = contributions(
+        return contributions(
             component.kind, folded, list(component.orders.values()), self._zone, self._rates, self._segments
         )  # fmt: skip
+
+    def _fold(self, component: Component, appended: Fact | None = None) -> None:
+        """Fold a component again and post the difference; `appended` is the one new fact, where it came last.
+
+        If a rule fails at it, the component keeps its facts, contributes what it did before, and is set aside.
+        """
+        try:
+            book, exports = self._contributions(component, appended)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever a rule raises concerns this component alone
+            component.journey = None
+            self.aside.note(self._position, error, component.id)
+            self._changes.keep(component)
+            return
+        if self.aside:
+            self.aside.clear(component.id)
         lines = difference(component.cells, book.cells)
         if lines:
             position = self._position
@@ -210,22 +241,33 @@ class Engine:
             self._rate_facts.append(fact)
 
     def _live_rates(self) -> Rates:
-        live = [fact for fact in self._rate_facts if not self._voids.is_void((fact.source, fact.id))]
-        return Rates(self._currency, live)
+        rates = Rates(self._currency)
+        for fact in self._rate_facts:
+            if not self._voids.is_void((fact.source, fact.id)):
+                with suppress(Exception):  # set aside when it came
+                    rates.add(fact)
+        return rates
 
     async def _rate(self, fact: Fact) -> None:
         self._register(fact)
         if not self._voids.is_void((fact.source, fact.id)):
-            changed = self._rates.add(fact)
+            try:
+                changed = self._rates.add(fact)
+            except Exception as error:  # noqa: BLE001  as in _fold
+                self.aside.note(self._position, error)
+                return
             if changed is not None:
                 await self._fold_all(await self._asking_for(*changed))
 
     async def _void(self, fact: Fact) -> None:
         self._register(fact)
         target = await self.tables.event(self._voids.concerned(fact), self._position)
-        if target is None or target.type not in RULES or target.version > newest_version(target.type):
+        facts, unreadable = _read([target] if target else [])
+        for row, error in unreadable:
+            self._note_unreadable(row, error)
+        if not facts:
             return
-        concerned = _fact(target)
+        concerned = facts[0][1]
         rule = RULES[concerned.type]
         if rule.component == "rates":
             self._rates = self._live_rates()
@@ -235,6 +277,27 @@ class Engine:
         elif rule.component != "voids":
             await self._load([concerned], [keys_of(concerned)])
             await self._fold_all([self._owners[keys_of(concerned)[0]]])
+
+    def _note_unreadable(self, row: Stored, error: Exception) -> None:
+        """Set an event aside that cannot be read, unless it is voided: then it counts as never sent."""
+        if self._voids.is_void((row.source, row.id)):
+            self.aside.clear(-row.position)
+        else:
+            self.aside.note(row.position, error)
+
+    async def retry(self) -> None:
+        """Process again what is set aside. What it posts bears the position of the last event that waited with it."""
+        for entry in self.aside.waiting():
+            if self.aside.get(entry.key) is not entry:  # dealt with by one before it
+                continue
+            self._position = entry.last_position
+            await self.tables.go_on_at(entry.last_position)
+            if entry.component:
+                await self._fold_all([entry.component])
+            else:
+                await self.project(await self.tables.event_at(entry.position))
+                if self.aside.get(entry.key) is entry:
+                    self.aside.clear(entry.key)
 
     async def _asking_for(self, currency: str, day: int) -> list[int]:
         asking = {*await self.tables.asking_for(currency, day), *self._changes.asking_for(currency, day)}
@@ -285,9 +348,37 @@ class Engine:
         """Store the components that have changed, and bring the balances up to date."""
         changes, self._changes = self._changes, Changes()
         await self.tables.store(changes)
+        await self.tables.set_aside(*self.aside.changes())
         await self.tables.settle()
 
 
+def _read(rows: Iterable[Stored]) -> tuple[list[tuple[int, Fact]], list[tuple[Stored, Exception]]]:
+    """Return (position, fact) of the events that move a figure, and those that cannot be read, with the reason."""
+    facts: list[tuple[int, Fact]] = []
+    unreadable: list[tuple[Stored, Exception]] = []
+    for row in rows:
+        try:
+            if row.type in RULES:
+                facts.append((row.position, _fact(row)))
+            else:
+                check_version(row.type, row.version)
+        except Exception as error:  # noqa: BLE001  whatever an upcaster raises concerns this event alone
+            unreadable.append((row, error))
+    return facts, unreadable
+
+
 def _fact(row: Stored) -> Fact:
-    data: Any = upcast(row.type, row.version, _json.decode(row.data))
+    data: Any = _json.decode(row.data)
+    if _HUGE.search(row.data):
+        data = _without_huge(data)
+    data = upcast(row.type, row.version, data)
     return read_fact(row.micros, row.rest, row.source, row.id, row.type, data)
+
+
+def _without_huge(value: Any) -> Any:
+    """Write integers beyond 64 bits as text: no figure is made of them."""
+    if type(value) is dict:
+        return {name: _without_huge(one) for name, one in value.items()}
+    if type(value) is list:
+        return [_without_huge(one) for one in value]
+    return str(value) if type(value) is int and abs(value) >= _LARGEST else value

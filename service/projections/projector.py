@@ -11,6 +11,8 @@ from typing import Any
 
 import asyncpg
 
+from service.domain import component
+from service.projections import aside
 from service.projections.engine import Engine
 from service.projections.tables import Tables
 from service.store import log
@@ -117,7 +119,23 @@ class Projector:
             "SELECT next_component FROM generations WHERE ledger = $1 AND generation = $2", *self._key
         )
         registers = await log.registers(connection, self.ledger.ledger, self.checkpoint)
-        return Engine(self.ledger, tables, next_component, registers)
+        return Engine(self.ledger, tables, next_component, registers, await aside.load(connection, self._key))
+
+    async def retry(self) -> tuple[int, int]:
+        """Process again what is set aside, in one transaction; return how much that was before and is after."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await self._hold(connection)
+            engine = await self._open(connection)
+            before = len(engine.aside.waiting())
+            await engine.retry()
+            await engine.store()
+            await connection.execute(
+                """
+                UPDATE generations SET next_component = $3, revision = revision + 1 WHERE ledger = $1 AND generation = $2
+                """,
+                *self._key, engine.next_component,
+            )  # fmt: skip
+        return before, len(engine.aside.waiting())
 
 
 def spare_the_collector() -> None:
@@ -126,17 +144,27 @@ def spare_the_collector() -> None:
 
 
 async def take(
-    pool: asyncpg.Pool, ledger: Ledger, holder: str, lease_seconds: float, generation: int | None = None
+    pool: asyncpg.Pool,
+    ledger: Ledger,
+    holder: str,
+    lease_seconds: float,
+    generation: int | None = None,
+    *,
+    force: bool = False,
 ) -> Projector | None:
-    """Take the lease of a generation (default: the serving one); None while somebody else holds it."""
+    """Take the lease of a generation (default: the serving one), with `force` even from whoever holds it.
+
+    None while somebody else holds it, and for a generation that was made by other definitions than this code has: to go on
+    with it would mix the two.
+    """
     row = await pool.fetchrow(
         """
         UPDATE generations SET holder = $2, fence = fence + 1, lease_until = now() + make_interval(secs => $3)
-        WHERE ledger = $1 AND (holder IS NULL OR holder = $2 OR lease_until < now())
+        WHERE ledger = $1 AND (holder IS NULL OR holder = $2 OR lease_until < now() OR $5) AND version = $6
         AND CASE WHEN $4::integer IS NULL THEN state = 'serving' ELSE generation = $4 END
         RETURNING generation, fence
         """,
-        ledger.ledger, holder, lease_seconds, generation,
+        ledger.ledger, holder, lease_seconds, generation, force, component.READ_MODEL_VERSION,
     )  # fmt: skip
     return Projector(pool, ledger, row[0], row[1], lease_seconds) if row else None
 

@@ -80,6 +80,8 @@ class Snapshot:
     generation: int
     as_of: AsOf
     current: bool  # whether that is all there is: then balances answer, else postings do
+    edition: str  # whatever it answers is the same as long as this and the position are
+    version: str  # of the definitions behind the figures
     _where: list[Any] = field(default_factory=list)
 
     async def sums(self, query: Query, measures: Sequence[str]) -> dict[Key, Sums]:
@@ -356,24 +358,39 @@ class _Sql:
 async def snapshot(pool: asyncpg.Pool, ledger: Ledger, as_of: int | datetime | None = None) -> AsyncIterator[Snapshot]:
     """Open a consistent view of a ledger, now or as known at a position or time."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        generation, checkpoint = await serving(connection, ledger)
+        served = await serving(connection, ledger)
         position = await log.position_at(connection, ledger.ledger, as_of) if isinstance(as_of, datetime) else as_of
-        current = position is None or position >= checkpoint
-        at = checkpoint if position is None or current else max(0, position)
+        current = position is None or position >= served.checkpoint
+        at = served.checkpoint if position is None or current else max(0, position)
         recorded = await connection.fetchval(
             "SELECT recorded_at FROM events WHERE ledger = $1 AND position = $2", ledger.ledger, at
         )
-        yield Snapshot(connection, ledger, generation, AsOf(at, recorded), current)
+        moment = AsOf(at, recorded)
+        yield Snapshot(connection, ledger, served.generation, moment, current, served.edition, served.version)
 
 
-async def serving(pool: Any, ledger: Ledger) -> tuple[int, int]:
-    """Return the serving generation and the position up to which it answers."""
+class Serving(NamedTuple):
+    """The serving generation: the position up to which it answers, and what its figures are made by."""
+
+    generation: int
+    checkpoint: int
+    revision: int
+    version: str
+
+    @property
+    def edition(self) -> str:
+        """What changes whenever a figure does at the same position."""
+        return f"{self.version}.{self.generation}.{self.revision}"
+
+
+async def serving(pool: Any, ledger: Ledger) -> Serving:
+    """Return the serving generation."""
     row = await pool.fetchrow(
         """
-        SELECT generation, checkpoint FROM generations WHERE ledger = $1 AND state = 'serving'
+        SELECT generation, checkpoint, revision, version FROM generations WHERE ledger = $1 AND state = 'serving'
         """,
         ledger.ledger,
     )
     if row is None:
         raise LookupError(f"ledger {ledger.name} has no read models")
-    return row[0], row[1]
+    return Serving(*row)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from service.domain import component
 from service.projections.definition import BALANCE, SOME_BALANCE
 from service.projections.projector import Projector, spare_the_collector, take
 from service.projections.reading import serving
@@ -83,7 +84,10 @@ async def _begin(pool: asyncpg.Pool, ledger: Ledger) -> int:
                 timeout=3600,
             )  # fmt: skip
         await connection.execute(
-            "INSERT INTO generations (ledger, generation, state) VALUES ($1, $2, 'building')", ledger.ledger, newest + 1
+            "INSERT INTO generations (ledger, generation, state, version) VALUES ($1, $2, 'building', $3)",
+            ledger.ledger,
+            newest + 1,
+            component.READ_MODEL_VERSION,
         )
         return int(newest) + 1
 
@@ -103,7 +107,7 @@ async def _swap(pool: asyncpg.Pool, ledger: Ledger, projector: Projector, batch:
         await connection.execute(
             "SELECT FROM generations WHERE ledger = $1 AND state = 'serving' FOR UPDATE", ledger.ledger
         )
-        old, checkpoint = await serving(connection, ledger)
+        old, checkpoint, *_ = await serving(connection, ledger)
         differences = None
         if checkpoint == projector.checkpoint:
             differences = await _differences(connection, ledger.ledger, old, projector.generation)

@@ -60,7 +60,7 @@ async def _log(pool: asyncpg.Pool, ledger: Ledger) -> list[Finding]:
 async def _balances(pool: asyncpg.Pool, ledger: Ledger) -> Finding:
     """Compare every balance and histogram with the sum of its postings."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        generation, checkpoint = await serving(connection, ledger)
+        generation, checkpoint, *_ = await serving(connection, ledger)
         wrong = await connection.fetchval(WRONG, ledger.ledger, generation, 0, checkpoint, timeout=3600)
         cells = await connection.fetchval(
             "SELECT count(*) FROM balances WHERE ledger = $1 AND generation = $2", ledger.ledger, generation

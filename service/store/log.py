@@ -18,7 +18,7 @@ import asyncpg
 import msgspec
 
 from service import telemetry
-from service.domain.events import Event
+from service.domain.events import Event, lifted, newest_version
 
 _data = msgspec.json.Encoder(decimal_format="number")
 _canonical = msgspec.json.Encoder(decimal_format="number", order="sorted")
@@ -95,7 +95,8 @@ def row_of(event: Event) -> Row:
         event.source, event.id, event.type, event.time, event.subject, event.dataschema, fingerprint, data, extensions
     )
     field = CORRECTABLE.get(event.type)
-    entity = f"{event.type}:{event.data[field]}" if field and field in event.data else None
+    known = field is not None and event.version <= newest_version(event.type)
+    entity = f"{event.type}:{lifted(event)[field]}" if known and field else None
     return Row(
         event.instant.micros, event.version, event.source, event.id, event.type, event.time, event.instant.rest,
         event.subject, event.dataschema, entity, fingerprint, data.decode(), extensions.decode() if extensions else None, digest,

@@ -21,7 +21,8 @@ from tests.conftest import RUN, Api, start_service, stop_service
 from tests.support.sending import cost, invoice, lead, order
 
 COMMANDS = (
-    "", "serve", "worker", "migrate", "openapi", "demo", "status", "replay", "verify", "import", "export", "ledgers",
+    "", "serve", "worker", "migrate", "openapi", "demo", "status", "replay", "verify", "set-aside", "retry",
+    "import", "export", "ledgers",
     "ledgers create", "ledgers list", "keys", "keys create", "keys list", "keys revoke",
 )  # fmt: skip
 MAPPING = """
