@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from service.domain.calendar import Zone, parse_day
 from service.domain.facts import RULES, Fact, merge_classes
@@ -152,21 +152,17 @@ class CreditNote:
 class Journey:
     """The entities of one component by id."""
 
-    __slots__ = ("credit_notes", "invoices", "leads", "names", "opportunities", "orders", "quotes")
+    __slots__ = ("credit_notes", "invoices", "leads", "names", "only_leads", "opportunities", "orders", "quotes")
 
     def __init__(self, names: dict[str, str]) -> None:
         self.names = names  # merged lead id → the id its class goes by
+        self.only_leads = True  # as is usual: nothing has come out of the leads yet
         self.leads: dict[str, Lead] = {}
         self.opportunities: dict[str, Opportunity] = {}
         self.quotes: dict[str, Quote] = {}
         self.orders: dict[str, Order] = {}
         self.invoices: dict[str, Invoice] = {}
         self.credit_notes: dict[str, CreditNote] = {}
-
-    @property
-    def only_leads(self) -> bool:
-        """Whether nothing has come out of the leads yet, as is usual."""
-        return not (self.opportunities or self.quotes or self.orders or self.invoices or self.credit_notes)
 
     def lead(self, identity: str) -> Lead:
         """Return the lead, or the class of leads, of an id."""
@@ -175,6 +171,15 @@ class Journey:
         if found is None:
             found = self.leads[identity] = Lead(identity)
         return found
+
+    def stated_of(self, fact: Fact) -> dict[str, Any] | None:
+        """Return what is known of the lead or quote of a fact; None where that is nothing, or in lists that grow."""
+        data = fact[5]
+        entity = self.leads.get(self.names.get(data["lead_id"], data["lead_id"])) if "lead_id" in data else None
+        if entity is None and "quote_id" in data:
+            quote = self.quotes.get(data["quote_id"])
+            return dict(vars(quote)) if quote and "order_id" not in data else None
+        return dict(vars(entity)) if entity else None
 
     def listing(self, opportunity: Opportunity) -> list[Lead]:
         """Return the distinct leads with events of their own that an opportunity lists."""
@@ -192,20 +197,26 @@ def fold(facts: Sequence[Fact], zone: Zone) -> Journey:
     merges = [(one[5]["survivor_id"], one[5]["merged_id"]) for one in facts if one[4] == "lead.merged"]
     journey = Journey(merge_classes(merges) if merges else {})
     for fact in facts:
-        _FOLDS[fact[4]](journey, fact)
+        _take(journey, fact)
     _resolve(journey, zone)
     return journey
 
 
-def fold_on(journey: Journey, fact: Fact, zone: Zone) -> Journey | None:
-    """Fold one more fact, which comes last in event order, into a journey; None where only a new fold will do."""
+def fold_on(journey: Journey, fact: Fact, zone: Zone) -> bool | None:
+    """Fold one more fact, which comes last in event order, into a journey.
+
+    Tells whether it changed anything; None where only a new fold will do.
+    """
     if fact[4] == "lead.merged":  # it renames what has been folded already
         return None
+    stated = journey.stated_of(fact)
+    _take(journey, fact)
+    if stated is not None and stated == journey.stated_of(fact):
+        return False
     if not journey.only_leads:
         _unlink(journey)
-    _FOLDS[fact[4]](journey, fact)
     _resolve(journey, zone)
-    return journey
+    return True
 
 
 _STATED = {"campaign_id": "campaign", "channel": "channel", "source": "source", "medium": "medium", "utm": "utm"}
@@ -315,6 +326,13 @@ def _credit_note(notes: dict[str, CreditNote], fact: Fact) -> None:
 
 _FOLDS_OF = {"lead": _lead, "opportunity": _opportunity, "quote": _quote, "order": _order, "invoice": _invoice}
 _FOLDS = {name: _FOLDS_OF[name.partition(".")[0]] for name, rule in RULES.items() if rule.component == "journey"}
+
+
+def _take(journey: Journey, fact: Fact) -> None:
+    take = _FOLDS[fact[4]]
+    if take is not _lead:
+        journey.only_leads = False
+    take(journey, fact)
 
 
 def _unlink(journey: Journey) -> None:

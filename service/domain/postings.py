@@ -138,14 +138,12 @@ class Remainder:
 
 def difference(old: Cells, new: Cells) -> list[tuple[Cell, int]]:
     """Return what has to be posted so that `old` becomes `new`; a cell of 0 is as good as none."""
-    lines = []
+    lines, before = [], old.get
     for cell, amount in new.items():
-        if cell not in old:
-            if amount:
-                lines.append((cell, amount))
-        elif amount != old[cell]:
-            lines.append((cell, amount - old[cell]))
-    lines += [(cell, -amount) for cell, amount in old.items() if cell not in new and amount]
+        change = amount - before(cell, 0)
+        if change:
+            lines.append((cell, change))
+    lines += [(cell, -amount) for cell, amount in old.items() if amount and cell not in new]
     return lines
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.domain.calendar import grain_start
 from service.domain.component import MEASURES
@@ -59,11 +59,11 @@ class Unsettled:
 
     def __init__(self) -> None:
         self._days: dict[tuple[int, int, int], dict[str, int]] = {}  # what one event changes is mostly one of these
-        self.buckets: Buckets = {}
+        self._buckets: Buckets = {}
 
     def add(self, postings: Iterable[tuple[int, Cell, int]], campaigns: Mapping[int, int]) -> None:
         """Take in postings; `campaigns` gives a segment's campaign."""
-        days, buckets = self._days, self.buckets
+        days, buckets = self._days, self._buckets
         for _, (measure, _, segment, day, cohort, value, _), amount in postings:
             if measure in LISTS:
                 continue
@@ -79,8 +79,25 @@ class Unsettled:
                     times = buckets.setdefault(month, {})
                     times[bucket] = times.get(bucket, 0) + amount
 
-    def rows(self, campaigns: Mapping[int, int]) -> Rows:
-        """Return the rows of balances; each level adds up the one before: days, of campaigns alone, months, years."""
+    def addition(self, campaigns: Mapping[int, int]) -> Addition:
+        """Return what has to be added to the stored balances and histograms."""
+        histograms = [
+            (_BYTES[basis], _to_date(start), segment, *what, amount)
+            for (basis, start, segment), amounts in sorted(self._buckets.items())
+            for what, amount in sorted(amounts.items())
+            if amount
+        ]
+        balances, rows = [], self._rows(campaigns)
+        while rows:
+            rows, beyond = _within_64_bits(rows)
+            measures = sorted({measure for amounts in rows.values() for measure in amounts})
+            records = [(*_stored(place), *map(rows[place].get, measures)) for place in sorted(rows)]
+            balances.append(([COLUMNS[measure] for measure in measures], records))
+            rows = beyond
+        return Addition(balances, histograms)
+
+    def _rows(self, campaigns: Mapping[int, int]) -> Rows:
+        """Each level adds up the one before: days, then days of campaigns alone, then months, then years."""
         by_segment: Rows = {}
         for (segment, day, cohort), amounts in self._days.items():
             _add(by_segment, ("e", "s", "d", day, segment), amounts)
@@ -97,34 +114,11 @@ class Unsettled:
         return rows
 
 
-async def write(connection: Any, key: tuple[int, int], rows: Rows, *, fresh: bool = False) -> None:
-    """Add rows to the stored balances of a generation; `fresh` = it has none yet.
+class Addition(NamedTuple):
+    """Records for the tables: `balances` are (columns, records) pairs, more than one only for amounts beyond 64 bits."""
 
-    They go by COPY through a temporary table: as arrays they would cost more to encode than everything else here.
-    """
-    if not rows:
-        return
-    rows, beyond = _within_64_bits(rows)
-    measures = sorted({measure for amounts in rows.values() for measure in amounts})
-    names = [COLUMNS[measure] for measure in measures]
-    places = sorted(rows)
-    records = [(*_stored(place), *map(rows[place].get, measures)) for place in places]
-    columns = ", ".join(f"{name} bigint" for name in COLUMNS.values())
-    await connection.execute(
-        f"CREATE TEMP TABLE IF NOT EXISTS fresh_balances ({_PLACE}, {columns}) ON COMMIT DELETE ROWS"
-    )
-    await connection.execute("DELETE FROM fresh_balances")
-    await connection.copy_records_to_table("fresh_balances", records=records, columns=[*_PLACES, *names])
-    added = ", ".join(f"{c} = coalesce(balances.{c} + excluded.{c}, balances.{c}, excluded.{c})" for c in names)
-    await connection.execute(
-        f"""
-        INSERT INTO balances (ledger, generation, {", ".join(_PLACES)}, {", ".join(names)})
-        SELECT $1, $2, {", ".join(_PLACES)}, {", ".join(names)} FROM fresh_balances
-        {"" if fresh else f"ON CONFLICT (ledger, generation, basis, cube, grain, start, segment) DO UPDATE SET {added}"}
-        """,
-        *key,
-    )
-    await write(connection, key, beyond)
+    balances: list[tuple[list[str], list[tuple[Any, ...]]]]
+    histograms: list[tuple[Any, ...]]
 
 
 def pieces(amount: int) -> list[int]:
@@ -138,42 +132,52 @@ def _within_64_bits(rows: Rows) -> tuple[Rows, Rows]:
     beyond: Rows = {}
     for place, amounts in rows.items():
         for measure, amount in amounts.items():
-            if abs(amount) > _LARGEST:
+            if not -_LARGEST <= amount <= _LARGEST:
                 amounts[measure] = pieces(amount)[0]
                 beyond.setdefault(place, {})[measure] = amount - amounts[measure]
     return rows, beyond
 
 
-async def write_histograms(connection: Any, key: tuple[int, int], rows: Buckets) -> None:
-    """Add rows to the stored histograms of a generation."""
-    records = [
-        (_BYTES[basis], _to_date(start), segment, *what, amount)
-        for (basis, start, segment), amounts in sorted(rows.items())
-        for what, amount in sorted(amounts.items())
-        if amount
-    ]
-    if not records:
-        return
-    await connection.execute(
-        """
-        CREATE TEMP TABLE IF NOT EXISTS fresh_histograms (
-            basis "char", start date, segment integer, measure text, bucket smallint, amount bigint
-        ) ON COMMIT DELETE ROWS
-        """
-    )
-    await connection.execute("DELETE FROM fresh_histograms")
-    await connection.copy_records_to_table("fresh_histograms", records=records)
-    await connection.execute(
-        """
-        INSERT INTO histograms SELECT $1, $2, * FROM fresh_histograms
-        ON CONFLICT (ledger, generation, basis, segment, measure, start, bucket)
-        DO UPDATE SET amount = histograms.amount + excluded.amount
-        """,
-        *key,
-    )
+async def write(connection: Any, key: tuple[int, int], addition: Addition, *, fresh: bool = False) -> None:
+    """Add to the stored balances and histograms of a generation; `fresh` = it has none yet.
+
+    Records go by COPY through temporary tables: as arrays they would cost more to encode than everything else here.
+    """
+    for names, records in addition.balances:
+        added = ", ".join(f"{c} = coalesce(balances.{c} + excluded.{c}, balances.{c}, excluded.{c})" for c in names)
+        columns = ", ".join(f"{name} bigint" for name in COLUMNS.values())
+        await _copy(connection, "fresh_balances", f"{_PLACE}, {columns}", records, [*_PLACES, *names])
+        await connection.execute(
+            f"""
+            INSERT INTO balances (ledger, generation, {", ".join(_PLACES)}, {", ".join(names)})
+            SELECT $1, $2, {", ".join(_PLACES)}, {", ".join(names)} FROM fresh_balances
+            {"" if fresh else f"ON CONFLICT (ledger, generation, {', '.join(_PLACES)}) DO UPDATE SET {added}"}
+            """,
+            *key,
+        )
+        fresh = False
+    if addition.histograms:
+        await _copy(connection, "fresh_histograms", _BUCKET, addition.histograms, None)
+        await connection.execute(
+            """
+            INSERT INTO histograms SELECT $1, $2, * FROM fresh_histograms
+            ON CONFLICT (ledger, generation, basis, segment, measure, start, bucket)
+            DO UPDATE SET amount = histograms.amount + excluded.amount
+            """,
+            *key,
+        )
+
+
+async def _copy(
+    connection: Any, table: str, columns: str, records: list[tuple[Any, ...]], names: list[str] | None
+) -> None:
+    await connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {table} ({columns}) ON COMMIT DELETE ROWS")
+    await connection.execute(f"DELETE FROM {table}")
+    await connection.copy_records_to_table(table, records=records, columns=names)
 
 
 _PLACES = ("basis", "cube", "grain", "start", "segment")
+_BUCKET = 'basis "char", start date, segment integer, measure text, bucket smallint, amount bigint'
 _PLACE = 'basis "char", cube "char", grain "char", start date, segment integer'
 _BYTES = {name: name.encode() for name in "ecsdmy"}  # how the driver takes a "char"
 

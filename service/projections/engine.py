@@ -24,18 +24,21 @@ from service.domain.journey import Journey, fold, fold_on
 from service.domain.postings import Book, difference
 from service.domain.rates import Rates
 from service.domain.roi import AccountOrder
-from service.domain.voids import Voids
+from service.domain.voids import Identity, Voids
 from service.projections.aside import SetAside
 from service.projections.state import Component
 from service.projections.tables import Changes, Journal, Tables
 from service.store.ledgers import Ledger
-from service.store.log import Stored
+from service.store.log import Brief, Stored
 
+Row = Brief | Stored
 _json = msgspec.json.Decoder(float_hook=str)  # no figure is made of a JSON number, and none may stop the ledger
 _HUGE = re.compile(r"\d{19}")  # a number, perhaps, beyond the 64 bits of a component's stored form
 _LARGEST = 2**63
 _STRETCH = 1_000  # events folded between two writes
 _TURN = 25  # events folded between two turns of the event loop
+_MANY = 50_000  # postings from which on balances are brought up to date before the end of the batch
+_BACKLOG = 50_000  # postings that may wait for a write
 _AT_ONCE = 2_000  # components that a new rate refolds between two writes
 
 
@@ -60,6 +63,8 @@ class Engine:
         self._rate_facts: list[Fact] = []
         self._components: dict[int, Component] = {}
         self._owners: dict[Key, int] = {}
+        self._asked: dict[str, dict[int, int]] = {}  # currency → component in memory → last day it asked for
+        self._targets: dict[Identity, Brief | Stored] = {}
         self._segments = tables.segments
         self._complete = next_component == 1  # nothing is stored that is not in memory
         self._changes = Changes()
@@ -67,12 +72,16 @@ class Engine:
         self._position = 0
         self._writing: asyncio.Task[None] | None = None
         for row in registers:
-            with suppress(ValueError, LookupError, TypeError):  # set aside when it came
+            with suppress(Exception):  # set aside when it came
                 self._register(_fact(row))
         self._rates = self._live_rates()
 
-    async def project(self, rows: Sequence[Stored]) -> None:
-        """Project events in log order and write what they post; `store` stores the components they change."""
+    async def project(self, rows: Sequence[Row], voided: Iterable[Stored] = ()) -> None:
+        """Project events in log order and begin to write what they post; `store` has to be the last word.
+
+        `voided` may hold the targets of the voids among them, which are looked up otherwise.
+        """
+        self._targets = {(row.source, row.id): row for row in voided}
         facts, unreadable = _read(rows)
         named = [keys_of(fact) for _, fact in facts]
         await self._load((fact for _, fact in facts), named)
@@ -80,28 +89,34 @@ class Engine:
             self._position = position
             if number % _TURN == 0:
                 await self._take_turns(number)
-            component = RULES[fact.type].component
+            component = RULES[fact[4]].component
             if component == "rates":
-                await self._written()
                 await self._rate(fact)
             elif component == "voids":
-                await self._written()
                 await self._void(fact)
             else:
                 one = self._component(component, keys)
                 self._fold(one, fact if one.insert(fact) else None)
         for row, error in unreadable:
             self._note_unreadable(row, error)
-        await self._write()
 
     async def _take_turns(self, number: int) -> None:
         """Let the database work on what has been folded so far while folding goes on."""
-        if number % _STRETCH == 0:
+        if number % _STRETCH == 0 and self._may_write():
             await self._written()
             journal, self._journal = self._journal, Journal()
-            self._writing = asyncio.create_task(self.tables.write(journal))
+            self._writing = asyncio.create_task(self._put(journal))
         if self._writing is not None:
             await asyncio.sleep(0)
+
+    def _may_write(self) -> bool:
+        """Tell whether the last write is done, or what waits behind it has become much."""
+        return self._writing is None or self._writing.done() or len(self._journal.postings) > _BACKLOG
+
+    async def _put(self, journal: Journal) -> None:
+        await self.tables.write(journal)
+        if self.tables.unsettled >= _MANY:
+            await self.tables.settle(await self.tables.add_up())
 
     async def _written(self) -> None:
         """Wait for the write in hand."""
@@ -121,6 +136,7 @@ class Engine:
         if too_large and not self._changes.kept:
             self._components.clear()
             self._owners.clear()
+            self._asked.clear()
             self._complete = False
 
     # One component
@@ -131,13 +147,17 @@ class Engine:
         if len(keys) == 1 and keys[0] in owners:
             return self._components[owners[keys[0]]]
         found = {owners[key] for key in keys if key in owners}
-        if found:
+        if len(found) == 1:
+            component = self._components[found.pop()]
+        elif found:
             ranked = sorted((self._components[one] for one in found), key=lambda one: (-len(one.facts), one.id))
             component = ranked[0]
             for other in ranked[1:]:
                 component.absorb(other)
                 self._own(other.keys(), component)
                 del self._components[other.id]
+                for currency in other.lookups:
+                    self._asked[currency].pop(other.id, None)
                 self._changes.remove(other)
                 self.aside.move(other.id, component.id)
         else:
@@ -160,20 +180,22 @@ class Engine:
             return component.facts
         return [fact for fact in component.facts if not self._voids.is_void((fact.source, fact.id))]
 
-    def _journey(self, component: Component, appended: Fact | None) -> Journey:
-        """Fold on from where the journey stood with the fact that came last, else fold all of its facts anew."""
+    def _journey(self, component: Component, appended: Fact | None) -> Journey | None:
+        """Fold on from where the journey stood with the fact that came last, else fold all anew; None = nothing changed."""
         journey, component.journey = component.journey, None
-        if journey is not None:
-            if appended is None:
-                journey = None
-            elif not self._voids or not self._voids.is_void((appended.source, appended.id)):
-                journey = fold_on(journey, appended, self._zone)
-        component.journey = journey or fold(self._live(component), self._zone)
-        return component.journey
+        changed = None
+        if journey is not None and appended is not None:
+            void = self._voids and self._voids.is_void((appended.source, appended.id))
+            changed = False if void else fold_on(journey, appended, self._zone)
+        component.journey = fold(self._live(component), self._zone) if changed is None else journey
+        return None if changed is False else component.journey
 
-    def _contributions(self, component: Component, appended: Fact | None) -> tuple[Book, list[AccountOrder]]:
+    def _contributions(self, component: Component, appended: Fact | None) -> tuple[Book, list[AccountOrder]] | None:
+        """Return what a component contributes now; None = the same as before."""
         journey = component.kind == "journey"
         folded = self._journey(component, appended) if journey else self._live(component)
+        if folded is None:
+            return None
         return contributions(
             component.kind, folded, list(component.orders.values()), self._zone, self._rates, self._segments
         )  # fmt: skip
@@ -184,7 +206,7 @@ class Engine:
         If a rule fails at it, the component keeps its facts, contributes what it did before, and is set aside.
         """
         try:
-            book, exports = self._contributions(component, appended)
+            contributed = self._contributions(component, appended)
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001  whatever a rule raises concerns this component alone
@@ -192,6 +214,10 @@ class Engine:
             self.aside.note(self._position, error, component.id)
             self._changes.keep(component)
             return
+        if contributed is None:
+            self._changes.keep(component)
+            return
+        book, exports = contributed
         if self.aside:
             self.aside.clear(component.id)
         lines = difference(component.cells, book.cells)
@@ -203,12 +229,13 @@ class Engine:
             component.lookups = {}
             for currency, day in sorted(book.lookups):
                 component.lookups[currency] = day
+                self._asked.setdefault(currency, {})[component.id] = day
+        self._changes.keep(component)
         if component.kind == "campaign":
             attributes = campaign_attributes(self._live(component))
             if attributes != component.attributes:
                 component.attributes = attributes
                 self._journal.campaigns.append((component.facts[0].data["campaign_id"], self._position, attributes))
-        self._changes.keep(component)
         if exports != component.exports:
             before, component.exports = component.exports, exports
             self._tell_accounts(before, exports)
@@ -261,24 +288,28 @@ class Engine:
 
     async def _void(self, fact: Fact) -> None:
         self._register(fact)
-        target = await self.tables.event(self._voids.concerned(fact), self._position)
-        facts, unreadable = _read([target] if target else [])
+        concerned = self._voids.concerned(fact)
+        target = self._targets.get(concerned)
+        if target is None:
+            await self._written()
+            target = await self.tables.event(concerned, self._position)
+        facts, unreadable = _read([target] if target and target.position <= self._position else [])
         for row, error in unreadable:
             self._note_unreadable(row, error)
         if not facts:
             return
-        concerned = facts[0][1]
-        rule = RULES[concerned.type]
+        voided = facts[0][1]
+        rule = RULES[voided.type]
         if rule.component == "rates":
             self._rates = self._live_rates()
-            day = parse_day(concerned.data["rate_date"])
-            for currency in {concerned.data["base"], concerned.data["quote"]} - {self._currency}:
+            day = parse_day(voided.data["rate_date"])
+            for currency in {voided.data["base"], voided.data["quote"]} - {self._currency}:
                 await self._fold_all(await self._asking_for(currency, day))
         elif rule.component != "voids":
-            await self._load([concerned], [keys_of(concerned)])
-            await self._fold_all([self._owners[keys_of(concerned)[0]]])
+            await self._load([voided], [keys_of(voided)])
+            await self._fold_all([self._owners[keys_of(voided)[0]]])
 
-    def _note_unreadable(self, row: Stored, error: Exception) -> None:
+    def _note_unreadable(self, row: Row, error: Exception) -> None:
         """Set an event aside that cannot be read, unless it is voided: then it counts as never sent."""
         if self._voids.is_void((row.source, row.id)):
             self.aside.clear(-row.position)
@@ -298,10 +329,14 @@ class Engine:
                 await self.project(await self.tables.event_at(entry.position))
                 if self.aside.get(entry.key) is entry:
                     self.aside.clear(entry.key)
+            await self._write()
 
     async def _asking_for(self, currency: str, day: int) -> list[int]:
-        asking = {*await self.tables.asking_for(currency, day), *self._changes.asking_for(currency, day)}
-        return sorted(asking - self._changes.removed)
+        asking = {one for one, last in self._asked.get(currency, {}).items() if last >= day}
+        if not self._complete:
+            await self._written()
+            asking |= {*await self.tables.asking_for(currency, day)} - self._changes.removed
+        return sorted(asking)
 
     async def _fold_all(self, identities: Sequence[int]) -> None:
         for start in range(0, len(identities), _AT_ONCE):
@@ -309,7 +344,8 @@ class Engine:
             await self._load_components(page)
             for identity in page:
                 self._fold(self._components[identity])
-            await self._write()
+            if len(identities) > _AT_ONCE:
+                await self._write()
 
     # Loading and writing
 
@@ -324,6 +360,7 @@ class Engine:
     async def _load_keys(self, keys: Iterable[Key]) -> None:
         missing = [] if self._complete else [key for key in keys if key not in self._owners]
         if missing:
+            await self._written()
             found = await self.tables.owners(missing)
             self._owners.update(found)
             await self._load_components(found.values())
@@ -331,6 +368,7 @@ class Engine:
     async def _load_components(self, identities: Iterable[int]) -> None:
         missing = {one for one in identities if one not in self._components}
         if missing:
+            await self._written()
             loaded = await self.tables.components(missing)
             accounts: set[Key] = set()
             for component in loaded:
@@ -346,16 +384,18 @@ class Engine:
 
     async def store(self) -> None:
         """Store the components that have changed, and bring the balances up to date."""
+        await self._write()
         changes, self._changes = self._changes, Changes()
+        adding_up = asyncio.create_task(self.tables.add_up())
         await self.tables.store(changes)
         await self.tables.set_aside(*self.aside.changes())
-        await self.tables.settle()
+        await self.tables.settle(await adding_up)
 
 
-def _read(rows: Iterable[Stored]) -> tuple[list[tuple[int, Fact]], list[tuple[Stored, Exception]]]:
+def _read(rows: Iterable[Row]) -> tuple[list[tuple[int, Fact]], list[tuple[Row, Exception]]]:
     """Return (position, fact) of the events that move a figure, and those that cannot be read, with the reason."""
     facts: list[tuple[int, Fact]] = []
-    unreadable: list[tuple[Stored, Exception]] = []
+    unreadable: list[tuple[Row, Exception]] = []
     for row in rows:
         try:
             if row.type in RULES:
@@ -367,9 +407,10 @@ def _read(rows: Iterable[Stored]) -> tuple[list[tuple[int, Fact]], list[tuple[St
     return facts, unreadable
 
 
-def _fact(row: Stored) -> Fact:
-    data: Any = _json.decode(row.data)
-    if _HUGE.search(row.data):
+def _fact(row: Row) -> Fact:
+    text = row.data or ""
+    data: Any = _json.decode(text)
+    if _HUGE.search(text):
         data = _without_huge(data)
     data = upcast(row.type, row.version, data)
     return read_fact(row.micros, row.rest, row.source, row.id, row.type, data)

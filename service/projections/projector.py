@@ -6,12 +6,15 @@ lost its lease (stopped, paused, replaced) finds the fence moved and writes noth
 
 from __future__ import annotations
 
+import asyncio
 import gc
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
 from service.domain import component
+from service.domain.events import newest_version
+from service.domain.facts import RULES
 from service.projections import aside
 from service.projections.engine import Engine
 from service.projections.tables import Tables
@@ -28,6 +31,11 @@ class LeaseLostError(RuntimeError):
 
 class CorruptLogError(RuntimeError):
     """The log has a hole: positions are dense by construction, so something removed an event."""
+
+
+class _Page(NamedTuple):
+    rows: list[log.Brief]
+    voided: list[log.Stored]
 
 
 class Projector:
@@ -91,26 +99,31 @@ class Projector:
 
     async def _project(self, connection: Any, limit: int) -> int:
         """Project page by page and store all that comes of it; return the position reached."""
-        rows = await self._page(connection, self.checkpoint, limit)
-        if not rows:
+        page = await self._page(connection, self.checkpoint, limit)
+        if not page.rows:
             return self.checkpoint
         engine = self._engine = self._engine or await self._open(connection)
         engine.tables.connection = connection
         end = self.checkpoint + limit
-        while rows:
-            await engine.project(rows)
-            last = rows[-1].position
-            rows = await self._page(connection, last, end - last)
+        while page.rows:
+            last = page.rows[-1].position
+            more = last < end and len(page.rows) == _PAGE
+            reading_on = asyncio.create_task(self._page(self._pool, last, end - last)) if more else None
+            try:
+                await engine.project(*page)
+            finally:
+                page = await reading_on if reading_on else _Page([], [])
         await engine.store()
         return last
 
-    async def _page(self, connection: Any, after: int, limit: int) -> list[log.Stored]:
-        rows = await log.read(connection, self.ledger.ledger, after, min(limit, _PAGE)) if limit > 0 else []
+    async def _page(self, connection: Any, after: int, limit: int) -> _Page:
+        rows = await log.read_brief(connection, self.ledger.ledger, after, min(limit, _PAGE), list(RULES))
         if rows and rows[-1].position != after + len(rows):
             raise CorruptLogError(
                 f"ledger {self.ledger.name}: an event between {after} and {rows[-1].position} is missing"
             )
-        return rows
+        voids = [row for row in rows if row.type == "event.voided" and row.version == newest_version(row.type)]
+        return _Page(rows, await log.targets(connection, self.ledger.ledger, voids))
 
     async def _open(self, connection: Any) -> Engine:
         tables = Tables(connection, *self._key, fresh=self.checkpoint == 0)

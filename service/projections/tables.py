@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import struct
 from collections.abc import Collection, Iterable, Sequence
-from datetime import date
 from functools import lru_cache
 from typing import Any
 
@@ -15,10 +16,12 @@ from service.domain.postings import Cell, Segments
 from service.domain.velocity import bucket_of
 from service.projections import aside, balances
 from service.projections.state import Component, decode
-from service.store import log
+from service.store import copying, log
 
 _LARGEST = 2**63
-_to_date = lru_cache(maxsize=65_536)(date.fromordinal)
+_KEY = struct.Struct("!hiiii").pack  # how many fields, ledger, generation
+_POSTING = struct.Struct("!iqiiiiiiiiiiihiq").pack  # position, line, segment, campaign, day, cohort, bucket, amount
+_measure = lru_cache(maxsize=256)(copying.text)
 
 
 class Journal:
@@ -37,7 +40,6 @@ class Changes:
         self.owners: dict[Key, int] = {}
         self.kept: dict[int, Component] = {}
         self.removed: set[int] = set()
-        self._asking: dict[str, dict[int, int]] = {}
 
     def own(self, key: Key, component: int, *, new: bool) -> None:
         """Note the component that an entity belongs to now; `new` = no row says yet to which."""
@@ -46,17 +48,11 @@ class Changes:
     def keep(self, component: Component) -> None:
         """Note a component to be stored."""
         self.kept[component.id] = component
-        for currency, day in component.lookups.items():
-            self._asking.setdefault(currency, {})[component.id] = day
 
     def remove(self, component: Component) -> None:
         """Note a component that another one has absorbed."""
         self.kept.pop(component.id, None)
         self.removed.add(component.id)
-
-    def asking_for(self, currency: str, day: int) -> set[int]:
-        """Return the components that asked for a rate of a currency on or after a day."""
-        return {one for one, last in self._asking.get(currency, {}).items() if last >= day}
 
 
 class Tables:
@@ -68,6 +64,7 @@ class Tables:
         self.key = (ledger, generation)
         self.segments = Segments()
         self._unsettled = balances.Unsettled()
+        self.unsettled = 0  # postings not yet in the balances
         self._fresh = fresh
         self._line = self._last_position = 0
 
@@ -143,6 +140,7 @@ class Tables:
         if journal.postings:
             await self._write_postings(journal.postings)
             self._unsettled.add(journal.postings, self.segments.campaigns)
+            self.unsettled += len(journal.postings)
         if journal.campaigns:
             last = {(campaign, position): attributes for campaign, position, attributes in journal.campaigns}
             await self.connection.executemany(
@@ -150,28 +148,36 @@ class Tables:
                 [(*self.key, *key, msgspec.json.encode(attributes).decode()) for key, attributes in last.items()],
             )
 
-    async def settle(self) -> None:
-        """Add the postings written since the last time to the balances."""
-        unsettled, self._unsettled = self._unsettled, balances.Unsettled()
-        rows = unsettled.rows(self.segments.campaigns)
-        if rows:
-            await balances.write(self.connection, self.key, rows, fresh=self._fresh)
-            await balances.write_histograms(self.connection, self.key, unsettled.buckets)
+    async def add_up(self) -> balances.Addition:
+        """Return what the postings written since the last time add to the balances, while the database does its work."""
+        unsettled, self._unsettled, self.unsettled = self._unsettled, balances.Unsettled(), 0
+        return await asyncio.to_thread(unsettled.addition, self.segments.campaigns)
+
+    async def settle(self, addition: balances.Addition) -> None:
+        """Add to the balances."""
+        if addition.balances:
+            await balances.write(self.connection, self.key, addition, fresh=self._fresh)
             self._fresh = False
 
     async def _write_postings(self, postings: Iterable[tuple[int, Cell, int]]) -> None:
-        ledger, generation = self.key
-        campaigns, records = self.segments.campaigns, []
+        key, campaigns, rows = _KEY(14, 4, self.key[0], 4, self.key[1]), self.segments.campaigns, [copying.START]
         line, last = self._line, self._last_position
         for position, (measure, entity, segment, day, cohort, value, detail), amount in postings:
+            name = entity.encode()
             for part in (amount,) if -_LARGEST < amount < _LARGEST else balances.pieces(amount):
                 line, last = (line + 1 if position == last else 1), position
-                records.append((
-                    ledger, generation, position, line, segment, campaigns[segment], _to_date(day), _to_date(cohort),
-                    0 if value is None else bucket_of(value), part, value, measure, entity, detail,
-                ))  # fmt: skip
+                rows += (
+                    key,
+                    _POSTING(
+                        8, position, 4, line, 4, segment, 4, campaigns[segment], 4, copying.date(day), 4, copying.date(cohort),
+                        2, 0 if value is None else bucket_of(value), 8, part,
+                    ),
+                    copying.NULL if value is None else copying.bigint(8, value),
+                    _measure(measure), copying.length(len(name)), name,
+                    copying.NULL if detail is None else copying.text(detail),
+                )  # fmt: skip
         self._line, self._last_position = line, last  # the same event may go on in the next write
-        await self.connection.copy_records_to_table("postings", records=records)
+        await copying.copy(self.connection, "postings", rows)
 
     async def _write_new_owners(self, owners: dict[Key, int]) -> None:
         records = [(*self.key, kind, identity, component) for (kind, identity), component in owners.items()]

@@ -73,6 +73,19 @@ class Stored(NamedTuple):
     fingerprint: bytes
 
 
+class Brief(NamedTuple):
+    """What the projections need of an event; `data` is None where its type moves no figure."""
+
+    position: int
+    micros: int
+    rest: str
+    source: str
+    id: str
+    type: str
+    version: int
+    data: str | None
+
+
 class Outcome(NamedTuple):
     """What became of one event: accepted, duplicate or conflict, and the position of the one that is stored."""
 
@@ -340,6 +353,18 @@ async def read(
     return [Stored(*row) for row in rows]
 
 
+async def read_brief(connection: Any, ledger: int, after: int, limit: int, types: Sequence[str]) -> list[Brief]:
+    """Return up to `limit` events after a position, in order, with the data of those of the given types only."""
+    rows = await connection.fetch(
+        """
+        SELECT position, micros, rest, source, id, type, version, CASE WHEN type = ANY($4) THEN data END
+        FROM events WHERE ledger = $1 AND position > $2 ORDER BY position LIMIT $3
+        """,
+        ledger, after, limit, types,
+    )  # fmt: skip
+    return list(map(Brief._make, rows))
+
+
 async def read_one(pool: asyncpg.Pool, ledger: int, position: int) -> Stored | None:
     """Return the event at a position, if there is one."""
     rows = await read(pool, ledger, position - 1, 1)
@@ -353,6 +378,21 @@ async def read_identity(connection: Any, ledger: int, identity: tuple[str, str],
         ledger, *identity, until,
     )  # fmt: skip
     return Stored(*row) if row else None
+
+
+async def targets(connection: Any, ledger: int, voids: Sequence[Brief]) -> list[Stored]:
+    """Return the events that voids name, as far as they have arrived."""
+    if not voids:
+        return []
+    named = [msgspec.json.decode(void.data or "{}") for void in voids]
+    rows = await connection.fetch(
+        f"""
+        SELECT {", ".join(f"e.{one}" for one in Stored._fields)} FROM unnest($2::text[], $3::text[]) AS u (source, id)
+        JOIN events e ON e.ledger = $1 AND e.source = u.source COLLATE "C" AND e.id = u.id COLLATE "C"
+        """,
+        ledger, [one["source"] for one in named], [one["id"] for one in named],
+    )  # fmt: skip
+    return [Stored(*row) for row in rows]
 
 
 async def registers(connection: Any, ledger: int, until: int) -> list[Stored]:

@@ -20,6 +20,7 @@ from service.domain.postings import Segments
 from service.domain.velocity import bucket_of
 from service.projections import reports
 from service.projections.aside import Entry, SetAside
+from service.projections.balances import Addition
 from service.projections.engine import Engine
 from service.projections.reading import TIME_GROUPS, AsOf, Query
 from service.projections.state import Component, decode
@@ -45,6 +46,7 @@ class MemoryTables:
 
     def __init__(self, rows: Sequence[Stored]) -> None:
         self.segments = Segments()
+        self.unsettled = 0
         self.postings: list[tuple[int, Any, int]] = []
         self.attributes: dict[str, dict[str, Any]] = {}
         self.aside: dict[tuple[int, int], Entry] = {}
@@ -82,8 +84,11 @@ class MemoryTables:
         for campaign, _, attributes in journal.campaigns:
             self.attributes[campaign] = msgspec.json.decode(msgspec.json.encode(attributes))
 
-    async def settle(self) -> None:
-        """The snapshot adds up the postings themselves."""
+    async def add_up(self) -> Addition:
+        return Addition([], [])  # the snapshot adds up the postings themselves
+
+    async def settle(self, addition: Addition) -> None:
+        assert not addition.balances
 
     async def store(self, changes: Changes) -> None:
         self._owners.update(changes.new_owners | changes.owners)
