@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from service import __version__, telemetry
-from service.api import events, openapi, operations, reads, set_aside
+from service.api import events, openapi, operations, reads, rebuilds, set_aside
 from service.api.auth import Doorkeeper
 from service.api.problems import HANDLERS, answer_error
 from service.bootstrap import Service
@@ -62,6 +62,7 @@ def create_app() -> App:
     app.include_router(reads.router)
     app.include_router(operations.router)
     app.include_router(set_aside.router)
+    app.include_router(rebuilds.router)
     return app
 
 

@@ -15,6 +15,7 @@ from service.api.events import read_body
 from service.api.problems import ProblemError, problem, refuse_unknown
 from service.api.schemas import PROBLEMS
 from service.bootstrap import Service
+from service.domain.component import READ_MODEL_VERSION
 from service.projections import reading, retry
 from service.store import database, log, quarantine
 from service.store.ledgers import Ledger
@@ -46,6 +47,9 @@ async def readyz(request: Request) -> Response:
             """
         )
         checks["projection_lag_events"] = lag
+        checks["made_by_other_definitions"] = await service.pool.fetchval(
+            "SELECT count(*) FROM generations WHERE state = 'serving' AND version <> $1", READ_MODEL_VERSION
+        )
         checks["set_aside"] = sum((await retry.counts(service.pool)).values())
     except Exception as error:  # noqa: BLE001  whatever is wrong with the database, the answer is no
         checks["database"] = f"does not answer ({type(error).__name__})"

@@ -8,7 +8,7 @@ import asyncpg
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.cli import access, demo, files, operations, serving
+from service.cli import access, demo, files, operations, rebuilds, serving
 
 app = typer.Typer(
     name="campaign-ledger",
@@ -18,7 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for part in (demo, serving, operations, files, access):
+for part in (demo, serving, operations, rebuilds, files, access):
     part.register(app)
 
 

@@ -1,4 +1,4 @@
-"""`status`, `replay`, `verify`."""
+"""`status`, `set-aside`, `retry`, `verify`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import Annotated, Any
 
 import asyncpg
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from service.cli.common import DataDir, chosen, say, with_pool
-from service.projections import rebuild, retry, verify
+from service.cli.common import DataDir, chosen, say, show, with_pool
+from service.projections import retry, verify
 
 OneLedger = Annotated[str | None, typer.Option("--ledger", help="Only this ledger; default: all.")]
 
@@ -21,7 +19,6 @@ OneLedger = Annotated[str | None, typer.Option("--ledger", help="Only this ledge
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(epilog="Example: campaign-ledger status")(status)
-    app.command(epilog="Example: campaign-ledger replay --ledger acme")(replay)
     app.command("set-aside", epilog="Example: campaign-ledger set-aside --ledger acme")(set_aside)
     app.command("retry", epilog="Example: campaign-ledger retry --ledger acme")(retry_)
     app.command("verify", epilog="Example: campaign-ledger verify --json")(verify_)
@@ -35,7 +32,7 @@ def status(
     async def work(pool: asyncpg.Pool) -> list[dict[str, object]]:
         rows = await pool.fetch(
             """
-            SELECT l.name, h.position AS head, g.checkpoint, g.generation, g.holder,
+            SELECT l.name, h.position AS head, g.checkpoint, g.generation, g.version, g.holder,
                    (SELECT count(*) FROM set_aside s WHERE s.ledger = g.ledger AND s.generation = g.generation) AS set_aside,
                    (SELECT recorded_at FROM events e WHERE e.ledger = l.ledger AND e.position = g.checkpoint + 1) AS waiting_since
             FROM ledgers l JOIN heads h USING (ledger) JOIN generations g USING (ledger)
@@ -48,7 +45,7 @@ def status(
                 "ledger": row["name"], "head": row["head"], "checkpoint": row["checkpoint"],
                 "lag_events": row["head"] - row["checkpoint"],
                 "lag_seconds": round((now - row["waiting_since"]).total_seconds(), 3) if row["waiting_since"] else 0.0,
-                "generation": row["generation"], "worker": row["holder"],
+                "generation": row["generation"], "definitions": row["version"], "worker": row["holder"],
                 "set_aside": row["set_aside"],
             }
             for row in rows
@@ -58,34 +55,12 @@ def status(
     if as_json:
         say(json.dumps(rows, indent=2))
         return
-    table = Table("ledger", "head", "checkpoint", "lag (events)", "lag (s)", "generation", "worker", "set aside")
+    table = Table(
+        "ledger", "head", "checkpoint", "lag (events)", "lag (s)", "generation", "definitions", "worker", "set aside"
+    )
     for row in rows:
         table.add_row(*(str(value if value is not None else "-") for value in row.values()))
-    Console().print(table)
-
-
-def replay(ledger: OneLedger = None, data_dir: DataDir = None) -> None:
-    """Rebuild the read models from position 1 while the present ones go on serving, compare, and swap."""
-
-    async def work(pool: asyncpg.Pool) -> None:
-        columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]} events/s"), TimeRemainingColumn(),
-        )  # fmt: skip
-        for one in await chosen(pool, ledger):
-            with Progress(*columns, console=Console(stderr=True)) as bar:
-                task = bar.add_task(f"replay {one.name}", total=None, rate="-")
-
-                def progress(done: int, head: int) -> None:
-                    rate = f"{bar.tasks[task].speed or 0:,.0f}"  # noqa: B023  the bar of this ledger's turn
-                    bar.update(task, completed=done, total=head, rate=rate)  # noqa: B023  as above
-
-                done = await rebuild.rebuild(pool, one, progress=progress)
-            told = {None: "not compared: the old one lagged behind", 0: "identical to the old one, cell for cell"}
-            compared = told.get(done.differences, f"{done.differences} cells differ from the old one")
-            say(f"{one.name}: {done.events} events replayed, generation {done.generation} serves now, {compared}")
-
-    with_pool(data_dir, work)
+    show(table)
 
 
 def set_aside(

@@ -22,7 +22,8 @@ from tests.support.sending import cost, invoice, lead, order
 
 COMMANDS = (
     "", "serve", "worker", "migrate", "openapi", "demo", "status", "replay", "verify", "set-aside", "retry",
-    "import", "export", "ledgers",
+    "import", "export", "ledgers", "rebuilds", "rebuilds list", "rebuilds differences", "rebuilds pause", "rebuilds apply",
+    "generations", "generations list", "generations rollback", "generations prune",
     "ledgers create", "ledgers list", "keys", "keys create", "keys list", "keys revoke",
 )  # fmt: skip
 MAPPING = """
