@@ -3,33 +3,64 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import asyncpg
 
 from service import telemetry
+from service.intake import outgoing
 from service.intake.acceptance import Intake
 from service.intake.decoding import Limits
+from service.intake.hooks import Hooks
+from service.intake.translator import Translator
 from service.projections.worker import Worker
 from service.settings import Settings
 from service.store import database, embedded, ledgers, log, migrate
+from service.store.vault import Vault
 
 _log = telemetry.logger("service")
 DEFAULT_LEDGER = "default"
+_T = TypeVar("_T")
 
 
 class Service:
     """One running service: what routes and commands work with."""
 
-    def __init__(self, settings: Settings, pool: asyncpg.Pool, appender: log.Appender) -> None:
+    def __init__(
+        self, settings: Settings, pool: asyncpg.Pool, appender: log.Appender, wake: Callable[[int], None] | None = None
+    ) -> None:
+        self._wake = wake
         self.settings = settings
         self.pool = pool
         self.appender = appender
+        self.vault = Vault(settings.master_key.get_secret_value() if settings.master_key else None)
         self.intake = Intake(pool, appender, Limits(settings.max_json_depth, settings.max_string_length))
+        self.client = outgoing.client(settings.private_hosts)
+        self.translator = Translator(pool, self.intake, self.vault, settings, self.client)
+        self.hooks = Hooks(pool, self.vault, settings, self.translator.wake)
         self.newest_migration = migrate.newest()
+
+    def appended(self) -> None:
+        """Wake the projector of this process: another process has appended."""
+        if self._wake:
+            self._wake(0)
+
+    @asynccontextmanager
+    async def translating(self) -> AsyncIterator[None]:
+        """Translate what senders post while the block lasts; without a master key no sender can post."""
+        task = asyncio.create_task(self.translator.run()) if self.vault.is_open else None
+        try:
+            yield
+        finally:
+            self.translator.stop()
+            if task:
+                await task
+            await self.client.aclose()
 
 
 @contextmanager
@@ -55,22 +86,29 @@ def database_of(settings: Settings, *, own: bool = False) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, dsn: str, *, projector: bool) -> AsyncIterator[Service]:
-    """Open the service on a migrated database; with `projector`, read models are kept up to date in a thread."""
+async def opened(
+    settings: Settings, dsn: str, *, projector: bool, appended: Callable[[int], None] | None = None
+) -> AsyncIterator[Service]:
+    """Open the service on a migrated database; with `projector`, read models are kept up to date in a thread.
+
+    `appended` is told of each commit, for a projector elsewhere.
+    """
     pool = await database.connect(dsn, size=settings.pool_size, statement_timeout=settings.statement_timeout)
     thread = _ProjectorThread(dsn, settings) if projector else None
     appender = log.Appender(
         pool,
         queue_events=settings.append_queue_events,
         batch_events=settings.append_batch_events,
-        appended=thread.wake if thread else None,
+        appended=thread.wake if thread else appended,
     )
     try:
         await _check_migrated(pool)
         await _bootstrap_key(pool, settings)
         if thread:
             await asyncio.to_thread(thread.start)
-        yield Service(settings, pool, appender)
+        service = Service(settings, pool, appender, thread.wake if thread else None)
+        async with service.translating():
+            yield service
     finally:
         await appender.close()
         if thread:
@@ -101,6 +139,16 @@ async def _bootstrap_key(pool: asyncpg.Pool, settings: Settings) -> None:
     await ledgers.create_key(pool, ledger, ledgers.SCOPES, "bootstrap", settings.bootstrap_key)
 
 
+def run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run on the fastest event loop there is."""
+    if sys.platform == "win32":
+        return asyncio.run(work)
+    import uvloop  # noqa: PLC0415  not to be had on Windows
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
 class _ProjectorThread:
     """The projector beside the API in one process: its own thread, event loop and connections."""
 
@@ -128,7 +176,7 @@ class _ProjectorThread:
 
     def _main(self) -> None:
         try:
-            asyncio.run(run_worker(self._dsn, self._settings, self._begun))
+            run(run_worker(self._dsn, self._settings, self._begun))
         except Exception as error:  # noqa: BLE001  the thread's last word
             _log.error("the projector has ended", exc_info=error)
         finally:

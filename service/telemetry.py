@@ -20,6 +20,9 @@ REQUESTS = Counter("campaign_ledger_http_requests_total", "HTTP requests by stat
 SET_ASIDE = Gauge("campaign_ledger_set_aside", "Events and components set aside: they wait for a fix", ["ledger"])
 PROJECTION_ERRORS = Counter("campaign_ledger_projection_errors_total", "Projection batches that failed", ["ledger"])
 
+DELIVERIES = Counter("campaign_ledger_deliveries_total", "Deliveries of senders by kind and state", ["kind", "state"])
+UNTRANSLATED = Gauge("campaign_ledger_untranslated_deliveries", "Deliveries that wait for translation")
+
 
 def configure_logs(level: str) -> None:
     """Send structured logs to stderr as one JSON object per line."""

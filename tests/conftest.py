@@ -17,9 +17,10 @@ import asyncpg
 import httpx
 import pytest
 
-from service.store import database, embedded, ledgers, migrate
+from service.store import citus, database, embedded, ledgers, migrate
 
 _names = itertools.count(1)
+MASTER_KEY = "dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk="
 RUN = f"{os.getpid()}-{int(time.time())}"
 
 
@@ -77,11 +78,20 @@ def stop_service(running: Running) -> None:
     running.process.wait(30)
 
 
+async def _distribute(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await citus.distribute(connection)
+    await connection.close()
+
+
 @pytest.fixture(scope="session")
 def dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    external = os.environ.get("CAMPAIGN_LEDGER_TEST_DATABASE_URL")
+    distributed = os.environ.get("CAMPAIGN_LEDGER_CITUS_URL")
+    external = distributed or os.environ.get("CAMPAIGN_LEDGER_TEST_DATABASE_URL")
     if external:
         asyncio.run(migrate.migrate(external))
+        if distributed:
+            asyncio.run(_distribute(distributed))
         yield external
         return
     with embedded.start(tmp_path_factory.mktemp("postgresql")) as server:
@@ -104,7 +114,12 @@ async def ledger(pool: asyncpg.Pool) -> ledgers.Ledger:
 @pytest.fixture(scope="session")
 def service_url(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log = tmp_path_factory.mktemp("service") / "log"
-    running = start_service([], {"CAMPAIGN_LEDGER_DATABASE_URL": dsn}, log)
+    environment = {
+        "CAMPAIGN_LEDGER_DATABASE_URL": dsn,
+        "CAMPAIGN_LEDGER_MASTER_KEY": MASTER_KEY,
+        "CAMPAIGN_LEDGER_PRIVATE_HOSTS": '["127.0.0.1"]',  # where the stories' own APIs listen
+    }
+    running = start_service([], environment, log)
     yield running.url
     stop_service(running)
 

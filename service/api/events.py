@@ -6,11 +6,9 @@ The way in is a plain route over the raw request: the framework's own body handl
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -23,7 +21,7 @@ from service.bootstrap import Service
 from service.domain.catalogue import CATALOGUE
 from service.domain.events import InvalidEventError
 from service.intake.acceptance import Result
-from service.intake.decoding import split
+from service.intake.decoding import header_text, split
 from service.store import log
 from service.store.ledgers import Ledger
 
@@ -37,8 +35,6 @@ _BYTES_AT_ONCE = 1_048_576
 _STRETCHES_IN_HAND = 2  # one is being stored, one waits behind it, one is being read
 _PROBLEMS_SHOWN = 100
 _GOOD = ("accepted", "duplicate")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-_ESCAPED = re.compile(r"\\(.)")
 
 
 async def post_events(request: Request) -> Response:
@@ -98,14 +94,8 @@ async def _binary(request: Request, service: Service, ledger: Ledger, media_type
 
 
 def _attribute(name: str, value: str) -> str:
-    """Return what a ce- header says: unquoted first, then percent-decoded, as the HTTP binding of CloudEvents has it."""
-    if _QUOTED.fullmatch(value):
-        value = _ESCAPED.sub(r"\1", value[1:-1])
-    try:
-        text = unquote_to_bytes(value.encode("latin-1")).decode()
-    except UnicodeDecodeError:
-        text = "\x00"
-    if "\x00" in text:
+    text = header_text(value)
+    if text is None:
         expected = "percent-encoded UTF-8 without U+0000"
         errors = [{"field": name[3:], "expected": expected, "got": value[:80]}]
         raise ProblemError(422, f"{name}: expected {expected}", kind="invalid-event", errors=errors)

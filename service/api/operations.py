@@ -17,7 +17,7 @@ from service.api.schemas import PROBLEMS
 from service.bootstrap import Service
 from service.domain.component import READ_MODEL_VERSION
 from service.projections import reading, retry
-from service.store import database, log, quarantine
+from service.store import database, inbox, log, quarantine
 from service.store.ledgers import Ledger
 
 router = APIRouter(tags=["operations"])
@@ -66,6 +66,7 @@ async def metrics(request: Request, _: Annotated[Ledger, Depends(Needs("admin"))
     service: Service = request.app.state.service
     for name, count in (await retry.counts(service.pool)).items():
         telemetry.SET_ASIDE.labels(name).set(count)
+    telemetry.UNTRANSLATED.set(await inbox.waiting(service.pool))
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,8 +13,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from service import telemetry
-from service.bootstrap import database_of
+from service import bootstrap, telemetry
 from service.settings import Settings
 from service.store import database, ledgers, migrate
 
@@ -52,8 +50,8 @@ def with_pool(data_dir: Path | None, work: Callable[[asyncpg.Pool], Awaitable[T]
         finally:
             await pool.close()
 
-    with database_of(settings) as dsn:
-        return asyncio.run(run(dsn))
+    with bootstrap.database_of(settings) as dsn:
+        return bootstrap.run(run(dsn))
 
 
 async def ledger_of(pool: asyncpg.Pool, name: str) -> ledgers.Ledger:

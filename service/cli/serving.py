@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from service import telemetry
 from service.api.app import create_app
 from service.api.server import interruption, listen, serving
-from service.bootstrap import database_of, opened, run_worker
+from service.bootstrap import database_of, opened, run, run_worker
+from service.cli import processes
 from service.cli.common import DataDir, say, settings_of
 from service.projections.worker import Worker
 from service.settings import Settings
@@ -40,30 +41,43 @@ def serve(
     data_dir: DataDir = None,
     *,
     projector: Annotated[bool, typer.Option(help="Keep the read models up to date in this process.")] = True,
+    workers: Annotated[int, typer.Option(help="Processes that answer requests.", min=1, max=64)] = 1,
+    inherit: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Serve the API, with the projector in the same process."""
     settings = settings_of(data_dir)
-    with listen(host, port) as listener, database_of(settings, own=True) as dsn:
-        run(_serve(settings, dsn, listener, projector=projector))
-
-
-def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run on the fastest event loop there is."""
-    if sys.platform == "win32":
-        asyncio.run(work)
+    if inherit is not None:
+        listening, first = map(int, inherit.split(","))
+        run(_serve_too(settings, socket.socket(fileno=listening), processes.FirstProcess(first)))
         return
-    import uvloop  # noqa: PLC0415  not to be had on Windows
+    if workers > 1 and sys.platform == "win32":
+        raise typer.BadParameter("several processes share a socket only on Unix", param_hint="--workers")
+    with listen(host, port) as listener, database_of(settings, own=True) as dsn:
+        run(_serve(settings, dsn, listener, projector=projector, workers=workers))
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(work)
 
-
-async def _serve(settings: Settings, dsn: str, listener: socket.socket, *, projector: bool) -> None:
+async def _serve(settings: Settings, dsn: str, listener: socket.socket, *, projector: bool, workers: int = 1) -> None:
     """Serve until SIGINT or SIGTERM; requests in hand are finished first."""
     with interruption() as interrupted:
-        async with opened(settings, dsn, projector=projector) as service, serving(service, listener) as url:
-            telemetry.logger("service").info("listening", url=url)
+        async with (
+            opened(settings, dsn, projector=projector) as service,
+            processes.others(settings, dsn, listener, workers - 1, service.appended),
+            serving(service, listener) as url,
+        ):
+            telemetry.logger("service").info("listening", url=url, processes=workers)
             await interrupted.wait()
+
+
+async def _serve_too(settings: Settings, listener: socket.socket, first: processes.FirstProcess) -> None:
+    """Serve at the same socket as the first process, until that ends; signals are its business."""
+    assert settings.database_url is not None  # noqa: S101  the first process has set it
+    with interruption():
+        async with (
+            opened(settings, settings.database_url, projector=False, appended=first.tell) as service,
+            serving(service, listener),
+        ):
+            telemetry.logger("service").info("answering too", pid=os.getpid())
+            await first.ended()
 
 
 def worker(data_dir: DataDir = None) -> None:

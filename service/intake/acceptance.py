@@ -81,6 +81,10 @@ class Intake:
 
         return (await self._take(ledger, [log.encode_json({**attributes, "data": data})], combined))[0]
 
+    async def append(self, ledger: int, raws: Sequence[bytes]) -> list[Result]:
+        """Take JSON items whose bytes are kept elsewhere: as `take`, but what is invalid is not quarantined."""
+        return await self._take(ledger, raws, keep=False)
+
     async def refuse(self, ledger: int, raw: bytes, error: InvalidEventError) -> Result:
         """Quarantine what cannot be told apart into events at all."""
 

@@ -192,8 +192,8 @@ async def take(
     row = await pool.fetchrow(
         f"""
         UPDATE generations SET holder = $2, fence = fence + 1, lease_until = now() + make_interval(secs => $3)
-        WHERE (ledger, generation) IN (
-            SELECT ledger, generation FROM generations
+        WHERE ledger = $1 AND generation IN (
+            SELECT generation FROM generations
             WHERE ledger = $1 AND (holder IS NULL OR holder = $2 OR lease_until < now() OR $5) AND version = $6
             AND CASE WHEN $4::integer IS NULL THEN state = 'serving' ELSE generation = $4 END
             AND state IN ('serving', 'building')

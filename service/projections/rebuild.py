@@ -71,7 +71,7 @@ async def run(
     While somebody else builds it, this only looks on; and takes it up if they end.
     """
     spare_the_collector()
-    async with _kept_alive(pool, holder, lease_seconds):
+    async with _kept_alive(pool, ledger.ledger, holder, lease_seconds):
         while (found := await generations.one(pool, ledger, generation)).state == "building" and not stopping():
             projector = await take(pool, ledger, holder, lease_seconds, generation)
             if projector is None:
@@ -88,7 +88,7 @@ async def run(
 
 
 @asynccontextmanager
-async def _kept_alive(pool: asyncpg.Pool, holder: str, lease_seconds: float) -> AsyncIterator[None]:
+async def _kept_alive(pool: asyncpg.Pool, ledger: int, holder: str, lease_seconds: float) -> AsyncIterator[None]:
     """Renew a holder's leases for as long as its process is alive: a comparison takes longer than a lease may last."""
 
     async def renew() -> None:
@@ -96,11 +96,12 @@ async def _kept_alive(pool: asyncpg.Pool, holder: str, lease_seconds: float) -> 
             await asyncio.sleep(lease_seconds / 3)
             await pool.execute(
                 """
-                UPDATE generations SET lease_until = now() + make_interval(secs => $2) WHERE (ledger, generation) IN (
-                    SELECT ledger, generation FROM generations WHERE holder = $1 FOR UPDATE SKIP LOCKED
+                UPDATE generations SET lease_until = now() + make_interval(secs => $3)
+                WHERE ledger = $1 AND generation IN (
+                    SELECT generation FROM generations WHERE ledger = $1 AND holder = $2 FOR UPDATE SKIP LOCKED
                 )
                 """,
-                holder, lease_seconds,
+                ledger, holder, lease_seconds,
             )  # fmt: skip
 
     renewing = asyncio.create_task(renew())

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.domain.calendar import parse_instant
 from service.projections.reading import Query
 from tests.reference.oracle import answer
 from tests.reference.strategies import event_sets
-from tests.support.memory import LEDGER, answers, project
+from tests.support.memory import LEDGER, MemoryTables, answers, project
 
 EXAMPLES = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
 GROUPS = ("campaign", "campaign_type", "channel", "source", "medium", "owner", "month", "quarter", "year")
@@ -81,6 +82,28 @@ def test_any_order_duplication_and_batching_gives_identical_read_models(
 
     one, other = asyncio.run(run())
     assert one == other
+
+
+@EXAMPLES
+@given(events=event_sets())
+def test_folding_on_in_event_order_gives_at_each_position_what_folding_anew_gives(events: list[dict[str, Any]]) -> None:
+    in_order = sorted(events, key=lambda event: (parse_instant(event["time"]), event["source"], event["id"]))
+
+    async def run() -> tuple[Any, Any]:
+        on = await project(in_order)  # everything comes last
+        anew = await project(in_order, range(len(in_order)))  # every event finds its component as it was stored
+        return on, anew
+
+    on, anew = asyncio.run(run())
+    assert posted(on) == posted(anew)
+
+
+def posted(tables: MemoryTables) -> list[tuple[Any, ...]]:
+    wheres = {number: where for where, number in tables.segments.items()}
+    return sorted(
+        ((position, *cell[:2], wheres[cell[2]], *cell[3:], amount) for position, cell, amount in tables.postings),
+        key=repr,
+    )
 
 
 @EXAMPLES
