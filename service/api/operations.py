@@ -16,7 +16,7 @@ from service.api.problems import ProblemError, problem, refuse_unknown
 from service.api.schemas import PROBLEMS
 from service.bootstrap import Service
 from service.domain.component import READ_MODEL_VERSION
-from service.projections import reading, retry
+from service.projections import reading, retry, verify
 from service.store import database, inbox, log, quarantine
 from service.store.ledgers import Ledger
 
@@ -66,6 +66,10 @@ async def metrics(request: Request, _: Annotated[Ledger, Depends(Needs("admin"))
     service: Service = request.app.state.service
     for name, count in (await retry.counts(service.pool)).items():
         telemetry.SET_ASIDE.labels(name).set(count)
+    for proof in await verify.last_proofs(service.pool):
+        telemetry.PROOF.labels(proof.ledger).set(proof.good)
+        telemetry.PROOF_TIME.labels(proof.ledger).set(proof.checked_at.timestamp())
+        telemetry.PROOF_POSITION.labels(proof.ledger).set(proof.position)
     telemetry.UNTRANSLATED.set(await inbox.waiting(service.pool))
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import asyncpg
@@ -107,15 +108,43 @@ def verify_(
     data_dir: DataDir = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Also fold journeys afresh from the log, and compare.")] = False,
+    sample: Annotated[str, typer.Option(help="For --deep: how many events, chosen at random; or all.")] = "1000",
+    anchor: Annotated[
+        bool, typer.Option("--anchor", help="Only print the head of each chain, as JSON to be kept elsewhere.")
+    ] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Also hold the log to a file that --anchor has written.", exists=True, dir_okay=False),
+    ] = None,
 ) -> None:
-    """Prove the hash chain, dense positions, balances = Σ postings, and conservation; exit code 1 if any fails."""
+    """Prove hash chain, dense positions, balances = Σ postings, and conservation; exit code 1 if any fails."""
+    if sample != "all" and not (sample.isdecimal() and int(sample) > 0):
+        raise typer.BadParameter("a number of events, or all", param_hint="--sample")
+    if anchor:
+        say(
+            json.dumps(
+                {"anchors": [one._asdict() for one in with_pool(data_dir, lambda pool: _anchors(pool, ledger))]},
+                indent=2,
+            )
+        )
+        return
+    anchors = _read_anchors(against) if against else {}
 
     async def work(pool: asyncpg.Pool) -> list[dict[str, object]]:
-        return [
-            {"ledger": one.name, **finding._asdict()}
-            for one in await chosen(pool, ledger)
-            for finding in await verify.verify(pool, one)
-        ]
+        told: list[dict[str, object]] = []
+        known = await chosen(pool, ledger)
+        for one in known:
+            findings = await verify.verify(
+                pool, one, against=anchors.get(one.name), deep=deep, sample=None if sample == "all" else int(sample)
+            )
+            await verify.record(pool, one, findings)
+            told += [{"ledger": one.name, **finding._asdict()} for finding in findings]
+        for name in anchors.keys() - {one.name for one in known} if ledger is None else ():
+            told.append(
+                {"ledger": name, "check": "anchor", "good": False, "detail": "there is no such ledger any more"}
+            )
+        return told
 
     findings = with_pool(data_dir, work)
     if as_json:
@@ -125,3 +154,17 @@ def verify_(
             say(f"{'ok  ' if one['good'] else 'BAD '} {one['ledger']}: {one['check']}: {one['detail']}")
     if not all(one["good"] for one in findings):
         raise typer.Exit(1)
+
+
+async def _anchors(pool: asyncpg.Pool, name: str | None) -> list[verify.Anchor]:
+    return [await verify.anchor(pool, one) for one in await chosen(pool, name)]
+
+
+def _read_anchors(path: Path) -> dict[str, verify.Anchor]:
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))["anchors"]
+        return {
+            one["ledger"]: verify.Anchor(one["ledger"], int(one["position"]), str(one["chain"]), None) for one in given
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not what `campaign-ledger verify --anchor` writes") from error

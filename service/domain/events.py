@@ -158,7 +158,7 @@ def _check_payload(event_type: Any, version: int, data: Any, problems: list[Prob
     elif type(data) is dict and version <= newest_version(event_type):
         try:
             lifted = upcast(event_type, version, data)
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:  # how an upcaster fails at bad data
             problems.append(Problem("data", f"data of version {version}", f"{type(error).__name__}: {error}"))
         else:
             problems.extend(check_data(event_type, lifted))

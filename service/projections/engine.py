@@ -21,7 +21,7 @@ from service.domain.component import campaign_attributes, contributions
 from service.domain.events import check_version, upcast
 from service.domain.facts import RULES, Fact, Key, keys_of, read_fact
 from service.domain.journey import Journey, fold, fold_on
-from service.domain.postings import Book, difference
+from service.domain.postings import Book, Cells, difference
 from service.domain.rates import Rates
 from service.domain.roi import AccountOrder
 from service.domain.voids import Identity, Voids
@@ -82,7 +82,7 @@ class Engine:
         `voided` may hold the targets of the voids among them, which are looked up otherwise.
         """
         self._targets = {(row.source, row.id): row for row in voided}
-        facts, unreadable = _read(rows)
+        facts, unreadable = read_rows(rows)
         named = [keys_of(fact) for _, fact in facts]
         await self._load((fact for _, fact in facts), named)
         for number, ((position, fact), keys) in enumerate(zip(facts, named, strict=True), 1):
@@ -138,6 +138,15 @@ class Engine:
             self._owners.clear()
             self._asked.clear()
             self._complete = False
+
+    def component_of(self, key: Key) -> Component | None:
+        """Return the component of an entity, if it is in the working set."""
+        return self._components.get(self._owners.get(key, 0))
+
+    def contributed_by(self, component: Component) -> Cells:
+        """Return what a component contributes by its facts and orders, without posting anything."""
+        contributed = self._contributions(component, None)
+        return contributed[0].cells if contributed else component.cells
 
     # One component
 
@@ -293,7 +302,7 @@ class Engine:
         if target is None:
             await self._written()
             target = await self.tables.event(concerned, self._position)
-        facts, unreadable = _read([target] if target and target.position <= self._position else [])
+        facts, unreadable = read_rows([target] if target and target.position <= self._position else [])
         for row, error in unreadable:
             self._note_unreadable(row, error)
         if not facts:
@@ -392,7 +401,7 @@ class Engine:
         await self.tables.settle(await adding_up)
 
 
-def _read(rows: Iterable[Row]) -> tuple[list[tuple[int, Fact]], list[tuple[Row, Exception]]]:
+def read_rows(rows: Iterable[Row]) -> tuple[list[tuple[int, Fact]], list[tuple[Row, Exception]]]:
     """Return (position, fact) of the events that move a figure, and those that cannot be read, with the reason."""
     facts: list[tuple[int, Fact]] = []
     unreadable: list[tuple[Row, Exception]] = []

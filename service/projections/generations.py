@@ -19,10 +19,6 @@ from service.domain import component
 from service.store.ledgers import Ledger
 
 SERVE = ("identical", "always", "never")  # when a rebuilt generation is to serve
-TABLES = (
-    "balances", "histograms", "postings", "campaigns", "segments", "conversions", "components", "entities", "set_aside",
-    "differences",
-)  # fmt: skip
 # What may be asked of a rebuild: the states it may be in, and the state that it goes to.
 TRANSITIONS = {
     "pause": (("building", "paused"), "paused"),
@@ -187,7 +183,13 @@ async def prune(pool: asyncpg.Pool, ledger: Ledger, *, built: bool = False) -> l
         ledger.ledger, states,
     )  # fmt: skip
     numbers = sorted(row[0] for row in rows)
-    for table in (*TABLES, "generations"):
+    tables = await pool.fetch(
+        """
+        SELECT table_name::text FROM information_schema.columns WHERE table_schema = current_schema()
+        AND column_name = 'generation' ORDER BY table_name = 'generations'
+        """
+    )
+    for (table,) in tables:
         await pool.execute(
             f"DELETE FROM {table} WHERE ledger = $1 AND generation = ANY($2)", ledger.ledger, numbers, timeout=3600
         )
