@@ -24,6 +24,7 @@ MEASURES = (
     *(f"funnel_{step}" for step in STEPS),
     *(f"{name}{part}" for name in DURATIONS for part in ("", "_total", "_out_of_sequence")),
 )  # fmt: skip
+PEAKS = ("peak_cost", "peak_invoiced", "peak_margin")
 
 STATEMENTS = (
     # Ledgers, their heads and keys
@@ -268,7 +269,8 @@ STATEMENTS = (
     )
     """,
     # The journal: what each event changed. `campaign` is the segment's campaign_segment; `value` is a duration in
-    # microseconds and `bucket` its place in a histogram.
+    # microseconds and `bucket` its place in a histogram; `detail` is what a list says of an entry, or of an amount in
+    # another currency "currency amount rate day": what was converted, and at which rate of which day.
     """
     CREATE TABLE postings (
         ledger     integer NOT NULL,
@@ -292,9 +294,14 @@ STATEMENTS = (
     CREATE INDEX postings_of_durations ON postings (ledger, generation, measure, day)
     INCLUDE (segment, value, amount, cohort, bucket) WHERE value IS NOT NULL
     """,
-    "CREATE INDEX postings_of_lists ON postings (ledger, generation, measure, entity) WHERE detail IS NOT NULL",
+    "CREATE INDEX postings_of_figures ON postings (ledger, generation, campaign, measure, day)",
+    """
+    CREATE INDEX postings_of_lists ON postings (ledger, generation, measure, entity)
+    WHERE measure IN ('pending_links', 'unconverted', 'flag')
+    """,
     # The balances: sums of postings at the grains that reads need, one column per measure (null = 0). basis e(vent) or
-    # c(ohort); cube c(ampaign) or s(egment); grain d(ay), m(onth) or y(ear).
+    # c(ohort); cube c(ampaign) or s(egment); grain d(ay), m(onth) or y(ear). A campaign's month also has the highest that
+    # its cumulative cost and return less cost come to within the month, day by day.
     f"""
     CREATE TABLE balances (
         ledger     integer NOT NULL,
@@ -304,9 +311,33 @@ STATEMENTS = (
         grain      "char" NOT NULL,
         start      date NOT NULL,
         segment    integer NOT NULL,
-        {" numeric, ".join(MEASURES)} numeric,
+        {" numeric, ".join((*MEASURES, *PEAKS))} numeric,
         PRIMARY KEY (ledger, generation, basis, cube, grain, start, segment)
     ) WITH (fillfactor = 70)
+    """,
+    # What balances stood at, at the end of each epoch of positions that moved them, but for days of segments; and the
+    # position up to which that is complete.
+    f"""
+    CREATE TABLE closings (
+        ledger     integer NOT NULL,
+        generation integer NOT NULL,
+        basis      "char" NOT NULL,
+        cube       "char" NOT NULL,
+        grain      "char" NOT NULL,
+        start      date NOT NULL,
+        segment    integer NOT NULL,
+        position   bigint NOT NULL,
+        {" numeric, ".join((*MEASURES, *PEAKS))} numeric,
+        PRIMARY KEY (ledger, generation, basis, cube, grain, start, segment, position)
+    )
+    """,
+    """
+    CREATE TABLE closed (
+        ledger     integer NOT NULL,
+        generation integer NOT NULL,
+        position   bigint NOT NULL DEFAULT 0,
+        PRIMARY KEY (ledger, generation)
+    )
     """,
     # Durations in logarithmic buckets by campaign and month, for percentiles of many.
     """
@@ -337,7 +368,8 @@ STATEMENTS = (
 
 TABLES = (
     "proofs", "differences", "set_aside",
-    "campaigns", "histograms", "balances", "postings", "segments", "conversions", "components", "entities",
+    "campaigns", "histograms", "closed", "closings", "balances", "postings", "segments", "conversions", "components",
+    "entities",
     "generations", "imports", "quarantine", "events", "api_keys", "heads", "ledgers",
 )  # fmt: skip
 

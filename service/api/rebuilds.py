@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from service.api import schemas
+from service.api import operations_schemas, schemas
 from service.api.auth import Needs
 from service.api.problems import ProblemError, refuse_unknown
 from service.bootstrap import Service
@@ -50,7 +50,11 @@ async def _one(service: Service, ledger: Ledger, number: int) -> generations.Gen
 
 
 @router.post(
-    "/v1/rebuilds", summary="Begin a rebuild", status_code=202, response_model=schemas.Rebuild, responses=_ANSWERS
+    "/v1/rebuilds",
+    summary="Begin a rebuild",
+    status_code=202,
+    response_model=operations_schemas.Rebuild,
+    responses=_ANSWERS,
 )
 async def post_rebuild(request: Request, ledger: Admin, wanted: Wanted | None = None) -> Response:
     """Have a worker build the read models anew from position 1, compare, and serve them if nothing differs."""
@@ -68,7 +72,7 @@ async def post_rebuild(request: Request, ledger: Admin, wanted: Wanted | None = 
     return _answer(_shown(found), 202, {"Location": f"/v1/rebuilds/{number}"})
 
 
-@router.get("/v1/rebuilds", summary="Rebuilds", response_model=schemas.Rebuilds, responses=schemas.PROBLEMS)
+@router.get("/v1/rebuilds", summary="Rebuilds", response_model=operations_schemas.Rebuilds, responses=schemas.PROBLEMS)
 async def get_rebuilds(request: Request, ledger: Reader) -> Response:
     """List rebuilds, oldest first."""
     refuse_unknown(request, ())
@@ -77,7 +81,10 @@ async def get_rebuilds(request: Request, ledger: Reader) -> Response:
 
 
 @router.get(
-    "/v1/rebuilds/{rebuild_id}", summary="One rebuild", response_model=schemas.Rebuild, responses=schemas.PROBLEMS
+    "/v1/rebuilds/{rebuild_id}",
+    summary="One rebuild",
+    response_model=operations_schemas.Rebuild,
+    responses=schemas.PROBLEMS,
 )
 async def get_rebuild(request: Request, ledger: Reader, rebuild_id: Number) -> Response:
     """Tell how far a rebuild is, how fast, how long it still takes, and how it compared."""
@@ -86,7 +93,8 @@ async def get_rebuild(request: Request, ledger: Reader, rebuild_id: Number) -> R
 
 
 @router.get(
-    "/v1/rebuilds/{rebuild_id}/differences", summary="Figures that a rebuild moves", response_model=schemas.Differences,
+    "/v1/rebuilds/{rebuild_id}/differences", summary="Figures that a rebuild moves",
+    response_model=operations_schemas.Differences,
     responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_differences(
@@ -107,7 +115,8 @@ async def get_differences(
 
 
 @router.post(
-    "/v1/rebuilds/{rebuild_id}/{action}", summary="Pause, resume, cancel or apply a rebuild", response_model=schemas.Rebuild,
+    "/v1/rebuilds/{rebuild_id}/{action}", summary="Pause, resume, cancel or apply a rebuild",
+    response_model=operations_schemas.Rebuild,
     responses=_ANSWERS,
 )  # fmt: skip
 async def post_action(
@@ -123,7 +132,9 @@ async def post_action(
         raise ProblemError(409, str(error)) from None
 
 
-@router.get("/v1/generations", summary="Generations", response_model=schemas.Rebuilds, responses=schemas.PROBLEMS)
+@router.get(
+    "/v1/generations", summary="Generations", response_model=operations_schemas.Rebuilds, responses=schemas.PROBLEMS
+)
 async def get_generations(request: Request, ledger: Reader) -> Response:
     """List all sets of read models that are kept; one of them serves."""
     refuse_unknown(request, ())
@@ -133,7 +144,7 @@ async def get_generations(request: Request, ledger: Reader) -> Response:
 
 @router.post(
     "/v1/generations/rollback", summary="Go back to the generation that served last", status_code=202,
-    response_model=schemas.Rebuild, responses=_ANSWERS,
+    response_model=operations_schemas.Rebuild, responses=_ANSWERS,
 )  # fmt: skip
 async def post_rollback(request: Request, ledger: Admin) -> Response:
     """Have the generation that served last catch up and serve again."""
@@ -148,7 +159,10 @@ async def post_rollback(request: Request, ledger: Admin) -> Response:
 
 
 @router.post(
-    "/v1/generations/prune", summary="Drop old generations", response_model=schemas.Pruned, responses=schemas.PROBLEMS
+    "/v1/generations/prune",
+    summary="Drop old generations",
+    response_model=operations_schemas.Pruned,
+    responses=schemas.PROBLEMS,
 )
 async def post_prune(request: Request, ledger: Admin) -> Response:
     """Drop the generations that are retired or cancelled."""

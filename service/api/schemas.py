@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 Money = Field(examples=["1234.50"], description="a decimal string with the ledger currency's digits")
 Ratio = Field(None, examples=[5.25], description="rounded to 6 decimals; null with a reason where it cannot be had")
 
+Version = Field(description="of the definitions behind the figures", examples=["1"])
+
 
 class Moment(BaseModel):
     """The moment of knowing that an answer is for."""
@@ -35,7 +37,7 @@ class _Answer(BaseModel):
     currency: str = Field(examples=["EUR"])
     date_basis: str = Field(examples=["event"])
     as_of: Moment
-    version: str = Field(description="of the definitions behind the figures", examples=["1"])
+    read_model_version: str = Version
     unconverted: list[Unconverted]
     pending_links: int = Field(description="how many links wait for what has not arrived", examples=[0])
 
@@ -198,6 +200,7 @@ class Campaigns(BaseModel):
 
     rows: list[Campaign]
     as_of: Moment
+    read_model_version: str = Version
 
 
 class Link(BaseModel):
@@ -215,6 +218,7 @@ class Links(BaseModel):
 
     rows: list[Link]
     as_of: Moment
+    read_model_version: str = Version
 
 
 class Flag(BaseModel):
@@ -231,109 +235,191 @@ class Flags(BaseModel):
 
     rows: list[Flag]
     as_of: Moment
+    read_model_version: str = Version
 
 
-class EventName(BaseModel):
-    """Which event."""
+class Entity(BaseModel):
+    """What an entry is about."""
 
-    type: str = Field(examples=["order.placed"])
-    source: str
-    id: str
-    time: str
+    kind: str = Field(examples=["credit_note"])
+    id: str = Field(examples=["CN-17"])
 
 
-class Aside(BaseModel):
-    """An event that could not be read, or a component that its rules could not fold."""
+class Cause(BaseModel):
+    """The event that caused an entry."""
 
-    position: int = Field(description="of the event at which it happened first", examples=[17])
-    component: int = Field(description="0 for an event that could not be read")
-    kind: str | None = Field(description="of the component", examples=["journey"])
-    entities: list[str] = Field(description="what belongs to the component, up to 20", examples=[["order:SO-1"]])
-    event: EventName
-    last_position: int = Field(description="the latest event that waits with it")
-    error: str = Field(description="the last line of the traceback", examples=["ZeroDivisionError: division by zero"])
-    attempts: int
-    since: str
+    position: int = Field(examples=[1207])
+    type: str = Field(examples=["invoice.credited"])
+    time: str = Field(examples=["2026-04-09T10:00:00Z"])
+    source: str = Field(examples=["/erp"])
+    id: str = Field(examples=["cn-17"])
+    recorded_at: str
 
 
-class SetAside(BaseModel):
-    """What could not be processed; everything else goes on."""
+class Original(BaseModel):
+    """An amount in the currency in which it was stated."""
 
-    items: list[Aside]
-
-
-class Report(BaseModel):
-    """How a generation compared with the one that served, at the same position."""
-
-    compared_with: int
-    compared_version: str = Field(description="of the definitions behind that one", examples=["1"])
-    position: int
-    identical: bool = Field(description="cell for cell, by the digests")
-    differences: int = Field(description="how many figures differ")
-    digests: dict[str, dict[str, str]] = Field(
-        description="by read model, of the old and the new one", examples=[{"roi": {"old": "09af…", "new": "09af…"}}]
-    )
+    amount: str = Money
+    currency: str = Field(examples=["USD"])
 
 
-class Rebuild(BaseModel):
-    """A generation of the read models, and how far its building is."""
+class Entry(BaseModel):
+    """One posting of a figure; amounts add up to it."""
 
-    id: int
-    ledger: str
-    state: str = Field(
-        description="building, paused, built, serving, retired, cancelled or pruned", examples=["building"]
-    )
-    serve: str | None = Field(description="when it is to serve: identical, always, never; null for a ledger's first")
-    version: str = Field(description="of the definitions behind its figures", examples=["1"])
-    position: int
-    target: int = Field(description="the position of the serving generation")
-    progress: float = Field(examples=[0.42])
-    events_per_second: float | None
-    seconds: float = Field(description="at work so far")
-    seconds_left: float | None
-    holder: str | None = Field(description="who builds it")
-    created_at: str
-    retired_at: str | None
-    report: Report | None
+    model_config = ConfigDict(extra="allow")
+    campaign_id: str | None
+    channel: str | None
+    source: str | None
+    medium: str | None
+    owner: str | None
+    measure: str = Field(description="what was posted; a figure may be made of several", examples=["credited"])
+    amount: str | int = Field(description="money as a decimal string, a count as a number", examples=["-4620.00"])
+    day: str | None = Field(description="the day it counts on", examples=["2026-04-09"])
+    cohort_day: str | None
+    entity: Entity
+    event: Cause
+    why: str = Field(examples=["credited", "re-attributed from A to B", "converted at rate 0.8 of 2026-03-01"])
+    days: float | None = Field(None, description="of a duration: its length")
+    original: Original | None = Field(None, description="of a converted amount: as it was stated")
+    rate: str | None = Field(None, description="of a converted amount: units of the ledger's currency per unit")
+    rate_day: str | None = Field(None, description="the rate_date of that rate")
 
 
-class Rebuilds(BaseModel):
-    """Generations."""
+class Entries(BaseModel):
+    """A page of what makes up a figure."""
 
-    items: list[Rebuild]
+    measure: str = Field(examples=["invoiced_revenue"])
+    sum: str | int = Field(description="the figure: what all entries of all pages add up to", examples=["95380.00"])
+    count: int = Field(description="entries in all pages", examples=[2])
+    entries: list[Entry]
+    reasons: dict[str, str] | None = Field(None, description="why the report has no such figure, though entries add up")
+    currency: str = Field(examples=["EUR"])
+    date_basis: str = Field(examples=["event"])
+    as_of: Moment
+    read_model_version: str = Version
+
+
+class Moved(BaseModel):
+    """What an event did to one entity of a journey."""
+
+    measure: str
+    amount: str | int
+    campaign_id: str | None
+    day: str | None
+    entity: Entity
+    why: str
+
+
+class TimelineEvent(Cause):
+    """An event of a journey, or one from outside that moved it: a rate, a void."""
+
+    voided: bool
+    data: dict[str, Any]
+    moved: list[Moved]
+
+
+class Timeline(BaseModel):
+    """One journey: its events in event order, its entities as they stand, and what it waits for."""
+
+    journey: Entity
+    currency: str = Field(examples=["EUR"])
+    events: list[TimelineEvent]
+    entities: list[dict[str, Any]] = Field(description="kind, id, campaign, dimensions, cohort day and parent of each")
+    pending_links: list[dict[str, str]]
+    as_of: Moment
+    read_model_version: str = Version
 
 
 class Difference(BaseModel):
-    """One figure that is another one in the new generation."""
+    """A figure at two moments of knowing."""
 
-    line: int
-    models: list[str] = Field(examples=[["roi"]])
-    measure: str = Field(examples=["actual_cost"])
-    campaign_id: str | None
-    date_basis: str | None = Field(examples=["event"])
-    period: str | None = Field(description="null for what has no day", examples=["2026-03"])
-    where: str | None = Field(description="the other dimensions, where only they differ")
-    old: str | None = Field(examples=["4620.00"])
-    new: str | None = Field(examples=["0.00"])
+    then: str | int = Field(examples=["100000.00"])
+    now: str | int = Field(examples=["95380.00"])
+    difference: str | int = Field(examples=["-4620.00"])
 
 
-class Differences(BaseModel):
-    """Figures that differ."""
+class RestatedRow(Difference):
+    """A figure of one group that differs."""
 
-    rows: list[Difference]
-
-
-class Pruned(BaseModel):
-    """Generations that are gone."""
-
-    dropped: list[int]
+    model_config = ConfigDict(extra="allow")
+    measure: str = Field(examples=["credited"])
 
 
-class Retried(BaseModel):
-    """What processing it again came to."""
+class RestatedLine(Entry):
+    """An entry between the two moments, in words."""
 
-    cleared: int
-    remaining: int
+    sentence: str = Field(examples=["2026-03 moved by -4,620.00 because credit note CN-17 was posted on 2026-04-09"])
+
+
+class Restatement(BaseModel):
+    """What changed between two moments of knowing."""
+
+    from_as_of: Moment
+    to_as_of: Moment
+    currency: str = Field(examples=["EUR"])
+    date_basis: str = Field(examples=["event"])
+    rows: list[RestatedRow]
+    total: dict[str, Difference]
+    lines: list[RestatedLine]
+    count: int = Field(description="lines in all pages")
+    as_of: Moment
+    read_model_version: str = Version
+
+
+class Amount(BaseModel):
+    """Money in the currency in which it was stated."""
+
+    amount: str = Money
+    currency: str = Field(examples=["USD"])
+
+
+class Since(BaseModel):
+    """When the oldest of what waits was recorded; what is in the quarantine has no position."""
+
+    position: int | None
+    recorded_at: str | None
+
+
+class Waiting(BaseModel):
+    """What waits for one reason."""
+
+    kind: str = Field(examples=["order"])
+    waits_for: str = Field(examples=["opportunity", "invoice", "rate USD/EUR", "a correction"])
+    count: int
+    amounts: list[Amount] = Field(description="how much money it stands for, by currency, as last stated")
+    since: Since
+    examples: list[str] = Field(description="ids of the first few", examples=[["SO-1"]])
+    see: str = Field(description="where all of it is listed", examples=["/v1/pending-links"])
+
+
+class LastEvent(BaseModel):
+    """The last event of a source."""
+
+    position: int
+    recorded_at: str
+
+
+class SourceFreshness(BaseModel):
+    """How fresh a source is. Intervals are between arrivals, in seconds; what comes in one batch is one arrival."""
+
+    source: str = Field(examples=["/erp"])
+    events: int
+    last_event: LastEvent
+    usual_interval_seconds: float | None = Field(description="the median")
+    longest_usual_interval_seconds: float | None = Field(description="the 95th percentile")
+    silent_seconds: float = Field(description="since the last event")
+    silent: bool = Field(description="whether that is more than three times the longest usual interval")
+
+
+class Completeness(BaseModel):
+    """What is recorded and in no figure yet, and how fresh the sources are."""
+
+    complete: bool = Field(description="whether nothing waits")
+    currency: str = Field(examples=["EUR"])
+    waiting: list[Waiting]
+    sources: list[SourceFreshness]
+    as_of: Moment
+    read_model_version: str = Version
 
 
 class Problem(BaseModel):

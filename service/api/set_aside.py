@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from service.api import schemas
+from service.api import operations_schemas, schemas
 from service.api.auth import Needs
 from service.api.problems import ProblemError, refuse_unknown
 from service.bootstrap import Service
@@ -21,7 +21,10 @@ _pair = msgspec.json.Decoder(tuple[int, int])
 
 
 @router.get(
-    "/v1/set-aside", summary="What could not be processed", response_model=schemas.SetAside, responses=schemas.PROBLEMS
+    "/v1/set-aside",
+    summary="What could not be processed",
+    response_model=operations_schemas.SetAside,
+    responses=schemas.PROBLEMS,
 )
 async def get_set_aside(
     request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))],
@@ -49,7 +52,7 @@ async def get_set_aside(
 @router.post(
     "/v1/set-aside/retry",
     summary="Process it again",
-    response_model=schemas.Retried,
+    response_model=operations_schemas.Retried,
     responses=schemas.PROBLEMS,
 )
 async def retry_set_aside(request: Request, ledger: Annotated[Ledger, Depends(Needs("admin"))]) -> Response:

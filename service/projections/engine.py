@@ -143,6 +143,10 @@ class Engine:
         """Return the component of an entity, if it is in the working set."""
         return self._components.get(self._owners.get(key, 0))
 
+    def is_void(self, identity: Identity) -> bool:
+        """Tell whether the event of a (source, id) is voided."""
+        return self._voids.is_void(identity)
+
     def contributed_by(self, component: Component) -> Cells:
         """Return what a component contributes by its facts and orders, without posting anything."""
         contributed = self._contributions(component, None)
@@ -316,7 +320,10 @@ class Engine:
                 await self._fold_all(await self._asking_for(currency, day))
         elif rule.component != "voids":
             await self._load([voided], [keys_of(voided)])
-            await self._fold_all([self._owners[keys_of(voided)[0]]])
+            one = self._component(rule.component, keys_of(voided))
+            if all(fact[:4] != voided[:4] for fact in one.facts):  # it could not be read when it came
+                one.insert(voided)
+            await self._fold_all([one.id])
 
     def _note_unreadable(self, row: Row, error: Exception) -> None:
         """Set an event aside that cannot be read, unless it is voided: then it counts as never sent."""

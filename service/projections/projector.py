@@ -15,7 +15,7 @@ import asyncpg
 from service.domain import component
 from service.domain.events import newest_version
 from service.domain.facts import RULES
-from service.projections import aside
+from service.projections import aside, closings
 from service.projections.engine import Engine
 from service.projections.tables import Tables
 from service.store import log
@@ -158,16 +158,18 @@ class Projector:
             await connection.execute(self._transaction)
             await self._hold(connection)
             engine = await self._open(connection)
-            before = len(engine.aside.waiting())
+            waiting = engine.aside.waiting()
             await engine.retry()
             await engine.store()
+            if waiting:
+                await closings.reopen(connection, self._key, min(entry.position for entry in waiting))
             await connection.execute(
                 """
                 UPDATE generations SET next_component = $3, revision = revision + 1 WHERE ledger = $1 AND generation = $2
                 """,
                 *self._key, engine.next_component,
             )  # fmt: skip
-        return before, len(engine.aside.waiting())
+        return len(waiting), len(engine.aside.waiting())
 
 
 def spare_the_collector() -> None:

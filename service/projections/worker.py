@@ -12,6 +12,7 @@ import asyncpg
 from service import telemetry
 from service.domain import component
 from service.projections import rebuild
+from service.projections.closings import Bookkeeper
 from service.projections.projector import LeaseLostError, Projector, release, spare_the_collector, take
 from service.settings import Settings
 from service.store.ledgers import Ledger
@@ -34,6 +35,8 @@ class Worker:
         self._woken = asyncio.Event()
         self._stopping = False
         self._rebuilding: asyncio.Task[None] | None = None
+        self._far_behind = False
+        self._bookkeeper = Bookkeeper(pool)
 
     def wake(self) -> None:
         """Say that events were appended; may be called from any thread."""
@@ -56,6 +59,8 @@ class Worker:
             except (asyncpg.PostgresError, OSError, asyncpg.InterfaceError) as error:
                 _log.error("database is not there", error=str(error))
                 busy = False
+            if not self._far_behind:
+                self._bookkeeper.tend()
             if not busy and not self._stopping:
                 try:
                     await asyncio.wait_for(self._woken.wait(), self._settings.projection_poll)
@@ -63,6 +68,7 @@ class Worker:
                     continue
         if self._rebuilding is not None:
             await self._rebuilding  # it ends with the step in hand; whoever takes it up goes on from there
+        await self._bookkeeper.stop()
         await release(self._pool, self.holder)
 
     async def _round(self) -> bool:
@@ -75,6 +81,7 @@ class Worker:
             """,
             component.READ_MODEL_VERSION,
         )
+        self._far_behind = any(row["lag"] > self._settings.projection_batch for row in behind)
         now, busy = self._loop.time(), False
         for number, name, currency, timezone, lag in behind:
             telemetry.LAG.labels(name).set(lag)

@@ -107,7 +107,7 @@ def test_the_next_release_shows_which_figures_move_before_they_serve(api: Api, d
 
     name = api.ledger.name
     api.post(cost("C", "c", "5.00"), order("O", "9.00", campaign_id="c"))
-    assert api.read("/v1/roi")["version"] != "next"
+    assert api.read("/v1/roi")["read_model_version"] != "next"
     assert "2 figures differ" in call("replay", name, "--dry-run", status=3)
     assert "does not serve" in call("replay", "--ledger", name, status=3)
     listed = call("rebuilds", "differences", "3", "--ledger", name).splitlines()
@@ -118,6 +118,6 @@ def test_the_next_release_shows_which_figures_move_before_they_serve(api: Api, d
     assert api.read("/v1/roi")["total"]["actual_cost"] == "5.00"
     assert "generation 3 serves now, 2 figures differ" in call("replay", name, "--apply")
     answer = api.http.get("/v1/roi").json()
-    assert (answer["version"], answer["total"]["actual_cost"]) == ("next", "10.00")
+    assert (answer["read_model_version"], answer["total"]["actual_cost"]) == ("next", "10.00")
     assert f"{name}: dropped 1" in call("generations", "prune", "--ledger", name)
     assert "serving" in call("rebuilds", "list", "--ledger", name)

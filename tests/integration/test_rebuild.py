@@ -10,7 +10,7 @@ import pytest
 
 from service.domain import component, roi
 from service.domain.component import READ_MODEL_VERSION
-from service.projections import compare, generations, reading, rebuild, verify
+from service.projections import compare, generations, reading, rebuild, selection, verify
 from service.projections.projector import LeaseLostError, release, take
 from service.store import ledgers
 from tests.conftest import RUN
@@ -37,7 +37,7 @@ async def run(pool: asyncpg.Pool, ledger: ledgers.Ledger, generation: int, **mor
 
 async def test_a_rebuild_has_a_digest_per_read_model_and_serves_if_all_are_the_same(pool: asyncpg.Pool) -> None:
     ledger = await filled(pool, "identical")
-    before = await answers(pool, ledger, reading.Query())
+    before = await answers(pool, ledger, selection.Query())
     number = await generations.begin(pool, ledger, "identical")
     done = await run(pool, ledger, number, batch=7)
     assert (done.state, done.checkpoint, done.version) == ("serving", 44, READ_MODEL_VERSION)
@@ -47,14 +47,14 @@ async def test_a_rebuild_has_a_digest_per_read_model_and_serves_if_all_are_the_s
     assert done.rate is not None
     assert done.as_dict()["progress"] == 1.0
     assert (await reading.serving(pool, ledger)).generation == number
-    assert await answers(pool, ledger, reading.Query()) == before
+    assert await answers(pool, ledger, selection.Query()) == before
 
 
 async def test_a_changed_definition_shows_exactly_which_figures_move_before_anyone_serves_them(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = await filled(pool, "changed")
-    before = await answers(pool, ledger, reading.Query())
+    before = await answers(pool, ledger, selection.Query())
     contribute = roi.contribute_cost
 
     def changed(facts: Any, book: Any) -> None:
@@ -79,14 +79,14 @@ async def test_a_changed_definition_shows_exactly_which_figures_move_before_anyo
         (row["campaign_id"], row["period"], row["date_basis"], row["measure"], row["old"], row["new"]) for row in rows
     }
     assert shown == {("d", "2026-04", basis, "actual_cost", "7.00", "14.00") for basis in ("event", "cohort")}
-    assert await answers(pool, ledger, reading.Query()) == before
+    assert await answers(pool, ledger, selection.Query()) == before
 
     await generations.ask(pool, ledger, done.generation, "apply")
     await append(pool, ledger, [cost("E", "d", "1.00")])  # not projected by the old definitions any more
     done = await run(pool, ledger, done.generation)
     assert done.state == "serving"
     await project_all(pool, ledger, 10)
-    total = (await answers(pool, ledger, reading.Query()))["roi"]["total"]
+    total = (await answers(pool, ledger, selection.Query()))["roi"]["total"]
     assert total["actual_cost"] == "115.00"
     monkeypatch.undo()
     monkeypatch.setattr(component, "READ_MODEL_VERSION", "2")
@@ -133,13 +133,13 @@ async def test_a_rollback_serves_the_old_generation_again_brought_up_to_date(poo
     await rebuild.rebuild(pool, ledger)
     await append(pool, ledger, [order("later", "5.00"), cost("later", "d", "1.00")])
     await project_all(pool, ledger, 10)
-    before = await answers(pool, ledger, reading.Query())
+    before = await answers(pool, ledger, selection.Query())
     number = await generations.roll_back(pool, ledger)
     done = await run(pool, ledger, number)
     assert (number, done.state, done.checkpoint) == (1, "serving", 46)
     served = await reading.serving(pool, ledger)
     assert (served.generation, served.checkpoint) == (1, 46)
-    assert await answers(pool, ledger, reading.Query()) == before
+    assert await answers(pool, ledger, selection.Query()) == before
     assert [one.state for one in await generations.listed(pool, ledger)] == ["serving", "retired"]
 
 
@@ -184,7 +184,7 @@ async def test_appends_and_reads_go_on_during_rebuilds_and_no_figure_goes_back(p
     async def read() -> None:
         while not ended.is_set():
             async with reading.snapshot(pool, ledger) as view:
-                sums = await view.sums(reading.Query(), ("actual_cost",))
+                sums = await view.sums(selection.Query(), ("actual_cost",))
                 positions.append(view.as_of.position)
                 costs.append(str(sum(one["actual_cost"] for one in sums.values())))
 
@@ -205,5 +205,5 @@ async def test_appends_and_reads_go_on_during_rebuilds_and_no_figure_goes_back(p
     assert amounts == sorted(amounts)
     written: Any = results[0]
     await project_all(pool, ledger, 10_000)
-    total = (await answers(pool, ledger, reading.Query()))["roi"]["total"]
+    total = (await answers(pool, ledger, selection.Query()))["roi"]["total"]
     assert total["actual_cost"] == f"{107 + 5 * written}.00"

@@ -22,7 +22,8 @@ from service.projections import reports
 from service.projections.aside import Entry, SetAside
 from service.projections.balances import Addition
 from service.projections.engine import Engine
-from service.projections.reading import TIME_GROUPS, AsOf, Query
+from service.projections.reading import AsOf
+from service.projections.selection import TIME_GROUPS, Query
 from service.projections.state import Component, decode
 from service.projections.tables import Changes, Journal
 from service.store.ledgers import Ledger
