@@ -149,7 +149,9 @@ STATEMENTS = (
         PRIMARY KEY (ledger, file)
     )
     """,
-    # The projections. A generation is one complete set of read models; one of them serves.
+    # The projections. A generation is one complete set of read models; one of them serves. `version` is that of the
+    # definitions that made it, `revision` counts what changed its figures at the same checkpoint (retries). Of a rebuild,
+    # `serve` says when to (identical, always, never), `seconds` how long it was at work, `report` how it compares.
     """
     CREATE TABLE generations (
         ledger         integer NOT NULL,
@@ -161,10 +163,58 @@ STATEMENTS = (
         holder         text,
         lease_until    timestamptz NOT NULL DEFAULT '-infinity',
         created_at     timestamptz NOT NULL DEFAULT now(),
+        version        text NOT NULL,
+        revision       integer NOT NULL DEFAULT 0,
+        serve          text,
+        seconds        double precision NOT NULL DEFAULT 0,
+        retired_at     timestamptz,
+        report         json,
         PRIMARY KEY (ledger, generation)
     )
     """,
     "CREATE UNIQUE INDEX one_generation_serves ON generations (ledger) WHERE state = 'serving'",
+    # What could not be processed: events that cannot be read (component 0), and components that cannot be folded.
+    """
+    CREATE TABLE set_aside (
+        ledger        integer NOT NULL,
+        generation    integer NOT NULL,
+        position      bigint NOT NULL,
+        component     bigint NOT NULL,
+        last_position bigint NOT NULL,
+        error         text NOT NULL,
+        attempts      integer NOT NULL,
+        since         timestamptz NOT NULL,
+        PRIMARY KEY (ledger, generation, position, component)
+    )
+    """,
+    # The figures in which a rebuilt generation differs from the one that served then.
+    """
+    CREATE TABLE differences (
+        ledger     integer NOT NULL,
+        generation integer NOT NULL,
+        line       bigint NOT NULL,
+        basis      text NOT NULL,
+        campaign   text COLLATE "C",
+        grain      text NOT NULL,
+        start      date NOT NULL,
+        where_else json,
+        measure    text COLLATE "C" NOT NULL,
+        old        text,
+        new        text,
+        PRIMARY KEY (ledger, generation, line)
+    )
+    """,
+    # The last proof of each ledger, as `verify` gave it.
+    """
+    CREATE TABLE proofs (
+        ledger     integer PRIMARY KEY,
+        checked_at timestamptz NOT NULL DEFAULT now(),
+        position   bigint NOT NULL,
+        good       boolean NOT NULL,
+        deep       boolean NOT NULL,
+        findings   json NOT NULL
+    )
+    """,
     # Which component an entity belongs to.
     """
     CREATE TABLE entities (
@@ -312,7 +362,9 @@ STATEMENTS = (
 )
 
 TABLES = (
-    "campaigns", "histograms", "closed", "closings", "balances", "postings", "segments", "conversions", "components", "entities",
+    "proofs", "differences", "set_aside",
+    "campaigns", "histograms", "closed", "closings", "balances", "postings", "segments", "conversions", "components",
+    "entities",
     "generations", "imports", "quarantine", "events", "api_keys", "heads", "ledgers",
 )  # fmt: skip
 

@@ -140,11 +140,13 @@ def test_replay_equals_live_and_balances_are_the_sums_of_postings(
         for one in events:
             await append(pool, ledger, [one])
             await project_all(pool, ledger, 1)
+        for finding in await verify.verify(pool, ledger, deep=True, sample=1_000):
+            assert finding.good, finding
         live = [await answers(pool, ledger, query) for query in QUERIES]
         done = await rebuild.rebuild(pool, ledger, batch=batch)
         assert done.differences == 0
         assert [await answers(pool, ledger, query) for query in QUERIES] == live
-        for finding in await verify.verify(pool, ledger):
+        for finding in await verify.verify(pool, ledger, deep=True):
             assert finding.good, finding
 
     run(dsn, work)
