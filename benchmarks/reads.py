@@ -1,4 +1,4 @@
-"""`GET /v1/roi?group_by=campaign` while events come in, with 10⁴, 10⁵ and 10⁶ events in the ledger."""
+"""`GET /v1/roi?group_by=campaign` while events come in, now and as of, with 10⁴, 10⁵ and 10⁶ events in the ledger."""
 
 from __future__ import annotations
 
@@ -38,6 +38,9 @@ def measure(sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000), reads: int = 
             ]
             asked = [load.get(f"/v1/roi?group_by=campaign&{period}&min_position={size}", key) for period in periods]
             busy = load.run(port, 1, asked)
+            # Another position each time, anywhere in the log.
+            places = [(size * (2 * n + 1)) // (2 * reads) for n in range(reads)]
+            then = load.run(port, 1, [load.get(f"/v1/roi?as_of={place}", key) for place in places])
             stop.set()
             trickle.join()
             sent = int(http.get("/v1/ledger").json()["last_position"])
@@ -45,7 +48,9 @@ def measure(sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000), reads: int = 
             growth = f"{busy.p50 / first:.2f}× the first"
             text = f"p50 {busy.p50:.1f} ms, p99 {busy.p99:.1f} ms, {growth}"
             rows.append((f"ROI by campaign under ingest, {size:,} events", text))
-            print(f"  {rows[-1]}")
+            text = f"p50 {then.p50:.1f} ms, p99 {then.p99:.1f} ms, {then.p50 / busy.p50:.2f}× now"
+            rows.append((f"the same as of earlier positions, {size:,} events", text))
+            print(f"  {rows[-2:]}")
     return rows
 
 

@@ -11,7 +11,7 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from service.api import asking, schemas
+from service.api import asking, schemas, schemas_lineage
 from service.api.asking import After, AsOf, Basis, CampaignId, From, Limit, MinPosition, Reader, To
 from service.api.problems import ProblemError, refuse_unknown
 from service.bootstrap import Service
@@ -68,7 +68,7 @@ async def _entries(request: Request, ledger: Ledger, report: str, asked: _Asked)
 
 
 @router.get(
-    "/v1/{report:report}/entries", summary="What makes up a figure", response_model=schemas.Entries,
+    "/v1/{report:report}/entries", summary="What makes up a figure", response_model=schemas_lineage.Entries,
     responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_entries(
@@ -93,7 +93,7 @@ async def get_entries(
 
 @router.get(
     "/v1/campaigns/{campaign_id:path}/{report:report}/entries", summary="What makes up a campaign's figure",
-    response_model=schemas.Entries, responses=schemas.PROBLEMS,
+    response_model=schemas_lineage.Entries, responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_campaign_entries(
     request: Request, ledger: Reader, campaign_id: Annotated[str, Path(description="the campaign")],
@@ -108,7 +108,7 @@ async def get_campaign_entries(
 
 
 @router.get(
-    "/v1/journeys/{kind}/{id:path}", summary="One journey as a timeline", response_model=schemas.Timeline,
+    "/v1/journeys/{kind}/{id:path}", summary="One journey as a timeline", response_model=schemas_lineage.Timeline,
     responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_journey(
@@ -131,7 +131,7 @@ async def get_journey(
 
 
 @router.get(
-    "/v1/completeness", summary="What waits, and how fresh the sources are", response_model=schemas.Completeness,
+    "/v1/completeness", summary="What waits, and how fresh the sources are", response_model=schemas_lineage.Completeness,
     responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_completeness(
@@ -163,7 +163,7 @@ def _moment(field: str, text: str) -> int | datetime:
 
 
 @router.get(
-    "/v1/restatement", summary="What changed between two moments of knowing", response_model=schemas.Restatement,
+    "/v1/restatement", summary="What changed between two moments of knowing", response_model=schemas_lineage.Restatement,
     responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_restatement(

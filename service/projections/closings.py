@@ -14,7 +14,7 @@ import asyncpg
 
 from service import telemetry
 from service.projections.balances import COLUMNS
-from service.projections.definition import SUMMED
+from service.projections.definition import BALANCE, SOME_BALANCE, SUMMED
 from service.projections.peaks import PEAKS, of_days
 from service.projections.selection import Base
 
@@ -57,6 +57,18 @@ _PEAK = f"""
     AND c.start = p.month AND c.segment = p.segment
 """
 
+# How many balances stand otherwise in the last closings than postings up to there ($4) say; $3 is 0.
+WRONG = f"""
+    WITH {SUMMED}, last AS (
+        SELECT DISTINCT ON ({_PLACE}) * FROM closings WHERE ledger = $1 AND generation = $2 AND position <= $4
+        ORDER BY {_PLACE}, position DESC
+    ), pair AS (
+        SELECT {_PLACE}, {BALANCE} FROM summed WHERE (cube = 'c' OR grain <> 'd') AND {SOME_BALANCE}
+        UNION ALL SELECT {_PLACE}, {BALANCE} FROM last WHERE {SOME_BALANCE}
+    )
+    SELECT count(*) FROM (SELECT FROM pair GROUP BY {_PLACE}, {", ".join(COLUMNS.values())} HAVING count(*) <> 2) apart
+"""
+
 
 async def close_next(pool: asyncpg.Pool, ledger: int | None = None) -> bool:
     """Make the next closing of a serving generation that has a complete epoch (of a ledger); False if none has."""
@@ -93,12 +105,20 @@ async def _close(connection: Any, key: tuple[int, int], low: int, high: int) -> 
         await connection.execute("ANALYZE closings")
 
 
+async def closed(connection: Any, key: tuple[int, int]) -> int:
+    """Return the position up to which the books are closed."""
+    found: int | None = await connection.fetchval(
+        "SELECT position FROM closed WHERE ledger = $1 AND generation = $2", *key
+    )
+    return found or 0
+
+
 async def nearest(connection: Any, key: tuple[int, int], position: int, checkpoint: int) -> Base:
     """Return where a read as of a position should start: the closing before it or after it, or the balances."""
-    closed = await connection.fetchval("SELECT position FROM closed WHERE ledger = $1 AND generation = $2", *key) or 0
-    before = min(position, closed) // EPOCH * EPOCH
+    done = await closed(connection, key)
+    before = min(position, done) // EPOCH * EPOCH
     bases = [Base("closings" if before else "", before), Base("balances", checkpoint)]
-    if before + EPOCH <= closed:
+    if before + EPOCH <= done:
         bases.append(Base("closings", before + EPOCH))
     return min(bases, key=lambda base: abs(base.position - position))
 

@@ -17,9 +17,10 @@ from service.domain.calendar import MICROS_PER_DAY
 from service.domain.lineage import Line, Parts
 from service.domain.money import format_minor
 from service.projections.reading import Snapshot
-from service.projections.selection import ALL_CAMPAIGNS, Key, Query, Selection
+from service.projections.selection import Key, Query, Selection
 
 Place = tuple[int, int]  # position, line: where an entry stands in the journal
+MOST_COUNTED = 10_000
 _json = msgspec.json.Decoder()
 
 
@@ -60,26 +61,34 @@ async def figure(view: Snapshot, query: Query, parts: Parts) -> dict[Key, int]:
     return {key: amount for key, amount in found.items() if amount}
 
 
-async def count(view: Snapshot, query: Query, names: Sequence[str], positions: Range) -> int:
-    """Return how many postings there are."""
+async def count(view: Snapshot, query: Query, names: Sequence[str], positions: Range) -> int | None:
+    """Return how many postings there are; None if they are more than can be counted while somebody waits."""
     sql = Selection(view.moment, query, names)
     found: int = await view.connection.fetchval(
-        f"{sql.campaigns()} SELECT count(*) FROM {_matching(sql, positions)}", *sql.values
+        f"{sql.campaigns()} SELECT count(*) FROM ({_matching(sql, positions)} LIMIT {MOST_COUNTED + 1}) matching",
+        *sql.values,
     )
-    return found
+    return found if found <= MOST_COUNTED else None
 
 
 async def page(
-    view: Snapshot, query: Query, parts: Parts, positions: Range, after: Place = (0, 0), limit: int = 100
+    view: Snapshot, query: Query, parts: Parts, positions: Range, after: Place = (0, 0), limit: int = 100,
+    *, many: bool = False,
 ) -> list[Entry]:  # fmt: skip
-    """Return entries in the order in which they were posted, after one of them."""
+    """Return entries in the order in which they were posted, after one of them.
+
+    Where there are `many`, they are come across in that order; else all are looked up by campaign, measure and day.
+    """
     sql = Selection(view.moment, query, tuple(parts))
+    matching = _matching(sql, positions, after, many=many)
+    if many:
+        matching += f" ORDER BY position, line LIMIT {int(limit)}"
     rows = await view.connection.fetch(
         f"""
-        {sql.campaigns()}
+        {sql.campaigns()}, matching AS MATERIALIZED ({matching})
         SELECT b.position, b.line, measure, entity, s.campaign, s.channel, s.source, s.medium, s.owner, b.day, b.cohort,
                amount, value, detail, {sql.keys()}
-        FROM {_matching(sql, positions, after)} ORDER BY b.position, b.line LIMIT {int(limit)}
+        FROM {sql.joined("SELECT * FROM matching")} ORDER BY b.position, b.line LIMIT {int(limit)}
         """,
         *sql.values,
     )
@@ -94,23 +103,19 @@ async def page(
     return entries
 
 
-def _matching(sql: Selection, positions: Range, after: Place = (0, 0)) -> str:
-    """The postings of the selection, joined with their dimensions."""
+def _matching(sql: Selection, positions: Range, after: Place = (0, 0), *, many: bool = False) -> str:
+    """The postings of the selection."""
     query, day = sql.query, sql.day()
     window = sql.window(day, query.since or date.min, query.until or date.max)
     names = sql.parameter(list(sql.measures))
-    campaigns = ALL_CAMPAIGNS
-    if query.campaign:
-        named = sql.parameter(query.campaign)
-        campaigns = f"""ARRAY(
-            SELECT DISTINCT campaign_segment FROM segments WHERE ledger = $1 AND generation = $2 AND campaign = {named}
-        )"""
     low = max(positions.after, after[0] - 1)
-    return sql.joined(f"""
+    place = sql.parameter(after[0]), sql.parameter(after[1])
+    return f"""
         SELECT *, {day} AS start FROM postings WHERE ledger = $1 AND generation = $2 AND position > {sql.parameter(low)}
-        AND position <= {sql.parameter(positions.until)} AND campaign = ANY({campaigns}) AND measure = ANY({names})
-        AND ({window} OR {day} = '-infinity')
-        AND (position, line) > ({sql.parameter(after[0])}::bigint, {sql.parameter(after[1])}::integer)""")
+        AND position <= {sql.parameter(positions.until)} AND measure = ANY({names})
+        AND segment = ANY({sql.segments("segment")})
+        {"" if many else f"AND campaign = ANY({sql.segments('campaign_segment')})"}
+        AND ({window} OR {day} = '-infinity') AND (position, line) > ({place[0]}::bigint, {place[1]}::integer)"""
 
 
 def _line(row: tuple[Any, ...]) -> Line:
@@ -193,11 +198,12 @@ async def read(
     parts, currency = lineage.MEASURES[report][measure], view.ledger.currency
     positions = Range(0, view.as_of.position)
     total = sum((await figure(view, query, parts)).values())
-    found = await page(view, query, parts, positions, after, limit + 1)
+    counted = await count(view, query, tuple(parts), positions)
+    found = await page(view, query, parts, positions, after, limit + 1, many=counted is None)
     answer: dict[str, Any] = {
         "measure": measure,
         "sum": amount(measure, total, currency),
-        "count": await count(view, query, tuple(parts), positions),
+        "count": counted,
         "entries": [described(one, query, currency) for one in found[:limit]],
     }
     if measure == "gross_margin":

@@ -55,3 +55,20 @@ async def update(connection: Any, key: tuple[int, int]) -> None:
         """,
         *key,
     )
+
+
+# How many months have other peaks than their days say.
+WRONG = f"""
+    SELECT count(*) FROM balances b
+    JOIN ({
+    of_days(
+        '''
+        SELECT basis, start AS month, segment FROM balances
+        WHERE ledger = $1 AND generation = $2 AND cube = 'c' AND grain = 'm' AND start > '-infinity'
+    ''',
+        _DAY,
+    )
+}) p ON b.basis = p.basis AND b.start = p.month AND b.segment = p.segment
+    WHERE b.ledger = $1 AND b.generation = $2 AND b.cube = 'c' AND b.grain = 'm'
+    AND ({", ".join(f"coalesce(b.{name}, 0)" for name in PEAKS)}) <> ({", ".join(f"p.{name}" for name in PEAKS)})
+"""

@@ -26,6 +26,7 @@ USUAL = (
 )  # fmt: skip
 # What a campaign is called and classed as is no posting, and may be restated too: groups by it would compare two classings.
 GROUPS = ("campaign", "source", "medium", "owner", *TIME_GROUPS)
+_FEW = 10_000  # positions, among which entries are come across soon enough
 
 
 def measures(name: str | None) -> dict[str, Parts]:
@@ -48,13 +49,15 @@ async def read(
         total[measure] = _pair(measure, sum(old.values()), sum(new.values()), currency)
     together = {posted: sign for parts in compared.values() for posted, sign in parts.items()}
     positions = Range(then.as_of.position, now.as_of.position)
-    found = await entries.page(now, query, together, positions, after, limit + 1)
+    counted = await entries.count(now, query, tuple(together), positions)
+    many = counted is None or positions.until - positions.after < _FEW
+    found = await entries.page(now, query, together, positions, after, limit + 1, many=many)
     zone = Zone(now.ledger.timezone)
     answer = {
         "rows": rows,
         "total": total,
         "lines": [_line(one, query, currency, zone) for one in found[:limit]],
-        "count": await entries.count(now, query, tuple(together), positions),
+        "count": counted,
     }
     return answer, found[limit - 1].place if len(found) > limit else None
 

@@ -144,6 +144,12 @@ class Selection:
         return f"""({rows}) b JOIN (segments s LEFT JOIN known k ON k.campaign = s.campaign)
             ON s.ledger = $1 AND s.generation = $2 AND s.segment = b.segment{"".join(self._only())}"""
 
+    def segments(self, column: str) -> str:
+        """The selection's segments, or those of their campaigns alone, as an array."""
+        return f"""ARRAY(
+            SELECT DISTINCT s.{column} FROM segments s LEFT JOIN known k ON k.campaign = s.campaign
+            WHERE s.ledger = $1 AND s.generation = $2{"".join(self._only())})"""
+
     def _only(self) -> Iterable[str]:
         """The conditions on dimensions."""
         campaign = [] if self.query.campaign is None else [("campaign", self.query.campaign)]

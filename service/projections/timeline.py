@@ -71,11 +71,8 @@ async def _events(view: Snapshot, key: Key) -> list[Stored]:
     )  # fmt: skip
     if row is None:
         return []
-    found = [
-        await log.read_identity(view.connection, view.ledger.ledger, (fact.source, fact.id), view.as_of.position)
-        for fact in decode(*row).facts
-    ]
-    return [one for one in found if one is not None]
+    identities = [(fact.source, fact.id) for fact in decode(*row).facts]
+    return await log.read_identities(view.connection, view.ledger.ledger, identities, view.as_of.position)
 
 
 def _hanging_together(rows: Sequence[Stored], key: Key, voids: Voids) -> list[Stored]:

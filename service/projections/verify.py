@@ -9,6 +9,7 @@ from typing import NamedTuple
 import asyncpg
 
 from service.domain.component import MEASURES
+from service.projections import closings, peaks
 from service.projections.balances import column
 from service.projections.deep import fold_afresh
 from service.projections.definition import BALANCE, BUCKETED, SOME_BALANCE, SUMMED
@@ -141,6 +142,9 @@ async def _balances(pool: asyncpg.Pool, ledger: Ledger) -> Finding:
         cells = await connection.fetchval(
             "SELECT count(*) FROM balances WHERE ledger = $1 AND generation = $2", ledger.ledger, generation
         )
+        wrong += await connection.fetchval(peaks.WRONG, ledger.ledger, generation, timeout=3600)
+        closed = await closings.closed(connection, (ledger.ledger, generation))
+        wrong += await connection.fetchval(closings.WRONG, ledger.ledger, generation, 0, closed, timeout=3600)
     good = f"{cells} balances are the sums of their postings, up to position {checkpoint}"
     return Finding("balances", not wrong, f"{wrong} cells differ from their postings" if wrong else good)
 

@@ -346,6 +346,23 @@ async def targets(connection: Any, ledger: int, voids: Sequence[Brief]) -> list[
     return [Stored(*row) for row in rows]
 
 
+async def read_identities(
+    connection: Any, ledger: int, identities: Sequence[tuple[str, str]], until: int
+) -> list[Stored]:  # fmt: skip
+    """Return the events of (source, id) pairs that have a position up to `until`."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {", ".join(f"e.{one}" for one in Stored._fields)} FROM unnest($2::text[], $3::text[]) AS u (source, id)
+        CROSS JOIN LATERAL (
+            SELECT * FROM events
+            WHERE ledger = $1 AND source = u.source COLLATE "C" AND id = u.id COLLATE "C" AND position <= $4 LIMIT 1
+        ) e
+        """,
+        ledger, [source for source, _ in identities], [identity for _, identity in identities], until,
+    )  # fmt: skip
+    return [Stored(*row) for row in rows]
+
+
 async def registers(connection: Any, ledger: int, until: int) -> list[Stored]:
     """Return the exchange rates and voids up to a position, which the engine keeps in memory."""
     rows = await connection.fetch(

@@ -172,6 +172,8 @@ def test_as_of_gives_what_was_known_then_however_the_books_are_closed(
                 await closings.close_next(pool, ledger.ledger)
             for position, expected in known:
                 assert [await answers(pool, ledger, query, position) for query in queries] == expected
+            for finding in await verify.verify(pool, ledger):
+                assert finding.good, finding
 
     with mock.patch.object(closings, "EPOCH", epoch):
         run(dsn, work)
