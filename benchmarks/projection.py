@@ -24,7 +24,7 @@ async def _fill(pool: object, ledger: ledgers.Ledger, events: int) -> None:
 
 
 async def _measure(dsn: str, ledger: ledgers.Ledger, events: int) -> tuple[float, float]:
-    pool = await database.connect(dsn, size=4, statement_timeout=600)
+    pool = await database.connect(dsn, size=10, statement_timeout=600)
     await _fill(pool, ledger, events)
     worker = Worker(pool, Settings())
     started = time.perf_counter()

@@ -23,7 +23,8 @@ from service.store.ledgers import Ledger
 
 _WORKING_SET = 50_000  # components kept in memory between batches
 _SHORTEST_IDLE = 5.0  # seconds: folding may take some between two statements
-_LONGEST_STATEMENT = 60.0
+_LONGEST_STATEMENT = 60.0  # seconds, for a usual batch
+_SLOWEST = 100  # events per second of a larger one, on the slowest machine
 _PAGE = 5_000  # events read at a time
 
 
@@ -51,13 +52,6 @@ class Projector:
         self._fence = fence
         self._lease_seconds = lease_seconds
         self._engine: Engine | None = None
-        # What a crash loses here is projected again. And a process that is stopped in the middle of a transaction holds its
-        # row: the server ends that transaction, so that another one can take over.
-        idle, longest = (int(max(lease_seconds, least) * 1000) for least in (_SHORTEST_IDLE, _LONGEST_STATEMENT))
-        self._transaction = (
-            "SET LOCAL synchronous_commit = off; "
-            f"SET LOCAL idle_in_transaction_session_timeout = {idle}; SET LOCAL statement_timeout = {longest}"
-        )
 
     @property
     def fence(self) -> int:
@@ -71,8 +65,7 @@ class Projector:
     async def step(self, limit: int) -> int:
         """Project the next batch of at most `limit` events, in one transaction; return how many it had."""
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(self._transaction)
-            await self._hold(connection)
+            await self._begin(connection, limit)
             try:
                 last = await self._project(connection, limit)
                 if last == self.checkpoint:
@@ -100,6 +93,20 @@ class Projector:
     async def analyze(self) -> None:
         """Tell the planner how large the tables are: it would otherwise find out minutes after they have grown."""
         await self._pool.execute("ANALYZE segments, balances, histograms, postings, components, entities", timeout=600)
+
+    async def _begin(self, connection: Any, events: int) -> None:
+        """Begin a transaction that projects so many events, if the lease still holds.
+
+        What a crash loses of it is projected again. If this process is stopped in the middle, its row stays locked: then the
+        server has to end the transaction, so that another process can take over.
+        """
+        idle = int(max(self._lease_seconds, _SHORTEST_IDLE) * 1000)
+        longest = int(max(_LONGEST_STATEMENT, events / _SLOWEST) * 1000)
+        await connection.execute(
+            "SET LOCAL synchronous_commit = off; "
+            f"SET LOCAL idle_in_transaction_session_timeout = {idle}; SET LOCAL statement_timeout = {longest}"
+        )
+        await self._hold(connection)
 
     async def _hold(self, connection: Any) -> None:
         row = await connection.fetchrow(
@@ -155,8 +162,7 @@ class Projector:
     async def retry(self) -> tuple[int, int]:
         """Process again what is set aside, in one transaction; return how much that was before and is after."""
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(self._transaction)
-            await self._hold(connection)
+            await self._begin(connection, _PAGE)
             engine = await self._open(connection)
             waiting = engine.aside.waiting()
             await engine.retry()
