@@ -12,18 +12,19 @@ from service.projections import rebuild
 from service.projections.worker import Worker
 from service.settings import Settings
 from service.store import database, ledgers, log
+from service.store.rows import row_of
 
 
 async def _fill(pool: object, ledger: ledgers.Ledger, events: int) -> None:
     """Fill a ledger with the demo's portfolio: late, corrected, merged, voided and foreign-currency events included."""
     known = {(event["source"], event["id"]): event for event in portfolio(leads=events // 4)}
-    rows = [log.row_of(read_event(event)) for event in known.values()][:events]
+    rows = [row_of(read_event(event)) for event in known.values()][:events]
     for start in range(0, len(rows), 2_000):
         await log.store(pool, ledger.ledger, rows[start : start + 2_000])  # type: ignore[arg-type]  # a pool
 
 
 async def _measure(dsn: str, ledger: ledgers.Ledger, events: int) -> tuple[float, float]:
-    pool = await database.connect(dsn, size=4, statement_timeout=600)
+    pool = await database.connect(dsn, size=10, statement_timeout=600)
     await _fill(pool, ledger, events)
     worker = Worker(pool, Settings())
     started = time.perf_counter()

@@ -15,7 +15,6 @@ from service.api.auth import Needs
 from service.api.problems import ProblemError
 from service.bootstrap import Service
 from service.domain.calendar import parse_day, parse_instant
-from service.domain.component import READ_MODEL_VERSION
 from service.projections import reading, selection
 from service.store import log
 from service.store.ledgers import Ledger
@@ -108,25 +107,25 @@ def read_asked(
     return Asked(selection.Query(read_groups(groups), low, high, basis, campaign), read_moment(as_of), min_position)
 
 
-async def wait(service: Service, ledger: Ledger, position: int) -> tuple[int, int]:
-    """Return the serving generation and its position, once that has reached what the caller needs; else a 503 problem."""
+async def wait(service: Service, ledger: Ledger, position: int) -> reading.Serving:
+    """Return the serving generation, once that has reached what the caller needs; else a 503 problem."""
     patience, pause = service.settings.min_position_timeout, 0.005
     while True:
-        generation, checkpoint = await reading.serving(service.pool, ledger)
-        if checkpoint >= position:
-            return generation, checkpoint
+        served = await reading.serving(service.pool, ledger)
+        if served.checkpoint >= position:
+            return served
         if patience <= 0:
             raise ProblemError(
-                503, f"position {position} is not projected yet, only {checkpoint}: try again in a moment",
-                kind="not-projected-yet", headers={"Retry-After": "1"}, position=checkpoint,
+                503, f"position {position} is not projected yet, only {served.checkpoint}: try again in a moment",
+                kind="not-projected-yet", headers={"Retry-After": "1"}, position=served.checkpoint,
             )  # fmt: skip
         await asyncio.sleep(pause)
         patience, pause = patience - pause, min(pause * 2, 0.1)
 
 
-def etag(generation: int, position: int) -> str:
-    """Return the weak ETag of an answer: read-model version and position."""
-    return f'W/"{READ_MODEL_VERSION}.{generation}-{position}"'
+def etag(edition: str, position: int) -> str:
+    """Return the weak ETag of an answer: edition of the read models, and position."""
+    return f'W/"{edition}-{position}"'
 
 
 def headers_of(tag: str) -> dict[str, str]:
@@ -141,9 +140,9 @@ def matches(request: Request, tag: str) -> bool:
     return wanted.strip() == "*" or tag.removeprefix("W/") in known
 
 
-def tagged(request: Request, generation: int, position: int, body: bytes) -> Response:
+def tagged(request: Request, edition: str, position: int, body: bytes) -> Response:
     """Answer with an ETag, or 304 to whom it tells nothing new."""
-    tag = etag(generation, position)
+    tag = etag(edition, position)
     if matches(request, tag):
         return Response(status_code=304, headers=headers_of(tag))
     return Response(body, headers=headers_of(tag), media_type="application/json")
@@ -152,14 +151,14 @@ def tagged(request: Request, generation: int, position: int, body: bytes) -> Res
 def frame(view: reading.Snapshot) -> dict[str, Any]:
     """Return what every answer says of itself: the moment of knowing, and the version of the definitions."""
     moment = {"position": view.as_of.position, "recorded_at": view.as_of.recorded_at}
-    return {"as_of": moment, "read_model_version": READ_MODEL_VERSION}
+    return {"as_of": moment, "read_model_version": view.version}
 
 
 def answer(
     request: Request, view: reading.Snapshot, body: dict[str, Any], following: str | None = None
 ) -> Response:  # fmt: skip
     """Answer a read; `following` is the `after` of the next page, if there is one."""
-    response = tagged(request, view.generation, view.as_of.position, msgspec.json.encode({**body, **frame(view)}))
+    response = tagged(request, view.edition, view.as_of.position, msgspec.json.encode({**body, **frame(view)}))
     if following is not None:
         url = request.url.include_query_params(after=following)
         response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
@@ -168,8 +167,8 @@ def answer(
 
 async def wait_for(
     service: Service, ledger: Ledger, position: int, *moments: int | datetime | None
-) -> tuple[int, int]:  # fmt: skip
-    """Wait for a position and for those asked about, as far as they are recorded; return generation and checkpoint."""
+) -> reading.Serving:  # fmt: skip
+    """Wait for a position and for those asked about, as far as they are recorded; return the serving generation."""
     asked = [one for one in moments if isinstance(one, int)]
     if asked:  # what was known at a position is known once it has been projected
         position = max(position, min(max(asked), (await log.head(service.pool, ledger.ledger))[0]))

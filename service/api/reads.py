@@ -43,11 +43,12 @@ class Answers:
 async def _report(request: Request, ledger: Ledger, name: str, asked: asking.Asked, *, flat: bool = False) -> Response:
     service: Service = request.app.state.service
     answers: Answers = request.app.state.answers
-    generation, checkpoint = await asking.wait_for(service, ledger, asked.min_position, asked.as_of)
+    served = await asking.wait_for(service, ledger, asked.min_position, asked.as_of)
+    checkpoint = served.checkpoint
     at: int | datetime = checkpoint if asked.as_of is None else asked.as_of
     key = (
         ledger.ledger,
-        generation,
+        served.edition,
         min(at, checkpoint) if isinstance(at, int) else at,
         checkpoint,
         name,
@@ -55,9 +56,9 @@ async def _report(request: Request, ledger: Ledger, name: str, asked: asking.Ask
         flat,
     )
     if isinstance(at, int) and (body := answers.get(key)) is not None:
-        return asking.tagged(request, generation, min(at, checkpoint), body)
+        return asking.tagged(request, served.edition, min(at, checkpoint), body)
     async with reading.snapshot(service.pool, ledger, asked.as_of) as view:
-        tag = asking.etag(view.generation, view.as_of.position)
+        tag = asking.etag(view.edition, view.as_of.position)
         if asking.matches(request, tag):
             return Response(status_code=304, headers=asking.headers_of(tag))
         answer = await reports.REPORTS[name](view, asked.query)
@@ -65,9 +66,9 @@ async def _report(request: Request, ledger: Ledger, name: str, asked: asking.Ask
         if flat:
             answer = await _flat(view, answer, asked.query.campaign or "")
     body = msgspec.json.encode(answer)
-    if view.current and view.as_of.position == checkpoint and view.generation == generation:
+    if view.current and view.as_of.position == checkpoint and view.edition == served.edition:
         answers.keep(key, body)
-    return asking.tagged(request, view.generation, view.as_of.position, body)
+    return asking.tagged(request, view.edition, view.as_of.position, body)
 
 
 async def _frame(view: reading.Snapshot, query: selection.Query) -> dict[str, Any]:

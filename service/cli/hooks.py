@@ -27,7 +27,7 @@ from service.intake.senders.contract import (
     Wanted,
     in_order,
 )
-from service.store.log import encode_json
+from service.store.rows import encode_json
 
 hooks_app = typer.Typer(help="Try what senders post.", no_args_is_help=True, rich_markup_mode=None)
 _EXAMPLE_SECRET = "whsec_ZXhhbXBsZS1vbmx5LWV4YW1wbGUtb25seS1leGFtcGxl"  # noqa: S105  signs what is not sent anywhere

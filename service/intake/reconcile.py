@@ -16,8 +16,8 @@ import msgspec
 from service.domain.catalogue import CATALOGUE, MAX_ID
 from service.domain.events import InvalidEventError, read_event
 from service.intake.senders.contract import Draft
-from service.store.log import encode_json, row_of
 from service.store.records import Issued
+from service.store.rows import encode_json, fingerprint_of
 
 _LONGEST = MAX_ID - 20  # room for what marks voids and new issues
 
@@ -46,7 +46,7 @@ def reconcile(source: str, record: str, issued: Sequence[Issued], drafts: Sequen
         said.add(draft.key)
         event = _event(source, record, draft, before.issue + 1 if before else 0)
         try:
-            fingerprint = row_of(read_event(event)).fingerprint
+            fingerprint = fingerprint_of(read_event(event))
         except InvalidEventError as error:
             plan.problems.append(f"{draft.type} of {record}: {error}")
             continue

@@ -126,6 +126,17 @@ async def nearest(connection: Any, key: tuple[int, int], position: int, checkpoi
     return min(bases, key=lambda base: abs(base.position - position))
 
 
+async def reopen(connection: Any, key: tuple[int, int], position: int) -> None:
+    """Take back the closings that a posting made afterwards at a position would be missing from; they are made again."""
+    await connection.execute(
+        "UPDATE closed SET position = $3 WHERE ledger = $1 AND generation = $2 AND position > $3",
+        *key, (position - 1) // EPOCH * EPOCH,
+    )  # fmt: skip
+    await connection.execute(
+        "DELETE FROM closings WHERE ledger = $1 AND generation = $2 AND position >= $3", *key, position
+    )
+
+
 class Bookkeeper:
     """Makes closings beside a worker, one at a time, whenever that has nothing better to do."""
 

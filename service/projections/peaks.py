@@ -41,8 +41,8 @@ _TOUCHED = f"""
 """
 _DAY = """
     SELECT * FROM balances WHERE ledger = $1 AND generation = $2 AND basis = m.basis AND cube = 'c' AND grain = 'd'
-    AND start = m.day AND segment = m.segment
-"""
+    AND start = m.day AND segment = m.segment LIMIT 1
+"""  # at most one; the limit makes it a look-up of its own, whatever statistics say of a generation that has just been begun
 
 
 async def update(connection: Any, key: tuple[int, int]) -> None:

@@ -43,6 +43,8 @@ class Snapshot:
     as_of: AsOf
     current: bool  # whether that is all there is
     base: Base
+    edition: str  # whatever it answers is the same as long as this and the position are
+    version: str  # of the definitions behind the figures
 
     @property
     def moment(self) -> Moment:
@@ -184,13 +186,26 @@ async def snapshots(
 ) -> AsyncIterator[list[Snapshot]]:  # fmt: skip
     """Open views of several moments of knowing, all from the same moment of the database."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        generation, checkpoint = await serving(connection, ledger)
-        yield [await _view(connection, ledger, generation, checkpoint, one) for one in moments]
+        served = await serving(connection, ledger)
+        yield [await _view(connection, ledger, served, one) for one in moments]
 
 
-async def _view(
-    connection: Any, ledger: Ledger, generation: int, checkpoint: int, as_of: int | datetime | None
-) -> Snapshot:  # fmt: skip
+class Serving(NamedTuple):
+    """The serving generation: the position up to which it answers, and what its figures are made by."""
+
+    generation: int
+    checkpoint: int
+    revision: int
+    version: str
+
+    @property
+    def edition(self) -> str:
+        """What changes whenever a figure does at the same position."""
+        return f"{self.version}.{self.generation}.{self.revision}"
+
+
+async def _view(connection: Any, ledger: Ledger, served: Serving, as_of: int | datetime | None) -> Snapshot:
+    generation, checkpoint, *_ = served
     position = await log.position_at(connection, ledger.ledger, as_of) if isinstance(as_of, datetime) else as_of
     current = position is None or position >= checkpoint
     at = checkpoint if position is None or current else max(0, position)
@@ -200,17 +215,17 @@ async def _view(
     base = Base("balances", checkpoint)
     if not current:
         base = await closings.nearest(connection, (ledger.ledger, generation), at, checkpoint)
-    return Snapshot(connection, ledger, generation, AsOf(at, recorded), current, base)
+    return Snapshot(connection, ledger, generation, AsOf(at, recorded), current, base, served.edition, served.version)
 
 
-async def serving(pool: Any, ledger: Ledger) -> tuple[int, int]:
-    """Return the serving generation and the position up to which it answers."""
+async def serving(pool: Any, ledger: Ledger) -> Serving:
+    """Return the serving generation."""
     row = await pool.fetchrow(
         """
-        SELECT generation, checkpoint FROM generations WHERE ledger = $1 AND state = 'serving'
+        SELECT generation, checkpoint, revision, version FROM generations WHERE ledger = $1 AND state = 'serving'
         """,
         ledger.ledger,
     )
     if row is None:
         raise LookupError(f"ledger {ledger.name} has no read models")
-    return row[0], row[1]
+    return Serving(*row)

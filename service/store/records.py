@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from service.store.database import Connection
-from service.store.log import encode_json
+from service.store.rows import encode_json
 
 _LEASE = "30 seconds"
 

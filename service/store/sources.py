@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import msgspec
 
-from service.store.log import encode_json
+from service.store.rows import encode_json
 from service.store.vault import Vault
 
 _COLUMNS = (

@@ -21,6 +21,7 @@ from service.projections.balances import column
 from service.projections.peaks import PEAKS
 from service.projections.projector import LeaseLostError, take
 from service.store import database, ledgers, log
+from service.store.rows import row_of
 from tests.conftest import RUN
 from tests.reference.strategies import event_sets
 from tests.support import memory
@@ -53,7 +54,7 @@ async def held(pool: asyncpg.Pool, name: str, currency: str = "EUR") -> ledgers.
 
 
 async def append(pool: asyncpg.Pool, ledger: ledgers.Ledger, events: list[dict[str, Any]]) -> None:
-    await log.store(pool, ledger.ledger, [log.row_of(read_event(one)) for one in events])
+    await log.store(pool, ledger.ledger, [row_of(read_event(one)) for one in events])
 
 
 async def project_all(pool: asyncpg.Pool, ledger: ledgers.Ledger, batch: int) -> None:
@@ -139,11 +140,13 @@ def test_replay_equals_live_and_balances_are_the_sums_of_postings(
         for one in events:
             await append(pool, ledger, [one])
             await project_all(pool, ledger, 1)
+        for finding in await verify.verify(pool, ledger, deep=True, sample=1_000):
+            assert finding.good, finding
         live = [await answers(pool, ledger, query) for query in QUERIES]
         done = await rebuild.rebuild(pool, ledger, batch=batch)
         assert done.differences == 0
         assert [await answers(pool, ledger, query) for query in QUERIES] == live
-        for finding in await verify.verify(pool, ledger):
+        for finding in await verify.verify(pool, ledger, deep=True):
             assert finding.good, finding
 
     run(dsn, work)

@@ -42,7 +42,7 @@ from service.intake.senders.contract import (
 )
 from service.intake.senders.fields import json_of, list_of, object_of, with_defaults
 from service.intake.senders.signatures import check_secret
-from service.store.log import encode_json
+from service.store.rows import encode_json
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"

@@ -44,7 +44,7 @@ from service.intake.senders.contract import (
 from service.intake.senders.fields import dig, json_of, list_of, object_of, with_defaults
 from service.intake.tabular_mapping import Rule, read_rule, read_time
 from service.intake.tabular_templates import Row, RowError, fill, template
-from service.store.log import encode_json
+from service.store.rows import encode_json
 
 _OPTIONS = {"authentication": shared_secret.HMAC, "each": None, "order": None, "partial": False}
 _MAPPED = ("record", "at", "events")
