@@ -13,11 +13,15 @@ from typing import Any, TypeVar
 import asyncpg
 
 from service import telemetry
+from service.intake import outgoing
 from service.intake.acceptance import Intake
 from service.intake.decoding import Limits
+from service.intake.hooks import Hooks
+from service.intake.translator import Translator
 from service.projections.worker import Worker
 from service.settings import Settings
 from service.store import database, embedded, ledgers, log, migrate
+from service.store.vault import Vault
 
 _log = telemetry.logger("service")
 DEFAULT_LEDGER = "default"
@@ -34,13 +38,29 @@ class Service:
         self.settings = settings
         self.pool = pool
         self.appender = appender
+        self.vault = Vault(settings.master_key.get_secret_value() if settings.master_key else None)
         self.intake = Intake(pool, appender, Limits(settings.max_json_depth, settings.max_string_length))
+        self.client = outgoing.client(settings.private_hosts)
+        self.translator = Translator(pool, self.intake, self.vault, settings, self.client)
+        self.hooks = Hooks(pool, self.vault, settings, self.translator.wake)
         self.newest_migration = migrate.newest()
 
     def appended(self) -> None:
         """Wake the projector of this process: another process has appended."""
         if self._wake:
             self._wake(0)
+
+    @asynccontextmanager
+    async def translating(self) -> AsyncIterator[None]:
+        """Translate what senders post while the block lasts; without a master key no sender can post."""
+        task = asyncio.create_task(self.translator.run()) if self.vault.is_open else None
+        try:
+            yield
+        finally:
+            self.translator.stop()
+            if task:
+                await task
+            await self.client.aclose()
 
 
 @contextmanager
@@ -86,7 +106,9 @@ async def opened(
         await _bootstrap_key(pool, settings)
         if thread:
             await asyncio.to_thread(thread.start)
-        yield Service(settings, pool, appender, thread.wake if thread else None)
+        service = Service(settings, pool, appender, thread.wake if thread else None)
+        async with service.translating():
+            yield service
     finally:
         await appender.close()
         if thread:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -31,12 +31,25 @@ class Settings(BaseSettings):
     append_queue_events: int = Field(
         50_000, ge=1, description="events of one ledger that may wait to be stored before 503"
     )
-    append_batch_events: int = Field(2_000, ge=1, description="events stored in one transaction at most")
+    append_batch_events: int = Field(2_000, ge=1, description="events of waiting requests stored in one transaction")
 
     min_position_timeout: float = Field(5.0, ge=0, description="how long a read waits for `min_position` before 503")
     projection_batch: int = Field(5_000, ge=1, description="events projected in one transaction at most")
     projection_poll: float = Field(0.5, gt=0, description="seconds between looks for events appended elsewhere")
     lease_seconds: float = Field(10.0, gt=0, description="how long a worker holds a ledger without a sign of life")
     ready_lag_events: int = Field(100_000, ge=0, description="projection lag from which on /readyz says no")
+    master_key: SecretStr | None = Field(
+        None, description="encrypts the secrets of sources; the first of several encrypts"
+    )
+    public_url: str | None = Field(
+        None, pattern="^https?://", description="how senders reach the service, as in https://ledger.example.com"
+    )
+    source_rate_per_minute: int = Field(6_000, ge=1, description="requests of one source that sets no limit of its own")
+    key_rate_per_minute: int = Field(0, ge=0, description="requests of one API key; 0 = no limit")
+    retention_days: int = Field(90, ge=1, description="days that what senders posted is kept as it came")
+    rejected_hours: int = Field(24, ge=1, description="hours that a delivery with a wrong signature is kept")
+    private_hosts: list[str] = Field(
+        [], description="hosts that records may be read back from though not public, as JSON"
+    )
     cors_origins: list[str] = Field([], description="origins whose pages may read, as a JSON list; none by default")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")

@@ -19,6 +19,9 @@ LAG = Gauge("campaign_ledger_projection_lag_events", "Events appended but not ye
 REQUESTS = Counter("campaign_ledger_http_requests_total", "HTTP requests by status", ["status"])
 PROJECTION_ERRORS = Counter("campaign_ledger_projection_errors_total", "Projection batches that failed", ["ledger"])
 
+DELIVERIES = Counter("campaign_ledger_deliveries_total", "Deliveries of senders by kind and state", ["kind", "state"])
+UNTRANSLATED = Gauge("campaign_ledger_untranslated_deliveries", "Deliveries that wait for translation")
+
 
 def configure_logs(level: str) -> None:
     """Send structured logs to stderr as one JSON object per line."""

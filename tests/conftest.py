@@ -20,6 +20,7 @@ import pytest
 from service.store import citus, database, embedded, ledgers, migrate
 
 _names = itertools.count(1)
+MASTER_KEY = "dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk="
 RUN = f"{os.getpid()}-{int(time.time())}"
 
 
@@ -113,7 +114,12 @@ async def ledger(pool: asyncpg.Pool) -> ledgers.Ledger:
 @pytest.fixture(scope="session")
 def service_url(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log = tmp_path_factory.mktemp("service") / "log"
-    running = start_service([], {"CAMPAIGN_LEDGER_DATABASE_URL": dsn}, log)
+    environment = {
+        "CAMPAIGN_LEDGER_DATABASE_URL": dsn,
+        "CAMPAIGN_LEDGER_MASTER_KEY": MASTER_KEY,
+        "CAMPAIGN_LEDGER_PRIVATE_HOSTS": '["127.0.0.1"]',  # where the stories' own APIs listen
+    }
+    running = start_service([], environment, log)
     yield running.url
     stop_service(running)
 

@@ -73,7 +73,6 @@ STATEMENTS = (
         subject     text,
         dataschema  text,
         entity      text COLLATE "C",
-        fingerprint bytea NOT NULL,
         data        json NOT NULL,
         extensions  json,
         PRIMARY KEY (ledger, position),
@@ -93,39 +92,35 @@ STATEMENTS = (
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_change_history()
     """,
     # One round trip per append: lock the head, number and insert what came, extend the chain, move the head. If any of
-    # it is already there, nothing is stored (CL001) and the caller comes back with the new ones only.
+    # it is already there, nothing is stored (CL001) and the caller comes back with the new ones only. Each append has a
+    # moment of its own, so that the chain can be worked out again from what is stored.
     """
     CREATE FUNCTION append_events(
-        for_ledger integer, micros bigint[], versions smallint[], sources text[], ids text[], types text[], times text[],
-        rests text[], subjects text[], dataschemas text[], entities text[], fingerprints bytea[], datas text[],
-        extensions text[], digests bytea[]
+        for_ledger integer, digest bytea, micros bigint[], versions smallint[], sources text[], ids text[], types text[],
+        times text[], rests text[], subjects text[], dataschemas text[], datas bytea[], extensions bytea[], entities text[]
     ) RETURNS bigint LANGUAGE plpgsql AS $$
     DECLARE
         head     heads%ROWTYPE;
         moment   timestamptz;
-        stamp    bytea;
-        digest   bytea;
         inserted bigint;
     BEGIN
         SELECT * INTO STRICT head FROM heads WHERE heads.ledger = for_ledger FOR UPDATE;
-        moment := greatest(clock_timestamp(), head.recorded_at);
-        INSERT INTO events
+        moment := greatest(clock_timestamp(), head.recorded_at + interval '1 microsecond');
+        INSERT INTO events (ledger, position, recorded_at, micros, version, source, id, type, time, rest, subject,
+                            dataschema, data, extensions, entity)
         SELECT for_ledger, head.position + n, moment, e.micros, e.version, e.source, e.id, e.type, e.time, e.rest,
-               e.subject, e.dataschema, e.entity, e.fingerprint, e.data::json, e.extensions::json
-        FROM unnest(micros, versions, sources, ids, types, times, rests, subjects, dataschemas, entities, fingerprints,
-                    datas, extensions) WITH ORDINALITY
-             AS e (micros, version, source, id, type, time, rest, subject, dataschema, entity, fingerprint, data,
-                   extensions, n)
+               e.subject, e.dataschema, convert_from(e.data, 'UTF8')::json, convert_from(e.extensions, 'UTF8')::json,
+               e.entity
+        FROM unnest(micros, versions, sources, ids, types, times, rests, subjects, dataschemas, datas, extensions,
+                    entities) WITH ORDINALITY
+             AS e (micros, version, source, id, type, time, rest, subject, dataschema, data, extensions, entity, n)
         ON CONFLICT DO NOTHING;
         GET DIAGNOSTICS inserted = ROW_COUNT;
-        IF inserted < cardinality(digests) THEN
+        IF inserted < cardinality(ids) THEN
             RAISE EXCEPTION 'some of these events are already there' USING ERRCODE = 'CL001';
         END IF;
-        stamp := int8send((extract(epoch FROM moment) * 1000000)::bigint);
-        FOREACH digest IN ARRAY digests LOOP
-            head.chain := sha256(head.chain || digest || stamp);
-        END LOOP;
-        UPDATE heads SET position = head.position + inserted, chain = head.chain, recorded_at = moment
+        UPDATE heads SET position = head.position + inserted, recorded_at = moment,
+            chain = sha256(head.chain || digest || int8send((extract(epoch FROM moment) * 1000000)::bigint))
         WHERE heads.ledger = for_ledger;
         RETURN head.position + inserted;
     END $$

@@ -8,10 +8,11 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from service import __version__, telemetry
-from service.api import events, openapi, operations, reads
+from service.api import events, hooks, openapi, operations, reads, sources
 from service.api.auth import Doorkeeper
 from service.api.problems import HANDLERS, answer_error
 from service.bootstrap import Service
+from service.intake.limits import Buckets
 
 
 class App(FastAPI):
@@ -61,6 +62,9 @@ def create_app() -> App:
     app.include_router(events.router)
     app.include_router(reads.router)
     app.include_router(operations.router)
+    app.include_router(sources.router)
+    for path in hooks.PATHS:
+        app.router.add_route(path, hooks.hook, methods=hooks.METHODS, include_in_schema=False)
     return app
 
 
@@ -70,9 +74,10 @@ def create(service: Service) -> Front:
     app.state.service = service
     app.state.doorkeeper = Doorkeeper(service)
     app.state.answers = reads.Answers()
+    app.state.buckets = Buckets()
     if service.settings.cors_origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=service.settings.cors_origins, allow_methods=["GET", "POST"],
+            CORSMiddleware, allow_origins=service.settings.cors_origins, allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "If-None-Match"], expose_headers=["ETag", "Link", "Location"],
         )  # fmt: skip
     return Front(app, shortcut=not service.settings.cors_origins)

@@ -9,6 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from service.api.problems import ProblemError
 from service.bootstrap import Service
+from service.intake.limits import Buckets, retry_after
 from service.store import ledgers
 
 _TRUST_SECONDS = 5.0  # a revoked key stops working at most this much later
@@ -22,6 +23,7 @@ class Doorkeeper:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._known: dict[str, tuple[float, ledgers.Access | None]] = {}
+        self._buckets = Buckets()
 
     async def admit(self, authorization: str | None, scope: str) -> ledgers.Ledger:
         """Return the ledger that a key opens for a scope; raises a 401 or 403 problem."""
@@ -34,10 +36,17 @@ class Doorkeeper:
         if access is None:
             headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             raise ProblemError(401, "this API key is unknown or revoked", headers=headers)
+        self._refuse_too_many(secret.strip())
         if scope not in access.scopes:
             have = ", ".join(sorted(access.scopes))
             raise ProblemError(403, f"this needs the scope {scope}; this API key has {have}")
         return access.ledger
+
+    def _refuse_too_many(self, secret: str) -> None:
+        most = self._service.settings.key_rate_per_minute
+        if most and (wait := self._buckets.take(secret, most, time.monotonic())):
+            detail = f"this API key may send {most} requests per minute: try again later"
+            raise ProblemError(429, detail, headers=retry_after(wait))
 
     async def _access(self, secret: str) -> ledgers.Access | None:
         now = time.monotonic()

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.api import schemas
+from service.api import hooks, schemas
 from service.domain.catalogue import CATALOGUE, CORE_TYPES, MAX_ID, EventType
 from service.domain.events import MAX_SOURCE
 
@@ -47,6 +47,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         parts.update({f"data.{name}": _data(name, entry) for name, entry in CATALOGUE.items()})
         parts["Item"] = _item()
         document["paths"]["/v1/events"]["post"] = _post_events()
+        document["paths"].update(hooks.describe())
         app.openapi_schema = document
     return app.openapi_schema
 

@@ -9,14 +9,14 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
-from service import __version__
+from service import __version__, telemetry
 from service.api.auth import Needs
 from service.api.events import read_body
 from service.api.problems import ProblemError, problem, refuse_unknown
 from service.api.schemas import PROBLEMS
 from service.bootstrap import Service
 from service.projections import reading
-from service.store import database, log, quarantine
+from service.store import database, inbox, log, quarantine
 from service.store.ledgers import Ledger
 
 router = APIRouter(tags=["operations"])
@@ -56,8 +56,10 @@ async def readyz(request: Request) -> Response:
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
-async def metrics(_: Annotated[Ledger, Depends(Needs("admin"))]) -> Response:
+async def metrics(request: Request, _: Annotated[Ledger, Depends(Needs("admin"))]) -> Response:
     """Give the process's counters and gauges in Prometheus's text format."""
+    service: Service = request.app.state.service
+    telemetry.UNTRANSLATED.set(await inbox.waiting(service.pool))
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

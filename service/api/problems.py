@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Match
 
 from service import telemetry
 from service.store.log import QueueFullError
+from service.store.vault import MasterKeyError
 
 _log = telemetry.logger("api")
 MEDIA_TYPE = "application/problem+json"
@@ -82,14 +83,19 @@ async def on_invalid_request(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  registered for it alone
     errors = [
         {
-            "field": ".".join(str(part) for part in one["loc"] if part not in ("query", "path")),
+            "field": ".".join(str(part) for part in one["loc"] if part not in ("query", "path", "body")),
             "expected": one["msg"],
-            "got": str(one["input"])[:80],
+            "got": _got(one),
         }
         for one in error.errors()
     ]
     detail = "; ".join(f"{one['field']}: {one['expected']}" for one in errors)
     return problem(422, detail, kind="invalid-request", errors=errors)
+
+
+def _got(error: Any) -> str:
+    """Return what came, shortly; never anything of a body, which may hold secrets."""
+    return "(not shown)" if error["loc"][0] == "body" else str(error["input"])[:80]
 
 
 async def on_nul(_: Request, __: Exception) -> Response:
@@ -116,6 +122,12 @@ async def on_overload(_: Request, error: Exception) -> Response:
     return problem(503, detail, headers={"Retry-After": "1"})
 
 
+async def on_missing_key(_: Request, error: Exception) -> Response:
+    """Answer that the service lacks its master key: whoever posts should come back when it has it."""
+    _log.error("master key", error=str(error))
+    return problem(503, str(error), kind="master-key", headers={"Retry-After": "60"})
+
+
 async def on_failure(request: Request, error: Exception) -> Response:
     """Answer what should not have happened; the log has the rest."""
     _log.error("request failed", path=request.url.path, exc_info=error)
@@ -127,6 +139,7 @@ HANDLERS: dict[Any, Any] = {
     HTTPException: on_http_error,
     RequestValidationError: on_invalid_request,
     QueueFullError: on_overload,
+    MasterKeyError: on_missing_key,
     asyncpg.CharacterNotInRepertoireError: on_nul,
     asyncpg.PostgresConnectionError: on_overload,
     asyncpg.InterfaceError: on_overload,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 
 import asyncpg
+import httpx
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.cli import access, citus, demo, files, operations, serving
+from service.cli import access, citus, demo, files, hooks, operations, serving, sources
 
 app = typer.Typer(
     name="campaign-ledger",
@@ -18,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for part in (demo, serving, operations, files, access, citus):
+for part in (demo, serving, operations, files, access, sources, hooks, citus):
     part.register(app)
 
 
@@ -26,7 +27,15 @@ def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 1."""
     try:
         app()
-    except (RuntimeError, ValueError, LookupError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (
+        RuntimeError,
+        ValueError,
+        LookupError,
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        httpx.HTTPError,
+    ) as error:
         print(f"campaign-ledger: {error}", file=sys.stderr)
         sys.exit(1)
     except SQLAlchemyError as error:  # of the migrations: below its first line it has a link to its own documentation

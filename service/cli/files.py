@@ -20,6 +20,7 @@ from service.intake.decoding import Limits
 from service.intake.tabular import RowError, load_mapping, read_events
 from service.settings import Settings
 from service.store import log
+from service.store.rows import encode_json
 
 _AT_ONCE = 1_000
 _SHOWN = 20
@@ -109,7 +110,7 @@ def import_(
 def _table_events(files: list[Path], mapping: Path, on_row: object) -> Iterator[tuple[str, bytes]]:
     chosen = files[0] if len(files) == 1 else {one.name: one for one in files}
     for line, event in read_events(load_mapping(mapping), chosen, on_row):  # type: ignore[arg-type]  # the caller's function
-        yield f"line {line}", log.encode_json(event)
+        yield f"line {line}", encode_json(event)
 
 
 def _lines(files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:

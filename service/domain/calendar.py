@@ -47,42 +47,43 @@ def _ordinal(text: str) -> int:
 
 def parse_instant(text: str) -> Instant:
     """Return the instant of an RFC 3339 time with offset; ValueError if it is none."""
-    if len(text) == _WHOLE_SECONDS and (plain := _whole_seconds(text)) is not None:
-        return plain
+    micros = whole_seconds(text)
+    if micros is not None:
+        return Instant(micros)
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise ValueError("an RFC 3339 time with offset such as 2026-03-01T09:30:00+01:00")
     day_text, hour, minute, second, fraction, sign, offset_hours, offset_minutes = match.groups()
-    day = _ordinal(day_text)
-    if not _FIRST_DAY <= day <= _LAST_DAY:
-        raise ValueError("a time between the years 1 and 9999")
-    seconds = (day - EPOCH_DAY) * 86400 + int(hour) * 3600 + int(minute) * 60 + int(second)
+    midnight = _midnight(day_text)
+    seconds = int(hour) * 3600 + int(minute) * 60 + int(second)
     if sign is not None:
         offset = int(offset_hours) * 3600 + int(offset_minutes) * 60
         seconds += offset if sign == "-" else -offset
     if fraction is None:
-        return Instant(seconds * 1_000_000)
-    return Instant(seconds * 1_000_000 + int(fraction[:6].ljust(6, "0")), fraction[6:].rstrip("0"))
+        return Instant(midnight + seconds * 1_000_000)
+    return Instant(midnight + seconds * 1_000_000 + int(fraction[:6].ljust(6, "0")), fraction[6:].rstrip("0"))
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_YEAR, _LAST_YEAR = 1, 9999
-_WHOLE_SECONDS = len("2026-03-01T09:30:00Z")
-_DIGITS_OF_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_MINUTES = {f"T{m // 60:02}:{m % 60:02}": m * 60_000_000 for m in range(1440)}
+_SECONDS = {f":{s:02}Z": s * 1_000_000 for s in range(60)}
 
 
-def _whole_seconds(text: str) -> Instant | None:
-    """Read the most usual form fast; None where the general way has to decide."""
-    if _DIGITS_OF_SECONDS.fullmatch(text) is None:
-        return None
+@lru_cache(maxsize=8192)
+def _midnight(text: str) -> int:
+    if _DATE.fullmatch(text) is None:
+        raise ValueError("a date as YYYY-MM-DD")
+    day = date.fromisoformat(text).toordinal()
+    if not _FIRST_DAY <= day <= _LAST_DAY:
+        raise ValueError("a time between the years 1 and 9999")
+    return (day - EPOCH_DAY) * MICROS_PER_DAY
+
+
+def whole_seconds(text: str) -> int | None:
+    """Read the most usual form of an instant, `YYYY-MM-DDTHH:MM:SSZ`, fast: its microseconds; None for any other text."""
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        return _midnight(text[:10]) + _MINUTES[text[10:16]] + _SECONDS[text[16:]]
+    except (KeyError, ValueError):
         return None
-    if not _FIRST_YEAR < moment.year < _LAST_YEAR:
-        return None
-    since = moment - _EPOCH
-    return Instant((since.days * 86_400 + since.seconds) * 1_000_000)
 
 
 class Zone:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any
 
 import asyncpg
+import msgspec
 
 from service import telemetry
 from service.domain.catalogue import Problem
-from service.domain.events import Event, InvalidEventError, read_event
+from service.domain.events import InvalidEventError, read_event
 from service.intake import compiled
 from service.intake.decoding import Limits, decode
 from service.store import log, quarantine
+from service.store.rows import Row, encode_json, row_of
 
 # A correction must be in the currency of what it corrects: (type corrected, field of its id, field of the money).
 CORRECTIONS = {
@@ -27,7 +30,7 @@ CORRECTIONS = {
 _AT_ONCE = 50  # items read between two turns of the event loop
 
 
-class Result(NamedTuple):
+class Result(msgspec.Struct, frozen=True, gc=False):
     """What became of one item: accepted, duplicate, conflict or invalid; its position, or its problem."""
 
     source: str | None
@@ -38,15 +41,20 @@ class Result(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as the members of a batch answer's item."""
-        return self._asdict()
+        return msgspec.structs.asdict(self)
 
 
-Read = Callable[[bytes, Limits], Event]  # gives the event of one item, or raises InvalidEventError
+def counted(results: Iterable[Result]) -> Counter[str]:
+    """Count results by status."""
+    return Counter(map(attrgetter("status"), results))
 
 
-def read_item(raw: bytes, limits: Limits) -> Event:
-    """Read an event from the bytes of a JSON object."""
-    return compiled.read(raw, limits) or read_event(decode(raw, limits))
+Read = Callable[[bytes, Limits], Row]  # gives the row of one item, or raises InvalidEventError
+
+
+def read_item(raw: bytes, limits: Limits) -> Row:
+    """Read an event from the bytes of a JSON object, as the row that will be stored."""
+    return compiled.read(raw, limits) or row_of(read_event(decode(raw, limits)))
 
 
 class Intake:
@@ -74,17 +82,21 @@ class Intake:
         except InvalidEventError as error:
             data, refused = raw.decode("utf-8", "replace"), error
 
-        def combined(_: bytes, __: Limits) -> Event:
+        def combined(_: bytes, __: Limits) -> Row:
             if refused is not None:
                 raise refused
-            return read_event({**attributes, "data": data})
+            return row_of(read_event({**attributes, "data": data}))
 
-        return (await self._take(ledger, [log.encode_json({**attributes, "data": data})], combined))[0]
+        return (await self._take(ledger, [encode_json({**attributes, "data": data})], combined))[0]
+
+    async def append(self, ledger: int, raws: Sequence[bytes]) -> list[Result]:
+        """Take JSON items whose bytes are kept elsewhere: as `take`, but what is invalid is not quarantined."""
+        return await self._take(ledger, raws, keep=False)
 
     async def refuse(self, ledger: int, raw: bytes, error: InvalidEventError) -> Result:
         """Quarantine what cannot be told apart into events at all."""
 
-        def refused(_: bytes, __: Limits) -> Event:
+        def refused(_: bytes, __: Limits) -> Row:
             raise error
 
         return (await self._take(ledger, [raw], refused))[0]
@@ -94,36 +106,33 @@ class Intake:
         turn: Awaitable[object] | None = None,
     ) -> list[Result]:  # fmt: skip
         results: list[Result | None] = [None] * len(raws)
-        rows: list[log.Row] = []
+        rows: list[Row] = []
         at: list[int] = []
-        corrections: list[tuple[int, Event]] = []
-        stated: dict[str, set[str]] = {}
+        corrections: list[tuple[int, Row]] = []
         for index, raw in enumerate(raws):
             if index % _AT_ONCE == _AT_ONCE - 1:
                 await asyncio.sleep(0)  # others, and the database's answers, get their turn
             try:
-                event = read(raw, self.limits)
+                row = read(raw, self.limits)
             except InvalidEventError as error:
                 results[index] = _invalid(error.given, error)
                 continue
-            row = log.row_of(event)
-            if row.entity is not None:
-                stated.setdefault(row.entity, set()).add(_currency(event))
-            elif event.type in CORRECTIONS:
-                corrections.append((index, event))
+            if row.type in CORRECTIONS:
+                corrections.append((index, row))
             rows.append(row)
             at.append(index)
         if turn is not None:
             await turn
         if corrections:
-            refused = await self._wrong_currency(ledger, corrections, stated)
+            refused = await self._wrong_currency(ledger, corrections, rows)
             results = [refused.get(index, one) for index, one in enumerate(results)]
             rows = [row for row, index in zip(rows, at, strict=True) if index not in refused]
             at = [index for index in at if index not in refused]
         for index, row, outcome in zip(at, rows, await self._appender.append(ledger, rows), strict=True):
-            results[index] = Result(row.source, row.id, outcome.status, outcome.position, _problem(outcome))
+            problem = _conflict(outcome.position) if outcome.status == "conflict" else None
+            results[index] = Result(row.source, row.id, outcome.status, outcome.position, problem)
         done = [one for one in results if one is not None]
-        counts = Counter(one.status for one in done)
+        counts = counted(done)
         if counts["invalid"] and keep:
             invalid = [(raw, one.problem or {}) for raw, one in zip(raws, done, strict=True) if one.status == "invalid"]
             await quarantine.keep(self._pool, ledger, invalid)
@@ -144,31 +153,36 @@ class Intake:
         return (await log.head(self._pool, ledger))[0]
 
     async def _wrong_currency(
-        self, ledger: int, corrections: list[tuple[int, Event]], stated: dict[str, set[str]]
+        self, ledger: int, corrections: Sequence[tuple[int, Row]], rows: Sequence[Row]
     ) -> dict[int, Result]:
-        """Refuse corrections in another currency than what they correct, where that is known."""
-        entities = {_corrected(event) for _, event in corrections}
+        """Refuse corrections in another currency than what they correct, where that is known: in the log or in `rows`."""
+        asked = [(index, row, *_corrected(row)) for index, row in corrections]
+        entities = {entity for _, _, entity, _ in asked}
         known = await log.currencies(self._pool, ledger, entities)
+        for row in rows:
+            if row.entity in entities:
+                known.setdefault(row.entity, set()).add(_currency(row))
         refused: dict[int, Result] = {}
-        for index, event in corrections:
-            allowed = known.get(_corrected(event), set()) | stated.get(_corrected(event), set())
-            field = CORRECTIONS[event.type][2]
-            money = event.data.get(field)
+        for index, row, entity, money in asked:
+            allowed = known.get(entity)
             if money and allowed and money["currency"] not in allowed:
                 expected = f"the currency of what it corrects, {' or '.join(sorted(allowed))}"
-                problem = InvalidEventError([Problem(f"data.{field}.currency", expected, money["currency"])])
-                refused[index] = _invalid({"source": event.source, "id": event.id}, problem)
+                field = f"data.{CORRECTIONS[row.type][2]}.currency"
+                problem = InvalidEventError([Problem(field, expected, money["currency"])])
+                refused[index] = _invalid({"source": row.source, "id": row.id}, problem)
         return refused
 
 
-def _corrected(event: Event) -> str:
-    corrected, field, _ = CORRECTIONS[event.type]
-    return f"{corrected}:{event.data[field]}"
+def _corrected(row: Row) -> tuple[str, dict[str, str] | None]:
+    """Return which entity a correction corrects, and the money that it states."""
+    corrected, field, money = CORRECTIONS[row.type]
+    data = msgspec.json.decode(row.data)
+    return f"{corrected}:{data[field]}", data.get(money)
 
 
-def _currency(event: Event) -> str:
-    money = event.data.get("net_value") or event.data.get("net_amount") or event.data["amount"]
-    return str(money["currency"])
+def _currency(row: Row) -> str:
+    data = msgspec.json.decode(row.data)
+    return str((data.get("net_value") or data.get("net_amount") or data["amount"])["currency"])
 
 
 def _invalid(value: Any, error: InvalidEventError) -> Result:
@@ -187,12 +201,10 @@ def _shown(value: Any) -> str | None:
     return value if type(value) is str else None
 
 
-def _problem(outcome: log.Outcome) -> dict[str, Any] | None:
-    if outcome.status != "conflict":
-        return None
+def _conflict(position: int) -> dict[str, Any]:
     return {
         "type": "/problems/conflict",
         "title": "Another event has this source and id",
-        "detail": f"the event at position {outcome.position} has the same source and id but other content; nothing was "
+        "detail": f"the event at position {position} has the same source and id but other content; nothing was "
         "stored: send a corrected event under an id of its own, or void the first one",
     }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -24,6 +26,8 @@ def number_of(text: str) -> Decimal:
     return number
 
 
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_ESCAPED = re.compile(r"\\(.)")
 _json = msgspec.json.Decoder(float_hook=number_of)
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -56,6 +60,20 @@ def split(raw: bytes) -> list[bytes]:
         return [bytes(one) for one in _items.decode(raw)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEventError([Problem("", "a JSON list of events in UTF-8", str(error))]) from error
+
+
+def header_text(value: str) -> str | None:
+    """Return what a ce- header says: unquoted first, then percent-decoded, as the HTTP binding of CloudEvents has it.
+
+    None if that is no UTF-8, or has U+0000, which no database text can hold.
+    """
+    if _QUOTED.fullmatch(value):
+        value = _ESCAPED.sub(r"\1", value[1:-1])
+    try:
+        text = unquote_to_bytes(value.encode("latin-1")).decode()
+    except UnicodeError:
+        return None
+    return None if "\x00" in text else text
 
 
 def _check(value: Any, limits: Limits, path: str, depth: int) -> None:

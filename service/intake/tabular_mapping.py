@@ -118,7 +118,7 @@ def load_mapping(path: Path) -> TableMapping:
         raw = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise MappingError(path.name, f"a YAML file in UTF-8 ({error})") from None
-    files = _members(raw, path.name, ("files",), ())["files"]
+    files = members(raw, path.name, ("files",), ())["files"]
     tables = [_table(entry, f"files[{number}]") for number, entry in enumerate(_list(files, "files"))]
     seen: set[tuple[str, tuple[Any, ...]]] = set()
     for table in tables:
@@ -130,8 +130,10 @@ def load_mapping(path: Path) -> TableMapping:
 
 
 def _table(raw: Any, key: str) -> Table:
-    entry = _members(raw, key, ("file", "source", "events"), ("delimiter", "encoding"))
-    rules = tuple(_rule(rule, f"{key}.events[{n}]") for n, rule in enumerate(_list(entry["events"], f"{key}.events")))
+    entry = members(raw, key, ("file", "source", "events"), ("delimiter", "encoding"))
+    rules = tuple(
+        read_rule(rule, f"{key}.events[{n}]") for n, rule in enumerate(_list(entry["events"], f"{key}.events"))
+    )
     delimiter, encoding = entry.get("delimiter", ","), entry.get("encoding", "utf-8-sig")
     if delimiter not in (",", ";", "\t", "|"):
         raise MappingError(f"{key}.delimiter", 'one of "," ";" "|" and "\\t"')
@@ -143,8 +145,9 @@ def _table(raw: Any, key: str) -> Table:
     return Table(key, file, source, delimiter, encoding, rules)
 
 
-def _rule(raw: Any, key: str) -> Rule:
-    rule = _members(raw, key, ("type", "id", "time", "data"), ("subject", "when"))
+def read_rule(raw: Any, key: str) -> Rule:
+    """Read what makes one event; MappingError names the key that is wrong."""
+    rule = members(raw, key, ("type", "id", "time", "data"), ("subject", "when"))
     kind = _text(rule["type"], f"{key}.type")
     if kind not in CATALOGUE:
         near = "".join(f"; did you mean {name}?" for name in get_close_matches(kind, CATALOGUE, n=1))
@@ -156,16 +159,17 @@ def _rule(raw: Any, key: str) -> Rule:
     if missing := [name for name in CATALOGUE[kind].required if not isinstance(data, dict) or name not in data]:
         raise MappingError(f"{key}.data", f"a mapping that has {', '.join(missing)}: {kind} requires it")
     subject = template(rule["subject"], f"{key}.subject") if "subject" in rule else None
-    return Rule(kind, identity, _time(rule["time"], f"{key}.time"), subject, _when(rule.get("when"), key), data)
+    return Rule(kind, identity, read_time(rule["time"], f"{key}.time"), subject, _when(rule.get("when"), key), data)
 
 
-def _time(raw: Any, key: str) -> Time:
+def read_time(raw: Any, key: str) -> Time:
+    """Read where a time stands and how it is written."""
     if not isinstance(raw, dict):
         value = template(raw, key)
         if not value.columns:
             raise MappingError(key, 'a column, as in "{created_at}" or {column: created_at, format: …, zone: …}')
         return Time(value, None, ZoneInfo("UTC"))
-    entry = _members(raw, key, ("column",), ("format", "zone"))
+    entry = members(raw, key, ("column",), ("format", "zone"))
     try:
         zone = ZoneInfo(entry.get("zone", "UTC"))
     except (OSError, LookupError, ValueError, TypeError):
@@ -177,7 +181,7 @@ def _time(raw: Any, key: str) -> Time:
 def _when(raw: Any, key: str) -> tuple[str, frozenset[str]] | None:
     if raw is None:
         return None
-    entry = _members(raw, f"{key}.when", ("column",), ("equals",))
+    entry = members(raw, f"{key}.when", ("column",), ("equals",))
     column = cell(entry["column"], f"{key}.when.column").columns[0]
     if "equals" not in entry:
         return column, frozenset()
@@ -185,7 +189,8 @@ def _when(raw: Any, key: str) -> tuple[str, frozenset[str]] | None:
     return column, frozenset(_text(value, f"{key}.when.equals") for value in _list(equals, f"{key}.when.equals"))
 
 
-def _members(raw: Any, key: str, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, Any]:
+def members(raw: Any, key: str, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, Any]:
+    """Return a mapping that has the required keys and no unknown ones; MappingError names the key that is wrong."""
     if not isinstance(raw, dict):
         raise MappingError(key, f"a mapping with {', '.join(required)}")
     for name in raw:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from datetime import timedelta
 from typing import NamedTuple
 
 import asyncpg
@@ -31,17 +29,12 @@ async def verify(pool: asyncpg.Pool, ledger: Ledger) -> list[Finding]:
 
 async def _log(pool: asyncpg.Pool, ledger: Ledger) -> list[Finding]:
     head, _, chain = await log.head(pool, ledger.ledger)
-    computed, expected, hole = hashlib.sha256(b"").digest(), 0, None
+    computed, expected, hole = log.Chain(), 0, None
     async for row in log.read_all(pool, ledger.ledger):
         expected += 1
         if row.position != expected and hole is None:
             hole = expected
-        stamp = (row.recorded_at - log.EPOCH) // timedelta(microseconds=1)
-        digest = log.digest_of(
-            row.source, row.id, row.type, row.time, row.subject, row.dataschema, row.fingerprint, row.data.encode(),
-            row.extensions.encode() if row.extensions else None,
-        )  # fmt: skip
-        computed = hashlib.sha256(computed + digest + stamp.to_bytes(8, "big", signed=True)).digest()
+        computed.add(row)
         if row.position >= head:
             break
     dense = hole is None and expected == head
@@ -50,10 +43,12 @@ async def _log(pool: asyncpg.Pool, ledger: Ledger) -> list[Finding]:
         if dense
         else f"position {hole or expected + 1} is missing, head is {head}"
     )
-    good = computed == chain
+    good = computed.value() == chain
     return [
         Finding("density", dense, detail),
-        Finding("hash chain", good, chain.hex() if good else f"stored {chain.hex()}, computed {computed.hex()}"),
+        Finding(
+            "hash chain", good, chain.hex() if good else f"stored {chain.hex()}, computed {computed.value().hex()}"
+        ),
     ]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 START = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, no flags, no header extension
 NULL = b"\xff\xff\xff\xff"
-_END = b"\xff\xff"
+END = b"\xff\xff"
 _CHUNK = 4_096  # pieces that are sent at once
 _EPOCH = 730_120  # the ordinal of 2000-01-01, from which PostgreSQL counts days
 _MINUS_INFINITY = -(2**31)
@@ -28,10 +28,14 @@ def date(ordinal: int) -> int:
     return ordinal - _EPOCH if ordinal > 1 else _MINUS_INFINITY
 
 
+def field(value: bytes) -> bytes:
+    """Return bytes with their length."""
+    return length(len(value)) + value
+
+
 def text(value: str) -> bytes:
     """Return a text with its length."""
-    encoded = value.encode()
-    return length(len(encoded)) + encoded
+    return field(value.encode())
 
 
 async def copy(connection: Any, table: str, pieces: Sequence[bytes]) -> None:
@@ -42,4 +46,4 @@ async def copy(connection: Any, table: str, pieces: Sequence[bytes]) -> None:
 async def _chunks(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
     for start in range(0, len(pieces), _CHUNK):
         yield b"".join(pieces[start : start + _CHUNK])
-    yield _END
+    yield END

@@ -1,7 +1,7 @@
 """The event log: append with dense positions and group commit, read back in order (DESIGN section 2).
 
 `Appender.append` is the only way in. Waiting callers of a ledger share one transaction; each keeps its own answer. What is
-already there is answered with its position (duplicate) or refused (conflict) by comparing content fingerprints.
+already there is answered with its position (duplicate) or refused (conflict) by comparing it with what is stored.
 """
 
 from __future__ import annotations
@@ -10,48 +10,22 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
 
 from service import telemetry
-from service.domain.events import Event
+from service.store.rows import COPIED, Row, chained, content_of, copied, digest_of, same_json
 
-_data = msgspec.json.Encoder(decimal_format="number")
-_canonical = msgspec.json.Encoder(decimal_format="number", order="sorted")
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SMALL = 2**53
+_data = msgspec.json.Encoder()
 _SOME_ARE_THERE = (
     "CL001",
     "23505",
     "XX000",
 )  # ours; a unique violation of COPY; and how a distributed table reports that
-_MANY = 100  # rows from which COPY is faster than one round trip
-
-# The events that later events can correct, with the field of their own id.
-CORRECTABLE = {"order.placed": "order_id", "invoice.posted": "invoice_id", "campaign.cost_booked": "cost_entry_id"}
-
-
-class Row(NamedTuple):
-    """An event as it is stored; `digest` covers all of it and goes into the hash chain."""
-
-    micros: int
-    version: int
-    source: str
-    id: str
-    type: str
-    time: str
-    rest: str
-    subject: str | None
-    dataschema: str | None
-    entity: str | None
-    fingerprint: bytes
-    data: str
-    extensions: str | None
-    digest: bytes
+MANY = 100  # rows from which COPY is faster than one round trip
 
 
 class Stored(NamedTuple):
@@ -70,7 +44,6 @@ class Stored(NamedTuple):
     dataschema: str | None
     data: str
     extensions: str | None
-    fingerprint: bytes
 
 
 class Brief(NamedTuple):
@@ -86,7 +59,7 @@ class Brief(NamedTuple):
     data: str | None
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of one event: accepted, duplicate or conflict, and the position of the one that is stored."""
 
     status: str
@@ -97,71 +70,27 @@ class QueueFullError(RuntimeError):
     """More events of a ledger wait than may: the caller should come back later."""
 
 
-def row_of(event: Event) -> Row:
-    """Return the row of a valid event."""
-    data = _data.encode(event.data)
-    extensions = _data.encode(event.extensions) if event.extensions else None
-    comparable = event.data if _plain(event.data) else canonical(event.data)
-    content = (event.type, event.instant.micros, event.instant.rest, event.subject, comparable)
-    fingerprint = hashlib.blake2b(_canonical.encode(content), digest_size=16).digest()
-    digest = digest_of(
-        event.source, event.id, event.type, event.time, event.subject, event.dataschema, fingerprint, data, extensions
-    )
-    field = CORRECTABLE.get(event.type)
-    entity = f"{event.type}:{event.data[field]}" if field and field in event.data else None
-    return Row(
-        event.instant.micros, event.version, event.source, event.id, event.type, event.time, event.instant.rest,
-        event.subject, event.dataschema, entity, fingerprint, data.decode(), extensions.decode() if extensions else None, digest,
-    )  # fmt: skip
+class Chain:
+    """Works the hash chain out again from stored events, in order. What was appended together has one moment of its own."""
 
+    def __init__(self) -> None:
+        self._chain = hashlib.sha256(b"").digest()
+        self._moment: datetime | None = None
+        self._contents = hashlib.sha256()
 
-def encode_json(value: Any) -> bytes:
-    """Write JSON as it is stored: compact, decimals with every digit."""
-    return _data.encode(value)
+    def add(self, row: Stored) -> None:
+        """Go on with the next event."""
+        if row.recorded_at != self._moment:
+            self._chain, self._moment, self._contents = self.value(), row.recorded_at, hashlib.sha256()
+        columns = (
+            row.micros, row.version, row.source, row.id, row.type, row.time, row.rest, row.subject, row.dataschema,
+            row.data.encode(), row.extensions.encode() if row.extensions else None,
+        )  # fmt: skip
+        self._contents.update(content_of(*columns))
 
-
-def digest_of(
-    source: str, identity: str, event_type: str, time: str, subject: str | None, dataschema: str | None,
-    fingerprint: bytes, data: bytes, extensions: bytes | None,
-) -> bytes:  # fmt: skip
-    """Return the SHA-256 over everything that is stored of an event."""
-    # U+0000 is in none of these texts, and neither of the optional ones can be empty.
-    envelope = f"{source}\0{identity}\0{event_type}\0{time}\0{subject or ''}\0{dataschema or ''}\0".encode()
-    return hashlib.sha256(b"%b%b%b\0%b" % (envelope, fingerprint, data, extensions or b"")).digest()
-
-
-def _plain(value: Any) -> bool:
-    """Tell whether equal values are written equally as they are: there is no number that could be written otherwise."""
-    for one in value.values() if type(value) is dict else value:
-        kind = type(one)
-        if kind is str or kind is bool or one is None:
-            continue
-        if kind is dict or kind is list:
-            if not _plain(one):
-                return False
-        elif kind is not int or abs(one) >= _SMALL:
-            return False
-    return True
-
-
-def canonical(value: Any) -> Any:
-    """Return JSON data in which equal values are written equally: 1, 1.0 and 1e0 are the same number."""
-    kind = type(value)
-    if kind is dict:
-        return {name: canonical(one) for name, one in value.items()}
-    if kind is list:
-        return [canonical(one) for one in value]
-    if kind is Decimal or kind is float or (kind is int and abs(value) >= _SMALL):
-        sign, digits, exponent = Decimal(value).as_tuple()
-        text = "".join(map(str, digits)).lstrip("0")
-        kept = text.rstrip("0")
-        if not kept:
-            return 0
-        power = int(exponent) + len(text) - len(kept)
-        if power >= 0 and len(kept) + power <= 15:  # noqa: PLR2004  fits where small integers stay as they are
-            return (-1 if sign else 1) * int(kept) * 10**power
-        return {"number": f"{'-' if sign else ''}{kept}e{power}"}
-    return value
+    def value(self) -> bytes:
+        """Return the chain over all events so far."""
+        return self._chain if self._moment is None else chained(self._chain, self._contents.digest(), self._moment)
 
 
 class _Waiting(NamedTuple):
@@ -228,9 +157,9 @@ class Appender:
                 if not one.answer.done():
                     one.answer.set_exception(error)
             return
-        accepted = [one.position for one in outcomes if one.status == "accepted"]
-        if accepted:
-            self.last_positions[ledger] = max(accepted)
+        last = next((one.position for one in reversed(outcomes) if one.status == "accepted"), None)
+        if last is not None:
+            self.last_positions[ledger] = last
             if self._appended:
                 self._appended(ledger)
         telemetry.APPEND_BATCH.observe(len(outcomes))
@@ -244,20 +173,20 @@ class Appender:
 async def store(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> list[Outcome]:
     """Append rows in one transaction; outcomes are in the order of the rows."""
     outcomes: list[Outcome | None] = [None] * len(rows)
-    first: dict[tuple[str, str], int] = {}
-    for index, row in enumerate(rows):
-        first.setdefault((row.source, row.id), index)
-    new = list(first.values())
+    new: Sequence[int] = range(len(rows))
     while new:
+        wanted = [rows[index] for index in new]
         try:
-            last = await (_copy if len(new) >= _MANY else _insert)(pool, ledger, [rows[index] for index in new])
+            last = await (_copy if len(new) >= MANY else _insert)(pool, ledger, wanted)
         except asyncpg.PostgresError as error:
             if error.sqlstate not in _SOME_ARE_THERE:
                 raise
-            there = await _stored(pool, ledger, [rows[index] for index in new])
-            for number, (position, fingerprint) in there.items():
-                outcomes[new[number]] = _compare(rows[new[number]], fingerprint, position)
-            new = [index for number, index in enumerate(new) if number not in there]
+            there = await _stored(pool, ledger, wanted)
+            for number, stored in there.items():
+                outcomes[new[number]] = _compare(wanted[number], stored)
+            tried, new = new, _first(rows, [index for index in new if outcomes[index] is None])
+            if len(new) == len(tried):
+                raise  # it was something else
             continue
         for position, index in enumerate(new, last - len(new) + 1):
             outcomes[index] = Outcome("accepted", position)
@@ -266,66 +195,89 @@ async def store(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> list[Ou
     if again:
         there = await _stored(pool, ledger, [rows[index] for index in again])
         for number, index in enumerate(again):
-            outcomes[index] = _compare(rows[index], there[number][1], there[number][0])
+            outcomes[index] = _compare(rows[index], there[number])
     return [one for one in outcomes if one is not None]
 
 
-def _compare(row: Row, fingerprint: bytes, position: int) -> Outcome:
-    return Outcome("duplicate" if row.fingerprint == fingerprint else "conflict", position)
+def _first(rows: Sequence[Row], indexes: Iterable[int]) -> list[int]:
+    """Return the indexes without those whose identity another one before has."""
+    first: dict[tuple[str, str], int] = {}
+    for index in indexes:
+        first.setdefault((rows[index].source, rows[index].id), index)
+    return list(first.values())
 
 
 async def _insert(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> int:
     """Append in one round trip; return the last position."""
-    last: int = await pool.fetchval(_APPEND, ledger, *zip(*rows, strict=True))
+    *columns, _ = zip(*map(msgspec.structs.astuple, rows), strict=True)
+    last: int = await pool.fetchval(_APPEND, ledger, digest_of(rows), *columns)
     return last
 
 
 async def _copy(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> int:
     """Append by COPY: the same as `append_events` in the database, in four round trips but with less work per row."""
+    digest = digest_of(rows)
     async with pool.acquire() as connection, connection.transaction():
         head = await connection.fetchrow(
-            "SELECT position, chain, greatest(clock_timestamp(), recorded_at) FROM heads WHERE ledger = $1 FOR UPDATE",
+            """
+            SELECT position, chain, greatest(clock_timestamp(), recorded_at + interval '1 microsecond')
+            FROM heads WHERE ledger = $1 FOR UPDATE
+            """,
             ledger,
         )
         if head is None:
             raise LookupError(f"there is no ledger {ledger}")
         position, chain, moment = head
-        records = [
-            (ledger, number, moment, row.micros, row.version, row.source, row.id, row.type, row.time, row.rest, row.subject,
-             row.dataschema, row.entity, row.fingerprint, row.data, row.extensions)
-            for number, row in enumerate(rows, position + 1)
-        ]  # fmt: skip
-        await connection.copy_records_to_table("events", records=records)
-        stamp = ((moment - EPOCH) // timedelta(microseconds=1)).to_bytes(8, "big", signed=True)
-        for row in rows:
-            chain = hashlib.sha256(chain + row.digest + stamp).digest()
+
+        async def binary() -> AsyncIterator[bytes]:
+            for piece in copied(rows, ledger, position + 1, moment):
+                yield piece
+
+        await connection.copy_to_table("events", source=binary(), columns=COPIED, format="binary")
         last: int = position + len(rows)
         await connection.execute(
             "UPDATE heads SET position = $2, chain = $3, recorded_at = $4 WHERE ledger = $1",
             ledger,
             last,
-            chain,
+            chained(chain, digest, moment),
             moment,
         )
     return last
 
 
-_APPEND = "SELECT append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+_APPEND = "SELECT append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 
 
-async def _stored(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> dict[int, tuple[int, bytes]]:
+class _There(NamedTuple):
+    """What is compared of the event that has an identity already."""
+
+    position: int
+    type: str
+    micros: int
+    rest: str
+    subject: str | None
+    data: str
+
+
+def _compare(row: Row, there: _There) -> Outcome:
+    """Tell a duplicate from a conflict: content is the same when instants and JSON values are equal (SPEC section 7)."""
+    same = (row.type, row.micros, row.rest, row.subject) == there[1:5] and same_json(row.data, there.data.encode())
+    return Outcome("duplicate" if same else "conflict", there.position)
+
+
+async def _stored(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> dict[int, _There]:
     """Look rows up by identity, one index look-up each: a join would scan while the table has no statistics."""
     found = await pool.fetch(
         """
-        SELECT u.n, e.position, e.fingerprint FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS u (source, id, n)
+        SELECT u.n, e.* FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS u (source, id, n)
         CROSS JOIN LATERAL (
-            SELECT position, fingerprint FROM events
+            SELECT position, type, micros, rest, subject, data FROM events
             WHERE ledger = $1 AND source = u.source COLLATE "C" AND id = u.id COLLATE "C" LIMIT 1
         ) e
         """,
         ledger, [row.source for row in rows], [row.id for row in rows],
     )  # fmt: skip
-    return {row[0] - 1: (row[1], row[2]) for row in found}
+    return {number - 1: _There(*there) for number, *there in found}
 
 
 _COLUMNS = ", ".join(Stored._fields)

@@ -19,6 +19,7 @@ from service.projections import reading, rebuild, reports, verify
 from service.projections.balances import column
 from service.projections.projector import LeaseLostError, take
 from service.store import database, ledgers, log
+from service.store.rows import row_of
 from tests.conftest import RUN
 from tests.reference.strategies import event_sets
 from tests.support import memory
@@ -51,7 +52,7 @@ async def held(pool: asyncpg.Pool, name: str, currency: str = "EUR") -> ledgers.
 
 
 async def append(pool: asyncpg.Pool, ledger: ledgers.Ledger, events: list[dict[str, Any]]) -> None:
-    await log.store(pool, ledger.ledger, [log.row_of(read_event(one)) for one in events])
+    await log.store(pool, ledger.ledger, [row_of(read_event(one)) for one in events])
 
 
 async def project_all(pool: asyncpg.Pool, ledger: ledgers.Ledger, batch: int) -> None:

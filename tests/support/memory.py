@@ -25,7 +25,8 @@ from service.projections.reading import TIME_GROUPS, AsOf, Query
 from service.projections.state import Component, decode
 from service.projections.tables import Changes, Journal
 from service.store.ledgers import Ledger
-from service.store.log import Stored, row_of
+from service.store.log import Stored
+from service.store.rows import row_of
 
 LEDGER = Ledger(1, "memory", "EUR", "UTC")
 _MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
@@ -36,7 +37,7 @@ def stored(position: int, event: dict[str, Any]) -> Stored:
     row = row_of(read_event(event))
     return Stored(
         position, _MOMENT, row.micros, row.version, row.source, row.id, row.type, row.time, row.rest, row.subject,
-        row.dataschema, row.data, row.extensions, row.fingerprint,
+        row.dataschema, row.data.decode(), row.extensions.decode() if row.extensions else None,
     )  # fmt: skip
 
 

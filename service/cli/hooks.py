@@ -1,0 +1,106 @@
+"""`hooks`: try a kind of sender – post a sample correctly signed, or see which events it gives without storing any."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+
+from service.cli.common import say
+from service.cli.sources import MappingFile, Secrets, read_mapping
+from service.intake.reconcile import events_of
+from service.intake.senders import KINDS
+from service.intake.senders.contract import (
+    Draft,
+    Ignored,
+    Kind,
+    Request,
+    Source,
+    Statement,
+    Unreadable,
+    Waiting,
+    Wanted,
+    in_order,
+)
+from service.store.rows import encode_json
+
+hooks_app = typer.Typer(help="Try what senders post.", no_args_is_help=True, rich_markup_mode=None)
+_EXAMPLE_SECRET = "whsec_ZXhhbXBsZS1vbmx5LWV4YW1wbGUtb25seS1leGFtcGxl"  # noqa: S105  signs what is not sent anywhere
+KindName = Annotated[str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.")]
+Files = Annotated[
+    list[Path],
+    typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="What is posted; docs/senders/samples has some."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    sample = "docs/senders/samples/standard-webhooks/order-placed.json"
+    app.add_typer(
+        hooks_app, name="hooks", epilog=f"Example: campaign-ledger hooks translate standard-webhooks {sample}"
+    )
+
+
+@hooks_app.command("send", epilog="Example: campaign-ledger hooks send generic order.json --url URL --secret SECRET")
+def send(
+    kind: KindName,
+    files: Files,
+    url: Annotated[str, typer.Option(help="The URL of the source, as `sources create` printed it.")],
+    secret: Secrets = None,
+    mapping: MappingFile = None,
+) -> None:
+    """Post files as that kind of sender does, correctly signed; exit code 1 unless all are taken."""
+    found, source = _source(kind, secret, mapping, url)
+    refused = 0
+    for one in files:
+        body = one.read_bytes()
+        answer = httpx.post(url, content=body, headers=found.sign(body, source, datetime.now(UTC)), timeout=30)
+        refused += not answer.is_success
+        say(f"{one.name}: {answer.status_code} {answer.text.strip()[:500]}".rstrip())
+    if refused:
+        raise typer.Exit(1)
+
+
+@hooks_app.command(
+    "translate", epilog="Example: campaign-ledger hooks translate generic order.json --mapping shop.yaml"
+)
+def translate(kind: KindName, files: Files, mapping: MappingFile = None) -> None:
+    """Print the events that files give together, one per line; what else they give goes to standard error."""
+    found, source = _source(kind, [_EXAMPLE_SECRET], mapping, "http://127.0.0.1:8080/v1/hooks/src_example")
+    statements: list[Statement] = []
+    for one in files:
+        body, now = one.read_bytes(), datetime.now(UTC)
+        headers = {name.lower(): value for name, value in found.sign(body, source, now).items()}
+        for part in found.read(Request("POST", source.public_url, headers, {}, body, now), source):
+            match part:
+                case Statement():
+                    statements.append(part)
+                case Ignored(reason):
+                    _tell(f"{one.name}: ignored: {reason}")
+                case Unreadable(reason):
+                    _tell(f"{one.name}: cannot be read: {reason}")
+                case Wanted():
+                    _tell(f"{one.name}: {part.record} would be read back from {part.url}")
+    for record, several in groupby(sorted(statements, key=lambda one: one.record), key=lambda one: one.record):
+        parts = found.translate(record, in_order(several), source)
+        for waiting in (part for part in parts if isinstance(part, Waiting)):
+            _tell(f"{record} waits: {waiting.reason}")
+        for event in events_of(source.name, record, [part for part in parts if isinstance(part, Draft)]):
+            say(encode_json(event).decode())
+
+
+def _source(kind: str, secret: list[str] | None, mapping: Path | None, url: str) -> tuple[Kind, Source]:
+    if kind not in KINDS:
+        raise ValueError(f"there is no kind {kind!r}, but {', '.join(KINDS)}")
+    found = KINDS[kind]
+    checked = found.check_mapping(read_mapping(mapping))
+    return found, Source("src_example", kind, "example", tuple(secret or ()), checked, url)
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,0 +1,142 @@
+"""What senders post: kept as it came, verified, and answered before anything is made of it.
+
+The check is pure and takes microseconds, so that its verdict is stored with the raw bytes in one write. Whatever happens in
+it, the bytes are stored before the answer: a fault of ours is found in the inbox and not in the sender's dead letters.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import asyncpg
+import msgspec
+
+from service import telemetry
+from service.intake.senders import KINDS
+from service.intake.senders.contract import Kind, RejectedError, Reply, Request, Source
+from service.settings import Settings
+from service.store import inbox, sources
+from service.store.vault import Vault
+
+_log = telemetry.logger("hooks")
+_TRUST_SECONDS = 2.0  # a changed source is in force at most this much later
+_MOST_REMEMBERED = 10_000
+_REJECTED_BYTES = 65_536  # of what nobody vouches for, this much is kept
+_PATH = "the secret in the URL is missing or wrong"
+
+
+class Hook(NamedTuple):
+    """A source that may post: the stored row, what its kind needs to know of it, and the kind."""
+
+    stored: sources.Stored
+    source: Source
+    kind: Kind
+    problem: str | None = None  # why nothing can be translated: a mapping that this version does not take
+
+
+def opened(stored: sources.Stored, vault: Vault, settings: Settings) -> Hook:
+    """Return a stored source as its kind sees it; MasterKeyError if its secrets cannot be read."""
+    kind = KINDS[stored.kind]
+    secrets, credentials = stored.opened(vault)
+    mapping, problem = msgspec.json.decode(stored.mapping), None
+    try:
+        mapping = kind.check_mapping(mapping)
+    except ValueError as error:
+        problem = f"the mapping does not fit: {error}"
+    source = Source(
+        id=stored.source, kind=stored.kind, name=stored.name, secrets=secrets,
+        mapping=mapping, path_secret=stored.path_hash is not None,
+        public_url=f"{(settings.public_url or '').rstrip('/')}/v1/hooks/{stored.source}", credentials=credentials,
+        rate_per_minute=stored.rate_per_minute or settings.source_rate_per_minute,
+    )  # fmt: skip
+    return Hook(stored, source, kind, problem)
+
+
+class Hooks:
+    """The way in for senders' messages."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, vault: Vault, settings: Settings, received: Callable[[], None] = lambda: None
+    ) -> None:
+        """`received` is called after something was stored that is to be translated."""
+        self._pool = pool
+        self._vault = vault
+        self._settings = settings
+        self._received = received
+        self._known: dict[str, tuple[float, Hook | None]] = {}
+
+    @staticmethod
+    def now() -> datetime:
+        """Return the moment at which something is received."""
+        return datetime.now(UTC)
+
+    async def find(self, identity: str) -> Hook | None:
+        """Return the hook of an id, as it was a moment ago at the oldest; None if there is none."""
+        now = time.monotonic()
+        until, hook = self._known.get(identity, (0.0, None))
+        if until <= now:
+            stored = await sources.one(self._pool, identity)
+            hook = opened(stored, self._vault, self._settings) if stored else None
+            if len(self._known) >= _MOST_REMEMBERED:
+                self._known.clear()
+            self._known[identity] = (now + _TRUST_SECONDS, hook)
+        return hook
+
+    def forget(self, identity: str) -> None:
+        """Look a source up anew the next time: it was changed."""
+        self._known.pop(identity, None)
+
+    async def receive(self, hook: Hook, request: Request, path_secret: str) -> Reply:
+        """Take one request: a handshake is answered, a message stored, and answered by what its check says."""
+        reason = _path_problem(hook, path_secret)
+        if reason is None and (reply := hook.kind.handshake(request, hook.source)) is not None:
+            return reply
+        if reason is None and request.method not in ("POST", "PUT"):
+            return Reply(405, {"allow": "POST"})
+        reason = reason or self._verified(hook, request)
+        await self._keep(hook, request, reason)
+        return hook.kind.reply(request, reason is None)
+
+    def _verified(self, hook: Hook, request: Request) -> str | None:
+        """Return why a request is rejected, or None."""
+        if not hook.source.secrets:
+            return None if hook.source.path_secret else "this source has neither a secret nor a secret in its URL"
+        try:
+            hook.kind.verify(request, hook.source, datetime.now(UTC))
+        except RejectedError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001  a fault of ours must not lose the message, nor let it through
+            _log.error("verification failed", source=hook.source.id, kind=hook.kind.name, error=type(error).__name__)
+            return f"the check itself failed ({type(error).__name__})"
+        return None
+
+    async def _keep(self, hook: Hook, request: Request, reason: str | None) -> None:
+        head = {"method": request.method, "url": request.url, "headers": request.headers, "query": request.query}
+        body = request.body if reason is None else request.body[:_REJECTED_BYTES]
+        sender_id = hook.kind.delivery_id(request)
+        await inbox.put(
+            self._pool, hook.stored.ledger, hook.stored.source, sender_id and sender_id.replace("\x00", "")[:200],
+            len(request.body), self._vault.lock(msgspec.json.encode(head)), body, reason,
+        )  # fmt: skip
+        telemetry.DELIVERIES.labels(hook.kind.name, "rejected" if reason else "received").inc()
+        if reason is None:
+            self._received()
+
+
+def _path_problem(hook: Hook, path_secret: str) -> str | None:
+    expected = hook.stored.path_hash
+    if expected is None:
+        return _PATH if path_secret else None
+    return None if hmac.compare_digest(sources.path_hash(path_secret), expected) else _PATH
+
+
+def request_of(delivery: inbox.Delivery, vault: Vault) -> Request:
+    """Return a stored delivery as the request that it was."""
+    head = msgspec.json.decode(vault.unlock(delivery.head or b""))
+    return Request(
+        head["method"], head["url"], head["headers"], head["query"], delivery.body or b"", delivery.received_at
+    )  # fmt: skip

@@ -1,0 +1,123 @@
+"""From a delivery to statements: the kind reads it, and what it only points at is read back from the sender's API."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+import httpx
+import msgspec
+
+from service import telemetry
+from service.domain.calendar import parse_instant
+from service.domain.catalogue import shown
+from service.intake.decoding import number_of
+from service.intake.hooks import Hook
+from service.intake.senders.contract import (
+    Fetched,
+    Ignored,
+    MalformedError,
+    Request,
+    Statement,
+    UnavailableError,
+    Unreadable,
+    Wanted,
+)
+from service.store.records import Stated
+from service.store.rows import encode_json
+
+_log = telemetry.logger("translator")
+_LONGEST = 300  # characters of a record's name and of a key: they are indexed
+_MOST_REASONS = 5
+_decoder = msgspec.json.Decoder(float_hook=number_of)
+
+
+class Reading(NamedTuple):
+    """What a delivery states; why parts of it state nothing; and what went wrong."""
+
+    stated: list[Stated]
+    ignored: list[str]
+    problems: list[str]
+
+
+async def read(
+    hook: Hook, delivery: int, request: Request, before: Collection[Stated], client: httpx.AsyncClient
+) -> Reading:
+    """Read a delivery. What was read back `before` is not asked for again: the sender's record has moved on since."""
+    reading = Reading([], [], [])
+    if hook.problem:
+        reading.problems.append(hook.problem)
+        return reading
+    try:
+        parts = hook.kind.read(request, hook.source)
+    except MalformedError as error:
+        reading.problems.append(str(error))
+        return reading
+    except Exception as error:  # noqa: BLE001  a fault of a kind must not stop the others' messages
+        reading.problems.append(fault(hook, "reading this", error))
+        return reading
+    for part in parts:
+        if isinstance(part, Unreadable):
+            reading.problems.append(part.reason)
+            continue
+        if isinstance(part, Wanted) and (there := _there(part, before)):
+            reading.stated.extend(there)
+            continue
+        try:
+            got = await _fetched(hook, part, client) if isinstance(part, Wanted) else part
+            several = got if isinstance(got, list) else [got]
+            stated = [as_stated(one, delivery) for one in several if not isinstance(one, Ignored)]  # all, or none
+            reading.stated.extend(stated)
+            reading.ignored.extend(one.reason for one in several if isinstance(one, Ignored))
+        except (MalformedError, UnavailableError) as error:
+            reading.problems.append(str(error))
+        except httpx.HTTPError as error:
+            reading.problems.append(f"reading back failed: {type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001  as above
+            reading.problems.append(fault(hook, "reading back", error))
+    return reading
+
+
+def _there(wanted: Wanted, before: Collection[Stated]) -> list[Stated]:
+    """Return what was read back before for a notification."""
+    return [one for one in before if one.key == wanted.key and (wanted.many or one.record == wanted.record)]
+
+
+async def _fetched(hook: Hook, wanted: Wanted, client: httpx.AsyncClient) -> Fetched:
+    if hook.kind.fetch is None:
+        raise MalformedError(f"{wanted.record} would have to be read back, which {hook.kind.name} cannot")
+    return await hook.kind.fetch(wanted, hook.source, client)
+
+
+def as_stated(one: Statement, delivery: int) -> Stated:
+    """Return a statement as it is stored; MalformedError if it cannot be."""
+    for what, value in (("record", one.record), ("key", one.key)):
+        if not 0 < len(value) <= _LONGEST or "\x00" in value:
+            raise MalformedError(f"{what}: expected 1 to {_LONGEST} characters, got {shown(value)}")
+    try:
+        parse_instant(one.at)
+    except ValueError as error:
+        raise MalformedError(f"time of {one.record}: expected {error}, got {shown(one.at)}") from None
+    fields = encode_json(one.fields)
+    digest = hashlib.sha256(b"\x00".join((one.at.encode(), one.order.encode(), one.verb.encode(), fields))).digest()
+    return Stated(one.record, delivery, one.key, digest, one.at, one.order, one.verb, fields.decode())
+
+
+def as_statement(stated: Stated) -> Statement:
+    """Return a stored statement as its kind made it."""
+    fields: dict[str, Any] = _decoder.decode(stated.fields)
+    return Statement(stated.record, stated.key, stated.at, stated.order, stated.verb, fields)
+
+
+def reasons(texts: Collection[str]) -> str | None:
+    """Return several reasons as one text, each once."""
+    several = list(dict.fromkeys(texts))
+    more = len(several) - _MOST_REASONS
+    return "; ".join(several[:_MOST_REASONS] + ([f"and {more} more"] if more > 0 else [])) or None
+
+
+def fault(hook: Hook, what: str, error: Exception) -> str:
+    """Log a fault of a kind, and say so without what was in the message."""
+    _log.error("a kind of sender has a fault", kind=hook.kind.name, source=hook.source.id, exc_info=error)
+    return f"{what} failed: {type(error).__name__} in {hook.kind.name}, which is a fault of ours; the log says more"

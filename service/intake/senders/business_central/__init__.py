@@ -1,0 +1,125 @@
+"""Dynamics 365 Business Central: web hooks of its API v2.0, which only say that a document changed; it is read back.
+
+Facts, from Microsoft Learn "Working with webhooks in Dynamics 365 Business Central" [1], the pages of the API's resources
+(salesInvoice, salesCreditMemo, salesOrder, purchaseInvoice, dimensionSetLine) [2] and "Using Service-to-Service (S2S)
+Authentication" [3]:
+- Creating and renewing a subscription ask the URL with `validationToken` in the query; it must be answered 200 with the
+  token as body. A subscription ends after three days unless it is renewed [1].
+- A POST is {"value": [{subscriptionId, clientState, expirationDateTime, resource, changeType, lastModifiedDateTime}]}, of
+  several subscriptions at once; nothing is signed, `clientState` is the shared secret (2048 characters at most) [1].
+- changeType is created, updated, deleted, or `collection`: so much has changed that the resource is a filter to read by.
+  Notifications come half a minute late, one for several changes; a change of a line is one of its document [1].
+- After 408, 429 and 5xx it tries again for 36 hours. After any other failure the subscription is deleted [1]: so what is
+  not verified is answered 503, and a part that cannot be read never spoils the others.
+- Order is not promised. Versions before 19 begin the body with a byte order mark [1].
+- An invoice keeps its id when it is posted; its number is another then. Posted are the states Open, Paid, Canceled (there is a
+  corrective credit memo) and Corrective [2]. An order that is invoiced completely is deleted.
+- The API wants OAuth 2.0 client credentials of Microsoft Entra [3], and pages by @odata.nextLink. Blank dates are 0001-01-01.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from service.domain.catalogue import shown
+from service.domain.money import MINOR_DIGITS
+from service.intake.senders.business_central.reading import COMPANY, fetch, items, read, selected
+from service.intake.senders.business_central.rules import translate
+from service.intake.senders.contract import Kind, MalformedError, RejectedError, Reply, Request, Source
+from service.intake.senders.fields import with_defaults, zone
+from service.intake.senders.signatures import check_secret
+
+DEFAULTS: dict[str, Any] = {
+    "company_url": None,  # …/v2.0/<tenant>/<environment>/api/v2.0/companies(<id>): where documents are read back
+    "tenant": None,  # of Microsoft Entra
+    "token_url": None,  # where tokens are had, if not at Microsoft Entra's usual place
+    "scope": "https://api.businesscentral.dynamics.com/.default",
+    "timezone": "UTC",
+    "currency": None,  # of documents that name none: the company's local currency
+    "currencies": {},  # a currency's code in Business Central → ISO 4217, where they differ
+    "campaign_dimension": "CAMPAIGN",  # whose value on an order or a purchase invoice is the campaign
+    "campaign_field": None,  # or a field of the document, such as shortcutDimension1Code
+    "campaigns": {},  # value → campaign_id
+    "order_status": ["Open"],  # from which state on an order counts: Draft, In Review, Open (which is "released")
+    "deleted_orders": "keep",  # or "cancel"
+    "order": "number",  # the field of an order that is its order_id
+    "opportunity": None,  # the field of an order that names the CRM's opportunity
+    "invoiced_order": "orderNumber",  # the field of an invoice that names its order
+}
+# Which document the field is one of.
+_FIELDS = {
+    "order": "salesOrder", "opportunity": "salesOrder", "invoiced_order": "salesInvoice", "campaign_field": "purchaseInvoice",
+}  # fmt: skip
+
+
+def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete the mapping."""
+    checked = with_defaults(mapping, DEFAULTS, tables=("currencies", "campaigns"))
+    zone(checked["timezone"])
+    url = checked["company_url"]
+    if url is not None and not COMPANY.fullmatch(url):
+        raise ValueError(f"company_url: expected a URL that ends in /companies(<id>), got {shown(url)}")
+    for key, document in _FIELDS.items():
+        if checked[key] is not None and checked[key] not in selected(document):
+            expected = ", ".join(selected(document))
+            raise ValueError(f"{key}: expected a field of {document} ({expected}), got {shown(checked[key])}")
+    if checked["deleted_orders"] not in ("keep", "cancel"):
+        raise ValueError(f"deleted_orders: expected keep or cancel, got {shown(checked['deleted_orders'])}")
+    codes = {"currency": checked["currency"], **{f"currencies.{k}": v for k, v in checked["currencies"].items()}}
+    for name, code in codes.items():
+        if code is not None and code not in MINOR_DIGITS:
+            raise ValueError(f'{name}: expected an ISO 4217 code such as "EUR", got {shown(code)}')
+    for name, value in checked["campaigns"].items():
+        if not isinstance(value, str) or not value:
+            raise ValueError(f"campaigns.{name}: expected a campaign_id, got {shown(value)}")
+    return checked
+
+
+def handshake(request: Request, _: Source) -> Reply | None:
+    """Answer the question with which Business Central makes or renews a subscription."""
+    token = request.query.get("validationToken")
+    if token is None:
+        return None
+    return Reply(
+        200, {"content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff"}, token.encode()
+    )
+
+
+def verify(request: Request, source: Source, _: datetime) -> None:
+    """Check the clientState of each notification."""
+    try:
+        parts = items(request)
+    except MalformedError:
+        raise RejectedError("the body is no list of notifications with a clientState") from None
+    for item in parts or [None]:
+        state = item.get("clientState") if isinstance(item, dict) else None
+        check_secret(state if isinstance(state, str) else None, source.secrets, "the clientState of a notification")
+
+
+def sign(_: bytes, __: Source, ___: datetime) -> dict[str, str]:
+    """Return the headers; what proves the sender is the clientState in the body."""
+    return {"content-type": "application/json"}
+
+
+def reply(_: Request, accepted: bool) -> Reply:
+    """Answer 200, or 503 to what is not verified: after 401 Business Central would delete the subscription."""
+    if accepted:
+        return Reply(200)
+    return Reply(503, {"content-type": "text/plain", "retry-after": "600"}, b"not verified; check the clientState\n")
+
+
+KIND = Kind(
+    name="business-central",
+    about="Dynamics 365 Business Central: web hooks of its API v2.0, with documents read back",
+    check_mapping=check_mapping,
+    verify=verify,
+    read=read,
+    translate=translate,
+    sign=sign,
+    handshake=handshake,
+    reply=reply,
+    fetch=fetch,
+    credentials=("client_id", "client_secret"),
+)

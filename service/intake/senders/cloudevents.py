@@ -1,0 +1,175 @@
+"""CloudEvents over HTTP: middleware and brokers that deliver events of our catalogue by themselves.
+
+Facts, from the CloudEvents specification 1.0.2 (github.com/cloudevents/spec):
+- "HTTP Protocol Binding": binary mode (attributes in `ce-` headers, the body is the data), structured mode
+  (`application/cloudevents+json`) and batches (`application/cloudevents-batch+json`). Header values are percent-encoded.
+- "HTTP 1.1 Web Hooks for Event Delivery": before it delivers, a sender may ask with OPTIONS and `WebHook-Request-Origin`;
+  the receiver agrees with `WebHook-Allowed-Origin` (the origin, or *) and `WebHook-Allowed-Rate` (requests per minute, or
+  *). `WebHook-Request-Callback` (agreeing later through a URL of the sender) is optional for receivers and not used here.
+  Deliveries carry `Authorization: Bearer`, or the query parameter `access_token`. 2xx is success, 410 ends deliveries,
+  415 says that the form is not understood, 429 with `Retry-After` slows down.
+- "Core": `source` + `id` identify an event; a repeated delivery has the same. `time` is optional there; we need it.
+
+An event keeps its identity, so that it may also come through `POST /v1/events`. `types` in the mapping renames types.
+Delivery is at least once and in any order, as brokers do it. The limit on the size is ours (64 KiB is what the
+specification asks every intermediary to carry).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from service.domain.catalogue import CATALOGUE, shown
+from service.domain.events import InvalidEventError, read_event
+from service.intake.decoding import header_text
+from service.intake.senders import shared_secret
+from service.intake.senders.contract import (
+    Draft,
+    Ignored,
+    Kind,
+    MalformedError,
+    Reply,
+    Request,
+    Source,
+    Statement,
+    Unreadable,
+    Waiting,
+)
+from service.intake.senders.fields import json_of, list_of, object_of, with_defaults
+from service.intake.senders.signatures import check_secret
+from service.store.rows import encode_json
+
+STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+DEFAULTS: dict[str, Any] = {
+    "types": {},  # the sender's type → the type of our catalogue
+    "origins": ["*"],  # who may send here, as the handshake names them
+    "authentication": shared_secret.BEARER,
+}
+_ENVELOPE = ("specversion", "id", "source", "type", "time", "subject", "datacontenttype", "data", "data_base64")
+
+
+def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Check that `types` leads to types of the catalogue, and how messages are authenticated."""
+    checked = with_defaults(mapping, DEFAULTS, tables=("types",))
+    for name, ours in checked["types"].items():
+        if ours not in CATALOGUE:
+            raise ValueError(f"types.{name}: expected an event type of the catalogue, got {shown(ours)}")
+    if not all(isinstance(one, str) for one in checked["origins"]):
+        raise ValueError('origins: expected a list of origins such as ["eventemitter.example.com"], or ["*"]')
+    shared_secret.check(checked["authentication"])
+    return checked
+
+
+def handshake(request: Request, source: Source) -> Reply | None:
+    """Agree to deliveries from an origin that the mapping allows; say nothing to others, which means no."""
+    if request.method != "OPTIONS":
+        return None
+    origin = request.headers.get("webhook-request-origin", "")
+    headers = {"allow": "POST"}
+    if origin and ("*" in source.mapping["origins"] or origin in source.mapping["origins"]):
+        headers |= {"webhook-allowed-origin": origin, "webhook-allowed-rate": str(source.rate_per_minute)}
+    return Reply(200, headers)
+
+
+def verify(request: Request, source: Source, _: datetime) -> None:
+    """Check the bearer token (or the query's access_token), or the HMAC, as the mapping says."""
+    token = source.mapping["authentication"]["scheme"] == "token"
+    if token and "authorization" not in request.headers and "access_token" in request.query:
+        check_secret(request.query["access_token"], source.secrets, "the query's access_token")
+        return
+    shared_secret.verify(request, source)
+
+
+def sign(body: bytes, source: Source, _: datetime) -> dict[str, str]:
+    """Return the headers of structured mode, or of a batch where the body is a list."""
+    media_type = BATCH if body.lstrip()[:1] == b"[" else STRUCTURED
+    return {"content-type": media_type, **shared_secret.sign(body, source)}
+
+
+def read(request: Request, source: Source) -> Sequence[Statement | Ignored | Unreadable]:
+    """Give one statement per event."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if "ce-specversion" in request.headers and media_type not in (STRUCTURED, BATCH):
+        return [_statement(_binary(request), source)]
+    body = json_of(request.body)
+    if media_type == BATCH or isinstance(body, list):
+        return [_item(one, source) for one in list_of(body, "the batch")] or [Ignored("the batch is empty")]
+    return [_statement(object_of(body, "the event"), source)]
+
+
+def _item(event: Any, source: Source) -> Statement | Ignored | Unreadable:
+    try:
+        return _statement(object_of(event, "an item of the batch"), source)
+    except MalformedError as error:
+        return Unreadable(str(error))
+
+
+def _binary(request: Request) -> dict[str, Any]:
+    event: dict[str, Any] = {"data": json_of(request.body)}
+    for name, value in request.headers.items():
+        if name.startswith("ce-") and name != "ce-data":
+            if (text := header_text(value)) is None:
+                raise MalformedError(f"{name}: expected percent-encoded UTF-8, got {shown(value)}")
+            event[name[3:]] = text
+    return event
+
+
+def _statement(event: dict[str, Any], source: Source) -> Statement | Ignored:
+    given = event.get("type")
+    kind = source.mapping["types"].get(given, given) if isinstance(given, str) else None
+    if kind not in CATALOGUE:
+        return Ignored(f"type {shown(given)} is none of the catalogue, nor in the mapping's types")
+    event = {**event, "type": kind, "data": _data(event)}
+    try:
+        checked = read_event({**event, "datacontenttype": None, "data_base64": None})
+    except InvalidEventError as error:
+        raise MalformedError(str(error)) from None
+    identity = hashlib.sha256(encode_json([checked.source, checked.id])).hexdigest()
+    record = f"event:{checked.id[:100]}:{identity}"
+    fields = {name: value for name, value in event.items() if name not in ("specversion", "time", "data_base64")}
+    content = hashlib.sha256(encode_json([checked.time, *sorted(fields.items(), key=str)])).hexdigest()
+    return Statement(record, content, checked.time, "", kind, fields)
+
+
+def _data(event: Mapping[str, Any]) -> Any:
+    if "data_base64" not in event:
+        return event.get("data")
+    try:
+        return json_of(base64.b64decode(event["data_base64"], validate=True))
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise MalformedError(f"data_base64: expected JSON in base64 ({error})") from None
+
+
+def translate(_: str, statements: Sequence[Statement], __: Source) -> list[Draft | Waiting]:
+    """Give the event as it came. Two contents under one identity are a conflict, which a person has to solve."""
+    last = statements[-1]
+    fields = last.fields
+    if len(statements) > 1:
+        raise MalformedError(f"the event {fields['id']} of {fields['source']} was sent with different contents")
+    extensions = {name: value for name, value in fields.items() if name not in _ENVELOPE}
+    draft = Draft("event", last.verb, last.at, fields["data"], fields.get("subject"), fields["source"], fields["id"])
+    return [draft._replace(extensions=extensions)]
+
+
+def delivery_id(request: Request) -> str | None:
+    """In binary mode the id of the event is in a header."""
+    return request.headers.get("ce-id")
+
+
+KIND = Kind(
+    name="cloudevents",
+    about="brokers and middleware that deliver CloudEvents of the catalogue over HTTP",
+    check_mapping=check_mapping,
+    handshake=handshake,
+    verify=verify,
+    read=read,
+    translate=translate,
+    sign=sign,
+    delivery_id=delivery_id,
+)

@@ -1,0 +1,190 @@
+"""Any JSON: a mapping says which record a message speaks of, and which events its fields give.
+
+Nothing is known of the sender but what the mapping says; how it signs is `authentication` (an HMAC-SHA256 of the body in
+hexadecimal or base64, or a token, in a header of any name). Templates and event rules are those of CSV imports
+(`service.intake.tabular_mapping`); between the braces stands a path into the JSON instead of a column:
+
+    record: "order:{order.id}"          # what belongs together; its messages are translated together
+    at: "{order.updated_at}"            # when this was so; or {column: …, format: …, zone: …}
+    order: "{order.version}"            # optional: decides between messages of one instant
+    each: orders                        # optional: the list of records in a message
+    partial: true                       # optional: a message has only what has changed
+    events:
+      - type: order.placed
+        time: "{order.created_at}"
+        when: {column: order.status, equals: [open, paid]}
+        data: {order_id: "{order.id}", net_value: {amount: "{order.net|decimal}", currency: EUR}}
+
+An event is given once per record (with `id`, once per id): with the data of the last message in which its `when` holds,
+and the time of the first. Where data that the event requires is not stated yet, the record waits for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from service.domain.catalogue import CATALOGUE
+from service.intake.senders import shared_secret
+from service.intake.senders.contract import (
+    Draft,
+    Ignored,
+    Kind,
+    MalformedError,
+    Request,
+    Source,
+    Statement,
+    Unreadable,
+    Waiting,
+    states,
+)
+from service.intake.senders.fields import dig, json_of, list_of, object_of, with_defaults
+from service.intake.tabular_mapping import Rule, read_rule, read_time
+from service.intake.tabular_templates import Row, RowError, fill, template
+from service.store.rows import encode_json
+
+_OPTIONS = {"authentication": shared_secret.HMAC, "each": None, "order": None, "partial": False}
+_MAPPED = ("record", "at", "events")
+
+
+def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Read templates and rules; what cannot be read is named by its key."""
+    rest = {name: value for name, value in mapping.items() if name not in _MAPPED}
+    checked = with_defaults(rest, _OPTIONS)
+    shared_secret.check(checked["authentication"])
+    for name in _MAPPED:
+        if not mapping.get(name):
+            raise ValueError(
+                f"{name}: expected a value; the key is missing. The page of the kind `generic` has an example"
+            )
+    record = template(mapping["record"], "record")
+    if not record.columns:
+        raise ValueError('record: expected a field that tells records apart, as in "order:{id}"')
+    if not isinstance(mapping["events"], list):
+        raise ValueError("events: expected a list with at least one entry")  # noqa: TRY004  as every mapping error
+    rules = [_rule(raw, mapping["record"], f"events[{number}]") for number, raw in enumerate(mapping["events"])]
+    order = template(checked["order"], "order") if checked["order"] else None
+    compiled = {"record": record, "at": read_time(mapping["at"], "at"), "order": order, "rules": rules}
+    return {**checked, "compiled": compiled}
+
+
+def _rule(raw: Any, record: str, key: str) -> tuple[bool, Rule]:
+    """Return whether the rule has an id of its own, and the rule."""
+    own = isinstance(raw, dict) and "id" in raw
+    return own, read_rule({**raw, "id": raw["id"] if own else record} if isinstance(raw, dict) else raw, key)
+
+
+def verify(request: Request, source: Source, _: datetime) -> None:
+    """Check the header that the mapping names."""
+    shared_secret.verify(request, source)
+
+
+def sign(body: bytes, source: Source, _: datetime) -> dict[str, str]:
+    """Return the header that the mapping names."""
+    return {"content-type": "application/json", **shared_secret.sign(body, source)}
+
+
+def read(request: Request, source: Source) -> Sequence[Statement | Ignored | Unreadable]:
+    """Give one statement per record in the message."""
+    body = json_of(request.body)
+    each = source.mapping["each"]
+    if each is None:
+        return [_statement(object_of(body, "the message"), source)]
+    items = list_of(body if each in ("$", "") else dig(body, _path(each)), each)
+    return [_item(one, source) for one in items] or [Ignored(f"{each} is empty")]
+
+
+def _item(item: Any, source: Source) -> Statement | Ignored | Unreadable:
+    try:
+        return _statement(object_of(item, source.mapping["each"]), source)
+    except MalformedError as error:
+        return Unreadable(str(error))
+
+
+def _statement(item: dict[str, Any], source: Source) -> Statement | Ignored:
+    compiled = source.mapping["compiled"]
+    at, order = compiled["at"], compiled["order"]
+    row = _row(item, {*compiled["record"].columns, *at.value.columns, *(order.columns if order else ())})
+    try:
+        if (record := compiled["record"].render(row)) == "":
+            return Ignored(f"there is no {' or '.join(compiled['record'].columns)} in it, so it is about no record")
+        version = str(order.render(row)) if order else ""
+        when = at.render(row)
+    except RowError as error:
+        raise _malformed(error) from None
+    key = hashlib.sha256(encode_json(item)).hexdigest()
+    return Statement(str(record), key, when, version.rjust(40, "0") if version.isdigit() else version, "stated", item)
+
+
+def translate(record: str, statements: Sequence[Statement], source: Source) -> list[Draft | Waiting]:
+    """Give the events whose rules hold, with the time of the first and the data of the last message."""
+    drafts: dict[str, Draft] = {}
+    waiting: dict[str, Waiting] = {}
+    for one in statements if not source.mapping["partial"] else _completed(statements):
+        for own, rule in source.mapping["compiled"]["rules"]:
+            row = _row(one.fields, rule.columns)
+            try:
+                if rule.applies(row):
+                    key = f"{rule.type}/{rule.id.text(row, 'a value for the id')}" if own else rule.type
+                    drafts, waiting = _given(rule, row, key, drafts, waiting)
+            except RowError as error:
+                raise _malformed(error, record) from None
+    return [*drafts.values(), *waiting.values()]
+
+
+def _given(
+    rule: Rule, row: Row, key: str, drafts: dict[str, Draft], waiting: dict[str, Waiting]
+) -> tuple[dict[str, Draft], dict[str, Waiting]]:
+    """Return what the record gives when a rule holds for a row."""
+    data = fill(rule.data, row)
+    if missing := [name for name in CATALOGUE[rule.type].required if data.get(name) in (None, {}, [])]:
+        if key in drafts:
+            return drafts, waiting
+        return drafts, {**waiting, key: Waiting(f"{rule.type}: {', '.join(missing)} unknown")}
+    event = rule.event(row, source="")
+    time = drafts[key].time if key in drafts else event["time"]
+    draft = Draft(key, rule.type, time, event["data"], event.get("subject"))
+    return {**drafts, key: draft}, {name: one for name, one in waiting.items() if name != key}
+
+
+def _completed(statements: Iterable[Statement]) -> Iterable[Statement]:
+    for one, state in states(statements):
+        yield one._replace(fields=state)
+
+
+def _row(item: Mapping[str, Any], paths: Iterable[str]) -> Row:
+    return Row("", 0, {path: _cell(dig(item, _path(path))) for path in paths})
+
+
+def _path(path: str) -> str:
+    return path.removeprefix("$").removeprefix(".")
+
+
+def _cell(value: Any) -> str:
+    """Write a JSON value as a cell: what is nothing is empty."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return value if isinstance(value, str) else encode_json(value).decode()
+
+
+def _malformed(error: RowError, record: str = "") -> MalformedError:
+    where = f"{record}: " if record else ""
+    return MalformedError(f"{where}{error.column}: expected {error.expected}")
+
+
+KIND = Kind(
+    name="generic",
+    about="any system that posts JSON, mapped by a YAML file",
+    check_mapping=check_mapping,
+    verify=verify,
+    read=read,
+    translate=translate,
+    sign=sign,
+)

@@ -1,0 +1,300 @@
+"""`stripe`: invoices, credit notes and customers of Stripe Billing, from snapshot events.
+
+Facts, from Stripe's documentation (docs.stripe.com):
+- `Stripe-Signature: t=<Unix seconds>,v1=<hex>[,v1=…][,v0=…]`. v1 is HMAC-SHA256 over `t.body` with the endpoint's secret
+  (`whsec_…`, as it stands); while a secret is rolled there are several. Each attempt is signed anew. The libraries
+  refuse what is more than 300 seconds old. [/webhooks/signature, /webhooks#verify-official-libraries]
+- Any 2xx is success; all else is sent again for up to three days, with growing pauses. Order is not promised, and an
+  event may come twice, with the same `id` (evt_…). [/webhooks#retries, #event-ordering, #handle-duplicate-events]
+- A snapshot event holds the whole object as it was then, in the API version of the endpoint; `created` counts seconds, so
+  several events of one object share an instant. [/api/events/object]
+- Thin events (`"object": "v2.core.event"`) name an object and hold nothing of it. [/event-destinations#thin-events]
+- Amounts are whole minor units: none for BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF, three for BHD JOD
+  KWD OMR TND. ISK and UGX have none by ISO 4217 but are sent as if they had two. [/currencies#special-cases]
+- `total_excluding_tax` is after discounts and without tax, of invoices and credit notes. Without it: `total` less
+  `total_taxes` (since 2025-03-31.basil), `total_tax_amounts` or `tax_amounts` (before). The metadata of a subscription
+  stands in `parent.subscription_details` (since basil) or `subscription_details`. [/api/invoices/object,
+  /api/credit_notes/object, /changelog/basil]
+- A draft is final once finalized: open, paid, uncollectible, void. A credit note is issued or void. [/invoicing/overview]
+
+An invoice is posted with its net total and cancelled when it is void. Stripe knows no orders and no campaigns: `metadata`
+ties its invoices to those of the CRM, or says which campaign, lead or opportunity a sale without an order belongs to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from service.domain.catalogue import check_data, shown
+from service.intake.senders.contract import (
+    Draft,
+    Ignored,
+    Kind,
+    MalformedError,
+    Request,
+    Source,
+    Statement,
+    Waiting,
+    Wanted,
+)
+from service.intake.senders.fields import (
+    currency,
+    day,
+    dig,
+    from_epoch,
+    identifier,
+    json_of,
+    list_of,
+    minor,
+    minor_money,
+    object_of,
+    stated,
+    text,
+    with_defaults,
+    zone,
+)
+from service.intake.senders.signatures import check_any, check_fresh, header, hmac_hex
+
+TOLERANCE = 300  # seconds
+MINOR_DIGITS = {"MGA": 0, "ISK": 2, "UGX": 2}  # where Stripe counts otherwise than ISO 4217
+# The later state of an object has the greater rank: events of one second are ordered by it.
+RANKS = {"open": "1", "uncollectible": "2", "paid": "3", "void": "4", "issued": "1"}
+
+DEFAULTS: dict[str, Any] = {
+    "timezone": "UTC",  # whose days posting dates are: that of the Stripe account
+    # Where the metadata of an invoice, or of its subscription, names what it belongs to.
+    "metadata": {
+        "order_id": "order_id",
+        "campaign_id": "campaign_id",
+        "opportunity_id": "opportunity_id",
+        "lead_id": "lead_id",
+    },
+    "customers_as_leads": False,  # a new customer is a captured lead, and the lead of its invoices
+    "invoices_as_orders": True,  # an invoice with a campaign, a lead or an opportunity but no order is an order too
+    "uncollectible_cancels": False,  # an invoice written off is cancelled; else it stays invoiced, as in bookkeeping
+}
+_EVENT_ID = re.compile(rb'\s*\{\s*"id"\s*:\s*"(evt_\w{1,195})"', re.ASCII)
+# What translation needs of an object; the rest, which is personal in part, stays in the inbox.
+_KEPT = (
+    "id", "number", "status", "currency", "customer", "invoice", "reason", "total", "total_excluding_tax", "total_taxes",
+    "total_tax_amounts", "tax_amounts", "tax", "created", "effective_at", "due_date", "status_transitions",
+)  # fmt: skip
+# The nearer metadata counts.
+_METADATA = ("subscription_details.metadata", "parent.subscription_details.metadata", "metadata")
+
+
+def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Check names, types and the time zone."""
+    checked = with_defaults(mapping, DEFAULTS)
+    try:
+        zone(checked["timezone"])
+    except ValueError as error:
+        raise ValueError(f"timezone: {error}") from None
+    return checked
+
+
+def verify(request: Request, source: Source, now: datetime) -> None:
+    """Check one of the v1 signatures over time and raw body, and that it is of these minutes."""
+    parts = [one.strip().partition("=") for one in header(request, "Stripe-Signature").split(",")]
+    timestamp = next((value for name, _, value in parts if name == "t"), "")
+    check_fresh(timestamp, now, tolerance=TOLERANCE)
+    given = [value for name, _, value in parts if name == "v1"]
+    check_any(given, [_signature(secret, timestamp, request.body) for secret in source.secrets])
+
+
+def _signature(secret: str, timestamp: str, body: bytes) -> str:
+    return hmac_hex(secret, b"%b.%b" % (timestamp.encode(), body))
+
+
+def sign(body: bytes, source: Source, now: datetime) -> dict[str, str]:
+    """Return the headers that Stripe would send."""
+    timestamp = str(int(now.timestamp()))
+    signature = _signature(source.secrets[0], timestamp, body) if source.secrets else ""
+    return {"content-type": "application/json; charset=utf-8", "stripe-signature": f"t={timestamp},v1={signature}"}
+
+
+def delivery_id(request: Request) -> str | None:
+    """The id of the event, which all attempts share; found without reading a body that nobody vouches for."""
+    match = _EVENT_ID.match(request.body)
+    return match[1].decode() if match else None
+
+
+def read(request: Request, source: Source) -> list[Statement | Ignored | Wanted]:
+    """A snapshot event states how an invoice, a credit note or a customer is."""
+    event = object_of(json_of(request.body), "body")
+    if event.get("object") == "v2.core.event":
+        return [Ignored("a thin event holds no amounts: let the endpoint send snapshot events")]
+    if event.get("object") != "event":
+        raise MalformedError(f'object: expected "event", got {shown(event.get("object"))}: is this from Stripe?')
+    name, key = text(event.get("type"), "type") or "", identifier(event.get("id"), "id")
+    at = from_epoch(event.get("created"), "created", unit=1)
+    if at is None:
+        raise MalformedError("created: expected Unix seconds, got nothing")
+    thing = object_of(dig(event, "data.object"), "data.object")
+    if reason := _ignored(name, thing, source):
+        return [Ignored(f"{shown(name)}: {reason}")]
+    kept = {one: thing[one] for one in _KEPT if one in thing}
+    record = f"{thing['object']}:{identifier(kept.get('id'), 'data.object.id')}"
+    rank = RANKS.get(str(thing.get("status")), "0")
+    return [Statement(record, key, at, rank, name, {**kept, "metadata": _metadata(thing, source)})]
+
+
+def _ignored(name: str, thing: Mapping[str, Any], source: Source) -> str:
+    """Return why an event states nothing for us, or nothing."""
+    what, status = thing.get("object"), thing.get("status")
+    if what not in ("invoice", "credit_note", "customer"):
+        return f"an object of the kind {shown(what)} gives no event"
+    if what == "invoice" and not thing.get("id"):
+        return "a preview is no invoice yet"
+    if what == "invoice" and str(status) not in RANKS:
+        return f"an invoice with the status {shown(status)} is not final: it may still change"
+    if what == "customer" and not source.mapping["customers_as_leads"]:
+        return "a customer is no lead here (customers_as_leads in the mapping)"
+    return "a customer who is deleted was a lead all the same" if name == "customer.deleted" else ""
+
+
+def _metadata(thing: Mapping[str, Any], source: Source) -> dict[str, Any]:
+    """Return what metadata says under the mapped names, by our names."""
+    found: dict[str, Any] = {}
+    for path in _METADATA:
+        values = object_of(dig(thing, path) or {}, path)
+        found |= {ours: values[theirs] for ours, theirs in source.mapping["metadata"].items() if values.get(theirs)}
+    return found
+
+
+def translate(record: str, statements: Sequence[Statement], source: Source) -> list[Draft | Waiting]:
+    """Give the events of an object from its last state: each snapshot is whole."""
+    rules = {"invoice": _invoice, "credit_note": _credit_note, "customer": _customer}
+    drafts = rules[record.partition(":")[0]](statements[-1].fields, statements[0].at, source)
+    for one in drafts:
+        for problem in check_data(one.type, one.data) if isinstance(one, Draft) else ():
+            raise MalformedError(f"{problem.field}: expected {problem.expected}, got {problem.got}")
+    return drafts
+
+
+def _invoice(invoice: Mapping[str, Any], first: str, source: Source) -> list[Draft | Waiting]:
+    net, tax = _amounts(invoice, "total_taxes", "total_tax_amounts")
+    if net is None:
+        return [Waiting("amount unknown: neither total_excluding_tax nor total and taxes are stated")]
+    identity, account = identifier(invoice.get("id"), "id"), _id(invoice.get("customer"), "customer")
+    finalized = from_epoch(dig(invoice, "status_transitions.finalized_at"), "finalized_at", unit=1) or first
+    posted = from_epoch(invoice.get("effective_at"), "effective_at", unit=1) or finalized
+    order, own = _order(invoice, identity, account, net, finalized, source)
+    due = from_epoch(invoice.get("due_date"), "due_date", unit=1)
+    drafts: list[Draft | Waiting] = [*own, Draft("posted", "invoice.posted", finalized, stated(
+        invoice_id=identity, order_id=order, account_id=account, net_amount=net, tax=tax,
+        posting_date=day(posted, "effective_at", source.mapping["timezone"]),
+        due_date=day(due, "due_date", source.mapping["timezone"]), number=text(invoice.get("number"), "number"),
+    ))]  # fmt: skip
+    if (cancelled := _cancelled(invoice, finalized, source)) is not None:
+        reason = {"reason": text(invoice.get("status"), "status")}
+        drafts.append(Draft("cancelled", "invoice.cancelled", cancelled, {"invoice_id": identity, **reason}))
+        if own:
+            drafts.append(Draft("order-cancelled", "order.cancelled", cancelled, {"order_id": identity, **reason}))
+    return drafts
+
+
+def _cancelled(invoice: Mapping[str, Any], finalized: str, source: Source) -> str | None:
+    """Return when an invoice was cancelled; None where it stands."""
+    name = {"void": "voided_at"}
+    if source.mapping["uncollectible_cancels"]:
+        name["uncollectible"] = "marked_uncollectible_at"
+    field = name.get(str(invoice.get("status")))
+    return field and (from_epoch(dig(invoice, f"status_transitions.{field}"), field, unit=1) or finalized)
+
+
+def _order(
+    invoice: Mapping[str, Any], identity: str, account: str | None, net: Mapping[str, str], at: str, source: Source
+) -> tuple[str | None, list[Draft]]:
+    """Return the order of an invoice, and what makes the sale an order of its own where only a campaign or so is named."""
+    metadata = object_of(invoice.get("metadata") or {}, "metadata")
+    order, campaign, opportunity, lead = (_id(metadata.get(one), one) for one in DEFAULTS["metadata"])
+    if lead is None and source.mapping["customers_as_leads"]:
+        lead = account
+    if order or not source.mapping["invoices_as_orders"] or not (campaign or opportunity or lead):
+        return order, []
+    drafts = []
+    if lead and not opportunity:
+        opportunity = identity
+        opened = stated(opportunity_id=identity, lead_ids=[lead], account_id=account, campaign_id=campaign)
+        drafts.append(Draft("opened", "opportunity.opened", at, opened))
+    placed = stated(
+        order_id=identity, net_value=net, opportunity_id=opportunity, account_id=account, campaign_id=campaign
+    )
+    return identity, [*drafts, Draft("placed", "order.placed", at, placed)]
+
+
+def _credit_note(note: Mapping[str, Any], first: str, source: Source) -> list[Draft | Waiting]:
+    if note.get("status") == "void":
+        return []
+    net, _ = _amounts(note, "total_taxes", "tax_amounts")
+    if net is None:
+        return [Waiting("amount unknown: neither total_excluding_tax nor total and taxes are stated")]
+    invoice = _id(note.get("invoice"), "invoice")
+    if invoice is None:
+        return [Waiting("the credit note names no invoice")]
+    if minor(net) == 0:
+        return []
+    created = from_epoch(note.get("created"), "created", unit=1) or first
+    posted = from_epoch(note.get("effective_at"), "effective_at", unit=1) or created
+    return [Draft("credited", "invoice.credited", created, stated(
+        credit_note_id=identifier(note.get("id"), "id"), invoice_id=invoice, net_amount=net,
+        posting_date=day(posted, "effective_at", source.mapping["timezone"]), reason=text(note.get("reason"), "reason"),
+    ))]  # fmt: skip
+
+
+def _customer(customer: Mapping[str, Any], first: str, _: Source) -> list[Draft | Waiting]:
+    """A customer is a lead of its own, or the lead that its metadata names."""
+    identity = identifier(customer.get("id"), "id")
+    metadata = object_of(customer.get("metadata") or {}, "metadata")
+    at = from_epoch(customer.get("created"), "created", unit=1) or first
+    lead = _id(metadata.get("lead_id"), "lead_id")
+    if lead and lead != identity:
+        return [Draft("merged", "lead.merged", at, {"survivor_id": lead, "merged_id": identity})]
+    campaign = _id(metadata.get("campaign_id"), "campaign_id")
+    return [Draft("captured", "lead.captured", at, stated(lead_id=identity, campaign_id=campaign, account_id=identity))]
+
+
+def _amounts(thing: Mapping[str, Any], *taxes: str) -> tuple[dict[str, str] | None, dict[str, str] | None]:
+    """Return net amount and tax, None where they are not stated. `taxes` are the lists that may name the tax."""
+    code = currency(thing.get("currency"), "currency")
+    net, total, tax = (_units(thing.get(one), one) for one in ("total_excluding_tax", "total", "tax"))
+    if (parts := next((thing[one] for one in taxes if thing.get(one) is not None), None)) is not None:
+        units = [_units(dig(one, "amount"), "amount of tax") for one in list_of(parts, taxes[0])]
+        tax = None if None in units else sum(one for one in units if one is not None)
+    if net is None and total is not None and tax is not None:
+        net = total - tax
+    tax = None if net is None or total is None else total - net
+    return _money(net, code, "total_excluding_tax"), _money(tax, code, "tax")
+
+
+def _units(value: Any, what: str) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise MalformedError(f"{what}: expected a whole number of minor units, got {shown(value)}")
+
+
+def _money(value: Any, code: str, what: str) -> dict[str, str] | None:
+    return minor_money(value, code, what, MINOR_DIGITS.get(code))
+
+
+def _id(value: Any, what: str) -> str | None:
+    """Return an id, or that of an object that stands in its place; None where nothing is stated."""
+    if isinstance(value, dict):
+        value = value.get("id")
+    return None if value is None or value == "" else identifier(value, what)
+
+
+KIND = Kind(
+    name="stripe",
+    about="Stripe Billing: invoices, credit notes and customers from snapshot events",
+    check_mapping=check_mapping,
+    verify=verify,
+    read=read,
+    translate=translate,
+    sign=sign,
+    delivery_id=delivery_id,
+)

@@ -1,0 +1,332 @@
+"""The translator: makes events of what the inbox holds, in the background and in batches.
+
+    claim deliveries (FOR UPDATE SKIP LOCKED) → read → per source: lock records, restate, translate, reconcile, plan → commit
+    → append what is planned → note positions → settle the deliveries
+
+Several processes share the work by row locks, which a crash gives back at once. A crash between plan and append repeats
+exactly what was planned: events and their ids are written down first, and appending them again is a duplicate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple, TypeVar
+
+import asyncpg
+import httpx
+
+from service import telemetry
+from service.intake.acceptance import Intake
+from service.intake.hooks import Hook, opened, request_of
+from service.intake.reading import Reading, as_statement, fault, read, reasons
+from service.intake.reconcile import Plan, reconcile
+from service.intake.senders.contract import Draft, MalformedError, Waiting, in_order
+from service.settings import Settings
+from service.store import inbox, records, sources
+from service.store.database import Connection
+from service.store.inbox import Delivery, Settled
+from service.store.log import QueueFullError
+from service.store.records import Issued, Noted
+from service.store.vault import MasterKeyError, Vault
+
+_log = telemetry.logger("translator")
+_BATCH = 100
+_READ_AT_ONCE = 8
+_POLL_SECONDS = 1.0
+_PAUSE_SECONDS = 2.0  # after the database or the log could not be reached
+_TIDY_SECONDS = 300.0
+_OUTAGES = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, QueueFullError, OSError)
+T = TypeVar("T")
+R = TypeVar("R", records.Stated, Issued)
+
+
+class Outcome(NamedTuple):
+    """What became of one record."""
+
+    changed: bool  # whether an event or a void was appended
+    gives: bool  # whether it has given any event
+    waiting: list[str]
+    problems: list[str]
+
+
+class Translator:
+    """Translates until stopped; `wake` tells that something has come."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, intake: Intake, vault: Vault, settings: Settings, client: httpx.AsyncClient
+    ) -> None:
+        self._pool = pool
+        self._intake = intake
+        self._vault = vault
+        self._settings = settings
+        self._client = client
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._tidied = 0.0
+
+    def wake(self) -> None:
+        """Say that there is something to translate."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Finish what is in hand and end."""
+        self._stopping = True
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Translate until `stop`."""
+        batch = _BATCH
+        while not self._stopping:
+            self._woken.clear()
+            try:
+                busy = await self.step(batch)
+                batch = _BATCH
+                await self._tidy()
+            except _OUTAGES as error:
+                _log.error("translation has to wait", error=str(error), kind=type(error).__name__)
+                await self._rest(_PAUSE_SECONDS)
+            except Exception as error:  # noqa: BLE001  whatever it is, the next delivery must have its turn
+                _log.error("translation failed", deliveries=batch, exc_info=error)
+                if batch == 1:
+                    await self._set_aside(error)
+                batch = 1  # find the one that does it
+            else:
+                if not busy:
+                    await self._rest(_POLL_SECONDS)
+
+    async def _rest(self, seconds: float) -> None:
+        if not self._stopping:
+            try:
+                await asyncio.wait_for(self._woken.wait(), seconds)
+            except TimeoutError:
+                return
+
+    async def step(self, limit: int = _BATCH) -> bool:
+        """Translate what is due, up to `limit` deliveries and as many records; return whether there was anything."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            deliveries = await inbox.claim(connection, limit)
+            if deliveries:
+                await inbox.settle(connection, await self._translate(deliveries))
+        return await self._due_records(limit) or bool(deliveries)
+
+    async def _due_records(self, limit: int) -> bool:
+        """Translate records that are to be translated again; those that fail come back when their lease has run out."""
+        claimed = await records.claim(self._pool, limit)
+        for (ledger, source), several in _grouped((one[0], one[1], one) for one in claimed).items():
+            try:
+                await self._records(await self._hook(ledger, source), {}, [one[2] for one in several])
+                await records.done(self._pool, several)
+            except MasterKeyError as error:
+                _log.error("records wait for the master key", source=source, error=str(error))
+        return bool(claimed)
+
+    async def _translate(self, deliveries: Sequence[Delivery]) -> list[Settled]:
+        settled: list[Settled] = []
+        for (ledger, source), several in _grouped((one.ledger, one.source, one) for one in deliveries).items():
+            try:
+                hook = await self._hook(ledger, source)
+                readings = await self._read(hook, several)
+            except MasterKeyError as error:
+                settled += [Settled(ledger, one.delivery, "failed", str(error), again=True) for one in several]
+                continue
+            outcomes, fresh = await self._records(hook, readings, ())
+            results = [_settled(one, readings[one.delivery], outcomes, fresh=one.delivery in fresh) for one in several]
+            for state, count in Counter(one.state for one in results).items():
+                telemetry.DELIVERIES.labels(hook.kind.name, state).inc(count)
+            settled += results
+        return settled
+
+    async def _hook(self, ledger: int, source: str) -> Hook:
+        stored = await sources.one(self._pool, source, ledger, deleted=True)
+        if stored is None:
+            raise LookupError(f"there is no source {source} in ledger {ledger}")
+        return opened(stored, self._vault, self._settings)
+
+    async def _read(self, hook: Hook, deliveries: Sequence[Delivery]) -> dict[int, Reading]:
+        """Read deliveries, several at once where the sender's API is asked."""
+        before = defaultdict(list)
+        async with self._pool.acquire() as connection:
+            again = [one.delivery for one in deliveries if one.attempts or one.settled_at]
+            for stated in await records.of_deliveries(connection, hook.stored.ledger, again):
+                before[stated.delivery].append(stated)
+        turns = asyncio.Semaphore(_READ_AT_ONCE)
+
+        async def one_of(delivery: Delivery) -> Reading:
+            async with turns:
+                request = request_of(delivery, self._vault)
+                return await read(hook, delivery.delivery, request, before[delivery.delivery], self._client)
+
+        readings = await asyncio.gather(*(one_of(one) for one in deliveries))
+        return {one.delivery: reading for one, reading in zip(deliveries, readings, strict=True)}
+
+    async def _records(
+        self, hook: Hook, readings: dict[int, Reading], more: Collection[str]
+    ) -> tuple[dict[str, Outcome], set[int]]:
+        """Translate the records that deliveries state something about; also return the deliveries that say something new."""
+        ledger, source = hook.stored.ledger, hook.stored.source
+        # A delivery that cannot be read (now) leaves standing what it stated when it could.
+        good = {number: reading for number, reading in readings.items() if reading.stated or not reading.problems}
+        async with self._pool.acquire() as connection, connection.transaction():
+            old = await records.of_deliveries(connection, ledger, good)
+            touched = {one.record for reading in good.values() for one in reading.stated}
+            touched |= {one.record for one in old} | set(more)
+            if not touched:
+                return {}, set()
+            await records.lock(connection, ledger, source, touched)
+            known = {
+                (one.record, one.key, one.digest)
+                for one in await records.statements(connection, ledger, source, touched)
+            }
+            fresh = _fresh(good, known)
+            await records.restate(connection, ledger, source, good, (s for one in good.values() for s in one.stated))
+            outcomes = await self._plan(connection, hook, touched)
+        appended, refused = await self._append(hook, touched)
+        return {
+            name: one._replace(changed=name in appended, problems=[*one.problems, *refused.get(name, ())])
+            for name, one in outcomes.items()
+        }, fresh
+
+    async def _plan(self, connection: Connection, hook: Hook, names: Collection[str]) -> dict[str, Outcome]:
+        ledger, source = hook.stored.ledger, hook.stored.source
+        stated: dict[str, list[records.Stated]] = _by_record(
+            await records.statements(connection, ledger, source, names)
+        )
+        issued: dict[str, list[Issued]] = _by_record(await records.issued(connection, ledger, source, names))
+        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        outcomes: dict[str, Outcome] = {}
+        new: list[Issued] = []
+        voids: list[tuple[str, str, int, str]] = []
+        for name in sorted(names):
+            drafts, waiting, problems = _translated(hook, name, stated.get(name, []))
+            before = issued.get(name, [])
+            # A record that cannot be translated keeps what it gave: nothing is taken back because of a fault.
+            plan = Plan([], [], []) if problems else reconcile(hook.stored.name, name, before, drafts, now)
+            new += plan.new
+            voids += [(name, *one) for one in plan.voids]
+            gives = any(one.stands for one in before) or bool(plan.new)
+            outcomes[name] = Outcome(changed=False, gives=gives, waiting=waiting, problems=[*problems, *plan.problems])
+        await records.plan(connection, ledger, source, new, voids)
+        await records.note(connection, ledger, source, [_noted(name, one) for name, one in outcomes.items()])
+        return outcomes
+
+    async def _append(self, hook: Hook, names: Collection[str]) -> tuple[set[str], dict[str, list[str]]]:
+        """Append what is planned for records, now or before a crash; return which it concerns, and what the log refused."""
+        ledger, source = hook.stored.ledger, hook.stored.source
+        appended: set[str] = set()
+        refused: dict[str, list[str]] = defaultdict(list)
+        tried: set[tuple[str, str, int, bool]] = set()
+        while True:
+            waiting = [
+                (one, void)
+                for one in await self._issued(ledger, source, names)
+                for void in (False, True)
+                if (one.to_void if void else one.to_append) and (one.record, one.key, one.issue, void) not in tried
+            ]
+            if not waiting:
+                return appended, refused
+            raws = [(one.void or "" if void else one.event).encode() for one, void in waiting]
+            done = []
+            for (one, void), result in zip(waiting, await self._intake.append(ledger, raws), strict=True):
+                problem = result.problem["detail"] if result.problem else None
+                tried.add((one.record, one.key, one.issue, void))
+                done.append((one.record, one.key, one.issue, void, None if problem else result.position, problem))
+                appended |= set() if problem else {one.record}
+                if problem:
+                    refused[one.record].append(f"{result.source} {result.id}: {problem}")
+            await records.appended(self._pool, ledger, source, done)
+            notes = [Noted(name, "failed", problems) for name, problems in refused.items()]
+            async with self._pool.acquire() as connection:
+                await records.note(connection, ledger, source, notes)
+
+    async def _issued(self, ledger: int, source: str, names: Collection[str]) -> list[Issued]:
+        return await records.issued(self._pool, ledger, source, names)
+
+    async def _set_aside(self, error: Exception) -> None:
+        """Let the one delivery fail that cannot even be tried."""
+        reason = f"translation failed: {type(error).__name__}, which is a fault of ours; the log says more"
+        async with self._pool.acquire() as connection, connection.transaction():
+            several = await inbox.claim(connection, 1)
+            if several:
+                await inbox.settle(
+                    connection, [Settled(one.ledger, one.delivery, "failed", reason, again=True) for one in several]
+                )
+
+    async def _tidy(self) -> None:
+        """Drop what is past its retention, now and then."""
+        now = asyncio.get_running_loop().time()
+        if now - self._tidied >= _TIDY_SECONDS:
+            self._tidied = now
+            await inbox.forget(self._pool, self._settings.retention_days, self._settings.rejected_hours)
+
+
+def _translated(hook: Hook, name: str, stated: Sequence[records.Stated]) -> tuple[list[Draft], list[str], list[str]]:
+    """Return the drafts of a record, what it waits for, and what is wrong."""
+    if hook.problem:
+        return [], [], [hook.problem]
+    if not stated:
+        return [], [], []
+    try:
+        parts = hook.kind.translate(name, in_order(as_statement(one) for one in stated), hook.source)
+    except MalformedError as error:
+        return [], [], [f"{name}: {error}"]
+    except Exception as error:  # noqa: BLE001  a fault of a kind must not stop the others' records
+        return [], [], [fault(hook, f"translating {name}", error)]
+    drafts = [one for one in parts if isinstance(one, Draft)]
+    return drafts, [f"{name}: {one.reason}" for one in parts if isinstance(one, Waiting)], []
+
+
+def _noted(name: str, outcome: Outcome) -> Noted:
+    if outcome.problems:
+        return Noted(name, "failed", outcome.problems)
+    return Noted(name, "waiting" if outcome.waiting else "translated", outcome.waiting)
+
+
+def _fresh(readings: dict[int, Reading], known: set[tuple[str, str, bytes]]) -> set[int]:
+    """Return the deliveries that state something for the first time."""
+    fresh = set()
+    for number, reading in sorted(readings.items()):
+        stated = {(one.record, one.key, one.digest) for one in reading.stated}
+        if stated - known:
+            fresh.add(number)
+        known |= stated
+    return fresh
+
+
+def _settled(delivery: Delivery, reading: Reading, outcomes: dict[str, Outcome], *, fresh: bool) -> Settled:
+    """Say what became of a delivery, from what became of the records it speaks of."""
+    mine = [outcomes[name] for name in {one.record for one in reading.stated} if name in outcomes]
+    problems = [*reading.problems, *(text for one in mine for text in one.problems)]
+    waiting = [text for one in mine for text in one.waiting]
+    changed = any(one.changed for one in mine)
+
+    def settled(state: str, texts: Sequence[str] = (), *, again: bool = False) -> Settled:
+        return Settled(delivery.ledger, delivery.delivery, state, reasons(texts), again)
+
+    if problems:
+        return settled("failed", problems, again=True)
+    if not mine:
+        return settled("ignored", reading.ignored or ["the message states nothing"])
+    if not fresh and not changed:
+        return settled("duplicate", waiting)
+    if changed or waiting:
+        return settled("accepted", [*waiting, *reading.ignored])
+    if any(one.gives for one in mine):
+        return settled("duplicate", ["what it states is in the ledger already, or changes no event"])
+    return settled("ignored", reading.ignored or ["what it states gives no event"])
+
+
+def _grouped(several: Iterable[tuple[int, str, T]]) -> dict[tuple[int, str], list[T]]:
+    groups: dict[tuple[int, str], list[T]] = defaultdict(list)
+    for ledger, source, one in several:
+        groups[(ledger, source)].append(one)
+    return groups
+
+
+def _by_record(several: Sequence[R]) -> dict[str, list[R]]:
+    groups: dict[str, list[R]] = defaultdict(list)
+    for one in several:
+        groups[one.record].append(one)
+    return groups

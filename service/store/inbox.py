@@ -1,0 +1,157 @@
+"""The inbox: every delivery as it came, until it is translated; and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import asyncpg
+
+from service.store.database import Connection
+
+STATES = ("received", "accepted", "duplicate", "ignored", "rejected", "failed")
+MOST_ATTEMPTS = 12  # over some hours; a failed delivery is listed before and after
+_FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 3600.0  # seconds
+
+Pool = asyncpg.Pool | Connection
+
+
+class Delivery(NamedTuple):
+    """What was posted and what became of it. `head` is encrypted; `head` and `body` go after the retention time."""
+
+    ledger: int
+    delivery: int
+    source: str
+    received_at: datetime
+    state: str
+    reason: str | None
+    attempts: int
+    next_try: datetime | None
+    settled_at: datetime | None
+    sender_id: str | None
+    size: int
+    head: bytes | None
+    body: bytes | None
+
+
+class Settled(NamedTuple):
+    """What became of a delivery; `again` says whether it is worth trying later."""
+
+    ledger: int
+    delivery: int
+    state: str
+    reason: str | None = None
+    again: bool = False
+
+
+_COLUMNS = ", ".join(Delivery._fields)
+_LISTED = _COLUMNS.replace("head, body", "NULL::bytea, NULL::bytea")
+
+
+async def put(
+    pool: asyncpg.Pool, ledger: int, source: str, sender_id: str | None, size: int, head: bytes, body: bytes, reason: str | None
+) -> int:  # fmt: skip
+    """Store a delivery and return its number. With a `reason` it is rejected: kept, never translated."""
+    number: int = await pool.fetchval(
+        """
+        INSERT INTO deliveries (ledger, source, sender_id, size, head, body, state, reason, next_try)
+        VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $7::text IS NULL THEN 'received' ELSE 'rejected' END, $7,
+                CASE WHEN $7::text IS NULL THEN now() END)
+        RETURNING delivery
+        """,
+        ledger, source, sender_id, size, head, body, reason,
+    )  # fmt: skip
+    return number
+
+
+async def claim(connection: Connection, limit: int) -> list[Delivery]:
+    """Lock deliveries that are due, those that came first first. The transaction ends the claim, and so does a crash."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM deliveries WHERE next_try <= now() ORDER BY next_try, delivery LIMIT $1
+        FOR UPDATE SKIP LOCKED
+        """,
+        limit,
+    )
+    return [Delivery(*row) for row in rows]
+
+
+async def settle(connection: Connection, settled: Sequence[Settled]) -> None:
+    """Note what became of deliveries; those worth another try come back after a pause that doubles."""
+    await connection.execute(
+        f"""
+        UPDATE deliveries d SET state = s.state, reason = s.reason, attempts = d.attempts + 1, settled_at = now(),
+               next_try = CASE WHEN s.again AND d.attempts + 1 < {MOST_ATTEMPTS} THEN
+                   now() + least({_FIRST_PAUSE} * 2 ^ d.attempts, {_LONGEST_PAUSE}) * interval '1 second' END
+        FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::text[], $5::boolean[])
+             AS s (ledger, delivery, state, reason, again)
+        WHERE d.ledger = s.ledger AND d.delivery = s.delivery
+        """,
+        *zip(*settled, strict=True),
+    )
+
+
+async def listed(
+    pool: asyncpg.Pool, ledger: int, source: str, before: int, limit: int, state: str | None
+) -> list[Delivery]:
+    """Return deliveries of a source before a number, newest first, without what was posted."""
+    rows = await pool.fetch(
+        f"""
+        SELECT {_LISTED} FROM deliveries
+        WHERE ledger = $1 AND source = $2 AND delivery < $3 AND ($5::text IS NULL OR state = $5)
+        ORDER BY delivery DESC LIMIT $4
+        """,
+        ledger, source, before, limit, state,
+    )  # fmt: skip
+    return [Delivery(*row) for row in rows]
+
+
+async def one(pool: asyncpg.Pool, ledger: int, source: str, delivery: int) -> Delivery | None:
+    """Return one delivery with what was posted."""
+    row = await pool.fetchrow(
+        f"SELECT {_COLUMNS} FROM deliveries WHERE ledger = $1 AND source = $2 AND delivery = $3",
+        ledger,
+        source,
+        delivery,
+    )
+    return Delivery(*row) if row else None
+
+
+async def again(pool: asyncpg.Pool, ledger: int, source: str, delivery: int | None = None) -> int:
+    """Have deliveries of a source translated again, as far as their bodies are there; return how many."""
+    done = await pool.execute(
+        """
+        UPDATE deliveries SET next_try = now(), attempts = 0
+        WHERE ledger = $1 AND source = $2 AND ($3::bigint IS NULL OR delivery = $3) AND body IS NOT NULL
+              AND state <> 'rejected'
+        """,
+        ledger, source, delivery,
+    )  # fmt: skip
+    return int(done.split()[1])
+
+
+async def waiting(pool: asyncpg.Pool) -> int:
+    """Return how many deliveries are due."""
+    count: int = await pool.fetchval("SELECT count(*) FROM deliveries WHERE next_try <= now()")
+    return count
+
+
+async def forget(pool: asyncpg.Pool, days: int, rejected_hours: int) -> None:
+    """Drop what was posted after its source's retention time, and what was rejected after a shorter one.
+
+    What is not translated yet, and what failed, keeps its body: nothing else has it.
+    """
+    await pool.execute(
+        """
+        UPDATE deliveries d SET head = NULL, body = NULL FROM sources s
+        WHERE d.ledger = s.ledger AND d.source = s.source AND d.body IS NOT NULL
+              AND d.state IN ('accepted', 'duplicate', 'ignored') AND d.next_try IS NULL
+              AND d.received_at < now() - coalesce(s.retention_days, $1) * interval '1 day'
+        """,
+        days,
+    )
+    await pool.execute(
+        "DELETE FROM deliveries WHERE state = 'rejected' AND received_at < now() - $1 * interval '1 hour'",
+        rejected_hours,
+    )

@@ -1,0 +1,140 @@
+"""A row of the log: an event as it is stored, and the bytes of it that COPY takes and the hash chain covers.
+
+`content` is everything of an event that comes from outside, field by field, each with its length before it: the binary form
+in which PostgreSQL takes rows by COPY. The server adds ledger, position and recorded_at when the row is numbered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from service.domain.events import Event
+from service.store import copying
+
+# The events that later events can correct, with the field of their own id.
+CORRECTABLE = {"order.placed": "order_id", "invoice.posted": "invoice_id", "campaign.cost_booked": "cost_entry_id"}
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_ROWS_AT_ONCE = 500  # the database begins with these while the next are put together
+
+_json = msgspec.json.Encoder(decimal_format="number")
+_sorted = msgspec.json.Encoder(decimal_format="number", order="sorted")
+_exact = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """An event as it is stored. `data` and `extensions` are JSON; `entity` names what later events can correct."""
+
+    micros: int
+    version: int
+    source: str
+    id: str
+    type: str
+    time: str
+    rest: str
+    subject: str | None
+    dataschema: str | None
+    data: bytes
+    extensions: bytes | None
+    entity: str | None
+    content: bytes
+
+
+def row_of(event: Event) -> Row:
+    """Return the row of a valid event."""
+    field = CORRECTABLE.get(event.type)
+    entity = f"{event.type}:{event.data[field]}" if field and field in event.data else None
+    columns = (
+        event.instant.micros, event.version, event.source, event.id, event.type, event.time, event.instant.rest,
+        event.subject, event.dataschema, encode_json(event.data), encode_json(event.extensions) if event.extensions else None,
+    )  # fmt: skip
+    return Row(*columns, entity, content_of(*columns))
+
+
+def encode_json(value: Any) -> bytes:
+    """Write JSON as it is stored: compact, decimals with every digit."""
+    return _json.encode(value)
+
+
+def fingerprint_of(event: Event) -> bytes:
+    """Return a digest of what two events have to agree in to be the same: type, instant, subject and data."""
+    content = (event.type, event.instant.micros, event.instant.rest, event.subject, event.data)
+    return hashlib.blake2b(_sorted.encode(content), digest_size=16).digest()
+
+
+_EMPTY = bytes(4)
+_instant_and_version = struct.Struct(">iqih").pack
+_numbering = struct.Struct(">hiiiqiq").pack
+
+
+_repeated = lru_cache(maxsize=1024)(copying.text)  # of a text that many events share
+
+
+def content_of(
+    micros: int, version: int, source: str, identity: str, event_type: str, time: str, rest: str, subject: str | None,
+    dataschema: str | None, data: bytes, extensions: bytes | None,
+) -> bytes:  # fmt: skip
+    """Return the bytes of everything that is stored of an event but what the server adds."""
+    named, stated = identity.encode(), time.encode()
+    return b"".join((
+        _instant_and_version(8, micros, 2, version), _repeated(source), copying.length(len(named)), named, _repeated(event_type),
+        copying.length(len(stated)), stated, copying.text(rest) if rest else _EMPTY,
+        copying.NULL if subject is None else copying.text(subject),
+        copying.NULL if dataschema is None else copying.text(dataschema),
+        copying.field(data), copying.NULL if extensions is None else copying.field(extensions),
+    ))  # fmt: skip
+
+
+COPIED = (
+    "ledger", "position", "recorded_at", "entity", "micros", "version", "source", "id", "type", "time", "rest", "subject",
+    "dataschema", "data", "extensions",
+)  # fmt: skip
+
+
+def copied(rows: Sequence[Row], ledger: int, first: int, moment: datetime) -> Iterator[bytes]:
+    """Yield what COPY takes in binary form for the columns COPIED, the rows numbered from `first`: some rows at a time."""
+    since, columns = (moment - _POSTGRES_EPOCH) // _MICROSECOND, len(COPIED)
+    parts = [copying.START]
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        for position, row in enumerate(rows[start : start + _ROWS_AT_ONCE], first + start):
+            entity = copying.NULL if row.entity is None else copying.text(row.entity)
+            parts += (_numbering(columns, 4, ledger, 8, position, 8, since), entity, row.content)
+        yield b"".join(parts)
+        parts = []
+    yield copying.END
+
+
+def digest_of(rows: Iterable[Row]) -> bytes:
+    """Return the SHA-256 over the contents of the rows of one append."""
+    return hashlib.sha256(b"".join([row.content for row in rows])).digest()
+
+
+def chained(chain: bytes, digest: bytes, moment: datetime) -> bytes:
+    """Return the hash chain after an append of rows with this digest at this moment; `append_events` does the same."""
+    stamp = ((moment - EPOCH) // _MICROSECOND).to_bytes(8, "big", signed=True)
+    return hashlib.sha256(chain + digest + stamp).digest()
+
+
+def same_json(one: bytes, other: bytes) -> bool:
+    """Tell whether two JSON texts have equal values: 1, 1.0 and 1e0 are the same number, 1 and true are not."""
+    return one == other or _same(_exact.decode(one), _exact.decode(other))
+
+
+def _same(one: Any, other: Any) -> bool:
+    if type(one) is not type(other):
+        return {type(one), type(other)} == {int, Decimal} and bool(one == other)
+    if type(one) is dict:
+        return one.keys() == other.keys() and all(_same(value, other[name]) for name, value in one.items())
+    if type(one) is list:
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other)

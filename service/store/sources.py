@@ -1,0 +1,166 @@
+"""Sources: the sending systems of a ledger, with their secrets encrypted."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets as random
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import asyncpg
+import msgspec
+
+from service.store.rows import encode_json
+from service.store.vault import Vault
+
+_COLUMNS = (
+    "ledger, source, kind, name, secrets, secrets_at, credentials, path_hash, mapping, rate_per_minute, retention_days,"
+    " created_at, updated_at"
+)
+
+
+class Stored(NamedTuple):
+    """A source as it is stored: `secrets` and `credentials` encrypted, `mapping` as JSON."""
+
+    ledger: int
+    source: str
+    kind: str
+    name: str
+    secrets: list[bytes]
+    secrets_at: list[datetime]
+    credentials: bytes | None
+    path_hash: bytes | None
+    mapping: str
+    rate_per_minute: int | None
+    retention_days: int | None
+    created_at: datetime
+    updated_at: datetime
+
+    def opened(self, vault: Vault) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Return the secrets and the credentials."""
+        credentials = msgspec.json.decode(vault.unlock(self.credentials)) if self.credentials else {}
+        return tuple(vault.unlock(one).decode() for one in self.secrets), credentials
+
+
+class Change(NamedTuple):
+    """What may be changed of a source; None leaves it as it is."""
+
+    secrets: Sequence[str] | None = None
+    credentials: Mapping[str, str] | None = None
+    mapping: Mapping[str, Any] | None = None
+    rate_per_minute: int | None = None
+    retention_days: int | None = None
+
+
+def path_hash(secret: str) -> bytes:
+    """Return what is stored of a secret in a path."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def new_path_secret() -> str:
+    """Return a secret that stands well in a path."""
+    return random.token_urlsafe(24)
+
+
+async def create(
+    pool: asyncpg.Pool, vault: Vault, ledger: int, kind: str, name: str, first: Change, path_secret: str | None
+) -> Stored:
+    """Create a source under an unguessable id; ValueError if its name is taken, even by a deleted one."""
+    locked = [vault.lock(one.encode()) for one in first.secrets or ()]
+    row = await pool.fetchrow(
+        f"""
+        INSERT INTO sources (ledger, source, kind, name, secrets, secrets_at, credentials, path_hash, mapping,
+                             rate_per_minute, retention_days)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING RETURNING {_COLUMNS}
+        """,
+        ledger, f"src_{random.token_urlsafe(24)}", kind, name, locked, [datetime.now(UTC)] * len(locked),
+        vault.lock(encode_json(first.credentials)) if first.credentials else None,
+        path_hash(path_secret) if path_secret else None, encode_json(first.mapping or {}).decode(),
+        first.rate_per_minute, first.retention_days,
+    )  # fmt: skip
+    if row is None:
+        raise ValueError(
+            f"name: expected one of its own, there is or was a source named {name!r}, and events carry that name"
+        )
+    return Stored(*row)
+
+
+async def change(pool: asyncpg.Pool, vault: Vault, stored: Stored, wanted: Change, path_secret: str | None) -> Stored:
+    """Change a source. Secrets that stay keep their date."""
+    locked, dates = stored.secrets, stored.secrets_at
+    if wanted.secrets is not None:
+        known = {vault.unlock(one).decode(): (one, at) for one, at in zip(locked, dates, strict=True)}
+        pairs = [known.get(one) or (vault.lock(one.encode()), datetime.now(UTC)) for one in wanted.secrets]
+        locked, dates = [one for one, _ in pairs], [at for _, at in pairs]
+    credentials = stored.credentials
+    if wanted.credentials is not None:
+        credentials = vault.lock(encode_json(wanted.credentials)) if wanted.credentials else None
+    row = await pool.fetchrow(
+        f"""
+        UPDATE sources SET secrets = $3, secrets_at = $4, credentials = $5, path_hash = $6, mapping = $7,
+               rate_per_minute = $8, retention_days = $9, updated_at = now()
+        WHERE ledger = $1 AND source = $2 AND deleted_at IS NULL RETURNING {_COLUMNS}
+        """,
+        stored.ledger, stored.source, locked, dates, credentials,
+        path_hash(path_secret) if path_secret else stored.path_hash,
+        stored.mapping if wanted.mapping is None else encode_json(wanted.mapping).decode(),
+        wanted.rate_per_minute or stored.rate_per_minute, wanted.retention_days or stored.retention_days,
+    )  # fmt: skip
+    if row is None:
+        raise LookupError(f"there is no source {stored.source}")
+    return Stored(*row)
+
+
+async def delete(pool: asyncpg.Pool, ledger: int, source: str) -> bool:
+    """Close a source and forget its secrets. What it gave stays, and so does its name."""
+    done = await pool.execute(
+        """
+        UPDATE sources SET deleted_at = now(), secrets = '{}', secrets_at = '{}', credentials = NULL, path_hash = NULL
+        WHERE ledger = $1 AND source = $2 AND deleted_at IS NULL
+        """,
+        ledger,
+        source,
+    )
+    return bool(done == "UPDATE 1")
+
+
+async def of_ledger(pool: asyncpg.Pool, ledger: int) -> list[Stored]:
+    """Return the sources of a ledger by name."""
+    rows = await pool.fetch(
+        f"SELECT {_COLUMNS} FROM sources WHERE ledger = $1 AND deleted_at IS NULL ORDER BY name", ledger
+    )
+    return [Stored(*row) for row in rows]
+
+
+async def one(pool: asyncpg.Pool, source: str, ledger: int | None = None, *, deleted: bool = False) -> Stored | None:
+    """Return a source by its id (of a ledger, where that is known); with `deleted`, even if it is."""
+    row = await pool.fetchrow(
+        f"""
+        SELECT {_COLUMNS} FROM sources
+        WHERE source = $1 AND ledger = coalesce($2, ledger) AND (deleted_at IS NULL OR $3)
+        """,
+        source, ledger, deleted,
+    )  # fmt: skip
+    return Stored(*row) if row else None
+
+
+async def rekey(pool: asyncpg.Pool, vault: Vault) -> int:
+    """Encrypt the secrets of all sources and the heads of the inbox with the first master key; return how many."""
+    count = 0
+    async with pool.acquire() as connection, connection.transaction():
+        for row in await connection.fetch("SELECT ledger, source, secrets, credentials FROM sources FOR UPDATE"):
+            locked = [vault.relock(one) for one in row["secrets"]]
+            credentials = vault.relock(row["credentials"]) if row["credentials"] else None
+            await connection.execute(
+                "UPDATE sources SET secrets = $3, credentials = $4 WHERE ledger = $1 AND source = $2",
+                row["ledger"], row["source"], locked, credentials,
+            )  # fmt: skip
+            count += len(locked) + bool(credentials)
+        async for row in connection.cursor("SELECT ledger, delivery, head FROM deliveries WHERE head IS NOT NULL"):
+            await connection.execute(
+                "UPDATE deliveries SET head = $3 WHERE ledger = $1 AND delivery = $2",
+                row["ledger"], row["delivery"], vault.relock(row["head"]),
+            )  # fmt: skip
+            count += 1
+    return count

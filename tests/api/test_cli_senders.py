@@ -1,0 +1,102 @@
+"""`sources` and `hooks` on the command line, beside a running service."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MASTER_KEY, Api
+
+SECRET = "whsec_YS1zZWNyZXQtZm9yLXRlc3RzLTAxMjM0NTY3ODk="
+SAMPLES = Path("docs/senders/samples")
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(dsn: str, service_url: str) -> Run:
+    """Call the command line with the service's database and master key."""
+
+    def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_LEDGER_")}
+        settings = {
+            "CAMPAIGN_LEDGER_DATABASE_URL": dsn, "CAMPAIGN_LEDGER_MASTER_KEY": MASTER_KEY,
+            "CAMPAIGN_LEDGER_PUBLIC_URL": service_url,
+        }  # fmt: skip
+        return subprocess.run(  # noqa: S603  the command line itself
+            [sys.executable, "-m", "service.cli", *arguments], env={**clean, **settings, **environment},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    return call
+
+
+def good(ran: subprocess.CompletedProcess[str]) -> str:
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_a_source_is_made_tried_changed_and_closed(run: Run, api: Api) -> None:
+    ledger = ("--ledger", api.ledger.name)
+    url = good(
+        run("sources", "create", *ledger, "--kind", "standard-webhooks", "--name", "shop", "--secret", SECRET)
+    ).strip()
+    source, kind, name = good(run("sources", "list", *ledger)).split()
+    assert (kind, name, url.rpartition("/")[2]) == ("standard-webhooks", "shop", source)
+    sample = str(SAMPLES / "standard-webhooks" / "order-placed.json")
+    sending = ("hooks", "send", "standard-webhooks", sample, "--url", url)
+    assert "202" in good(run(*sending, "--secret", SECRET))
+    wrong = run(*sending, "--secret", "whsec_d3Jvbmctc2VjcmV0")
+    assert (wrong.returncode, "401" in wrong.stdout) == (1, True)
+    while "received" in (shown := good(run("sources", "show", source))):
+        pass
+    assert ("accepted" in shown, "rejected" in shown, SECRET in shown) == (True, True, False)
+    assert [one["type"] for one in api.http.get("/v1/events").json()] == ["order.placed"]
+    assert "1 deliveries" in good(run("sources", "update", source, "--retranslate", "--rate", "60"))
+    assert "deleted shop" in good(run("sources", "delete", source))
+    assert good(run("sources", "list", *ledger)) == ""
+
+
+def test_translate_prints_the_events_of_files_together_and_stores_nothing(run: Run) -> None:
+    samples = SAMPLES / "generic"
+    ran = run(
+        "hooks", "translate", "generic", str(samples / "order.json"), "--mapping", str(samples / "mapping.yaml"),
+        CAMPAIGN_LEDGER_DATABASE_URL="postgresql://127.0.0.1:1/none",
+    )  # fmt: skip
+    (event,) = map(json.loads, good(ran).splitlines())
+    assert (event["type"], event["source"]) == ("order.placed", "/sources/example")
+    assert event["data"]["net_value"] == {"amount": "100000.00", "currency": "EUR"}
+
+
+def test_the_master_key_is_made_missed_and_rotated(run: Run, api: Api) -> None:
+    new = good(run("sources", "key")).strip()
+    arguments = ("sources", "create", "--ledger", api.ledger.name, "--kind", "cloudevents", "--name", "broker")
+    missed = run(*arguments, "--secret", SECRET, CAMPAIGN_LEDGER_MASTER_KEY="")
+    assert (missed.returncode, "CAMPAIGN_LEDGER_MASTER_KEY is not set" in missed.stderr) == (1, True)
+    assert "anybody could post" in run(*arguments).stderr
+    good(run(*arguments, "--secret", SECRET))
+    refused = run("sources", "rekey", CAMPAIGN_LEDGER_MASTER_KEY=new)
+    assert (refused.returncode, "another master key" in refused.stderr) == (1, True)
+    assert "values are encrypted" in good(run("sources", "rekey", CAMPAIGN_LEDGER_MASTER_KEY=f"{MASTER_KEY},{new}"))
+
+
+def test_mistakes_are_told_in_one_line(run: Run, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("record: [", encoding="utf-8")
+    sample = str(SAMPLES / "generic" / "order.json")
+    for arguments, told in (
+        (("hooks", "translate", "sap", sample), "there is no kind 'sap'"),
+        (("hooks", "translate", "generic", sample, "--mapping", str(bad)), "no YAML"),
+        (("hooks", "translate", "generic", sample), "record: expected a value"),
+        (("sources", "show", "src_none"), "sources list"),
+        (("hooks", "send", "cloudevents", sample, "--url", "http://127.0.0.1:1/", "--secret", SECRET), "onnect"),
+    ):
+        ran = run(*arguments)
+        assert ran.returncode == 1
+        assert told in ran.stderr
+        assert len(ran.stderr.strip().splitlines()) == 1

@@ -1,0 +1,82 @@
+"""For each kind of sender a lead-to-cash story goes in over HTTP – out of order, partly twice – and its ROI comes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.conftest import Api
+from tests.support.hooks import Sender, connect
+from tests.support.senders_api import serving
+from tests.support.stories import Message, Story, all_stories
+
+STORIES = all_stories()
+
+
+def told(story: Story, api: Api, messages: list[Message]) -> tuple[dict[str, Any], Sender]:
+    """Post a story's messages and return the campaign's ROI."""
+    with ExitStack() as stack:
+        url = stack.enter_context(serving(story.api)) if story.api else ""
+        mapping = json.loads(json.dumps(story.mapping).replace("{api}", url))
+        sender = connect(
+            api, story.kind, *story.secrets, mapping=mapping, path_secret=story.path_secret,
+            credentials=dict(story.credentials),
+        )  # fmt: skip
+        if story.events:
+            api.post(*map(dict, story.events))
+        for one in messages:
+            answer = sender.post(one.body.replace(b"{api}", url.encode()), one.headers, one.query)
+            assert answer.status_code < 300, answer.text
+        deliveries = sender.settled()
+        assert len(deliveries) == len(messages)
+        bad = [one for one in deliveries if one["state"] in ("failed", "rejected")]
+        assert not bad, bad
+        return api.read(f"/v1/campaigns/{story.campaign_id}/roi"), sender
+
+
+def matches(expected: Any, got: Any) -> bool:
+    if isinstance(expected, dict):
+        return all(matches(value, got[name]) for name, value in expected.items())
+    return bool(expected == got)
+
+
+def shuffled(story: Story, seed: int) -> list[Message]:
+    random = Random(seed)  # noqa: S311  an order, no secret
+    messages = [*story.messages, *random.sample(list(story.messages), max(1, len(story.messages) // 3))]
+    random.shuffle(messages)
+    return messages
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda one: one.kind)
+@pytest.mark.parametrize("order", ["as it happened", "shuffled", "shuffled otherwise", "backwards"])
+def test_a_story_gives_the_roi_that_it_says(story: Story, order: str, open_api: Callable[..., Api]) -> None:
+    messages = {
+        "as it happened": list(story.messages), "backwards": list(reversed(story.messages)),
+        "shuffled": shuffled(story, 1), "shuffled otherwise": shuffled(story, 2),
+    }[order]  # fmt: skip
+    api = open_api(currency=_currency(story))
+    roi, sender = told(story, api, messages)
+    got = {name: roi[name] for name in story.roi}
+    assert matches(dict(story.roi), got), (got, dict(story.roi), sender.deliveries(), api.read("/v1/flags"))
+
+
+def _currency(story: Story) -> str:
+    return str(story.roi.get("currency", "EUR"))
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda one: one.kind)
+def test_translating_a_story_again_changes_nothing(story: Story, open_api: Callable[..., Api]) -> None:
+    if story.api is not None:
+        pytest.skip("the sender's API is gone by then; what it said is kept, as test_hooks shows")
+    api = open_api(currency=_currency(story))
+    _, sender = told(story, api, list(story.messages))
+    before = api.http.get("/v1/ledger").json()["last_position"]
+    assert sender.call("POST", "/retranslate").status_code == 202
+    states = {one["state"] for one in sender.settled()}
+    assert states <= {"duplicate", "ignored"}, sender.deliveries()
+    assert api.http.get("/v1/ledger").json()["last_position"] == before

@@ -1,0 +1,118 @@
+"""Several translators share the inbox: nothing twice, nothing lost, whatever one of them trips over."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from random import Random
+
+import asyncpg
+import pytest
+
+from service.bootstrap import Service
+from service.intake.senders import KINDS
+from service.intake.senders.contract import Kind, Request
+from service.settings import Settings
+from service.store import inbox, log, records, sources
+from service.store.ledgers import Ledger
+from tests.conftest import MASTER_KEY
+from tests.support.stories.generic import MAPPING
+
+SETTINGS = Settings(master_key=MASTER_KEY)
+
+
+def service_on(pool: asyncpg.Pool) -> Service:
+    return Service(SETTINGS, pool, log.Appender(pool, queue_events=10_000, batch_events=2_000))
+
+
+async def connected(service: Service, ledger: Ledger, kind: str = "generic") -> sources.Stored:
+    first = sources.Change(mapping=MAPPING if kind == "generic" else {})
+    return await sources.create(service.pool, service.vault, ledger.ledger, kind, "shop", first, "in-the-path")
+
+
+def order(key: int, version: int) -> bytes:
+    times = {"created_at": "2026-04-01T10:00:00Z", "updated_at": f"2026-04-01T10:{version:02}:00Z"}
+    total = {"net": version, "currency": "EUR"}
+    record = {"id": f"SO-{key}", "version": version, **times, "status": "open", "total": total}
+    return json.dumps({"kind": "order", "object": record}).encode()
+
+
+async def put(service: Service, source: sources.Stored, body: bytes) -> None:
+    hook = await service.hooks.find(source.source)
+    assert hook is not None
+    request = Request("POST", "https://x.test/", {}, {}, body, datetime.now(UTC))
+    assert (await service.hooks.receive(hook, request, "in-the-path")).status == 202
+
+
+async def settled(pool: asyncpg.Pool, ledger: Ledger, source: sources.Stored) -> list[inbox.Delivery]:
+    while True:
+        found = await inbox.listed(pool, ledger.ledger, source.source, 2**62, 1000, None)
+        if all(one.state != "received" for one in found):
+            return found
+        await asyncio.sleep(0.02)  # another process has them
+
+
+async def test_two_translators_at_once_give_each_record_what_it_says_and_nothing_twice(
+    pool: asyncpg.Pool, ledger: Ledger
+) -> None:
+    one, two = service_on(pool), service_on(pool)
+    source = await connected(one, ledger)
+    bodies = [order(key, version) for key in range(5) for version in range(1, 9)]
+    Random(7).shuffle(bodies)  # noqa: S311  an order, no secret
+    for body in bodies:
+        await put(one, source, body)
+
+    async def translate(service: Service) -> None:
+        while await service.translator.step(3):
+            pass
+
+    await asyncio.gather(translate(one), translate(two))
+    assert {delivery.state for delivery in await settled(pool, ledger, source)} <= {"accepted", "duplicate"}
+    issued = await records.issued(pool, ledger.ledger, source.source, [f"order:SO-{key}" for key in range(5)])
+    standing = [json.loads(row.event) for row in issued if row.void is None]
+    assert sorted(event["data"]["order_id"] for event in standing) == [f"SO-{key}" for key in range(5)]
+    assert {event["data"]["net_value"]["amount"] for event in standing} == {"8.00"}
+    assert all(row.position for row in issued)
+    assert all(row.void_position for row in issued if row.void is not None)
+    events = await log.read(pool, ledger.ledger, 0, 1000)
+    assert len(events) == len(issued) + sum(row.void is not None for row in issued)
+
+
+async def test_a_fault_in_a_kind_fails_its_message_and_no_other(
+    pool: asyncpg.Pool, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = service_on(pool)
+    source = await connected(service, ledger)
+    good: Kind = KINDS["generic"]
+
+    def translate(record: str, *rest: object) -> object:
+        if record == "order:SO-1":
+            raise KeyError("a secret of the message")
+        return good.translate(record, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setitem(KINDS, "generic", good._replace(translate=translate))  # type: ignore[arg-type]
+    for key in range(3):
+        await put(service, source, order(key, 1))
+    while await service.translator.step():
+        pass
+    found = {one.delivery: (one.state, one.reason or "") for one in await settled(pool, ledger, source)}
+    assert sorted(state for state, _ in found.values()) == ["accepted", "accepted", "failed"]
+    (reason,) = (reason for state, reason in found.values() if state == "failed")
+    assert "KeyError in generic" in reason
+    assert "a secret of the message" not in reason
+
+
+async def test_what_a_sender_has_for_another_master_key_waits_for_that_key(pool: asyncpg.Pool, ledger: Ledger) -> None:
+    service = service_on(pool)
+    source = await connected(service, ledger)
+    await put(service, source, order(1, 1))
+    await pool.execute("UPDATE sources SET credentials = 'unreadable' WHERE source = $1", source.source)
+    while await service.translator.step():
+        pass
+    (one,) = await settled(pool, ledger, source)
+    assert (one.state, "another master key" in (one.reason or "")) == ("failed", True)
+    assert one.next_try is not None
+    await pool.execute(
+        "UPDATE sources SET credentials = NULL WHERE source = $1", source.source
+    )  # others rekey them all

@@ -1,0 +1,50 @@
+"""A shop of its own make: whole records, posted whenever something has changed; mapped by docs/senders/samples/generic."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.stories import Message, Story
+
+MAPPING: dict[str, Any] = yaml.safe_load(Path("docs/senders/samples/generic/mapping.yaml").read_text(encoding="utf-8"))
+
+
+def _message(kind: str, key: str, version: int, created: str, updated: str, **fields: Any) -> Message:
+    record = {"id": key, "version": version, "created_at": created, "updated_at": updated, **fields}
+    return Message(json.dumps({"kind": kind, "object": record}).encode())
+
+
+ORDERED = "2026-04-01T10:00:00Z"
+STORY = Story(
+    kind="generic",
+    campaign_id="fair-2026",
+    mapping=MAPPING,
+    messages=(
+        _message("expense", "C-1", 1, "2026-03-01T08:00:00Z", "2026-03-01T08:00:00Z", campaign="Fair 2026", date="2026-03-01",
+                 net=4000.5, currency="EUR"),
+        _message("lead", "L-1", 1, "2026-03-02T09:30:00Z", "2026-03-02T09:30:00Z", utm_campaign="fair_2026"),
+        _message("lead", "L-1", 2, "2026-03-02T09:30:00Z", "2026-03-03T09:30:00Z", utm_campaign="fair_2026", channel="event"),
+        _message("deal", "D-1", 1, "2026-03-05T09:30:00Z", "2026-03-05T09:30:00Z", lead="L-1"),
+        # the amount is not known at first, then wrong, then right
+        _message("order", "SO-1", 1, ORDERED, "2026-04-01T10:00:00Z", status="open", deal="D-1"),
+        _message("order", "SO-1", 2, ORDERED, "2026-04-01T10:00:00Z", status="open", deal="D-1",
+                 total={"net": "50000", "currency": "EUR"}),
+        _message("order", "SO-1", 3, ORDERED, "2026-04-01T10:00:00Z", status="paid", deal="D-1",
+                 total={"net": 40005.0, "currency": "EUR"}),
+        _message("order", "SO-2", 1, ORDERED, "2026-04-02T10:00:00Z", status="open", deal="D-1",
+                 total={"net": 7000, "currency": "EUR"}),
+        _message("order", "SO-2", 2, ORDERED, "2026-04-04T10:00:00Z", status="cancelled", deal="D-1",
+                 total={"net": 7000, "currency": "EUR"}),
+        _message("invoice", "I-1", 1, "2026-04-20T10:00:00Z", "2026-04-20T10:00:00Z", order="SO-1", date="2026-04-20",
+                 net=40005, currency="EUR"),
+        _message("ping", "P-1", 1, "2026-04-20T10:00:00Z", "2026-04-20T10:00:00Z"),
+    ),
+    roi={
+        "actual_cost": "4000.50", "booked_revenue": "40005.00", "invoiced_revenue": "40005.00", "credited": "0.00",
+        "roi": {"booked": 9.0, "invoiced": 9.0},
+    },
+)  # fmt: skip
