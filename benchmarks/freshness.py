@@ -7,6 +7,7 @@ time from that acknowledgement to the answer that holds the event, so that the r
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Iterator
 from statistics import median
@@ -40,14 +41,14 @@ async def _sampled(stage: Stage, server: Server, seconds: float) -> list[float]:
     asked = acknowledged
     posting, samples = True, []
 
-    def posted(status: int, body: bytes, _: float) -> None:
+    def posted(answer: load.Answer) -> None:
         nonlocal acknowledged
-        if status >= _GOOD:
-            raise RuntimeError(f"a post was answered with {status}")
-        acknowledged = (msgspec.json.decode(body)["position"], time.perf_counter())
+        if answer.status >= _GOOD:
+            raise RuntimeError(f"a post was answered with {answer.status}")
+        acknowledged = (msgspec.json.decode(answer.body)["position"], time.perf_counter())
 
-    def read(status: int, _: bytes, __: float) -> None:
-        samples.append(time.perf_counter() - asked[1] if status < _GOOD else float("inf"))
+    def read(answer: load.Answer) -> None:
+        samples.append(time.perf_counter() - asked[1] if answer.status < _GOOD else math.inf)
 
     def reads() -> Iterator[bytes]:
         nonlocal asked

@@ -17,8 +17,19 @@ from typing import NamedTuple
 
 from service.bootstrap import run as run_fast
 
-Heard = Callable[[int, bytes, float], None]  # (status, body, seconds it took)
 _GOOD = 400
+
+
+class Answer(NamedTuple):
+    """One answer, as `heard` gets it."""
+
+    status: int
+    head: bytes  # in lower case
+    body: bytes
+    seconds: float
+
+
+Heard = Callable[[Answer], None]
 
 
 class Result(NamedTuple):
@@ -91,14 +102,14 @@ class _Connection(asyncio.Protocol):
         length = int(lower[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
         if len(body) >= length:
             self._buffer = b""
-            self._answered(int(head[9:12]), body)
+            self._answered(int(head[9:12]), lower, body)
 
-    def _answered(self, status: int, body: bytes) -> None:
+    def _answered(self, status: int, head: bytes, body: bytes) -> None:
         took = time.perf_counter() - self._due
         self._offer.latencies.append(took)
         self._offer.statuses[status] += 1
         if self._offer.heard:
-            self._offer.heard(status, body, took)
+            self._offer.heard(Answer(status, head, body, took))
         self._next()
 
     def connection_lost(self, _: Exception | None) -> None:

@@ -28,7 +28,6 @@ _BATCH, _CONNECTIONS, _FEW = 20, 512, 32
 _QUEUE = 2_000  # events that may wait: so few that the connections of one machine can fill it
 _TIMES = 2  # the sustainable rate
 _GOOD, _SHED = 300, 503
-_WHAT = "soak at twice the sustainable rate"
 
 
 class Soaked:
@@ -39,35 +38,39 @@ class Soaked:
         self.accepted: list[float] = []  # seconds until the answer
         self.shed: list[float] = []
 
-    def heard(self, status: int, body: bytes, took: float) -> None:
+    def heard(self, answer: load.Answer) -> None:
         """Take note of an answer."""
-        if status == _SHED:
-            self.shed.append(took)
-        elif status < _GOOD:
-            self.accepted.append(took)
-            for one in msgspec.json.decode(body)["items"]:
+        if answer.status == _SHED and b"retry-after:" in answer.head:
+            self.shed.append(answer.seconds)
+        elif answer.status < _GOOD:
+            self.accepted.append(answer.seconds)
+            for one in msgspec.json.decode(answer.body)["items"]:
                 self.acknowledged[one["source"], one["id"]] = one["position"]
         else:
-            raise RuntimeError(f"status {status}: {body[:300]!r}")
+            raise RuntimeError(f"status {answer.status}: {answer.body[:300]!r}")
 
 
 def measure(effort: Effort = USUAL) -> Iterator[Row]:
-    """Soak a service with one process and yield the rows; RuntimeError if an acknowledged event is not there once."""
-    with setting.database() as dsn, setting.served(dsn, append_queue_events=_QUEUE) as server:
-        stage = Stage(dsn, *setting.new_ledger(dsn), effort)
-        sustained = run_fast(_sustained(stage, server, effort.seconds / 2))
-        told = Soaked()
-        offered = run_fast(_overload(stage, server, told, _TIMES * sustained, effort.seconds * 2))
-        head = asyncio.run(_prove(stage, told))
-        stored = len(told.accepted) * _BATCH / offered.seconds
-        yield Row(f"{_WHAT}: stored", 0, [stored], "/s", "what it sustains", [sustained], *_latencies(told.accepted))
-        if told.shed:
-            yield Row(f"{_WHAT}: refused with 503", 0, [len(told.shed) * _BATCH / offered.seconds], "/s", "", (),
-                      *_latencies(told.shed))  # fmt: skip
-        yield Row("memory of serve after the soak", 0, [setting.peak(server.pid)], "MB")
-        print(
-            f"  {len(told.acknowledged):,} acknowledged, each in the log once; positions 1 to {head:,} without a hole"
-        )
+    """Soak one process and two, and yield the rows; RuntimeError if an acknowledged event is not in the log once."""
+    for processes in ("1", "2"):
+        with (
+            setting.database() as dsn,
+            setting.served(dsn, "--workers", processes, append_queue_events=_QUEUE) as server,
+        ):
+            yield from _soak(Stage(dsn, *setting.new_ledger(dsn), effort), server, f"soak, processes: {processes}")
+
+
+def _soak(stage: Stage, server: Server, what: str) -> Iterator[Row]:
+    sustained = run_fast(_sustained(stage, server, stage.effort.seconds / 2))
+    told = Soaked()
+    offered = run_fast(_overload(stage, server, told, _TIMES * sustained, stage.effort.seconds * 2))
+    head = asyncio.run(_prove(stage, told))
+    stored, refused = (_BATCH * len(one) / offered.seconds for one in (told.accepted, told.shed))
+    yield Row(f"{what}: stored", 0, [stored], "/s", "what it sustains", [sustained], *_latencies(told.accepted))
+    if told.shed:
+        yield Row(f"{what}: refused with 503", 0, [refused], "/s", "", (), *_latencies(told.shed))
+    yield Row(f"{what}: memory", 0, [setting.peak(server.pid)], "MB")
+    print(f"  {len(told.acknowledged):,} acknowledged, each in the log once; positions 1 to {head:,} without a hole")
 
 
 def _latencies(seconds: list[float]) -> tuple[float, float]:

@@ -93,10 +93,10 @@ def side_by_side(rows: Iterable[Row]) -> str:
     """Return the table of ratios; a target is that of a row's first comparison."""
     lines, seen = [], set()
     for row in rows:
-        ratio, low, high = _middle(row.ratios, "{:.0%}") if row.ratios else ("", "", "")
+        ratio, low, high = _middle(row.ratios, "{:.0%}".format) if row.ratios else ("", "", "")
         other = f"{number(median(row.other), row.unit)}, {row.against}" if row.other else ""
         if not row.ratios:
-            _, low, high = _middle(row.ours, "{:,.3g}")
+            _, low, high = _middle(row.ours, lambda one: number(one, row.unit))  # noqa: B023  used at once
         p50, p99 = ("" if one is None else f"{one:.1f}" for one in (row.p50, row.p99))
         spread = low if low == high else f"{low} – {high}"
         ours, verdict = number(median(row.ours), row.unit), "" if row.what in seen else row.verdict
@@ -105,8 +105,8 @@ def side_by_side(rows: Iterable[Row]) -> str:
     return markdown(("", "ours", "against", "ratio", "range", "p50 ms", "p99 ms", "target"), lines)
 
 
-def _middle(values: Sequence[float], form: str) -> tuple[str, str, str]:
-    return form.format(median(values)), form.format(min(values)), form.format(max(values))
+def _middle(values: Sequence[float], form: Callable[[float], str]) -> tuple[str, str, str]:
+    return form(median(values)), form(min(values)), form(max(values))
 
 
 def growth(rows: Iterable[Row]) -> str:
