@@ -42,6 +42,10 @@ def measure(stage: Stage) -> Iterator[Row]:
 def grow(stage: Stage, until: int) -> Iterator[Row]:
     """Fill the ledger up in as many parts as there are rounds, have each projected as a worker does, and yield the rate."""
     begin, rates = stage.sent, []
+    if begin >= until:
+        raise ValueError(
+            f"the ledger has {begin:,} events before it is measured at {until:,}: choose sizes further apart"
+        )
     for part in range(1, stage.effort.rounds + 1):
         with setting.served(stage.dsn, "--no-projector") as server:
             stage.fill(server, begin + (until - begin) * part // stage.effort.rounds)

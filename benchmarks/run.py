@@ -46,7 +46,7 @@ def main() -> None:
     rows: list[Row] = []
     with setting.database() as dsn:
         for row in _all(dsn, effort, sizes, compared_at):
-            print(table.side_by_side([row]).splitlines()[-1], flush=True)
+            print("  " + table.side_by_side([row]).splitlines()[-1].rpartition("|")[0].rpartition("|")[0], flush=True)
             rows.append(row)
         machine = _machine(dsn)
     compared = [row for row in rows if row.size in (0, compared_at)]
@@ -67,7 +67,7 @@ def _all(dsn: str, effort: Effort, sizes: tuple[int, ...], compared_at: int) -> 
     for size in sizes:
         print(f"-- {size:,} events", flush=True)
         stage.size = size
-        stage.effort = effort._replace(rounds=1) if size >= _LARGE else effort
+        stage.effort = _effort_at(size, effort)
         yield from projection.grow(stage, size)
         for program in _PROGRAMS:
             yield from program(stage)
@@ -75,6 +75,12 @@ def _all(dsn: str, effort: Effort, sizes: tuple[int, ...], compared_at: int) -> 
         if size == compared_at:
             yield from peers.measure(stage)
     yield from soak.measure(effort)
+
+
+def _effort_at(size: int, effort: Effort) -> Effort:
+    """Return how much to do: so little on a small ledger that it is still small afterwards, and few rounds on a large one."""
+    requests, seconds = min(effort.requests, size // 16), min(effort.seconds, size / 5_000)
+    return Effort(1 if size >= _LARGE else effort.rounds, requests, seconds)
 
 
 def _machine(dsn: str) -> str:
