@@ -57,7 +57,7 @@ def timed(work: Callable[[asyncpg.Pool, Ledger], Awaitable[int]], dsn: str, ledg
     """Do work on a ledger; return events per second."""
 
     async def run() -> float:
-        pool = await database.connect(dsn, size=4, statement_timeout=3600)
+        pool = await database.connect(dsn, size=10, statement_timeout=3600)
         started = time.perf_counter()
         events = await work(pool, ledger)
         took = time.perf_counter() - started

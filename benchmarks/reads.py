@@ -95,7 +95,7 @@ def _read(stage: Stage, ours: Server, bare: Server, read: _Read, head: int) -> I
 
 
 def _filled(path: str, number: int, head: int) -> str:
-    position = head - 1 - number * max(head // 10_000, 1) % (head - 1)
+    position = 1 + number * 7_919 % (head - 1)  # anywhere in the log
     return path.format(period=_period(number, head), half=head // 2, position=position)
 
 

@@ -189,7 +189,7 @@ class _ProjectorThread:
 
 async def run_worker(dsn: str, settings: Settings, begun: object) -> None:
     """Run a worker until it is stopped; `begun` is called with it when it is ready."""
-    pool = await database.connect(dsn, size=4, statement_timeout=max(settings.statement_timeout, 600.0))
+    pool = await database.connect(dsn, size=10, statement_timeout=max(settings.statement_timeout, 600.0))
     try:
         worker = Worker(pool, settings)
         if callable(begun):

@@ -35,6 +35,7 @@ class Settings(BaseSettings):
 
     min_position_timeout: float = Field(5.0, ge=0, description="how long a read waits for `min_position` before 503")
     projection_batch: int = Field(5_000, ge=1, description="events projected in one transaction at most")
+    rebuild_batch: int = Field(50_000, ge=1, description="events rebuilt in one transaction at most")
     projection_poll: float = Field(0.5, gt=0, description="seconds between looks for events appended elsewhere")
     lease_seconds: float = Field(10.0, gt=0, description="how long a worker holds a ledger without a sign of life")
     ready_lag_events: int = Field(100_000, ge=0, description="projection lag from which on /readyz says no")

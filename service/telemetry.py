@@ -17,6 +17,10 @@ APPEND_BATCH = Histogram(
 PROJECTED = Counter("campaign_ledger_projected_events_total", "Events projected", ["ledger"])
 LAG = Gauge("campaign_ledger_projection_lag_events", "Events appended but not yet projected", ["ledger"])
 REQUESTS = Counter("campaign_ledger_http_requests_total", "HTTP requests by status", ["status"])
+SET_ASIDE = Gauge("campaign_ledger_set_aside", "Events and components set aside: they wait for a fix", ["ledger"])
+PROOF = Gauge("campaign_ledger_verify_good", "Whether the last proof was good: 1 or 0", ["ledger"])
+PROOF_TIME = Gauge("campaign_ledger_verify_timestamp_seconds", "When the last proof was made", ["ledger"])
+PROOF_POSITION = Gauge("campaign_ledger_verify_position", "The last position of the log at the last proof", ["ledger"])
 PROJECTION_ERRORS = Counter("campaign_ledger_projection_errors_total", "Projection batches that failed", ["ledger"])
 
 DELIVERIES = Counter("campaign_ledger_deliveries_total", "Deliveries of senders by kind and state", ["kind", "state"])

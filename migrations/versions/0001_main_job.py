@@ -24,6 +24,7 @@ MEASURES = (
     *(f"funnel_{step}" for step in STEPS),
     *(f"{name}{part}" for name in DURATIONS for part in ("", "_total", "_out_of_sequence")),
 )  # fmt: skip
+PEAKS = ("peak_cost", "peak_invoiced", "peak_margin")
 
 STATEMENTS = (
     # Ledgers, their heads and keys
@@ -148,7 +149,9 @@ STATEMENTS = (
         PRIMARY KEY (ledger, file)
     )
     """,
-    # The projections. A generation is one complete set of read models; one of them serves.
+    # The projections. A generation is one complete set of read models; one of them serves. `version` is that of the
+    # definitions that made it, `revision` counts what changed its figures at the same checkpoint (retries). Of a rebuild,
+    # `serve` says when to (identical, always, never), `seconds` how long it was at work, `report` how it compares.
     """
     CREATE TABLE generations (
         ledger         integer NOT NULL,
@@ -160,10 +163,58 @@ STATEMENTS = (
         holder         text,
         lease_until    timestamptz NOT NULL DEFAULT '-infinity',
         created_at     timestamptz NOT NULL DEFAULT now(),
+        version        text NOT NULL,
+        revision       integer NOT NULL DEFAULT 0,
+        serve          text,
+        seconds        double precision NOT NULL DEFAULT 0,
+        retired_at     timestamptz,
+        report         json,
         PRIMARY KEY (ledger, generation)
     )
     """,
     "CREATE UNIQUE INDEX one_generation_serves ON generations (ledger) WHERE state = 'serving'",
+    # What could not be processed: events that cannot be read (component 0), and components that cannot be folded.
+    """
+    CREATE TABLE set_aside (
+        ledger        integer NOT NULL,
+        generation    integer NOT NULL,
+        position      bigint NOT NULL,
+        component     bigint NOT NULL,
+        last_position bigint NOT NULL,
+        error         text NOT NULL,
+        attempts      integer NOT NULL,
+        since         timestamptz NOT NULL,
+        PRIMARY KEY (ledger, generation, position, component)
+    )
+    """,
+    # The figures in which a rebuilt generation differs from the one that served then.
+    """
+    CREATE TABLE differences (
+        ledger     integer NOT NULL,
+        generation integer NOT NULL,
+        line       bigint NOT NULL,
+        basis      text NOT NULL,
+        campaign   text COLLATE "C",
+        grain      text NOT NULL,
+        start      date NOT NULL,
+        where_else json,
+        measure    text COLLATE "C" NOT NULL,
+        old        text,
+        new        text,
+        PRIMARY KEY (ledger, generation, line)
+    )
+    """,
+    # The last proof of each ledger, as `verify` gave it.
+    """
+    CREATE TABLE proofs (
+        ledger     integer PRIMARY KEY,
+        checked_at timestamptz NOT NULL DEFAULT now(),
+        position   bigint NOT NULL,
+        good       boolean NOT NULL,
+        deep       boolean NOT NULL,
+        findings   json NOT NULL
+    )
+    """,
     # Which component an entity belongs to.
     """
     CREATE TABLE entities (
@@ -213,7 +264,8 @@ STATEMENTS = (
     )
     """,
     # The journal: what each event changed. `campaign` is the segment's campaign_segment; `value` is a duration in
-    # microseconds and `bucket` its place in a histogram.
+    # microseconds and `bucket` its place in a histogram; `detail` is what a list says of an entry, or of an amount in
+    # another currency "currency amount rate day": what was converted, and at which rate of which day.
     """
     CREATE TABLE postings (
         ledger     integer NOT NULL,
@@ -237,9 +289,14 @@ STATEMENTS = (
     CREATE INDEX postings_of_durations ON postings (ledger, generation, measure, day)
     INCLUDE (segment, value, amount, cohort, bucket) WHERE value IS NOT NULL
     """,
-    "CREATE INDEX postings_of_lists ON postings (ledger, generation, measure, entity) WHERE detail IS NOT NULL",
+    "CREATE INDEX postings_of_figures ON postings (ledger, generation, campaign, measure, day)",
+    """
+    CREATE INDEX postings_of_lists ON postings (ledger, generation, measure, entity)
+    WHERE measure IN ('pending_links', 'unconverted', 'flag')
+    """,
     # The balances: sums of postings at the grains that reads need, one column per measure (null = 0). basis e(vent) or
-    # c(ohort); cube c(ampaign) or s(egment); grain d(ay), m(onth) or y(ear).
+    # c(ohort); cube c(ampaign) or s(egment); grain d(ay), m(onth) or y(ear). A campaign's month also has the highest that
+    # its cumulative cost and return less cost come to within the month, day by day.
     f"""
     CREATE TABLE balances (
         ledger     integer NOT NULL,
@@ -249,9 +306,33 @@ STATEMENTS = (
         grain      "char" NOT NULL,
         start      date NOT NULL,
         segment    integer NOT NULL,
-        {" numeric, ".join(MEASURES)} numeric,
+        {" numeric, ".join((*MEASURES, *PEAKS))} numeric,
         PRIMARY KEY (ledger, generation, basis, cube, grain, start, segment)
     ) WITH (fillfactor = 70)
+    """,
+    # What balances stood at, at the end of each epoch of positions that moved them, but for days of segments; and the
+    # position up to which that is complete.
+    f"""
+    CREATE TABLE closings (
+        ledger     integer NOT NULL,
+        generation integer NOT NULL,
+        basis      "char" NOT NULL,
+        cube       "char" NOT NULL,
+        grain      "char" NOT NULL,
+        start      date NOT NULL,
+        segment    integer NOT NULL,
+        position   bigint NOT NULL,
+        {" numeric, ".join((*MEASURES, *PEAKS))} numeric,
+        PRIMARY KEY (ledger, generation, basis, cube, grain, start, segment, position)
+    )
+    """,
+    """
+    CREATE TABLE closed (
+        ledger     integer NOT NULL,
+        generation integer NOT NULL,
+        position   bigint NOT NULL DEFAULT 0,
+        PRIMARY KEY (ledger, generation)
+    )
     """,
     # Durations in logarithmic buckets by campaign and month, for percentiles of many.
     """
@@ -281,7 +362,9 @@ STATEMENTS = (
 )
 
 TABLES = (
-    "campaigns", "histograms", "balances", "postings", "segments", "conversions", "components", "entities",
+    "proofs", "differences", "set_aside",
+    "campaigns", "histograms", "closed", "closings", "balances", "postings", "segments", "conversions", "components",
+    "entities",
     "generations", "imports", "quarantine", "events", "api_keys", "heads", "ledgers",
 )  # fmt: skip
 

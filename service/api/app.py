@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from service import __version__, telemetry
-from service.api import events, hooks, openapi, operations, reads, sources
+from service.api import events, hooks, lineage, openapi, operations, reads, rebuilds, set_aside, sources
 from service.api.auth import Doorkeeper
 from service.api.problems import HANDLERS, answer_error
 from service.bootstrap import Service
@@ -60,8 +60,11 @@ def create_app() -> App:
         "/v1/events", events.post_events, methods=["POST"], include_in_schema=False
     )  # first: the hot one
     app.include_router(events.router)
+    app.include_router(lineage.router)  # before the reads: ids of campaigns may have slashes
     app.include_router(reads.router)
     app.include_router(operations.router)
+    app.include_router(set_aside.router)
+    app.include_router(rebuilds.router)
     app.include_router(sources.router)
     for path in hooks.PATHS:
         app.router.add_route(path, hooks.hook, methods=hooks.METHODS, include_in_schema=False)

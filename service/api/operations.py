@@ -15,7 +15,8 @@ from service.api.events import read_body
 from service.api.problems import ProblemError, problem, refuse_unknown
 from service.api.schemas import PROBLEMS
 from service.bootstrap import Service
-from service.projections import reading
+from service.domain.component import READ_MODEL_VERSION
+from service.projections import reading, retry, verify
 from service.store import database, inbox, log, quarantine
 from service.store.ledgers import Ledger
 
@@ -46,6 +47,10 @@ async def readyz(request: Request) -> Response:
             """
         )
         checks["projection_lag_events"] = lag
+        checks["made_by_other_definitions"] = await service.pool.fetchval(
+            "SELECT count(*) FROM generations WHERE state = 'serving' AND version <> $1", READ_MODEL_VERSION
+        )
+        checks["set_aside"] = sum((await retry.counts(service.pool)).values())
     except Exception as error:  # noqa: BLE001  whatever is wrong with the database, the answer is no
         checks["database"] = f"does not answer ({type(error).__name__})"
         return problem(503, "the database does not answer", headers={"Retry-After": "1"}, checks=checks)
@@ -57,8 +62,14 @@ async def readyz(request: Request) -> Response:
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
 async def metrics(request: Request, _: Annotated[Ledger, Depends(Needs("admin"))]) -> Response:
-    """Give the process's counters and gauges in Prometheus's text format."""
+    """Give the process's counters, and gauges of the database, in Prometheus's text format."""
     service: Service = request.app.state.service
+    for name, count in (await retry.counts(service.pool)).items():
+        telemetry.SET_ASIDE.labels(name).set(count)
+    for proof in await verify.last_proofs(service.pool):
+        telemetry.PROOF.labels(proof.ledger).set(proof.good)
+        telemetry.PROOF_TIME.labels(proof.ledger).set(proof.checked_at.timestamp())
+        telemetry.PROOF_POSITION.labels(proof.ledger).set(proof.position)
     telemetry.UNTRANSLATED.set(await inbox.waiting(service.pool))
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
@@ -69,10 +80,10 @@ async def get_ledger(request: Request, ledger: Annotated[Ledger, Depends(Needs("
     refuse_unknown(request, ())
     service: Service = request.app.state.service
     position, recorded_at, chain = await log.head(service.pool, ledger.ledger)
-    _, checkpoint = await reading.serving(service.pool, ledger)
+    served = await reading.serving(service.pool, ledger)
     body = {
         "name": ledger.name, "currency": ledger.currency, "timezone": ledger.timezone, "last_position": position,
-        "recorded_at": recorded_at, "projected_position": checkpoint, "chain": chain.hex(),
+        "recorded_at": recorded_at, "projected_position": served.checkpoint, "chain": chain.hex(),
     }  # fmt: skip
     return Response(msgspec.json.encode(body), media_type=_JSON)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
@@ -20,6 +21,7 @@ from service.store.vault import MasterKeyError
 
 _log = telemetry.logger("api")
 MEDIA_TYPE = "application/problem+json"
+_HOOK = re.compile(r"^(/v1/hooks/[^/]*)/.+", re.DOTALL)
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}  # RFC 9110's; Python's change with its version
 
 
@@ -60,10 +62,15 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(sorted(_methods(request)))
     details = {
-        404: f"there is nothing at {request.url.path}; /openapi.json describes what there is",
-        405: f"{request.method} is not possible at {request.url.path}",
+        404: f"there is nothing at {path_of(request)}; /openapi.json describes what there is",
+        405: f"{request.method} is not possible at {path_of(request)}",
     }
     return problem(error.status_code, details.get(error.status_code, str(error.detail)), headers=headers)
+
+
+def path_of(request: Request) -> str:
+    """Return the path without a secret that a sender may have in it."""
+    return _HOOK.sub(r"\1/***", request.url.path)
 
 
 def _methods(request: Request) -> set[str]:
@@ -130,7 +137,7 @@ async def on_missing_key(_: Request, error: Exception) -> Response:
 
 async def on_failure(request: Request, error: Exception) -> Response:
     """Answer what should not have happened; the log has the rest."""
-    _log.error("request failed", path=request.url.path, exc_info=error)
+    _log.error("request failed", path=path_of(request), exc_info=error)
     return problem(500, "the service failed at this; its log says why")
 
 

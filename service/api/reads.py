@@ -2,115 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
-from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Literal, NamedTuple
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Query, Request
-from starlette.convertors import StringConvertor, register_url_convertor
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from service.api import schemas
-from service.api.auth import Needs
+from service.api import asking, schemas
+from service.api.asking import After, AsOf, Basis, From, GroupBy, Limit, MinPosition, Reader, To
 from service.api.problems import ProblemError, refuse_unknown
 from service.bootstrap import Service
-from service.domain.calendar import parse_day, parse_instant
-from service.domain.component import READ_MODEL_VERSION
 from service.domain.postings import FLAG, PENDING_LINKS
-from service.projections import reading, reports
-from service.store import log
+from service.projections import reading, reports, selection
 from service.store.ledgers import Ledger
 
 router = APIRouter(tags=["read models"])
-Reader = Annotated[Ledger, Depends(Needs("read"))]
-_MOST_GROUPS = 3
 _REMEMBERED = 512
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _pair = msgspec.json.Decoder(tuple[str, str])
-
-
-class _ReportName(StringConvertor):
-    """Tells the reports of a campaign from the rest of an id with slashes."""
-
-    regex = "roi|conversion|velocity"
-
-
-register_url_convertor("report", _ReportName())
-
-
-class _Asked(NamedTuple):
-    """The parameters that every report has."""
-
-    query: reading.Query
-    as_of: int | datetime | None
-    min_position: int
-
-
-_FLAT = ("from", "to", "date_basis", "as_of", "min_position")
-_GROUPED = ("group_by", "campaign_id", *_FLAT)
-From = Annotated[str | None, Query(alias="from", description="first day, YYYY-MM-DD", examples=["2026-01-01"])]
-To = Annotated[str | None, Query(description="the day after the last one, YYYY-MM-DD", examples=["2026-04-01"])]
-Basis = Annotated[
-    Literal["event", "cohort"], Query(description="each amount on its own date, or on the capture day of its lead")
-]
-AsOf = Annotated[
-    str | None,
-    Query(description="what was known then: a position or an RFC 3339 time", examples=["1200", "2026-03-31T23:59:59Z"]),
-]
-MinPosition = Annotated[int, Query(ge=0, le=2**62, description="wait until this position is projected, else 503")]
-GroupBy = Annotated[
-    str,
-    Query(
-        description=f"up to {_MOST_GROUPS} of {', '.join(reading.GROUPS)}, with commas",
-        examples=["campaign", "channel,month"],
-    ),
-]
-
-
-def _invalid(field: str, expected: str, got: str) -> ProblemError:
-    errors = [{"field": field, "expected": expected, "got": got[:80]}]
-    return ProblemError(422, f"{field}: expected {expected}, got {got[:80]}", kind="invalid-request", errors=errors)
-
-
-def _day(field: str, text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromordinal(parse_day(text))
-    except ValueError:
-        raise _invalid(field, "a date as YYYY-MM-DD", text) from None
-
-
-def _moment(text: str | None) -> int | datetime | None:
-    if text is None:
-        return None
-    if text.isascii() and text.isdigit() and len(text) < 19:  # noqa: PLR2004  fits a position
-        return int(text)
-    try:
-        micros = parse_instant(text.replace(" ", "+")).micros  # an unescaped + arrives as a blank
-        return _EPOCH + timedelta(microseconds=micros)
-    except (ValueError, OverflowError):
-        raise _invalid("as_of", "a position, or an RFC 3339 time with offset", text) from None
-
-
-def _groups(text: str) -> tuple[str, ...]:
-    groups = tuple(one.strip() for one in text.split(","))
-    unknown = [one for one in groups if one not in reading.GROUPS]
-    if unknown or len(groups) > _MOST_GROUPS or len(set(groups)) < len(groups):
-        raise _invalid("group_by", f"up to {_MOST_GROUPS} different ones of {', '.join(reading.GROUPS)}", text)
-    return groups
-
-
-def _asked(
-    groups: str, since: str | None, until: str | None, basis: str, as_of: str | None, min_position: int,
-    campaign: str | None = None,
-) -> _Asked:  # fmt: skip
-    low, high = _day("from", since), _day("to", until)
-    if low and high and low > high:
-        raise _invalid("to", f"a day not before from ({low})", str(high))
-    return _Asked(reading.Query(_groups(groups), low, high, basis, campaign), _moment(as_of), min_position)
 
 
 class Answers:
@@ -130,33 +40,15 @@ class Answers:
             self._kept.popitem(last=False)
 
 
-async def _wait(service: Service, ledger: Ledger, position: int) -> tuple[int, int]:
-    """Return the serving generation and its position, once that has reached what the caller needs; else a 503 problem."""
-    patience, pause = service.settings.min_position_timeout, 0.005
-    while True:
-        generation, checkpoint = await reading.serving(service.pool, ledger)
-        if checkpoint >= position:
-            return generation, checkpoint
-        if patience <= 0:
-            raise ProblemError(
-                503, f"position {position} is not projected yet, only {checkpoint}: try again in a moment",
-                kind="not-projected-yet", headers={"Retry-After": "1"}, position=checkpoint,
-            )  # fmt: skip
-        await asyncio.sleep(pause)
-        patience, pause = patience - pause, min(pause * 2, 0.1)
-
-
-async def _report(request: Request, ledger: Ledger, name: str, asked: _Asked, *, flat: bool = False) -> Response:
+async def _report(request: Request, ledger: Ledger, name: str, asked: asking.Asked, *, flat: bool = False) -> Response:
     service: Service = request.app.state.service
     answers: Answers = request.app.state.answers
-    needed = asked.min_position
-    if isinstance(asked.as_of, int):  # what was known at a position is known once it has been projected
-        needed = max(needed, min(asked.as_of, (await log.head(service.pool, ledger.ledger))[0]))
-    generation, checkpoint = await _wait(service, ledger, needed)
+    served = await asking.wait_for(service, ledger, asked.min_position, asked.as_of)
+    checkpoint = served.checkpoint
     at: int | datetime = checkpoint if asked.as_of is None else asked.as_of
     key = (
         ledger.ledger,
-        generation,
+        served.edition,
         min(at, checkpoint) if isinstance(at, int) else at,
         checkpoint,
         name,
@@ -164,28 +56,27 @@ async def _report(request: Request, ledger: Ledger, name: str, asked: _Asked, *,
         flat,
     )
     if isinstance(at, int) and (body := answers.get(key)) is not None:
-        return _tagged(request, generation, min(at, checkpoint), body)
+        return asking.tagged(request, served.edition, min(at, checkpoint), body)
     async with reading.snapshot(service.pool, ledger, asked.as_of) as view:
-        tag = _etag(view.generation, view.as_of.position)
-        if _matches(request, tag):
-            return Response(status_code=304, headers=_headers(tag))
+        tag = asking.etag(view.edition, view.as_of.position)
+        if asking.matches(request, tag):
+            return Response(status_code=304, headers=asking.headers_of(tag))
         answer = await reports.REPORTS[name](view, asked.query)
         answer |= await _frame(view, asked.query)
         if flat:
             answer = await _flat(view, answer, asked.query.campaign or "")
     body = msgspec.json.encode(answer)
-    if view.current and view.as_of.position == checkpoint and view.generation == generation:
+    if view.current and view.as_of.position == checkpoint and view.edition == served.edition:
         answers.keep(key, body)
-    return _tagged(request, view.generation, view.as_of.position, body)
+    return asking.tagged(request, view.edition, view.as_of.position, body)
 
 
-async def _frame(view: reading.Snapshot, query: reading.Query) -> dict[str, Any]:
+async def _frame(view: reading.Snapshot, query: selection.Query) -> dict[str, Any]:
     """Return what every answer says of itself."""
     return {
         "currency": view.ledger.currency,
         "date_basis": query.basis,
-        "as_of": {"position": view.as_of.position, "recorded_at": view.as_of.recorded_at},
-        "version": READ_MODEL_VERSION,
+        **asking.frame(view),
         "unconverted": await view.unconverted(query),
         "pending_links": await view.pending_links(),
     }
@@ -199,33 +90,14 @@ async def _flat(view: reading.Snapshot, answer: dict[str, Any], campaign: str) -
     return {"campaign_id": campaign, **total, **answer}
 
 
-def _etag(generation: int, position: int) -> str:
-    return f'W/"{READ_MODEL_VERSION}.{generation}-{position}"'
-
-
-def _headers(tag: str) -> dict[str, str]:
-    return {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
-
-
-def _matches(request: Request, tag: str) -> bool:
-    wanted = request.headers.get("if-none-match", "")
-    known = [one.strip().removeprefix("W/") for one in wanted.split(",")]  # RFC 9110: a weak comparison
-    return wanted.strip() == "*" or tag.removeprefix("W/") in known
-
-
-def _tagged(request: Request, generation: int, position: int, body: bytes) -> Response:
-    tag = _etag(generation, position)
-    if _matches(request, tag):
-        return Response(status_code=304, headers=_headers(tag))
-    return Response(body, headers=_headers(tag), media_type="application/json")
-
-
 async def _read(
     request: Request, ledger: Ledger, name: str, groups: str, since: str | None, until: str | None, basis: str,
     as_of: str | None, min_position: int, campaign: str | None,
 ) -> Response:  # fmt: skip
-    refuse_unknown(request, _GROUPED)
-    return await _report(request, ledger, name, _asked(groups, since, until, basis, as_of, min_position, campaign))
+    refuse_unknown(request, asking.GROUPED)
+    return await _report(
+        request, ledger, name, asking.read_asked(groups, since, until, basis, as_of, min_position, campaign)
+    )
 
 
 @router.get("/v1/roi", summary="ROI", response_model=schemas.RoiAnswer, responses=schemas.PROBLEMS)
@@ -263,16 +135,11 @@ async def get_campaigns(
     """List campaigns, registered or only named, by id; `Link: rel=next` leads on while there are more."""
     refuse_unknown(request, ("after", "limit", "as_of", "min_position"))
     service: Service = request.app.state.service
-    await _wait(service, ledger, min_position)
-    async with reading.snapshot(service.pool, ledger, _moment(as_of)) as view:
+    await asking.wait(service, ledger, min_position)
+    async with reading.snapshot(service.pool, ledger, asking.read_moment(as_of)) as view:
         known = [(one, attributes) for one, attributes in (await view.campaigns()).items() if one > after]
     rows = [{"campaign_id": one, **attributes} for one, attributes in known[:limit]]
-    answer = {"rows": rows, "as_of": {"position": view.as_of.position, "recorded_at": view.as_of.recorded_at}}
-    response = _tagged(request, view.generation, view.as_of.position, msgspec.json.encode(answer))
-    if len(known) > limit:
-        following = request.url.include_query_params(after=rows[-1]["campaign_id"])
-        response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
-    return response
+    return asking.answer(request, view, {"rows": rows}, rows[-1]["campaign_id"] if len(known) > limit else None)
 
 
 @router.get(
@@ -287,8 +154,8 @@ async def get_campaign_report(
     """One campaign's ROI, conversion or velocity as one flat object."""
     if not request.scope.get("raw_path", request.url.path.encode()).endswith(f"/{report}".encode()):
         return await get_campaign(request, ledger, f"{campaign_id}/{report}", as_of, min_position)  # a slash of its id
-    refuse_unknown(request, _FLAT)
-    asked = _asked("campaign", from_, to, date_basis, as_of, min_position, campaign_id)
+    refuse_unknown(request, asking.FLAT)
+    asked = asking.read_asked("campaign", from_, to, date_basis, as_of, min_position, campaign_id)
     return await _report(request, ledger, report, asked, flat=True)
 
 
@@ -305,17 +172,12 @@ async def get_campaign(
     """One campaign's attributes, the last statement of each."""
     refuse_unknown(request, ("as_of", "min_position"))
     service: Service = request.app.state.service
-    await _wait(service, ledger, min_position)
-    async with reading.snapshot(service.pool, ledger, _moment(as_of)) as view:
+    await asking.wait(service, ledger, min_position)
+    async with reading.snapshot(service.pool, ledger, asking.read_moment(as_of)) as view:
         known = await view.campaigns()
     if campaign_id not in known:
         raise ProblemError(404, f"there is no campaign {campaign_id!r}")
-    body = {
-        "campaign_id": campaign_id,
-        **known[campaign_id],
-        "as_of": {"position": view.as_of.position, "recorded_at": view.as_of.recorded_at},
-    }
-    return _tagged(request, view.generation, view.as_of.position, msgspec.json.encode(body))
+    return asking.answer(request, view, {"campaign_id": campaign_id, **known[campaign_id]})
 
 
 async def _listed(
@@ -326,21 +188,13 @@ async def _listed(
     try:
         pair: tuple[str, str] = _pair.decode(after) if after else ("", "")
     except msgspec.DecodeError:
-        raise _invalid("after", "what the `Link` of the page before has", after) from None
-    async with reading.snapshot(service.pool, ledger, _moment(as_of)) as view:
+        raise asking.invalid("after", "what the `Link` of the page before has", after) from None
+    async with reading.snapshot(service.pool, ledger, asking.read_moment(as_of)) as view:
         found = await view.listed(measure, pair, limit)
     names = ("from", "to") if measure == PENDING_LINKS else ("entity", "reason")
     rows = [dict(zip((*names, "campaign_id", "since_position"), one, strict=True)) for one in found]
-    answer = {"rows": rows, "as_of": {"position": view.as_of.position, "recorded_at": view.as_of.recorded_at}}
-    response = _tagged(request, view.generation, view.as_of.position, msgspec.json.encode(answer))
-    if len(found) == limit:
-        following = request.url.include_query_params(after=msgspec.json.encode(found[-1][:2]).decode())
-        response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
-    return response
-
-
-After = Annotated[str, Query(description="as the `Link` of the page before has it")]
-Limit = Annotated[int, Query(ge=1, le=1000)]
+    following = msgspec.json.encode(found[-1][:2]).decode() if len(found) == limit else None
+    return asking.answer(request, view, {"rows": rows}, following)
 
 
 @router.get("/v1/pending-links", summary="Pending links", response_model=schemas.Links, responses=schemas.PROBLEMS)

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 Money = Field(examples=["1234.50"], description="a decimal string with the ledger currency's digits")
 Ratio = Field(None, examples=[5.25], description="rounded to 6 decimals; null with a reason where it cannot be had")
 
+Version = Field(description="of the definitions behind the figures", examples=["1"])
+
 
 class Moment(BaseModel):
     """The moment of knowing that an answer is for."""
@@ -35,7 +37,7 @@ class _Answer(BaseModel):
     currency: str = Field(examples=["EUR"])
     date_basis: str = Field(examples=["event"])
     as_of: Moment
-    version: str = Field(description="of the definitions behind the figures", examples=["1"])
+    read_model_version: str = Version
     unconverted: list[Unconverted]
     pending_links: int = Field(description="how many links wait for what has not arrived", examples=[0])
 
@@ -198,6 +200,7 @@ class Campaigns(BaseModel):
 
     rows: list[Campaign]
     as_of: Moment
+    read_model_version: str = Version
 
 
 class Link(BaseModel):
@@ -215,6 +218,7 @@ class Links(BaseModel):
 
     rows: list[Link]
     as_of: Moment
+    read_model_version: str = Version
 
 
 class Flag(BaseModel):
@@ -231,6 +235,7 @@ class Flags(BaseModel):
 
     rows: list[Flag]
     as_of: Moment
+    read_model_version: str = Version
 
 
 class Problem(BaseModel):

@@ -9,7 +9,7 @@ import httpx
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.cli import access, citus, demo, files, hooks, operations, serving, sources
+from service.cli import access, citus, demo, files, hooks, operations, rebuilds, serving, sources
 
 app = typer.Typer(
     name="campaign-ledger",
@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for part in (demo, serving, operations, files, access, sources, hooks, citus):
+for part in (demo, serving, operations, rebuilds, files, access, sources, hooks, citus):
     part.register(app)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -9,6 +10,8 @@ from typing import Annotated, Any, TypeVar
 import asyncpg
 import typer
 from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
 
 from service import bootstrap, telemetry
 from service.settings import Settings
@@ -17,6 +20,7 @@ from service.store import database, ledgers, migrate
 DataDir = Annotated[Path | None, typer.Option(help="Where the embedded PostgreSQL keeps its data.", show_default="XDG")]
 LedgerName = Annotated[str, typer.Option("--ledger", help="The ledger's name.")]
 T = TypeVar("T")
+_WIDE = 200
 
 
 def settings_of(data_dir: Path | None) -> Settings:
@@ -30,12 +34,12 @@ def settings_of(data_dir: Path | None) -> Settings:
     return settings
 
 
-def with_pool(data_dir: Path | None, work: Callable[[asyncpg.Pool], Awaitable[T]]) -> T:
+def with_pool(data_dir: Path | None, work: Callable[[asyncpg.Pool], Awaitable[T]], *, size: int = 4) -> T:
     """Run `work` with a pool on the database, beside a running service or on a server of its own."""
     settings = settings_of(data_dir)
 
     async def run(dsn: str) -> T:
-        pool = await database.connect(dsn, size=4, statement_timeout=3600.0)
+        pool = await database.connect(dsn, size=size, statement_timeout=3600.0)
         try:
             at, newest = await database.head_of_migrations(pool), migrate.newest()
             if at != newest:
@@ -61,6 +65,11 @@ async def ledger_of(pool: asyncpg.Pool, name: str) -> ledgers.Ledger:
 async def chosen(pool: asyncpg.Pool, name: str | None) -> list[ledgers.Ledger]:
     """Return the ledger of a name, or all of them."""
     return await ledgers.ledgers(pool) if name is None else [await ledger_of(pool, name)]
+
+
+def show(table: Table) -> None:
+    """Print a table to standard output; wide, where that is no terminal."""
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 
 def say(text: Any) -> None:

@@ -1,19 +1,18 @@
-"""`status`, `replay`, `verify`."""
+"""`status`, `set-aside`, `retry`, `verify`."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import asyncpg
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from service.cli.common import DataDir, chosen, say, with_pool
-from service.projections import rebuild, verify
+from service.cli.common import DataDir, chosen, say, show, with_pool
+from service.projections import retry, verify
 
 OneLedger = Annotated[str | None, typer.Option("--ledger", help="Only this ledger; default: all.")]
 
@@ -21,7 +20,8 @@ OneLedger = Annotated[str | None, typer.Option("--ledger", help="Only this ledge
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(epilog="Example: campaign-ledger status")(status)
-    app.command(epilog="Example: campaign-ledger replay --ledger acme")(replay)
+    app.command("set-aside", epilog="Example: campaign-ledger set-aside --ledger acme")(set_aside)
+    app.command("retry", epilog="Example: campaign-ledger retry --ledger acme")(retry_)
     app.command("verify", epilog="Example: campaign-ledger verify --json")(verify_)
 
 
@@ -33,7 +33,8 @@ def status(
     async def work(pool: asyncpg.Pool) -> list[dict[str, object]]:
         rows = await pool.fetch(
             """
-            SELECT l.name, h.position AS head, g.checkpoint, g.generation, g.holder,
+            SELECT l.name, h.position AS head, g.checkpoint, g.generation, g.version, g.holder,
+                   (SELECT count(*) FROM set_aside s WHERE s.ledger = g.ledger AND s.generation = g.generation) AS set_aside,
                    (SELECT recorded_at FROM events e WHERE e.ledger = l.ledger AND e.position = g.checkpoint + 1) AS waiting_since
             FROM ledgers l JOIN heads h USING (ledger) JOIN generations g USING (ledger)
             WHERE g.state = 'serving' ORDER BY l.ledger
@@ -45,7 +46,8 @@ def status(
                 "ledger": row["name"], "head": row["head"], "checkpoint": row["checkpoint"],
                 "lag_events": row["head"] - row["checkpoint"],
                 "lag_seconds": round((now - row["waiting_since"]).total_seconds(), 3) if row["waiting_since"] else 0.0,
-                "generation": row["generation"], "worker": row["holder"],
+                "generation": row["generation"], "definitions": row["version"], "worker": row["holder"],
+                "set_aside": row["set_aside"],
             }
             for row in rows
         ]  # fmt: skip
@@ -54,34 +56,51 @@ def status(
     if as_json:
         say(json.dumps(rows, indent=2))
         return
-    table = Table("ledger", "head", "checkpoint", "lag (events)", "lag (s)", "generation", "worker")
+    table = Table(
+        "ledger", "head", "checkpoint", "lag (events)", "lag (s)", "generation", "definitions", "worker", "set aside"
+    )
     for row in rows:
         table.add_row(*(str(value if value is not None else "-") for value in row.values()))
-    Console().print(table)
+    show(table)
 
 
-def replay(ledger: OneLedger = None, data_dir: DataDir = None) -> None:
-    """Rebuild the read models from position 1 while the present ones go on serving, compare, and swap."""
+def set_aside(
+    ledger: OneLedger = None,
+    data_dir: DataDir = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List the events and components that could not be processed and wait for a fix."""
 
-    async def work(pool: asyncpg.Pool) -> None:
-        columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]} events/s"), TimeRemainingColumn(),
-        )  # fmt: skip
+    async def work(pool: asyncpg.Pool) -> list[dict[str, Any]]:
+        return [
+            {"ledger": one.name, **entry}
+            for one in await chosen(pool, ledger)
+            for entry in await retry.listed(pool, one.ledger, limit=1_000)
+        ]
+
+    entries = with_pool(data_dir, work)
+    if as_json:
+        say(json.dumps(entries, indent=2, default=str))
+        return
+    for one in entries:
+        about = ", ".join(one["entities"]) or f"event {one['event']['source']} {one['event']['id']}"
+        say(f"{one['ledger']}: position {one['position']}, {one['event']['type']} ({about}): {one['error']}")
+
+
+def retry_(ledger: OneLedger = None, data_dir: DataDir = None) -> None:
+    """Process what is set aside again, after a fix or an upgrade; exit code 1 if anything remains."""
+
+    async def work(pool: asyncpg.Pool) -> int:
+        remaining = 0
         for one in await chosen(pool, ledger):
-            with Progress(*columns, console=Console(stderr=True)) as bar:
-                task = bar.add_task(f"replay {one.name}", total=None, rate="-")
+            done = await retry.retry(pool, one)
+            remaining += done.remaining
+            say(f"{one.name}: {done.cleared} processed, {done.remaining} still set aside")
+        return remaining
 
-                def progress(done: int, head: int) -> None:
-                    rate = f"{bar.tasks[task].speed or 0:,.0f}"  # noqa: B023  the bar of this ledger's turn
-                    bar.update(task, completed=done, total=head, rate=rate)  # noqa: B023  as above
-
-                done = await rebuild.rebuild(pool, one, progress=progress)
-            told = {None: "not compared: the old one lagged behind", 0: "identical to the old one, cell for cell"}
-            compared = told.get(done.differences, f"{done.differences} cells differ from the old one")
-            say(f"{one.name}: {done.events} events replayed, generation {done.generation} serves now, {compared}")
-
-    with_pool(data_dir, work)
+    if with_pool(data_dir, work):
+        raise typer.Exit(1)
 
 
 def verify_(
@@ -89,15 +108,43 @@ def verify_(
     data_dir: DataDir = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Also fold journeys afresh from the log, and compare.")] = False,
+    sample: Annotated[str, typer.Option(help="For --deep: how many events, chosen at random; or all.")] = "1000",
+    anchor: Annotated[
+        bool, typer.Option("--anchor", help="Only print the head of each chain, as JSON to be kept elsewhere.")
+    ] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Also hold the log to a file that --anchor has written.", exists=True, dir_okay=False),
+    ] = None,
 ) -> None:
-    """Prove the hash chain, dense positions, balances = Σ postings, and conservation; exit code 1 if any fails."""
+    """Prove hash chain, dense positions, balances = Σ postings, and conservation; exit code 1 if any fails."""
+    if sample != "all" and not (sample.isdecimal() and int(sample) > 0):
+        raise typer.BadParameter("a number of events, or all", param_hint="--sample")
+    if anchor:
+        say(
+            json.dumps(
+                {"anchors": [one._asdict() for one in with_pool(data_dir, lambda pool: _anchors(pool, ledger))]},
+                indent=2,
+            )
+        )
+        return
+    anchors = _read_anchors(against) if against else {}
 
     async def work(pool: asyncpg.Pool) -> list[dict[str, object]]:
-        return [
-            {"ledger": one.name, **finding._asdict()}
-            for one in await chosen(pool, ledger)
-            for finding in await verify.verify(pool, one)
-        ]
+        told: list[dict[str, object]] = []
+        known = await chosen(pool, ledger)
+        for one in known:
+            findings = await verify.verify(
+                pool, one, against=anchors.get(one.name), deep=deep, sample=None if sample == "all" else int(sample)
+            )
+            await verify.record(pool, one, findings)
+            told += [{"ledger": one.name, **finding._asdict()} for finding in findings]
+        for name in anchors.keys() - {one.name for one in known} if ledger is None else ():
+            told.append(
+                {"ledger": name, "check": "anchor", "good": False, "detail": "there is no such ledger any more"}
+            )
+        return told
 
     findings = with_pool(data_dir, work)
     if as_json:
@@ -107,3 +154,17 @@ def verify_(
             say(f"{'ok  ' if one['good'] else 'BAD '} {one['ledger']}: {one['check']}: {one['detail']}")
     if not all(one["good"] for one in findings):
         raise typer.Exit(1)
+
+
+async def _anchors(pool: asyncpg.Pool, name: str | None) -> list[verify.Anchor]:
+    return [await verify.anchor(pool, one) for one in await chosen(pool, name)]
+
+
+def _read_anchors(path: Path) -> dict[str, verify.Anchor]:
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))["anchors"]
+        return {
+            one["ledger"]: verify.Anchor(one["ledger"], int(one["position"]), str(one["chain"]), None) for one in given
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not what `campaign-ledger verify --anchor` writes") from error

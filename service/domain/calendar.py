@@ -134,6 +134,11 @@ def grain_label(start: date, grain: str) -> str:
     return start.isoformat()[:7] if grain == "month" else start.isoformat()
 
 
+def after(month: date) -> date:
+    """Return the first day of the month after the one that starts on a day."""
+    return _next(month, "month")
+
+
 def _next(start: date, grain: str) -> date:
     if grain == "year":
         return date(start.year + 1, 1, 1)

@@ -55,6 +55,10 @@ class InvalidEventError(ValueError):
         self.given = given
 
 
+class NewerVersionError(ValueError):
+    """A payload of a newer version than this code knows: it is kept, and set aside until an upgrade."""
+
+
 def newest_version(event_type: str) -> int:
     """Return the newest payload version of a type that this code knows."""
     return NEWEST_VERSION.get(event_type, CURRENT_VERSION)
@@ -66,11 +70,26 @@ def payload_version(dataschema: str | None) -> int:
     return max(1, int(match.group(1))) if match else 1
 
 
+def check_version(event_type: str, version: int) -> None:
+    """Raise NewerVersionError where a payload is newer than this code knows."""
+    newest = newest_version(event_type)
+    if version > newest:
+        raise NewerVersionError(
+            f"payload version {version} is newer than {newest}, the newest that this release knows of {event_type}"
+        )
+
+
 def upcast(event_type: str, version: int, data: dict[str, Any]) -> dict[str, Any]:
-    """Lift stored data of an old payload version to the newest one, step by step."""
+    """Lift stored data of an old payload version to the newest one, step by step; NewerVersionError if it is newer."""
+    check_version(event_type, version)
     while (step := UPCASTERS.get((event_type, version))) is not None:
         data, version = step(data), version + 1
     return data
+
+
+def lifted(event: Event) -> dict[str, Any]:
+    """Return an event's data as the newest version has it."""
+    return upcast(event.type, event.version, event.data)
 
 
 def read_event(raw: Any) -> Event:
@@ -139,7 +158,7 @@ def _check_payload(event_type: Any, version: int, data: Any, problems: list[Prob
     elif type(data) is dict and version <= newest_version(event_type):
         try:
             lifted = upcast(event_type, version, data)
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:  # how an upcaster fails at bad data
             problems.append(Problem("data", f"data of version {version}", f"{type(error).__name__}: {error}"))
         else:
             problems.extend(check_data(event_type, lifted))

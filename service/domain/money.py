@@ -7,7 +7,9 @@ An amount travels as a decimal string ("1234.50") and is kept as an integer numb
 from __future__ import annotations
 
 import re
+from decimal import Context, Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 _DECIMAL = re.compile(r"(-?)(\d{1,15})(?:\.(\d+))?", re.ASCII)
@@ -68,6 +70,16 @@ def format_minor(minor: int, currency: str) -> str:
     digits = MINOR_DIGITS[currency]
     sign, text = ("-" if minor < 0 else ""), str(abs(minor)).rjust(digits + 1, "0")
     return f"{sign}{text[:-digits]}.{text[-digits:]}" if digits else sign + text
+
+
+@lru_cache(maxsize=8192)
+def format_rate(rate: Fraction) -> str:
+    """Write an exchange rate as a decimal: with every digit where it ends within 18, else rounded to 12 significant ones."""
+    exact = Decimal(rate.numerator * 10**18 // rate.denominator).scaleb(-18)
+    if Fraction(exact) != rate:
+        exact = Context(prec=12).divide(Decimal(rate.numerator), Decimal(rate.denominator))
+    text = f"{exact:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def convert(minor: Fraction | int, currency: str, rate: Fraction, into: str) -> int:

@@ -9,12 +9,13 @@ counts; for a duration the amount counts it and `value` holds its length in micr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from fractions import Fraction
 
 from service.domain.calendar import Zone
 from service.domain.facts import Fact
 from service.domain.journey import NO_DAY, NOWHERE, Where
-from service.domain.money import convert, format_minor
+from service.domain.money import convert, format_minor, format_rate
 from service.domain.rates import Rates
 
 # (measure, entity, segment, day, cohort day, value, detail); a segment is the number of a Where
@@ -100,10 +101,12 @@ class Remainder:
         self._book = book
         self._day = rate_day
         self._rate: Fraction | None = Fraction(1)
+        self._used = ""
         if currency != book.rates.currency:
             book.lookups.add((currency, rate_day))
             used = book.rates.at(currency, rate_day)
             self._rate = used.rate if used else None
+            self._used = f"{format_rate(used.rate)} {date.fromordinal(used.day)}" if used else ""
 
     @property
     def known(self) -> bool:
@@ -123,8 +126,14 @@ class Remainder:
             self._book.put((UNCONVERTED, entity, self._book.segments[where], day, cohort, None, detail))
             return
         self._left_converted += amount
+        segment = self._book.segments[where]
         for measure, sign in measures.items():
-            self._book.add(measure, entity, where, day, cohort, amount * sign)
+            used = self._detail(minor * sign) if self._used else None
+            self._book.put((measure, entity, segment, day, cohort, None, used), amount * sign)
+
+    def _detail(self, minor: Minor) -> str:
+        """Tell what was converted, and how."""
+        return f"{self.currency} {format_minor(round(minor), self.currency)} {self._used}"
 
     def _convert(self, minor: Minor) -> int | None:
         if self._rate is None:

@@ -13,7 +13,7 @@ import msgspec
 
 from service import telemetry
 from service.domain.catalogue import Problem
-from service.domain.events import InvalidEventError, read_event
+from service.domain.events import InvalidEventError, newest_version, read_event, upcast
 from service.intake import compiled
 from service.intake.decoding import Limits, decode
 from service.store import log, quarantine
@@ -117,7 +117,7 @@ class Intake:
             except InvalidEventError as error:
                 results[index] = _invalid(error.given, error)
                 continue
-            if row.type in CORRECTIONS:
+            if row.type in CORRECTIONS and row.version <= newest_version(row.type):
                 corrections.append((index, row))
             rows.append(row)
             at.append(index)
@@ -176,13 +176,17 @@ class Intake:
 def _corrected(row: Row) -> tuple[str, dict[str, str] | None]:
     """Return which entity a correction corrects, and the money that it states."""
     corrected, field, money = CORRECTIONS[row.type]
-    data = msgspec.json.decode(row.data)
+    data = _data(row)
     return f"{corrected}:{data[field]}", data.get(money)
 
 
 def _currency(row: Row) -> str:
-    data = msgspec.json.decode(row.data)
+    data = _data(row)
     return str((data.get("net_value") or data.get("net_amount") or data["amount"])["currency"])
+
+
+def _data(row: Row) -> Any:
+    return upcast(row.type, row.version, msgspec.json.decode(row.data))
 
 
 def _invalid(value: Any, error: InvalidEventError) -> Result:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
+from traceback import extract_tb
 from typing import Any, NamedTuple
 
 import httpx
@@ -41,9 +42,27 @@ class Reading(NamedTuple):
     problems: list[str]
 
 
-async def read(
-    hook: Hook, delivery: int, request: Request, before: Collection[Stated], client: httpx.AsyncClient
-) -> Reading:
+class Api:
+    """A sender's API during one batch: once it does not answer, it is not asked again until the next batch."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+        self._silent: str | None = None
+
+    async def fetched(self, hook: Hook, wanted: Wanted) -> Fetched:
+        """Read back what a notification points at."""
+        if hook.kind.fetch is None:
+            raise MalformedError(f"{wanted.record} would have to be read back, which {hook.kind.name} cannot")
+        if self._silent:
+            raise UnavailableError(self._silent)
+        try:
+            return await hook.kind.fetch(wanted, hook.source, self._client)
+        except (UnavailableError, httpx.TransportError) as error:
+            self._silent = f"the system's API does not answer: {type(error).__name__}: {error}"
+            raise
+
+
+async def read(hook: Hook, delivery: int, request: Request, before: Collection[Stated], api: Api) -> Reading:
     """Read a delivery. What was read back `before` is not asked for again: the sender's record has moved on since."""
     reading = Reading([], [], [])
     if hook.problem:
@@ -65,7 +84,7 @@ async def read(
             reading.stated.extend(there)
             continue
         try:
-            got = await _fetched(hook, part, client) if isinstance(part, Wanted) else part
+            got = await api.fetched(hook, part) if isinstance(part, Wanted) else part
             several = got if isinstance(got, list) else [got]
             stated = [as_stated(one, delivery) for one in several if not isinstance(one, Ignored)]  # all, or none
             reading.stated.extend(stated)
@@ -82,12 +101,6 @@ async def read(
 def _there(wanted: Wanted, before: Collection[Stated]) -> list[Stated]:
     """Return what was read back before for a notification."""
     return [one for one in before if one.key == wanted.key and (wanted.many or one.record == wanted.record)]
-
-
-async def _fetched(hook: Hook, wanted: Wanted, client: httpx.AsyncClient) -> Fetched:
-    if hook.kind.fetch is None:
-        raise MalformedError(f"{wanted.record} would have to be read back, which {hook.kind.name} cannot")
-    return await hook.kind.fetch(wanted, hook.source, client)
 
 
 def as_stated(one: Statement, delivery: int) -> Stated:
@@ -118,6 +131,10 @@ def reasons(texts: Collection[str]) -> str | None:
 
 
 def fault(hook: Hook, what: str, error: Exception) -> str:
-    """Log a fault of a kind, and say so without what was in the message."""
-    _log.error("a kind of sender has a fault", kind=hook.kind.name, source=hook.source.id, exc_info=error)
+    """Log where a kind has a fault, and say so; neither with what was in the message, which may be secret."""
+    place = extract_tb(error.__traceback__)[-1]
+    at = f"{place.filename}:{place.lineno} in {place.name}"
+    _log.error(
+        "a kind of sender has a fault", kind=hook.kind.name, source=hook.source.id, error=type(error).__name__, at=at
+    )
     return f"{what} failed: {type(error).__name__} in {hook.kind.name}, which is a fault of ours; the log says more"

@@ -21,7 +21,7 @@ import httpx
 from service import telemetry
 from service.intake.acceptance import Intake
 from service.intake.hooks import Hook, opened, request_of
-from service.intake.reading import Reading, as_statement, fault, read, reasons
+from service.intake.reading import Api, Reading, as_statement, fault, read, reasons
 from service.intake.reconcile import Plan, reconcile
 from service.intake.senders.contract import Draft, MalformedError, Waiting, in_order
 from service.settings import Settings
@@ -34,6 +34,7 @@ from service.store.vault import MasterKeyError, Vault
 
 _log = telemetry.logger("translator")
 _BATCH = 100
+_CONNECTIONS_OF_TWO = 6  # each turn holds up to two connections, and those who post need some
 _READ_AT_ONCE = 8
 _POLL_SECONDS = 1.0
 _PAUSE_SECONDS = 2.0  # after the database or the log could not be reached
@@ -77,7 +78,11 @@ class Translator:
         self._woken.set()
 
     async def run(self) -> None:
-        """Translate until `stop`."""
+        """Translate until `stop`; in two turns, so that one slow sender's API does not hold up the others."""
+        turns = 2 if self._settings.pool_size >= _CONNECTIONS_OF_TWO else 1
+        await asyncio.gather(*(self._turns() for _ in range(turns)))
+
+    async def _turns(self) -> None:
         batch = _BATCH
         while not self._stopping:
             self._woken.clear()
@@ -90,8 +95,6 @@ class Translator:
                 await self._rest(_PAUSE_SECONDS)
             except Exception as error:  # noqa: BLE001  whatever it is, the next delivery must have its turn
                 _log.error("translation failed", deliveries=batch, exc_info=error)
-                if batch == 1:
-                    await self._set_aside(error)
                 batch = 1  # find the one that does it
             else:
                 if not busy:
@@ -109,7 +112,7 @@ class Translator:
         async with self._pool.acquire() as connection, connection.transaction():
             deliveries = await inbox.claim(connection, limit)
             if deliveries:
-                await inbox.settle(connection, await self._translate(deliveries))
+                await inbox.settle(connection, await self._translated(deliveries))
         return await self._due_records(limit) or bool(deliveries)
 
     async def _due_records(self, limit: int) -> bool:
@@ -123,6 +126,19 @@ class Translator:
                 _log.error("records wait for the master key", source=source, error=str(error))
         return bool(claimed)
 
+    async def _translated(self, deliveries: Sequence[Delivery]) -> list[Settled]:
+        """Translate deliveries; one that fails even by itself is set aside."""
+        try:
+            return await self._translate(deliveries)
+        except _OUTAGES:
+            raise
+        except Exception as error:
+            if len(deliveries) > 1:
+                raise
+            _log.error("a delivery cannot be translated", delivery=deliveries[0].delivery, exc_info=error)
+            reason = f"translation failed: {type(error).__name__}, which is a fault of ours; the log says more"
+            return [Settled(one.ledger, one.delivery, "failed", reason, again=True) for one in deliveries]
+
     async def _translate(self, deliveries: Sequence[Delivery]) -> list[Settled]:
         settled: list[Settled] = []
         for (ledger, source), several in _grouped((one.ledger, one.source, one) for one in deliveries).items():
@@ -132,8 +148,8 @@ class Translator:
             except MasterKeyError as error:
                 settled += [Settled(ledger, one.delivery, "failed", str(error), again=True) for one in several]
                 continue
-            outcomes, fresh = await self._records(hook, readings, ())
-            results = [_settled(one, readings[one.delivery], outcomes, fresh=one.delivery in fresh) for one in several]
+            outcomes, first = await self._records(hook, readings, ())
+            results = [_settled(one, readings[one.delivery], outcomes, first=one.delivery in first) for one in several]
             for state, count in Counter(one.state for one in results).items():
                 telemetry.DELIVERIES.labels(hook.kind.name, state).inc(count)
             settled += results
@@ -152,12 +168,13 @@ class Translator:
             again = [one.delivery for one in deliveries if one.attempts or one.settled_at]
             for stated in await records.of_deliveries(connection, hook.stored.ledger, again):
                 before[stated.delivery].append(stated)
-        turns = asyncio.Semaphore(_READ_AT_ONCE)
+        turns, api = asyncio.Semaphore(_READ_AT_ONCE), Api(self._client)
 
         async def one_of(delivery: Delivery) -> Reading:
             async with turns:
+                await asyncio.sleep(0)  # whoever posts meanwhile gets a turn
                 request = request_of(delivery, self._vault)
-                return await read(hook, delivery.delivery, request, before[delivery.delivery], self._client)
+                return await read(hook, delivery.delivery, request, before[delivery.delivery], api)
 
         readings = await asyncio.gather(*(one_of(one) for one in deliveries))
         return {one.delivery: reading for one, reading in zip(deliveries, readings, strict=True)}
@@ -165,7 +182,7 @@ class Translator:
     async def _records(
         self, hook: Hook, readings: dict[int, Reading], more: Collection[str]
     ) -> tuple[dict[str, Outcome], set[int]]:
-        """Translate the records that deliveries state something about; also return the deliveries that say something new."""
+        """Translate the records that deliveries state something about; also return the deliveries that were first."""
         ledger, source = hook.stored.ledger, hook.stored.source
         # A delivery that cannot be read (now) leaves standing what it stated when it could.
         good = {number: reading for number, reading in readings.items() if reading.stated or not reading.problems}
@@ -176,18 +193,14 @@ class Translator:
             if not touched:
                 return {}, set()
             await records.lock(connection, ledger, source, touched)
-            known = {
-                (one.record, one.key, one.digest)
-                for one in await records.statements(connection, ledger, source, touched)
-            }
-            fresh = _fresh(good, known)
+            first = _first(good, await records.statements(connection, ledger, source, touched))
             await records.restate(connection, ledger, source, good, (s for one in good.values() for s in one.stated))
             outcomes = await self._plan(connection, hook, touched)
         appended, refused = await self._append(hook, touched)
         return {
             name: one._replace(changed=name in appended, problems=[*one.problems, *refused.get(name, ())])
             for name, one in outcomes.items()
-        }, fresh
+        }, first
 
     async def _plan(self, connection: Connection, hook: Hook, names: Collection[str]) -> dict[str, Outcome]:
         ledger, source = hook.stored.ledger, hook.stored.source
@@ -200,6 +213,7 @@ class Translator:
         new: list[Issued] = []
         voids: list[tuple[str, str, int, str]] = []
         for name in sorted(names):
+            await asyncio.sleep(0)  # as above
             drafts, waiting, problems = _translated(hook, name, stated.get(name, []))
             before = issued.get(name, [])
             # A record that cannot be translated keeps what it gave: nothing is taken back because of a fault.
@@ -244,16 +258,6 @@ class Translator:
     async def _issued(self, ledger: int, source: str, names: Collection[str]) -> list[Issued]:
         return await records.issued(self._pool, ledger, source, names)
 
-    async def _set_aside(self, error: Exception) -> None:
-        """Let the one delivery fail that cannot even be tried."""
-        reason = f"translation failed: {type(error).__name__}, which is a fault of ours; the log says more"
-        async with self._pool.acquire() as connection, connection.transaction():
-            several = await inbox.claim(connection, 1)
-            if several:
-                await inbox.settle(
-                    connection, [Settled(one.ledger, one.delivery, "failed", reason, again=True) for one in several]
-                )
-
     async def _tidy(self) -> None:
         """Drop what is past its retention, now and then."""
         now = asyncio.get_running_loop().time()
@@ -284,18 +288,17 @@ def _noted(name: str, outcome: Outcome) -> Noted:
     return Noted(name, "waiting" if outcome.waiting else "translated", outcome.waiting)
 
 
-def _fresh(readings: dict[int, Reading], known: set[tuple[str, str, bytes]]) -> set[int]:
-    """Return the deliveries that state something for the first time."""
-    fresh = set()
-    for number, reading in sorted(readings.items()):
-        stated = {(one.record, one.key, one.digest) for one in reading.stated}
-        if stated - known:
-            fresh.add(number)
-        known |= stated
-    return fresh
+def _first(readings: dict[int, Reading], known: Iterable[records.Stated]) -> set[int]:
+    """Return the deliveries that state something that none before them did."""
+    stated = [*known, *(one for reading in readings.values() for one in reading.stated)]
+    first: dict[tuple[str, str, bytes], int] = {}
+    for one in stated:
+        what = (one.record, one.key, one.digest)
+        first[what] = min(one.delivery, first.get(what, one.delivery))
+    return set(first.values())
 
 
-def _settled(delivery: Delivery, reading: Reading, outcomes: dict[str, Outcome], *, fresh: bool) -> Settled:
+def _settled(delivery: Delivery, reading: Reading, outcomes: dict[str, Outcome], *, first: bool) -> Settled:
     """Say what became of a delivery, from what became of the records it speaks of."""
     mine = [outcomes[name] for name in {one.record for one in reading.stated} if name in outcomes]
     problems = [*reading.problems, *(text for one in mine for text in one.problems)]
@@ -309,8 +312,8 @@ def _settled(delivery: Delivery, reading: Reading, outcomes: dict[str, Outcome],
         return settled("failed", problems, again=True)
     if not mine:
         return settled("ignored", reading.ignored or ["the message states nothing"])
-    if not fresh and not changed:
-        return settled("duplicate", waiting)
+    if not first:
+        return settled("duplicate", ["the same was stated before", *waiting])
     if changed or waiting:
         return settled("accepted", [*waiting, *reading.ignored])
     if any(one.gives for one in mine):

@@ -16,6 +16,7 @@ from service.domain.calendar import grain_start
 from service.domain.component import MEASURES
 from service.domain.postings import LISTS, Cell
 from service.domain.velocity import DURATIONS, TOTALS, bucket_of
+from service.projections import peaks
 
 Place = tuple[str, str, str, int, int]  # basis, cube, grain, start, segment
 Rows = dict[Place, dict[str, int]]
@@ -155,6 +156,7 @@ async def write(connection: Any, key: tuple[int, int], addition: Addition, *, fr
             """,
             *key,
         )
+        await peaks.update(connection, key)
         fresh = False
     if addition.histograms:
         await _copy(connection, "fresh_histograms", _BUCKET, addition.histograms, None)

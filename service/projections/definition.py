@@ -10,12 +10,12 @@ from service.domain.component import MEASURES
 from service.projections.balances import COLUMNS, column
 
 
-def of_postings(measure: str) -> str:
+def of_postings(measure: str, sign: str = "") -> str:
     """Return the sum that a measure is of its postings; the total of a duration adds up the lengths it counts."""
     name, _, part = measure.rpartition(".")
     if part == "total":
-        return f"sum(amount * value) FILTER (WHERE measure = '{name}') AS {column(measure)}"
-    return f"sum(amount) FILTER (WHERE measure = '{measure}') AS {column(measure)}"
+        return f"{sign}sum(amount::numeric * value) FILTER (WHERE measure = '{name}') AS {column(measure)}"
+    return f"{sign}sum(amount) FILTER (WHERE measure = '{measure}') AS {column(measure)}"
 
 
 _OF_POSTINGS = ", ".join(of_postings(measure) for measure in MEASURES)

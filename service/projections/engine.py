@@ -9,26 +9,32 @@ voided event) and an account's orders (which order brought a new customer).
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from service.domain.calendar import Zone, parse_day
 from service.domain.component import campaign_attributes, contributions
-from service.domain.events import newest_version, upcast
+from service.domain.events import check_version, upcast
 from service.domain.facts import RULES, Fact, Key, keys_of, read_fact
 from service.domain.journey import Journey, fold, fold_on
-from service.domain.postings import difference
+from service.domain.postings import Book, Cells, difference
 from service.domain.rates import Rates
 from service.domain.roi import AccountOrder
 from service.domain.voids import Identity, Voids
+from service.projections.aside import SetAside
 from service.projections.state import Component
 from service.projections.tables import Changes, Journal, Tables
 from service.store.ledgers import Ledger
 from service.store.log import Brief, Stored
 
+Row = Brief | Stored
 _json = msgspec.json.Decoder(float_hook=str)  # no figure is made of a JSON number, and none may stop the ledger
+_HUGE = re.compile(r"\d{19}")  # a number, perhaps, beyond the 64 bits of a component's stored form
+_LARGEST = 2**63
 _STRETCH = 1_000  # events folded between two writes
 _TURN = 25  # events folded between two turns of the event loop
 _MANY = 50_000  # postings from which on balances are brought up to date before the end of the batch
@@ -39,8 +45,16 @@ _AT_ONCE = 2_000  # components that a new rate refolds between two writes
 class Engine:
     """The working set of one generation of one ledger. `tables` is where it reads and writes."""
 
-    def __init__(self, ledger: Ledger, tables: Tables, next_component: int, registers: Iterable[Stored]) -> None:
-        """`registers` are the ledger's rates and voids up to the generation's checkpoint."""
+    def __init__(
+        self,
+        ledger: Ledger,
+        tables: Tables,
+        next_component: int,
+        registers: Iterable[Stored],
+        aside: SetAside | None = None,
+    ) -> None:
+        """`registers` are the ledger's rates and voids up to the generation's checkpoint, `aside` what waits for a fix."""
+        self.aside = aside or SetAside()
         self.next_component = next_component
         self.tables = tables
         self._zone = Zone(ledger.timezone)
@@ -58,18 +72,17 @@ class Engine:
         self._position = 0
         self._writing: asyncio.Task[None] | None = None
         for row in registers:
-            self._register(_fact(row))
+            with suppress(Exception):  # set aside when it came
+                self._register(_fact(row))
         self._rates = self._live_rates()
 
-    async def project(self, rows: Sequence[Brief | Stored], voided: Iterable[Stored] = ()) -> None:
+    async def project(self, rows: Sequence[Row], voided: Iterable[Stored] = ()) -> None:
         """Project events in log order and begin to write what they post; `store` has to be the last word.
 
         `voided` may hold the targets of the voids among them, which are looked up otherwise.
         """
         self._targets = {(row.source, row.id): row for row in voided}
-        facts = [
-            (row.position, _fact(row)) for row in rows if row.type in RULES and row.version <= newest_version(row.type)
-        ]
+        facts, unreadable = read_rows(rows)
         named = [keys_of(fact) for _, fact in facts]
         await self._load((fact for _, fact in facts), named)
         for number, ((position, fact), keys) in enumerate(zip(facts, named, strict=True), 1):
@@ -84,6 +97,8 @@ class Engine:
             else:
                 one = self._component(component, keys)
                 self._fold(one, fact if one.insert(fact) else None)
+        for row, error in unreadable:
+            self._note_unreadable(row, error)
 
     async def _take_turns(self, number: int) -> None:
         """Let the database work on what has been folded so far while folding goes on."""
@@ -124,6 +139,19 @@ class Engine:
             self._asked.clear()
             self._complete = False
 
+    def component_of(self, key: Key) -> Component | None:
+        """Return the component of an entity, if it is in the working set."""
+        return self._components.get(self._owners.get(key, 0))
+
+    def is_void(self, identity: Identity) -> bool:
+        """Tell whether the event of a (source, id) is voided."""
+        return self._voids.is_void(identity)
+
+    def contributed_by(self, component: Component) -> Cells:
+        """Return what a component contributes by its facts and orders, without posting anything."""
+        contributed = self._contributions(component, None)
+        return contributed[0].cells if contributed else component.cells
+
     # One component
 
     def _component(self, kind: str, keys: Sequence[Key]) -> Component:
@@ -144,6 +172,7 @@ class Engine:
                 for currency in other.lookups:
                     self._asked[currency].pop(other.id, None)
                 self._changes.remove(other)
+                self.aside.move(other.id, component.id)
         else:
             component = Component(self.next_component, kind)
             self.next_component += 1
@@ -174,16 +203,36 @@ class Engine:
         component.journey = fold(self._live(component), self._zone) if changed is None else journey
         return None if changed is False else component.journey
 
-    def _fold(self, component: Component, appended: Fact | None = None) -> None:
-        """Fold a component again and post the difference; `appended` is the one new fact, where it came last."""
+    def _contributions(self, component: Component, appended: Fact | None) -> tuple[Book, list[AccountOrder]] | None:
+        """Return what a component contributes now; None = the same as before."""
         journey = component.kind == "journey"
         folded = self._journey(component, appended) if journey else self._live(component)
         if folded is None:
-            self._changes.keep(component)
-            return
-        book, exports = contributions(
+            return None
+        return contributions(
             component.kind, folded, list(component.orders.values()), self._zone, self._rates, self._segments
         )  # fmt: skip
+
+    def _fold(self, component: Component, appended: Fact | None = None) -> None:
+        """Fold a component again and post the difference; `appended` is the one new fact, where it came last.
+
+        If a rule fails at it, the component keeps its facts, contributes what it did before, and is set aside.
+        """
+        try:
+            contributed = self._contributions(component, appended)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever a rule raises concerns this component alone
+            component.journey = None
+            self.aside.note(self._position, error, component.id)
+            self._changes.keep(component)
+            return
+        if contributed is None:
+            self._changes.keep(component)
+            return
+        book, exports = contributed
+        if self.aside:
+            self.aside.clear(component.id)
         lines = difference(component.cells, book.cells)
         if lines:
             position = self._position
@@ -232,13 +281,21 @@ class Engine:
             self._rate_facts.append(fact)
 
     def _live_rates(self) -> Rates:
-        live = [fact for fact in self._rate_facts if not self._voids.is_void((fact.source, fact.id))]
-        return Rates(self._currency, live)
+        rates = Rates(self._currency)
+        for fact in self._rate_facts:
+            if not self._voids.is_void((fact.source, fact.id)):
+                with suppress(Exception):  # set aside when it came
+                    rates.add(fact)
+        return rates
 
     async def _rate(self, fact: Fact) -> None:
         self._register(fact)
         if not self._voids.is_void((fact.source, fact.id)):
-            changed = self._rates.add(fact)
+            try:
+                changed = self._rates.add(fact)
+            except Exception as error:  # noqa: BLE001  as in _fold
+                self.aside.note(self._position, error)
+                return
             if changed is not None:
                 await self._fold_all(await self._asking_for(*changed))
 
@@ -249,14 +306,12 @@ class Engine:
         if target is None:
             await self._written()
             target = await self.tables.event(concerned, self._position)
-        if (
-            target is None
-            or target.position > self._position
-            or target.type not in RULES
-            or target.version > newest_version(target.type)
-        ):
+        facts, unreadable = read_rows([target] if target and target.position <= self._position else [])
+        for row, error in unreadable:
+            self._note_unreadable(row, error)
+        if not facts:
             return
-        voided = _fact(target)
+        voided = facts[0][1]
         rule = RULES[voided.type]
         if rule.component == "rates":
             self._rates = self._live_rates()
@@ -265,7 +320,32 @@ class Engine:
                 await self._fold_all(await self._asking_for(currency, day))
         elif rule.component != "voids":
             await self._load([voided], [keys_of(voided)])
-            await self._fold_all([self._owners[keys_of(voided)[0]]])
+            one = self._component(rule.component, keys_of(voided))
+            if all(fact[:4] != voided[:4] for fact in one.facts):  # it could not be read when it came
+                one.insert(voided)
+            await self._fold_all([one.id])
+
+    def _note_unreadable(self, row: Row, error: Exception) -> None:
+        """Set an event aside that cannot be read, unless it is voided: then it counts as never sent."""
+        if self._voids.is_void((row.source, row.id)):
+            self.aside.clear(-row.position)
+        else:
+            self.aside.note(row.position, error)
+
+    async def retry(self) -> None:
+        """Process again what is set aside. What it posts bears the position of the last event that waited with it."""
+        for entry in self.aside.waiting():
+            if self.aside.get(entry.key) is not entry:  # dealt with by one before it
+                continue
+            self._position = entry.last_position
+            await self.tables.go_on_at(entry.last_position)
+            if entry.component:
+                await self._fold_all([entry.component])
+            else:
+                await self.project(await self.tables.event_at(entry.position))
+                if self.aside.get(entry.key) is entry:
+                    self.aside.clear(entry.key)
+            await self._write()
 
     async def _asking_for(self, currency: str, day: int) -> list[int]:
         asking = {one for one, last in self._asked.get(currency, {}).items() if last >= day}
@@ -324,9 +404,38 @@ class Engine:
         changes, self._changes = self._changes, Changes()
         adding_up = asyncio.create_task(self.tables.add_up())
         await self.tables.store(changes)
+        await self.tables.set_aside(*self.aside.changes())
         await self.tables.settle(await adding_up)
 
 
-def _fact(row: Brief | Stored) -> Fact:
-    data: Any = upcast(row.type, row.version, _json.decode(row.data or ""))
+def read_rows(rows: Iterable[Row]) -> tuple[list[tuple[int, Fact]], list[tuple[Row, Exception]]]:
+    """Return (position, fact) of the events that move a figure, and those that cannot be read, with the reason."""
+    facts: list[tuple[int, Fact]] = []
+    unreadable: list[tuple[Row, Exception]] = []
+    for row in rows:
+        try:
+            if row.type in RULES:
+                facts.append((row.position, _fact(row)))
+            else:
+                check_version(row.type, row.version)
+        except Exception as error:  # noqa: BLE001  whatever an upcaster raises concerns this event alone
+            unreadable.append((row, error))
+    return facts, unreadable
+
+
+def _fact(row: Row) -> Fact:
+    text = row.data or ""
+    data: Any = _json.decode(text)
+    if _HUGE.search(text):
+        data = _without_huge(data)
+    data = upcast(row.type, row.version, data)
     return read_fact(row.micros, row.rest, row.source, row.id, row.type, data)
+
+
+def _without_huge(value: Any) -> Any:
+    """Write integers beyond 64 bits as text: no figure is made of them."""
+    if type(value) is dict:
+        return {name: _without_huge(one) for name, one in value.items()}
+    if type(value) is list:
+        return [_without_huge(one) for one in value]
+    return str(value) if type(value) is int and abs(value) >= _LARGEST else value

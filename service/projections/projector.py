@@ -12,13 +12,19 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from service.domain import component
+from service.domain.events import newest_version
 from service.domain.facts import RULES
+from service.projections import aside, closings
 from service.projections.engine import Engine
 from service.projections.tables import Tables
 from service.store import log
 from service.store.ledgers import Ledger
 
 _WORKING_SET = 50_000  # components kept in memory between batches
+_SHORTEST_IDLE = 5.0  # seconds: folding may take some between two statements
+_LONGEST_STATEMENT = 60.0  # seconds, for a usual batch
+_SLOWEST = 100  # events per second of a larger one, on the slowest machine
 _PAGE = 5_000  # events read at a time
 
 
@@ -48,21 +54,29 @@ class Projector:
         self._engine: Engine | None = None
 
     @property
+    def fence(self) -> int:
+        """The token that this projector was given: a later one has taken over from it."""
+        return self._fence
+
+    @property
     def _key(self) -> tuple[int, int]:
         return self.ledger.ledger, self.generation
 
     async def step(self, limit: int) -> int:
         """Project the next batch of at most `limit` events, in one transaction; return how many it had."""
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute("SET LOCAL synchronous_commit = off")  # what a crash loses here is projected again
-            await self._hold(connection)
+            await self._begin(connection, limit)
             try:
                 last = await self._project(connection, limit)
                 if last == self.checkpoint:
                     return 0
                 await connection.execute(
-                    "UPDATE generations SET checkpoint = $3, next_component = $4 WHERE ledger = $1 AND generation = $2",
-                    *self._key, last, self._engine.next_component if self._engine else 1,
+                    """
+                    UPDATE generations SET checkpoint = $3, next_component = $4,
+                        lease_until = clock_timestamp() + make_interval(secs => $5)
+                    WHERE ledger = $1 AND generation = $2
+                    """,
+                    *self._key, last, self._engine.next_component if self._engine else 1, self._lease_seconds,
                 )  # fmt: skip
             except BaseException:
                 if self._engine is not None:
@@ -80,11 +94,25 @@ class Projector:
         """Tell the planner how large the tables are: it would otherwise find out minutes after they have grown."""
         await self._pool.execute("ANALYZE segments, balances, histograms, postings, components, entities", timeout=600)
 
+    async def _begin(self, connection: Any, events: int) -> None:
+        """Begin a transaction that projects so many events, if the lease still holds.
+
+        What a crash loses of it is projected again. If this process is stopped in the middle, its row stays locked: then the
+        server has to end the transaction, so that another process can take over.
+        """
+        idle = int(max(self._lease_seconds, _SHORTEST_IDLE) * 1000)
+        longest = int(max(_LONGEST_STATEMENT, events / _SLOWEST) * 1000)
+        await connection.execute(
+            "SET LOCAL synchronous_commit = off; "
+            f"SET LOCAL idle_in_transaction_session_timeout = {idle}; SET LOCAL statement_timeout = {longest}"
+        )
+        await self._hold(connection)
+
     async def _hold(self, connection: Any) -> None:
         row = await connection.fetchrow(
             """
             UPDATE generations SET lease_until = now() + make_interval(secs => $4)
-            WHERE ledger = $1 AND generation = $2 AND fence = $3 AND state <> 'retired'
+            WHERE ledger = $1 AND generation = $2 AND fence = $3 AND state IN ('serving', 'building')
             RETURNING checkpoint
             """,
             *self._key, self._fence, self._lease_seconds,
@@ -119,7 +147,7 @@ class Projector:
             raise CorruptLogError(
                 f"ledger {self.ledger.name}: an event between {after} and {rows[-1].position} is missing"
             )
-        voids = [row for row in rows if row.type == "event.voided"]
+        voids = [row for row in rows if row.type == "event.voided" and row.version == newest_version(row.type)]
         return _Page(rows, await log.targets(connection, self.ledger.ledger, voids))
 
     async def _open(self, connection: Any) -> Engine:
@@ -129,7 +157,25 @@ class Projector:
             "SELECT next_component FROM generations WHERE ledger = $1 AND generation = $2", *self._key
         )
         registers = await log.registers(connection, self.ledger.ledger, self.checkpoint)
-        return Engine(self.ledger, tables, next_component, registers)
+        return Engine(self.ledger, tables, next_component, registers, await aside.load(connection, self._key))
+
+    async def retry(self) -> tuple[int, int]:
+        """Process again what is set aside, in one transaction; return how much that was before and is after."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await self._begin(connection, _PAGE)
+            engine = await self._open(connection)
+            waiting = engine.aside.waiting()
+            await engine.retry()
+            await engine.store()
+            if waiting:
+                await closings.reopen(connection, self._key, min(entry.position for entry in waiting))
+            await connection.execute(
+                """
+                UPDATE generations SET next_component = $3, revision = revision + 1 WHERE ledger = $1 AND generation = $2
+                """,
+                *self._key, engine.next_component,
+            )  # fmt: skip
+        return len(waiting), len(engine.aside.waiting())
 
 
 def spare_the_collector() -> None:
@@ -138,19 +184,61 @@ def spare_the_collector() -> None:
 
 
 async def take(
-    pool: asyncpg.Pool, ledger: Ledger, holder: str, lease_seconds: float, generation: int | None = None
+    pool: asyncpg.Pool,
+    ledger: Ledger,
+    holder: str,
+    lease_seconds: float,
+    generation: int | None = None,
+    *,
+    force: bool = False,
 ) -> Projector | None:
-    """Take the lease of a generation (default: the serving one); None while somebody else holds it."""
+    """Take the lease of a generation (default: the serving one), with `force` even from whoever holds it.
+
+    None while somebody else holds it, and for a generation that was made by other definitions than this code has: to go on
+    with it would mix the two.
+    """
+    row = await pool.fetchrow(
+        f"""
+        UPDATE generations SET holder = $2, fence = fence + 1, lease_until = now() + make_interval(secs => $3)
+        WHERE ledger = $1 AND generation IN (
+            SELECT generation FROM generations
+            WHERE ledger = $1 AND (holder IS NULL OR holder = $2 OR lease_until < now() OR $5) AND version = $6
+            AND CASE WHEN $4::integer IS NULL THEN state = 'serving' ELSE generation = $4 END
+            AND state IN ('serving', 'building')
+            FOR UPDATE {"" if force else "SKIP LOCKED"}
+        )
+        RETURNING generation, fence, checkpoint
+        """,
+        ledger.ledger, holder, lease_seconds, generation, force, component.READ_MODEL_VERSION,
+    )  # fmt: skip
+    if row is None:
+        return None
+    projector = Projector(pool, ledger, row[0], row[1], lease_seconds)
+    projector.checkpoint = row[2]
+    return projector
+
+
+class Fenced(NamedTuple):
+    """The serving generation while nobody projects it."""
+
+    generation: int
+    fence: int
+    checkpoint: int
+    version: str
+
+
+async def fence_off(pool: asyncpg.Pool, ledger: Ledger, holder: str, lease_seconds: float) -> Fenced:
+    """Take the serving generation's lease from whoever has it, whichever release made it, so that it stands still."""
     row = await pool.fetchrow(
         """
         UPDATE generations SET holder = $2, fence = fence + 1, lease_until = now() + make_interval(secs => $3)
-        WHERE ledger = $1 AND (holder IS NULL OR holder = $2 OR lease_until < now())
-        AND CASE WHEN $4::integer IS NULL THEN state = 'serving' ELSE generation = $4 END
-        RETURNING generation, fence
+        WHERE ledger = $1 AND state = 'serving' RETURNING generation, fence, checkpoint, version
         """,
-        ledger.ledger, holder, lease_seconds, generation,
+        ledger.ledger, holder, lease_seconds,
     )  # fmt: skip
-    return Projector(pool, ledger, row[0], row[1], lease_seconds) if row else None
+    if row is None:
+        raise LookupError(f"ledger {ledger.name} has no read models")
+    return Fenced(*row)
 
 
 async def release(pool: asyncpg.Pool, holder: str) -> None:

@@ -7,58 +7,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
 
-from service.domain.calendar import GRAINS, covering, grain_label
+from service.domain.calendar import after
 from service.domain.component import MEASURES
 from service.domain.postings import PENDING_LINKS, UNCONVERTED
+from service.projections import break_even, closings, durations
 from service.projections.balances import column
-from service.projections.definition import of_postings
+from service.projections.selection import Base, Key, Moment, Query, Selection, Sums
 from service.store import log
 from service.store.ledgers import Ledger
 
-TIME_GROUPS = {
-    "day": "day",
-    "month": "month",
-    "quarter": "month",
-    "year": "year",
-}  # → the coarsest grain that serves it
-# Groups by a dimension: how a row names it, and where it is found (s = segment, k = campaign attributes).
-DIMENSIONS = {
-    "campaign": ("campaign_id", "s.campaign"),
-    "campaign_type": ("campaign_type", "k.attributes->>'campaign_type'"),
-    "parent": ("parent_id", "k.attributes->>'parent_id'"),
-    "channel": ("channel", "coalesce(s.channel, nullif(k.attributes->>'channel', ''))"),
-    "source": ("source", "s.source"),
-    "medium": ("medium", "s.medium"),
-    "owner": ("owner", "s.owner"),
-}
-GROUPS = (*DIMENSIONS, *TIME_GROUPS)
-_OF_CAMPAIGN = {"campaign", "campaign_type", "parent"}  # groups that need no more than the campaign
 _MOST_LISTED = 1_000
-
-Key = tuple[str | None, ...]
-
-
-@dataclass(frozen=True)
-class Query:
-    """What a read asks for: [since, until) in days, grouped, on a date basis, perhaps for one campaign."""
-
-    group_by: tuple[str, ...] = ("campaign",)
-    since: date | None = None
-    until: date | None = None
-    basis: str = "event"
-    campaign: str | None = None
-
-    @property
-    def names(self) -> list[str]:
-        """The members that name a row's group."""
-        return [DIMENSIONS[one][0] if one in DIMENSIONS else one for one in self.group_by]
 
 
 class AsOf(NamedTuple):
@@ -66,9 +31,6 @@ class AsOf(NamedTuple):
 
     position: int
     recorded_at: datetime | None
-
-
-Sums = dict[str, int]  # measure → amount; what is 0 is not there
 
 
 @dataclass
@@ -79,12 +41,19 @@ class Snapshot:
     ledger: Ledger
     generation: int
     as_of: AsOf
-    current: bool  # whether that is all there is: then balances answer, else postings do
-    _where: list[Any] = field(default_factory=list)
+    current: bool  # whether that is all there is
+    base: Base
+    edition: str  # whatever it answers is the same as long as this and the position are
+    version: str  # of the definitions behind the figures
+
+    @property
+    def moment(self) -> Moment:
+        """Where its reads look."""
+        return Moment(self.ledger.ledger, self.generation, self.as_of.position, self.base)
 
     async def sums(self, query: Query, measures: Sequence[str]) -> dict[Key, Sums]:
         """Return the sums of measures by group; a group without any is not there."""
-        sql = _Sql(self, query, measures)
+        sql = Selection(self.moment, query, measures)
         summed = ", ".join(f"sum({column(measure)})" for measure in measures)
         rows = await self.connection.fetch(
             f"{sql.campaigns()} SELECT {sql.keys()}, {summed} FROM {sql.source()} GROUP BY {sql.key_numbers()}",
@@ -94,101 +63,61 @@ class Snapshot:
         for row in map(tuple, rows):
             sums = {name: int(amount) for name, amount in zip(measures, row[width:], strict=True) if amount}
             if sums:
-                found[self._labels(query, row[:width])] = sums
+                found[query.labels(row[:width])] = sums
         return found
 
     async def last_day(self, query: Query, measure: str) -> dict[Key | None, date]:
-        """Return the last day with a positive sum of a measure, by group; None is the key of all groups together."""
-        sql = _Sql(self, query, [measure], by_day=True)
+        """Return the last day with a positive sum of a measure that no day has less than 0 of, by group.
+
+        None is the key of all groups together. The months are read first, then the days of the last ones.
+        """
+        months = await self._last(Selection(self.moment, query, [measure], coarsest="month"), measure, "month")
+        pieces = [
+            ("day", max(month, query.since or month), min(after(month), query.until or date.max))
+            for month in sorted({*months.values()})
+        ]
+        if not pieces:
+            return {}
+        days = Selection(self.moment, query, [measure], coarsest="day", pieces=pieces)
+        found = await self._last(days, measure, "day")
+        return {**found, None: max(found.values())}
+
+    async def _last(self, sql: Selection, measure: str, grain: str) -> dict[Key | None, date]:
         rows = await self.connection.fetch(
             f"""
-            {sql.campaigns()}, daily AS (
-                SELECT {sql.keys()}, start FROM {sql.source()}
-                GROUP BY {sql.key_numbers()}, start HAVING sum({column(measure)}) > 0
+            {sql.campaigns()}, periods AS (
+                SELECT {sql.keys()}, date_trunc('{grain}', start::timestamp)::date AS period FROM {sql.source()}
+                GROUP BY {sql.key_numbers()}, period HAVING sum({column(measure)}) > 0
             )
-            SELECT {sql.key_names()}, max(start) FROM daily GROUP BY {sql.key_names()}
+            SELECT {sql.key_names()}, max(period) FROM periods GROUP BY {sql.key_names()}
             """,
             *sql.values,
         )
-        found: dict[Key | None, date] = {self._labels(query, tuple(row)[:-1]): row[-1] for row in rows}
-        if found:
-            found[None] = max(found.values())
-        return found
+        return {sql.query.labels(tuple(row)[:-1]): row[-1] for row in rows}
 
-    async def break_even(self, query: Query) -> dict[Key | None, tuple[date | None, date | None]]:
+    async def break_even(self, query: Query) -> dict[Key | None, break_even.FirstDays]:
         """Return the first day on which cumulative return reaches cumulative cost (> 0): on invoiced, on margin basis.
 
         By group; None is the key of all groups together.
         """
-        sql = _Sql(self, query, ["actual_cost", "invoiced_revenue_gross", "credited", "cogs"], by_day=True)
-        keys, names = sql.keys(), sql.key_names()
-        rows = await self.connection.fetch(
-            f"""
-            {sql.campaigns()}, lines AS (
-                SELECT {keys}, start, actual_cost, invoiced_revenue_gross, credited, cogs FROM {sql.source()}
-            ), daily AS (
-                SELECT {names}, grouping({names}) AS level, start, sum(actual_cost) AS cost,
-                       coalesce(sum(invoiced_revenue_gross), 0) - coalesce(sum(credited), 0) AS invoiced,
-                       coalesce(sum(cogs), 0) AS cogs
-                FROM lines GROUP BY GROUPING SETS (({names}, start), (start))
-            ), running AS (
-                SELECT {names}, level, start, sum(cost) OVER w AS cost, sum(invoiced) OVER w AS invoiced,
-                       sum(cogs) OVER w AS cogs
-                FROM daily WINDOW w AS (PARTITION BY level, {names} ORDER BY start)
-            )
-            SELECT {names}, level, min(start) FILTER (WHERE cost > 0 AND invoiced >= cost),
-                   min(start) FILTER (WHERE cost > 0 AND invoiced - cogs >= cost)
-            FROM running GROUP BY {names}, level
-            """,
-            *sql.values,
-        )
-        found: dict[Key | None, tuple[date | None, date | None]] = {}
-        for row in map(tuple, rows):
-            *key, level, invoiced, margin = row
-            found[self._labels(query, tuple(key)) if level == 0 else None] = (invoiced, margin)
-        return found
+        return await break_even.read(self.connection, self.moment, query)
 
-    async def samples(self, query: Query, measures: Sequence[str], below: int) -> dict[tuple[Key, str], dict[int, int]]:
+    async def samples(self, query: Query, measures: Sequence[str], below: int) -> durations.Lengths:
         """Return exact durations, length in microseconds → how often, of the groups that have fewer than `below`."""
-        sql = _Sql(self, query, measures)
-        return await self._lengths(sql, sql.durations("value"), below)
+        return await durations.samples(self.connection, self.moment, query, measures, below)
 
-    async def histograms(self, query: Query, measures: Sequence[str]) -> dict[tuple[Key, str], dict[int, int]]:
+    async def histograms(self, query: Query, measures: Sequence[str]) -> durations.Lengths:
         """Return durations in histogram buckets: bucket → how often."""
-        sql = _Sql(self, query, measures)
-        return await self._lengths(sql, sql.histograms(), None)
-
-    async def _lengths(self, sql: _Sql, source: str, below: int | None) -> dict[tuple[Key, str], dict[int, int]]:
-        if not sql.measures:
-            return {}
-        rows = await self.connection.fetch(
-            f"""
-            {sql.campaigns()}, lengths AS (
-                SELECT {sql.keys()}, measure, length, sum(amount)::bigint AS times FROM {sql.joined(source)}
-                GROUP BY {sql.key_numbers()}, measure, length HAVING sum(amount) <> 0
-            ), counted AS (
-                SELECT *, sum(times) OVER (PARTITION BY {sql.key_names()}, measure) AS count FROM lengths
-            )
-            SELECT {sql.key_names()}, measure, length, times FROM counted
-            {"" if below is None else f"WHERE count < {below}"}
-            """,
-            *sql.values,
-        )
-        width = len(sql.query.group_by)
-        found: dict[tuple[Key, str], dict[int, int]] = {}
-        for row in map(tuple, rows):
-            measure, length, times = row[width:]
-            found.setdefault((self._labels(sql.query, row[:width]), measure), {})[length] = times
-        return found
+        return await durations.histograms(self.connection, self.moment, query, measures)
 
     async def unconverted(self, query: Query) -> list[dict[str, Any]]:
         """Return the amounts of the window that wait for an exchange rate (the first thousand)."""
-        sql = _Sql(self, query, [UNCONVERTED])
+        sql = Selection(self.moment, query, [UNCONVERTED])
         rows = await self.connection.fetch(
             f"""
             {sql.campaigns()}
             SELECT entity, detail, s.campaign, start, sum(amount)::bigint FROM {sql.joined(sql.postings())}
-            WHERE detail IS NOT NULL  -- as the index of lists has it
+            WHERE measure IN ('pending_links', 'unconverted', 'flag')  -- as the index of lists has it
             GROUP BY entity, detail, s.campaign, start HAVING sum(amount) <> 0 ORDER BY start, entity, detail
             LIMIT {_MOST_LISTED}
             """,
@@ -207,7 +136,8 @@ class Snapshot:
         rows = await self.connection.fetch(
             """
             SELECT entity, detail, s.campaign, max(position) FROM postings p JOIN segments s USING (ledger, generation, segment)
-            WHERE p.ledger = $1 AND p.generation = $2 AND p.position <= $3 AND measure = $4 AND detail IS NOT NULL
+            WHERE p.ledger = $1 AND p.generation = $2 AND p.position <= $3 AND measure = $4
+            AND measure IN ('pending_links', 'unconverted', 'flag')  -- as the index of lists has it
             AND (entity, detail) > ($5, $6)
             GROUP BY entity, detail, s.campaign HAVING sum(amount) <> 0 ORDER BY entity, detail LIMIT $7
             """,
@@ -230,12 +160,6 @@ class Snapshot:
         }
         return dict(sorted((named | {one: attributes for one, attributes in known.items() if attributes}).items()))
 
-    def _labels(self, query: Query, key: tuple[Any, ...]) -> Key:
-        return tuple(
-            (None if value == date.min else grain_label(value, group)) if group in TIME_GROUPS else value
-            for group, value in zip(query.group_by, key, strict=True)
-        )
-
 
 def _waiting(entity: str, detail: str, campaign: str | None, day: date, times: int) -> dict[str, Any]:
     kind, _, identity = entity.partition(":")
@@ -247,133 +171,61 @@ def _waiting(entity: str, detail: str, campaign: str | None, day: date, times: i
     }  # fmt: skip
 
 
-class _Sql:
-    """Builds the parts that all reads share; every value is a parameter."""
-
-    def __init__(self, snapshot: Snapshot, query: Query, measures: Sequence[str], *, by_day: bool = False) -> None:
-        self.query = query
-        self.current = snapshot.current
-        self.measures = measures
-        self.cube = "c" if set(query.group_by) - TIME_GROUPS.keys() <= _OF_CAMPAIGN else "s"
-        self.values: list[Any] = [snapshot.ledger.ledger, snapshot.generation, snapshot.as_of.position]
-        grains = [TIME_GROUPS[one] for one in query.group_by if one in TIME_GROUPS]
-        self.coarsest = "day" if by_day else min(grains, key=GRAINS.index, default="year")
-
-    def _parameter(self, value: Any) -> str:
-        self.values.append(value)
-        return f"${len(self.values)}"
-
-    def keys(self) -> str:
-        """The expressions of the groups, named k0, k1, …"""
-        expressions = []
-        for number, group in enumerate(self.query.group_by):
-            if group in DIMENSIONS:
-                expressions.append(f"{DIMENSIONS[group][1]} AS k{number}")
-            else:
-                expressions.append(f"date_trunc('{group}', start::timestamp)::date AS k{number}")
-        return ", ".join(expressions)
-
-    def key_names(self) -> str:
-        """The names of the groups."""
-        return ", ".join(f"k{number}" for number in range(len(self.query.group_by)))
-
-    def key_numbers(self) -> str:
-        """The places of the groups in the output."""
-        return ", ".join(str(number + 1) for number in range(len(self.query.group_by)))
-
-    def campaigns(self) -> str:
-        """The attributes of campaigns as known then."""
-        return """
-            WITH known AS (
-                SELECT DISTINCT ON (campaign) campaign, attributes FROM campaigns
-                WHERE ledger = $1 AND generation = $2 AND position <= $3 ORDER BY campaign, position DESC
-            )"""
-
-    def source(self) -> str:
-        """The sums of the window by segment and period, one column per measure: of balances now, of postings for as_of."""
-        return self.joined(self._balances() if self.current else self._summed_postings())
-
-    def joined(self, rows: str) -> str:
-        """Join rows with their segments and campaigns, perhaps of one campaign only."""
-        only = f" AND s.campaign = {self._parameter(self.query.campaign)}" if self.query.campaign is not None else ""
-        return f"""({rows}) b
-            JOIN segments s ON s.ledger = $1 AND s.generation = $2 AND s.segment = b.segment{only}
-            LEFT JOIN known k ON k.campaign = s.campaign"""
-
-    def _balances(self) -> str:
-        windows = [
-            f"(grain = '{grain[0]}' AND {self._window('start', low, high)})"
-            for grain, low, high in covering(self.query.since, self.query.until, self.coarsest)
-        ]
-        windows.append(f"(grain = '{self.coarsest[0]}' AND start = '-infinity')")  # what has no day is never windowed
-        return f"""
-            SELECT segment, start, {", ".join(map(column, self.measures))} FROM balances
-            WHERE ledger = $1 AND generation = $2 AND basis = '{self.query.basis[0]}' AND cube = '{self.cube}'
-            AND ({" OR ".join(windows)})"""
-
-    def _summed_postings(self) -> str:
-        sums = ", ".join(of_postings(measure) for measure in self.measures)
-        return f"SELECT segment, start, {sums} FROM ({self.postings()}) p GROUP BY segment, start"
-
-    def postings(self) -> str:
-        """The postings of the window for the measures, up to the position."""
-        day = "day" if self.query.basis == "event" else "cohort"
-        window = self._window(day, self.query.since or date.min, self.query.until or date.max)
-        measures = self._parameter([one.removesuffix(".total") for one in self.measures])
-        return f"""
-            SELECT measure, segment, value, bucket, entity, detail, {day} AS start, amount FROM postings
-            WHERE ledger = $1 AND generation = $2 AND position <= $3 AND measure = ANY({measures})
-            AND ({window} OR day = '-infinity')"""
-
-    def durations(self, length: str) -> str:
-        """The durations of the window, each with its exact `value` or its `bucket` as its length."""
-        return f"SELECT segment, start, measure, {length} AS length, amount FROM ({self.postings()}) p WHERE value IS NOT NULL"
-
-    def histograms(self) -> str:
-        """The durations of the window by bucket: whole months of campaigns from histograms, the rest from postings."""
-        if not self.current or self.cube == "s" or self.coarsest == "day":
-            return self.durations("bucket")
-        day = "day" if self.query.basis == "event" else "cohort"
-        measures, parts = self._parameter(list(self.measures)), []
-        for grain, low, high in covering(self.query.since, self.query.until, "month"):
-            if grain == "day":
-                parts.append(f"""
-                    SELECT segment, {day} AS start, measure, bucket AS length, amount FROM postings
-                    WHERE ledger = $1 AND generation = $2 AND position <= $3 AND measure = ANY({measures})
-                    AND value IS NOT NULL AND {self._window(day, low, high)}""")
-            else:
-                parts.append(f"""
-                    SELECT segment, start, measure, bucket AS length, amount FROM histograms
-                    WHERE ledger = $1 AND generation = $2 AND basis = '{self.query.basis[0]}'
-                    AND measure = ANY({measures}) AND {self._window("start", low, high)}""")
-        return " UNION ALL ".join(parts)
-
-    def _window(self, column: str, low: date, high: date) -> str:
-        return f"{column} >= {self._parameter(low)} AND {column} < {self._parameter(high)}"
+@asynccontextmanager
+async def snapshot(
+    pool: asyncpg.Pool, ledger: Ledger, as_of: int | datetime | None = None
+) -> AsyncIterator[Snapshot]:  # fmt: skip
+    """Open a consistent view of a ledger, now or as known at a position or time."""
+    async with snapshots(pool, ledger, as_of) as (view,):
+        yield view
 
 
 @asynccontextmanager
-async def snapshot(pool: asyncpg.Pool, ledger: Ledger, as_of: int | datetime | None = None) -> AsyncIterator[Snapshot]:
-    """Open a consistent view of a ledger, now or as known at a position or time."""
+async def snapshots(
+    pool: asyncpg.Pool, ledger: Ledger, *moments: int | datetime | None
+) -> AsyncIterator[list[Snapshot]]:  # fmt: skip
+    """Open views of several moments of knowing, all from the same moment of the database."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        generation, checkpoint = await serving(connection, ledger)
-        position = await log.position_at(connection, ledger.ledger, as_of) if isinstance(as_of, datetime) else as_of
-        current = position is None or position >= checkpoint
-        at = checkpoint if position is None or current else max(0, position)
-        recorded = await connection.fetchval(
-            "SELECT recorded_at FROM events WHERE ledger = $1 AND position = $2", ledger.ledger, at
-        )
-        yield Snapshot(connection, ledger, generation, AsOf(at, recorded), current)
+        served = await serving(connection, ledger)
+        yield [await _view(connection, ledger, served, one) for one in moments]
 
 
-async def serving(pool: Any, ledger: Ledger) -> tuple[int, int]:
-    """Return the serving generation and the position up to which it answers."""
+class Serving(NamedTuple):
+    """The serving generation: the position up to which it answers, and what its figures are made by."""
+
+    generation: int
+    checkpoint: int
+    revision: int
+    version: str
+
+    @property
+    def edition(self) -> str:
+        """What changes whenever a figure does at the same position."""
+        return f"{self.version}.{self.generation}.{self.revision}"
+
+
+async def _view(connection: Any, ledger: Ledger, served: Serving, as_of: int | datetime | None) -> Snapshot:
+    generation, checkpoint, *_ = served
+    position = await log.position_at(connection, ledger.ledger, as_of) if isinstance(as_of, datetime) else as_of
+    current = position is None or position >= checkpoint
+    at = checkpoint if position is None or current else max(0, position)
+    recorded = await connection.fetchval(
+        "SELECT recorded_at FROM events WHERE ledger = $1 AND position = $2", ledger.ledger, at
+    )
+    base = Base("balances", checkpoint)
+    if not current:
+        base = await closings.nearest(connection, (ledger.ledger, generation), at, checkpoint)
+    return Snapshot(connection, ledger, generation, AsOf(at, recorded), current, base, served.edition, served.version)
+
+
+async def serving(pool: Any, ledger: Ledger) -> Serving:
+    """Return the serving generation."""
     row = await pool.fetchrow(
         """
-        SELECT generation, checkpoint FROM generations WHERE ledger = $1 AND state = 'serving'
+        SELECT generation, checkpoint, revision, version FROM generations WHERE ledger = $1 AND state = 'serving'
         """,
         ledger.ledger,
     )
     if row is None:
         raise LookupError(f"ledger {ledger.name} has no read models")
-    return row[0], row[1]
+    return Serving(*row)

@@ -1,168 +1,191 @@
-"""The rebuild: read models from position 1, beside the serving ones, which go on serving until the swap.
+"""The rebuild: read models from position 1, beside the serving ones, which go on being kept up to date and read.
 
-It is the ordinary projector with another target. When it has caught up, appends are held for a moment, the rest is
-projected, both generations are compared cell for cell, and the new one serves.
+It is the ordinary projector with another target. What it has done is stored with every step, so whoever takes its lease goes
+on from there: after a pause, or after its process was killed. When it has reached the serving generation, that one's lease
+is taken away for a moment: nobody projects, appends and reads go on. Both are compared at the same position; then either the
+new one serves, in one transaction that both fencing tokens have to allow, or it is kept as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import asyncpg
 
-from service.projections.definition import BALANCE, SOME_BALANCE
-from service.projections.projector import Projector, spare_the_collector, take
-from service.projections.reading import serving
-from service.store import log
+from service.projections import generations
+from service.projections.compare import Comparison, compare
+from service.projections.generations import Generation
+from service.projections.projector import LeaseLostError, Projector, fence_off, release, spare_the_collector, take
 from service.store.ledgers import Ledger
 
-_TABLES = (
-    "balances", "histograms", "postings", "campaigns", "segments", "conversions", "components", "entities", "generations",
-)  # fmt: skip
+BATCH = 50_000
+LEASE_SECONDS = 10.0
+_POLL = 0.2
 
 
 class Rebuilt(NamedTuple):
-    """A finished rebuild. `differences` counts cells that the old generation had otherwise; None = it lagged behind."""
+    """A finished rebuild. `differences` counts figures that the old generation had otherwise."""
 
     generation: int
     events: int
-    differences: int | None
+    differences: int
 
 
-Progress = Callable[[int, int], None]  # (events projected, events in the log)
+Progress = Callable[[int, int], None]  # (events projected, events to project)
 
 
 async def rebuild(
+    pool: asyncpg.Pool, ledger: Ledger, *, serve: str = "always", batch: int = BATCH, progress: Progress | None = None
+) -> Rebuilt:
+    """Rebuild a ledger's read models and, by `serve`, swap them in; NotPossibleError while another rebuild is under way."""
+    holder = new_holder()
+    generation = await generations.begin(pool, ledger, serve, holder, LEASE_SECONDS)
+    done = await run(pool, ledger, generation, holder=holder, batch=batch, progress=progress)
+    return Rebuilt(generation, done.checkpoint, (done.report or {}).get("differences", 0))
+
+
+def new_holder() -> str:
+    """Return a name to hold leases by."""
+    return f"rebuild:{secrets.token_hex(8)}"
+
+
+async def run(
     pool: asyncpg.Pool,
     ledger: Ledger,
+    generation: int,
     *,
-    batch: int = 50_000,
-    lease_seconds: float = 60.0,
+    holder: str,
+    batch: int = BATCH,
+    lease_seconds: float = LEASE_SECONDS,
+    stopping: Callable[[], bool] = lambda: False,
     progress: Progress | None = None,
-) -> Rebuilt:
-    """Rebuild a ledger's read models and swap them in; RuntimeError if another rebuild is running."""
-    spare_the_collector()
-    generation = await _begin(pool, ledger)
-    holder = f"rebuild:{secrets.token_hex(8)}"
-    projector = await take(pool, ledger, holder, lease_seconds, generation)
-    if projector is None:
-        raise RuntimeError("another rebuild took this generation over")
-    head = (await log.head(pool, ledger.ledger))[0]
-    while projector.checkpoint < head:
-        await projector.step(batch)
-        if progress:
-            progress(projector.checkpoint, head)
-        head = (await log.head(pool, ledger.ledger))[0]
-    await _drain(projector, batch)
-    await projector.analyze()
-    differences = await _swap(pool, ledger, projector, batch)
-    return Rebuilt(generation, projector.checkpoint, differences)
+) -> Generation:
+    """Build a generation until it is done, paused or cancelled, or until `stopping`; return what it is then.
 
-
-async def _begin(pool: asyncpg.Pool, ledger: Ledger) -> int:
-    """Drop what earlier rebuilds left behind and open a new generation."""
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("SELECT FROM heads WHERE ledger = $1 FOR UPDATE", ledger.ledger)
-        running = await connection.fetchval(
-            "SELECT count(*) FROM generations WHERE ledger = $1 AND state = 'building' AND lease_until > now()",
-            ledger.ledger,
-        )
-        if running:
-            raise RuntimeError(f"a rebuild of ledger {ledger.name} is running")
-        newest = await connection.fetchval("SELECT max(generation) FROM generations WHERE ledger = $1", ledger.ledger)
-        left = await connection.fetch(
-            "SELECT generation FROM generations WHERE ledger = $1 AND state <> 'serving'", ledger.ledger
-        )
-        for table in _TABLES if left else ():
-            await connection.execute(
-                f"DELETE FROM {table} WHERE ledger = $1 AND generation = ANY($2)",
-                ledger.ledger, [row[0] for row in left],
-                timeout=3600,
-            )  # fmt: skip
-        await connection.execute(
-            "INSERT INTO generations (ledger, generation, state) VALUES ($1, $2, 'building')", ledger.ledger, newest + 1
-        )
-        return int(newest) + 1
-
-
-async def _drain(projector: Projector, batch: int) -> None:
-    while await projector.step(batch):
-        pass
-
-
-async def _swap(pool: asyncpg.Pool, ledger: Ledger, projector: Projector, batch: int) -> int | None:
-    """Hold appends, project the rest, compare and swap."""
-    await _let_serving_catch_up(pool, ledger)
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("SELECT FROM heads WHERE ledger = $1 FOR UPDATE", ledger.ledger)
-        await _drain(projector, batch)
-        await _let_serving_catch_up(pool, ledger)
-        await connection.execute(
-            "SELECT FROM generations WHERE ledger = $1 AND state = 'serving' FOR UPDATE", ledger.ledger
-        )
-        old, checkpoint = await serving(connection, ledger)
-        differences = None
-        if checkpoint == projector.checkpoint:
-            differences = await _differences(connection, ledger.ledger, old, projector.generation)
-        await connection.execute(
-            "UPDATE generations SET state = 'retired' WHERE ledger = $1 AND generation = $2", ledger.ledger, old
-        )
-        await connection.execute(
-            """
-            UPDATE generations SET state = 'serving', holder = NULL, lease_until = '-infinity'
-            WHERE ledger = $1 AND generation = $2
-            """,
-            ledger.ledger, projector.generation,
-        )  # fmt: skip
-    return differences
-
-
-async def _let_serving_catch_up(pool: asyncpg.Pool, ledger: Ledger, patience: float = 5.0) -> None:
-    """Wait a little for the live projector, so that both generations can be compared at the same position."""
-    for _ in range(int(patience / 0.05)):
-        lag = await pool.fetchval(
-            """
-            SELECT h.position - g.checkpoint FROM generations g JOIN heads h USING (ledger)
-            WHERE ledger = $1 AND state = 'serving'
-            """,
-            ledger.ledger,
-        )
-        if not lag:
-            return
-        await asyncio.sleep(0.05)
-
-
-def _cells(table: str, measures: str, some: str, generation: str) -> str:
-    return f"""
-        SELECT basis, start, campaign, channel, source, medium, owner, {measures}
-        FROM {table} JOIN segments USING (ledger, generation, segment)
-        WHERE ledger = $1 AND generation = {generation} AND {some}
+    While somebody else builds it, this only looks on; and takes it up if they end.
     """
+    spare_the_collector()
+    async with _kept_alive(pool, ledger.ledger, holder, lease_seconds):
+        while (found := await generations.one(pool, ledger, generation)).state == "building" and not stopping():
+            projector = await take(pool, ledger, holder, lease_seconds, generation)
+            if projector is None:
+                await asyncio.sleep(_POLL)
+                continue
+            try:
+                await _build(pool, projector, batch, stopping, progress)
+                if not stopping():
+                    await _finish(pool, projector, holder, batch)
+            except LeaseLostError:  # paused, cancelled or taken over: the next look tells
+                continue
+    await release(pool, holder)
+    return found
 
 
-_COMPARED = (
-    ("balances", f"cube, grain, {BALANCE}", SOME_BALANCE),
-    ("histograms", "measure, bucket, amount", "amount <> 0"),
-)
-_DIGESTS = ", ".join(
-    f"(SELECT sum(hash_record_extended(cell, 0)) FROM ({_cells(*which, '$2')}) cell)" for which in _COMPARED
-)
-_DIFFERENT = " + ".join(
-    f"(SELECT count(*) FROM ({_cells(*which, one)} EXCEPT {_cells(*which, other)}) missing)"
-    for which in _COMPARED
-    for one, other in (("$2", "$3"), ("$3", "$2"))
-)
-# A digest of each read model's cells, in whatever order they are found; and how many cells two generations have otherwise.
-DIGESTS = f"SELECT {_DIGESTS}"
-DIFFERENCES = f"SELECT {_DIFFERENT}"
+@asynccontextmanager
+async def _kept_alive(pool: asyncpg.Pool, ledger: int, holder: str, lease_seconds: float) -> AsyncIterator[None]:
+    """Renew a holder's leases for as long as its process is alive: a comparison takes longer than a lease may last."""
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(lease_seconds / 3)
+            await pool.execute(
+                """
+                UPDATE generations SET lease_until = now() + make_interval(secs => $3)
+                WHERE ledger = $1 AND generation IN (
+                    SELECT generation FROM generations WHERE ledger = $1 AND holder = $2 FOR UPDATE SKIP LOCKED
+                )
+                """,
+                ledger, holder, lease_seconds,
+            )  # fmt: skip
+
+    renewing = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
 
 
-async def _differences(connection: Any, ledger: int, old: int, new: int) -> int:
-    """Compare two generations: by digest, and cell for cell where that differs."""
-    digests = [tuple(await connection.fetchrow(DIGESTS, ledger, one, timeout=3600)) for one in (old, new)]
-    if digests[0] == digests[1]:
-        return 0
-    return int(await connection.fetchval(DIFFERENCES, ledger, old, new, timeout=3600))
+async def _build(
+    pool: asyncpg.Pool, projector: Projector, batch: int, stopping: Callable[[], bool], progress: Progress | None
+) -> None:
+    """Project until the serving generation is reached; it is never overtaken, so that both can be compared."""
+    while not stopping():
+        target: int = await pool.fetchval(
+            "SELECT checkpoint FROM generations WHERE ledger = $1 AND state = 'serving'", projector.ledger.ledger
+        )
+        if projector.checkpoint >= target:
+            return
+        begun = time.monotonic()
+        await projector.step(min(batch, target - projector.checkpoint))
+        await pool.execute(
+            "UPDATE generations SET seconds = seconds + $3 WHERE ledger = $1 AND generation = $2",
+            projector.ledger.ledger, projector.generation, time.monotonic() - begun,
+        )  # fmt: skip
+        if progress:
+            progress(projector.checkpoint, target)
+
+
+async def _finish(pool: asyncpg.Pool, projector: Projector, holder: str, batch: int) -> None:
+    """Compare with the serving generation at its position and, as the rebuild says, serve."""
+    ledger, new = projector.ledger, projector.generation
+    await projector.analyze()
+    old = await fence_off(pool, ledger, holder, LEASE_SECONDS)
+    try:
+        while projector.checkpoint < old.checkpoint:
+            await projector.step(min(batch, old.checkpoint - projector.checkpoint))
+        async with pool.acquire() as connection, connection.transaction():
+            compared = await compare(connection, ledger.ledger, old.generation, new)
+            report = _report(compared, old.generation, old.version, old.checkpoint)
+            serve = await connection.fetchval(
+                "UPDATE generations SET report = $3 WHERE ledger = $1 AND generation = $2 RETURNING serve",
+                ledger.ledger, new, json.dumps(report),
+            )  # fmt: skip
+        if serve == "always" or (serve == "identical" and compared.identical):
+            await _swap(pool, ledger.ledger, (old.generation, old.fence), (new, projector.fence))
+        else:
+            await _keep(pool, ledger.ledger, (new, projector.fence))
+    finally:
+        await pool.execute(
+            """
+            UPDATE generations SET holder = NULL, lease_until = '-infinity'
+            WHERE ledger = $1 AND generation = $2 AND holder = $3
+            """,
+            ledger.ledger, old.generation, holder,
+        )  # fmt: skip
+
+
+def _report(compared: Comparison, old: int, old_version: str, position: int) -> dict[str, Any]:
+    digests = {name: {"old": one, "new": other} for name, (one, other) in compared.digests.items()}
+    return {
+        "compared_with": old, "compared_version": old_version, "position": position, "identical": compared.identical,
+        "differences": compared.differences, "digests": digests,
+    }  # fmt: skip
+
+
+_CHANGE = """
+    UPDATE generations SET state = $4, retired_at = CASE WHEN $4 = 'retired' THEN now() END, fence = fence + 1,
+        holder = NULL, lease_until = '-infinity'
+    WHERE ledger = $1 AND generation = $2 AND fence = $3 AND state = $5
+"""
+
+
+async def _swap(pool: asyncpg.Pool, ledger: int, old: tuple[int, int], new: tuple[int, int]) -> None:
+    """Retire one generation and serve the other, if both (generation, fence) still hold."""
+    async with pool.acquire() as connection, connection.transaction():
+        retired = await connection.execute(_CHANGE, ledger, *old, "retired", "serving")
+        served = await connection.execute(_CHANGE, ledger, *new, "serving", "building") if retired == "UPDATE 1" else ""
+        if served != "UPDATE 1":
+            raise LeaseLostError("somebody else has taken over, or the rebuild was paused or cancelled")
+
+
+async def _keep(pool: asyncpg.Pool, ledger: int, new: tuple[int, int]) -> None:
+    """Keep a generation that is built and does not serve."""
+    if await pool.execute(_CHANGE, ledger, *new, "built", "building") != "UPDATE 1":
+        raise LeaseLostError("somebody else has taken over, or the rebuild was paused or cancelled")

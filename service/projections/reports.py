@@ -8,7 +8,8 @@ from typing import Any
 
 from service.domain import conversion, roi, velocity
 from service.domain.calendar import Zone
-from service.projections.reading import Key, Query, Snapshot, Sums
+from service.projections.reading import Snapshot
+from service.projections.selection import Key, Query, Sums
 
 Report = Callable[[Snapshot, Query], Awaitable[dict[str, Any]]]
 

@@ -14,7 +14,7 @@ from service.domain.facts import Key
 from service.domain.journey import Where
 from service.domain.postings import Cell, Segments
 from service.domain.velocity import bucket_of
-from service.projections import balances
+from service.projections import aside, balances
 from service.projections.state import Component, decode
 from service.store import copying, log
 
@@ -109,6 +109,22 @@ class Tables:
     async def event(self, identity: tuple[str, str], until: int) -> log.Stored | None:
         """Return the event of an identity, if it had arrived by a position."""
         return await log.read_identity(self.connection, self.key[0], identity, until)
+
+    async def event_at(self, position: int) -> list[log.Stored]:
+        """Return the event at a position."""
+        return await log.read(self.connection, self.key[0], position - 1, 1)
+
+    async def go_on_at(self, position: int) -> None:
+        """Number what is posted next at a position after what is posted there already."""
+        self._last_position = position
+        self._line = await self.connection.fetchval(
+            "SELECT coalesce(max(line), 0) FROM postings WHERE ledger = $1 AND generation = $2 AND position = $3",
+            *self.key, position,
+        )  # fmt: skip
+
+    async def set_aside(self, kept: list[aside.Entry], gone: list[tuple[int, int]]) -> None:
+        """Store what has been set aside and remove what no longer is."""
+        await aside.store(self.connection, self.key, kept, gone)
 
     async def store(self, changes: Changes) -> None:
         """Store components in a few set-wise statements."""

@@ -10,6 +10,9 @@ import socket
 import asyncpg
 
 from service import telemetry
+from service.domain import component
+from service.projections import rebuild
+from service.projections.closings import Bookkeeper
 from service.projections.projector import LeaseLostError, Projector, release, spare_the_collector, take
 from service.settings import Settings
 from service.store.ledgers import Ledger
@@ -31,6 +34,9 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
         self._stopping = False
+        self._rebuilding: asyncio.Task[None] | None = None
+        self._far_behind = False
+        self._bookkeeper = Bookkeeper(pool)
 
     def wake(self) -> None:
         """Say that events were appended; may be called from any thread."""
@@ -49,14 +55,20 @@ class Worker:
             self._woken.clear()
             try:
                 busy = await self._round()
+                await self._take_up_rebuild()
             except (asyncpg.PostgresError, OSError, asyncpg.InterfaceError) as error:
                 _log.error("database is not there", error=str(error))
                 busy = False
+            if not self._far_behind:
+                self._bookkeeper.tend()
             if not busy and not self._stopping:
                 try:
                     await asyncio.wait_for(self._woken.wait(), self._settings.projection_poll)
                 except TimeoutError:
                     continue
+        if self._rebuilding is not None:
+            await self._rebuilding  # it ends with the step in hand; whoever takes it up goes on from there
+        await self._bookkeeper.stop()
         await release(self._pool, self.holder)
 
     async def _round(self) -> bool:
@@ -65,15 +77,43 @@ class Worker:
             """
             SELECT l.ledger, l.name, l.currency, l.timezone, h.position - g.checkpoint AS lag
             FROM generations g JOIN heads h USING (ledger) JOIN ledgers l USING (ledger)
-            WHERE g.state = 'serving' AND h.position > g.checkpoint
-            """
+            WHERE g.state = 'serving' AND h.position > g.checkpoint AND g.version = $1
+            """,
+            component.READ_MODEL_VERSION,
         )
+        self._far_behind = any(row["lag"] > self._settings.projection_batch for row in behind)
         now, busy = self._loop.time(), False
         for number, name, currency, timezone, lag in behind:
             telemetry.LAG.labels(name).set(lag)
             if self._resting.get(number, 0.0) <= now and not self._stopping:
                 busy |= await self._batch(Ledger(number, name, currency, timezone))
         return busy
+
+    async def _take_up_rebuild(self) -> None:
+        """Build a generation that nobody builds: asked for over the API, or left by a process that ended."""
+        if self._stopping or (self._rebuilding is not None and not self._rebuilding.done()):
+            return
+        row = await self._pool.fetchrow(
+            """
+            SELECT l.ledger, l.name, l.currency, l.timezone, g.generation FROM generations g JOIN ledgers l USING (ledger)
+            WHERE g.state = 'building' AND g.lease_until < now() AND g.version = $1 ORDER BY g.created_at LIMIT 1
+            """,
+            component.READ_MODEL_VERSION,
+        )
+        if row is not None:
+            self._rebuilding = asyncio.create_task(self._rebuild(Ledger(*row[:4]), row[4]))
+
+    async def _rebuild(self, ledger: Ledger, generation: int) -> None:
+        _log.info("rebuild taken up", ledger=ledger.name, generation=generation)
+        try:
+            done = await rebuild.run(
+                self._pool, ledger, generation, holder=rebuild.new_holder(), batch=self._settings.rebuild_batch,
+                lease_seconds=self._settings.lease_seconds, stopping=lambda: self._stopping,
+            )  # fmt: skip
+        except Exception as error:  # noqa: BLE001  it is taken up again when its lease runs out
+            _log.error("rebuild failed", ledger=ledger.name, generation=generation, exc_info=error)
+        else:
+            _log.info("rebuild ended", ledger=ledger.name, generation=generation, state=done.state)
 
     async def _batch(self, ledger: Ledger) -> bool:
         projector = self._projectors.get(ledger.ledger)

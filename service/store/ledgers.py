@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 
 import asyncpg
 
+from service.domain.component import READ_MODEL_VERSION
 from service.domain.money import MINOR_DIGITS
 
 SCOPES = ("ingest", "read", "admin")
@@ -58,8 +59,9 @@ async def create_ledger(pool: asyncpg.Pool, name: str, currency: str = "EUR", ti
             raise ValueError(f"there is already a ledger named {name!r}")
         await connection.execute("INSERT INTO heads (ledger) VALUES ($1)", number)
         await connection.execute(
-            "INSERT INTO generations (ledger, generation, state) VALUES ($1, 1, 'serving')", number
-        )
+            "INSERT INTO generations (ledger, generation, state, version) VALUES ($1, 1, 'serving', $2)",
+            number, READ_MODEL_VERSION,
+        )  # fmt: skip
     return Ledger(number, name, currency, timezone)
 
 

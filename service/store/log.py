@@ -280,7 +280,7 @@ async def _stored(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> dict[
     return {number - 1: _There(*there) for number, *there in found}
 
 
-_COLUMNS = ", ".join(Stored._fields)
+COLUMNS = ", ".join(Stored._fields)
 
 
 async def read(
@@ -293,12 +293,12 @@ async def read(
     """Return up to `limit` events after a position, in order, of the given types only (none given = all)."""
     if types:
         rows = await pool.fetch(
-            f"SELECT {_COLUMNS} FROM events WHERE ledger = $1 AND position > $2 AND type = ANY($4) ORDER BY position LIMIT $3",
+            f"SELECT {COLUMNS} FROM events WHERE ledger = $1 AND position > $2 AND type = ANY($4) ORDER BY position LIMIT $3",
             ledger, after, limit, list(types),
         )  # fmt: skip
     else:
         rows = await pool.fetch(
-            f"SELECT {_COLUMNS} FROM events WHERE ledger = $1 AND position > $2 ORDER BY position LIMIT $3",
+            f"SELECT {COLUMNS} FROM events WHERE ledger = $1 AND position > $2 ORDER BY position LIMIT $3",
             ledger, after, limit,
         )  # fmt: skip
     return [Stored(*row) for row in rows]
@@ -325,7 +325,7 @@ async def read_one(pool: asyncpg.Pool, ledger: int, position: int) -> Stored | N
 async def read_identity(connection: Any, ledger: int, identity: tuple[str, str], until: int) -> Stored | None:
     """Return the event of a (source, id), if it has a position up to `until`."""
     row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM events WHERE ledger = $1 AND source = $2 AND id = $3 AND position <= $4",
+        f"SELECT {COLUMNS} FROM events WHERE ledger = $1 AND source = $2 AND id = $3 AND position <= $4",
         ledger, *identity, until,
     )  # fmt: skip
     return Stored(*row) if row else None
@@ -346,11 +346,28 @@ async def targets(connection: Any, ledger: int, voids: Sequence[Brief]) -> list[
     return [Stored(*row) for row in rows]
 
 
+async def read_identities(
+    connection: Any, ledger: int, identities: Sequence[tuple[str, str]], until: int
+) -> list[Stored]:  # fmt: skip
+    """Return the events of (source, id) pairs that have a position up to `until`."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {", ".join(f"e.{one}" for one in Stored._fields)} FROM unnest($2::text[], $3::text[]) AS u (source, id)
+        CROSS JOIN LATERAL (
+            SELECT * FROM events
+            WHERE ledger = $1 AND source = u.source COLLATE "C" AND id = u.id COLLATE "C" AND position <= $4 LIMIT 1
+        ) e
+        """,
+        ledger, [source for source, _ in identities], [identity for _, identity in identities], until,
+    )  # fmt: skip
+    return [Stored(*row) for row in rows]
+
+
 async def registers(connection: Any, ledger: int, until: int) -> list[Stored]:
     """Return the exchange rates and voids up to a position, which the engine keeps in memory."""
     rows = await connection.fetch(
         f"""
-        SELECT {_COLUMNS} FROM events
+        SELECT {COLUMNS} FROM events
         WHERE ledger = $1 AND position <= $2 AND type IN ('fx.rate_published', 'event.voided') ORDER BY position
         """,
         ledger, until,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -45,6 +45,21 @@ async def listed(pool: asyncpg.Pool, ledger: int, after: int, limit: int, state:
     rows = await pool.fetch(
         f"SELECT {_COLUMNS} FROM quarantine WHERE ledger = $1 AND item > $2 AND state = $4 ORDER BY item LIMIT $3",
         ledger, after, limit, state,
+    )  # fmt: skip
+    return [Kept(*row) for row in rows]
+
+
+async def waiting(
+    connection: Any, ledger: int, then: tuple[int, datetime | None] | None = None
+) -> list[Kept]:  # fmt: skip
+    """Return all items that wait, oldest first; or those that waited `then`, at a position and its time."""
+    position, moment = then or (None, None)
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM quarantine WHERE ledger = $1 AND (state = 'waiting' OR position > $2)
+        AND coalesce(received_at <= $3, $2 IS NULL) ORDER BY item
+        """,
+        ledger, position, moment,
     )  # fmt: skip
     return [Kept(*row) for row in rows]
 

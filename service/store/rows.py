@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from service.domain.events import Event
+from service.domain.events import Event, lifted, newest_version
 from service.store import copying
 
 # The events that later events can correct, with the field of their own id.
@@ -53,7 +53,8 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 def row_of(event: Event) -> Row:
     """Return the row of a valid event."""
     field = CORRECTABLE.get(event.type)
-    entity = f"{event.type}:{event.data[field]}" if field and field in event.data else None
+    known = field is not None and event.version <= newest_version(event.type)
+    entity = f"{event.type}:{lifted(event)[field]}" if known and field else None
     columns = (
         event.instant.micros, event.version, event.source, event.id, event.type, event.time, event.instant.rest,
         event.subject, event.dataschema, encode_json(event.data), encode_json(event.extensions) if event.extensions else None,

@@ -21,7 +21,9 @@ from tests.conftest import RUN, Api, start_service, stop_service
 from tests.support.sending import cost, invoice, lead, order
 
 COMMANDS = (
-    "", "serve", "worker", "migrate", "openapi", "demo", "status", "replay", "verify", "import", "export", "ledgers",
+    "", "serve", "worker", "migrate", "openapi", "demo", "status", "replay", "verify", "set-aside", "retry",
+    "import", "export", "ledgers", "rebuilds", "rebuilds list", "rebuilds differences", "rebuilds pause", "rebuilds apply",
+    "generations", "generations list", "generations rollback", "generations prune",
     "ledgers create", "ledgers list", "keys", "keys create", "keys list", "keys revoke",
 )  # fmt: skip
 MAPPING = """
@@ -201,13 +203,26 @@ def test_a_replay_says_that_it_gave_the_same_and_reads_go_on_as_before(run: Run,
     assert api.read("/v1/roi")["total"]["actual_cost"] == "6.00"
 
 
-def test_verify_proves_a_ledger_and_finds_a_balance_that_was_tampered_with(run: Run, api: Api, dsn: str) -> None:
+def test_verify_proves_a_ledger_and_finds_a_balance_that_was_tampered_with(
+    run: Run, api: Api, dsn: str, tmp_path: Path
+) -> None:
     api.post(lead("L", "c"), cost("C", "c", "5.00"))
     api.read("/v1/roi")
     arguments = ("verify", "--ledger", api.ledger.name)
     findings = json.loads(good(run(*arguments, "--json")))
     assert {one["check"] for one in findings} >= {"density", "hash chain", "balances", "conservation"}
     assert all(one["good"] for one in findings)
+    anchor = tmp_path / "anchor.json"
+    anchor.write_text(good(run(*arguments, "--anchor")), encoding="utf-8")
+    api.post(cost("D", "c", "1.00"))
+    api.read("/v1/roi")
+    said = good(run(*arguments, "--deep", "--sample", "all", "--against", str(anchor)))
+    assert "anchor: the log goes through position 2 as anchored" in said
+    assert "fresh fold: 2 journeys and other components fold from their 3 events to what is stored" in said
+    metrics = api.http.get("/metrics").text
+    assert f'campaign_ledger_verify_good{{ledger="{api.ledger.name}"}} 1.0' in metrics
+    assert f'campaign_ledger_verify_position{{ledger="{api.ledger.name}"}} 3.0' in metrics
+    assert refused(run(*arguments, "--against", __file__))
 
     async def tamper() -> str:
         connection = await asyncpg.connect(dsn)
@@ -221,6 +236,7 @@ def test_verify_proves_a_ledger_and_finds_a_balance_that_was_tampered_with(run: 
     ran = run(*arguments)
     assert ran.returncode == 1
     assert [line.split()[0] for line in ran.stdout.splitlines() if ": balances:" in line] == ["BAD"]
+    assert f'campaign_ledger_verify_good{{ledger="{api.ledger.name}"}} 0.0' in api.http.get("/metrics").text
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,6 @@ def _currency(story: Story) -> str:
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda one: one.kind)
 def test_translating_a_story_again_changes_nothing(story: Story, open_api: Callable[..., Api]) -> None:
-    if story.api is not None:
-        pytest.skip("the sender's API is gone by then; what it said is kept, as test_hooks shows")
     api = open_api(currency=_currency(story))
     _, sender = told(story, api, list(story.messages))
     before = api.http.get("/v1/ledger").json()["last_position"]

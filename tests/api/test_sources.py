@@ -41,6 +41,29 @@ def test_a_source_is_made_found_changed_and_closed(api: Api) -> None:
     assert (again.status_code, "shop" in again.json()["detail"]) == (409, True)
 
 
+def test_answers_have_the_members_that_the_description_promises(api: Api) -> None:
+    schemas = api.http.get("/openapi.json").json()["components"]["schemas"]
+    sender = connect(api, KIND, SECRET)
+    sender.post(b"{}")
+    (delivery,) = sender.settled()
+    single = sender.call("GET", f"/deliveries/{delivery['id']}").json()
+    retranslation = sender.call("POST", "/retranslate").json()
+    for name, answer in (
+        ("Source", sender.call("GET").json()), ("Delivery", single), ("Delivery", {**delivery, "body": None}),
+        ("Retranslation", retranslation),
+    ):  # fmt: skip
+        assert set(answer) == set(schemas[name]["properties"])
+
+
+def test_an_error_never_repeats_the_secret_of_a_url(service_url: str) -> None:
+    answers = [
+        httpx.delete(f"{service_url}/v1/hooks/src_x/hush-hush"),
+        httpx.get(f"{service_url}/v1/hooks/src_x/hush-hush/y"),
+    ]
+    assert [one.status_code for one in answers] == [405, 404]
+    assert "hush" not in "".join(one.text for one in answers)
+
+
 def test_what_came_before_closing_is_translated_and_stays(api: Api) -> None:
     sender = connect(api, KIND, SECRET)
     body = {"type": "lead.captured", "timestamp": "2026-03-02T09:30:00Z", "data": {"lead_id": "L"}}

@@ -7,6 +7,7 @@ import random
 import secrets
 from datetime import date
 from typing import Any
+from unittest import mock
 
 import asyncpg
 import pytest
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 
 from service.domain.component import MEASURES
 from service.domain.events import read_event
-from service.projections import reading, rebuild, reports, verify
+from service.projections import closings, reading, rebuild, reports, selection, verify
 from service.projections.balances import column
+from service.projections.peaks import PEAKS
 from service.projections.projector import LeaseLostError, take
 from service.store import database, ledgers, log
 from service.store.rows import row_of
@@ -26,12 +28,12 @@ from tests.support import memory
 
 EXAMPLES = settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
 QUERIES = [
-    reading.Query(),
-    reading.Query(("channel",), basis="cohort"),
-    reading.Query(("campaign", "month"), date(2024, 1, 15), date(2024, 6, 10)),
-    reading.Query(("owner",), None, date(2024, 3, 31)),
-    reading.Query(("quarter",), date(2024, 2, 1)),
-    reading.Query(("campaign_type", "source")),
+    selection.Query(),
+    selection.Query(("channel",), basis="cohort"),
+    selection.Query(("campaign", "month"), date(2024, 1, 15), date(2024, 6, 10)),
+    selection.Query(("owner",), None, date(2024, 3, 31)),
+    selection.Query(("quarter",), date(2024, 2, 1)),
+    selection.Query(("campaign_type", "source")),
 ]
 
 
@@ -63,7 +65,7 @@ async def project_all(pool: asyncpg.Pool, ledger: ledgers.Ledger, batch: int) ->
 
 
 async def answers(
-    pool: asyncpg.Pool, ledger: ledgers.Ledger, query: reading.Query, as_of: int | None = None
+    pool: asyncpg.Pool, ledger: ledgers.Ledger, query: selection.Query, as_of: int | None = None
 ) -> dict[str, Any]:
     async with reading.snapshot(pool, ledger, as_of) as view:
         found: dict[str, Any] = {name: await report(view, query) for name, report in reports.REPORTS.items()}
@@ -138,19 +140,25 @@ def test_replay_equals_live_and_balances_are_the_sums_of_postings(
         for one in events:
             await append(pool, ledger, [one])
             await project_all(pool, ledger, 1)
+        for finding in await verify.verify(pool, ledger, deep=True, sample=1_000):
+            assert finding.good, finding
         live = [await answers(pool, ledger, query) for query in QUERIES]
         done = await rebuild.rebuild(pool, ledger, batch=batch)
         assert done.differences == 0
         assert [await answers(pool, ledger, query) for query in QUERIES] == live
-        for finding in await verify.verify(pool, ledger):
+        for finding in await verify.verify(pool, ledger, deep=True):
             assert finding.good, finding
 
     run(dsn, work)
 
 
 @EXAMPLES
-@given(events=event_sets())
-def test_as_of_gives_what_was_known_then(dsn: str, events: list[dict[str, Any]]) -> None:
+@given(events=event_sets(), data=st.data(), epoch=st.sampled_from((2, 3, 7, 1000)))
+def test_as_of_gives_what_was_known_then_however_the_books_are_closed(
+    dsn: str, events: list[dict[str, Any]], data: st.DataObject, epoch: int
+) -> None:
+    queries = data.draw(st.lists(st.sampled_from(QUERIES), min_size=2, max_size=3, unique=True))
+
     async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
         known = []
         for one in events:
@@ -158,16 +166,25 @@ def test_as_of_gives_what_was_known_then(dsn: str, events: list[dict[str, Any]])
             await project_all(pool, ledger, 1)
             async with reading.snapshot(pool, ledger) as view:
                 position = view.as_of.position
-            known.append((position, [await answers(pool, ledger, query) for query in QUERIES[:3]]))
-        for position, expected in known:
-            assert [await answers(pool, ledger, query, position) for query in QUERIES[:3]] == expected
+            known.append((position, [await answers(pool, ledger, query) for query in queries]))
+        for to_close in (0, len(known) // epoch // 2, len(known)):
+            for _ in range(to_close):
+                await closings.close_next(pool, ledger.ledger)
+            for position, expected in known:
+                assert [await answers(pool, ledger, query, position) for query in queries] == expected
+            for finding in await verify.verify(pool, ledger):
+                assert finding.good, finding
 
-    run(dsn, work)
+    with mock.patch.object(closings, "EPOCH", epoch):
+        run(dsn, work)
 
 
 async def test_every_measure_has_its_column_in_the_balances(pool: asyncpg.Pool) -> None:
-    rows = await pool.fetch("SELECT attname FROM pg_attribute WHERE attrelid = 'balances'::regclass AND attnum > 7")
-    assert {row[0] for row in rows} == {column(measure) for measure in MEASURES}
+    for table, keys in (("balances", 7), ("closings", 8)):
+        rows = await pool.fetch(
+            "SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > $2", table, keys
+        )
+        assert {row[0] for row in rows} == {*map(column, MEASURES), *PEAKS}
 
 
 async def test_a_worker_that_lost_its_lease_writes_nothing(pool: asyncpg.Pool) -> None:
@@ -193,7 +210,7 @@ async def test_one_late_rate_may_concern_thousands_of_orders(pool: asyncpg.Pool)
     rate = {"base": "USD", "quote": "EUR", "rate": "0.5", "rate_date": "2024-01-01"}
     await append(pool, ledger, [event(9_999, "fx.rate_published", **rate)])
     await project_all(pool, ledger, 5_000)
-    found = await answers(pool, ledger, reading.Query())
+    found = await answers(pool, ledger, selection.Query())
     assert found["roi"]["total"]["booked_revenue"] == "22500.00"
     assert found["unconverted"] == []
 
@@ -216,7 +233,7 @@ async def test_sums_beyond_64_bits_are_exact(pool: asyncpg.Pool) -> None:
     orders = [event(100 + number, "order.placed", order_id=f"O{number}", net_value=most) for number in range(40)]
     await append(pool, ledger, [posted, *notes, *orders, event(900, "invoice.cancelled", invoice_id="I")])
     await project_all(pool, ledger, 7)
-    total = (await answers(pool, ledger, reading.Query()))["roi"]["total"]
+    total = (await answers(pool, ledger, selection.Query()))["roi"]["total"]
     assert total["booked_revenue"] == "39999999999999999.960"
     assert total["credited"] == total["invoiced_revenue_gross"] == "29999999999999999.970"
     assert total["invoiced_revenue"] == "0.000"

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from random import Random
 
 import asyncpg
+import httpx
 import pytest
 
 from service.bootstrap import Service
 from service.intake.senders import KINDS
-from service.intake.senders.contract import Kind, Request
+from service.intake.senders.contract import Kind, Request, Source, Statement, UnavailableError, Wanted
 from service.settings import Settings
 from service.store import inbox, log, records, sources
 from service.store.ledgers import Ledger
@@ -101,6 +102,45 @@ async def test_a_fault_in_a_kind_fails_its_message_and_no_other(
     (reason,) = (reason for state, reason in found.values() if state == "failed")
     assert "KeyError in generic" in reason
     assert "a secret of the message" not in reason
+
+
+async def test_a_record_is_read_back_once_its_api_answers_and_then_never_again(
+    pool: asyncpg.Pool, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = service_on(pool)
+    source = await connected(service, ledger)
+    asked: list[str] = []
+    good: Kind = KINDS["generic"]
+
+    def read(request: Request, _: Source) -> list[Wanted]:
+        key = request.body.decode()
+        return [Wanted(f"order:{key}", key, "2026-04-01T10:00:00Z", "", "changed", f"https://x.test/{key}")]
+
+    async def fetch(wanted: Wanted, _: Source, __: httpx.AsyncClient) -> Statement:
+        asked.append(wanted.key)
+        if len(asked) == 1:
+            raise UnavailableError("503")
+        fields = json.loads(order(int(wanted.key), len(asked)))
+        return Statement(wanted.record, wanted.key, wanted.at, wanted.order, wanted.verb, fields)
+
+    monkeypatch.setitem(KINDS, "generic", good._replace(read=read, fetch=fetch))
+
+    async def translated() -> list[tuple[str, bool]]:
+        while await service.translator.step():
+            pass
+        found = sorted(await settled(pool, ledger, source), key=lambda one: one.delivery)
+        return [(one.state, one.next_try is not None) for one in found]
+
+    for key in (b"1", b"2"):
+        await put(service, source, key)
+    assert await translated() == [("failed", True), ("failed", True)]
+    assert len(asked) == 1  # the second one was not even tried
+    await pool.execute("UPDATE deliveries SET next_try = now() WHERE ledger = $1", ledger.ledger)
+    assert await translated() == [("accepted", False), ("accepted", False)]
+    assert await inbox.again(pool, ledger.ledger, source.source) == 2
+    assert [state for state, _ in await translated()] == ["duplicate", "duplicate"]
+    assert sorted(asked) in (["1", "1", "2"], ["1", "2", "2"])
+    assert len(await log.read(pool, ledger.ledger, 0, 10)) == 2
 
 
 async def test_what_a_sender_has_for_another_master_key_waits_for_that_key(pool: asyncpg.Pool, ledger: Ledger) -> None:

@@ -19,9 +19,11 @@ from service.domain.facts import Key
 from service.domain.postings import Segments
 from service.domain.velocity import bucket_of
 from service.projections import reports
+from service.projections.aside import Entry, SetAside
 from service.projections.balances import Addition
 from service.projections.engine import Engine
-from service.projections.reading import TIME_GROUPS, AsOf, Query
+from service.projections.reading import AsOf
+from service.projections.selection import TIME_GROUPS, Query
 from service.projections.state import Component, decode
 from service.projections.tables import Changes, Journal
 from service.store.ledgers import Ledger
@@ -49,6 +51,7 @@ class MemoryTables:
         self.unsettled = 0
         self.postings: list[tuple[int, Any, int]] = []
         self.attributes: dict[str, dict[str, Any]] = {}
+        self.aside: dict[tuple[int, int], Entry] = {}
         self.rows = {(row.source, row.id): row for row in rows}
         self._owners: dict[Key, int] = {}
         self._components: dict[int, tuple[str, bytes]] = {}
@@ -66,6 +69,17 @@ class MemoryTables:
     async def event(self, identity: tuple[str, str], until: int) -> Stored | None:
         row = self.rows.get(identity)
         return row if row and row.position <= until else None
+
+    async def event_at(self, position: int) -> list[Stored]:
+        return [row for row in self.rows.values() if row.position == position]
+
+    async def go_on_at(self, position: int) -> None:
+        """Nothing is numbered here."""
+
+    async def set_aside(self, kept: list[Entry], gone: list[tuple[int, int]]) -> None:
+        self.aside = {(one.position, one.component): one for one in [*self.aside.values(), *kept]}
+        for one in gone:
+            self.aside.pop(one, None)
 
     async def write(self, journal: Journal) -> None:
         self.postings.extend(journal.postings)
@@ -206,11 +220,21 @@ async def project(
     next_component = 1
     for start, end in pairwise(cuts):
         registers = [row for row in rows[:start] if row.type in ("fx.rate_published", "event.voided")]
-        engine = Engine(ledger, tables, next_component, registers)  # type: ignore[arg-type]  # the fake
+        aside = SetAside(tables.aside.values())
+        engine = Engine(ledger, tables, next_component, registers, aside)  # type: ignore[arg-type]  # the fake
         await engine.project(rows[start:end])
         await engine.store()
         next_component = engine.next_component
     return tables
+
+
+async def retry(tables: MemoryTables, ledger: Ledger = LEDGER) -> None:
+    """Process again what is set aside."""
+    registers = [row for row in tables.rows.values() if row.type in ("fx.rate_published", "event.voided")]
+    unused = 1_000_000  # no component has this number yet
+    engine = Engine(ledger, tables, unused, registers, SetAside(tables.aside.values()))  # type: ignore[arg-type]  # the fake
+    await engine.retry()
+    await engine.store()
 
 
 async def answers(tables: MemoryTables, query: Query, ledger: Ledger = LEDGER) -> dict[str, Any]:

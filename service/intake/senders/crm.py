@@ -100,6 +100,9 @@ def check(mapping: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, A
     """Return a mapping with its defaults; ValueError names the key that is wrong, and what is expected."""
     tables = ("objects", "campaigns", "associations", *(f"events.{sort}" for sort in GIVES))
     checked = read.with_defaults(mapping, default, tables)
+    checked["campaigns"] = {str(name): ours for name, ours in checked["campaigns"].items()}
+    for sort, table in checked["events"].items():  # YAML makes numbers of statuses that are digits
+        checked["events"][sort] = {str(status): types for status, types in table.items()}
     read.zone(checked["time_zone"])
     try:
         checked["currency"] = checked["currency"] and read.currency(checked["currency"], "currency")

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.intake.hooks import Hook
+from service.intake.reading import Api, read
 from service.intake.reconcile import reconcile
 from service.intake.senders.business_central import KIND
 from service.intake.senders.contract import (
@@ -31,6 +33,7 @@ from service.intake.senders.contract import (
     in_order,
 )
 from service.intake.senders.fields import json_of
+from service.store.sources import Stored
 from tests.support.senders_api import serving
 from tests.support.stories.business_central import (
     CLIENT,
@@ -209,6 +212,25 @@ async def test_a_collection_is_read_page_by_page_under_the_key_of_its_notificati
     assert len({one.key for one in found}) == 1
     empty = await fetched(api(), where.replace("2026-01", "2027-01"), "collection")
     assert [type(one) for one in empty] == [Ignored]
+
+
+async def test_what_was_read_back_is_kept_when_a_delivery_is_read_again(
+    api: Callable[[], Source], calls: list[str]
+) -> None:
+    where = "salesInvoices?$filter=lastModifiedDateTime%20gt%202026-01-01T00:00:00Z"
+    notices = [
+        notice(where, "collection", "2026-05-07T11:00:00Z"),
+        notice(f"salesOrders({guid('S-ORD101001')})", "created", "2026-04-01T09:15:20.467Z"),
+        notice("salesInvoices(x)", "updated", "2026-04-01T09:15:20.467Z"),
+    ]
+    hook = Hook(cast("Stored", None), api(), KIND)
+    async with httpx.AsyncClient() as client:
+        first = await read(hook, 1, request({"value": notices}), [], Api(client))
+        asked = len(calls)
+        again = await read(hook, 1, request({"value": notices}), first.stated, Api(client))
+    assert len(first.stated) == 5
+    assert len(first.ignored) == 1
+    assert (again, len(calls)) == (first, asked)
 
 
 async def test_a_token_that_is_refused_is_had_anew_once() -> None:

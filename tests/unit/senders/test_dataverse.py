@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from service.intake.reconcile import reconcile
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -164,6 +165,23 @@ def test_a_deleted_cost_is_taken_back_unless_deleting_means_nothing() -> None:
     assert [one.type for one in kept if isinstance(one, Draft)] == ["campaign.cost_booked"]
 
 
+def test_what_is_deleted_waits_for_nothing() -> None:
+    gone = context("Delete", "salesorder", "line", AT[1], {"Target": ref("salesorder", "line")})
+    assert translated(order(AT[0], None), gone) == []
+    assert list(drafts(translated(order(AT[0], 5.0), gone))) == ["placed", "cancelled"]
+
+
+def test_options_and_lookups_are_called_as_the_mapping_says() -> None:
+    lookup = {**ref("new_channel", "podcast"), "Name": "Podcasts"}
+    body = created("lead", "kim", AT[0], leadsourcecode=option(100000001), new_channel=lookup)
+    columns = {"lead": {"channel": "new_channel"}}
+    named = drafts(translated(body, at=source(columns=columns)))["captured"][2]
+    assert (named["source"], named["channel"]) == ("100000001", "Podcasts")
+    labels = {f"lead.new_channel.{guid('new_channel/podcast')}": "podcast", "lead.leadsourcecode.100000001": "audio"}
+    called = drafts(translated(body, at=source(columns=columns, labels=labels)))["captured"][2]
+    assert (called["source"], called["channel"]) == ("audio", "podcast")
+
+
 def test_qualify_lead_states_the_lead_and_the_opportunity_that_came_of_it() -> None:
     body = sample("lead-qualify")
     lead = drafts(translated(sample("lead-create"), body))
@@ -189,6 +207,17 @@ def test_a_lead_that_changes_its_campaign_or_loses_it_is_reassigned() -> None:
     assert found["captured"][2]["campaign_id"] == FAIR
     assert found[f"campaign/{DAYS[1]}"][2] == {"lead_id": KIM, "campaign_id": guid("campaign/web")}
     assert found[f"campaign/{DAYS[2]}"][2] == {"lead_id": KIM, "campaign_id": None}
+
+
+def test_the_event_of_a_lead_that_lost_its_campaign_says_so() -> None:
+    (*_, lost) = translated(
+        created("lead", "kim", AT[0], campaignid=ref("campaign", "fair")),
+        updated("lead", "kim", AT[1], campaignid=None),
+    )
+    assert isinstance(lost, Draft)
+    plan = reconcile("crm", f"lead:{KIM}", [], [lost], "2026-06-01T00:00:00Z")
+    assert not plan.problems
+    assert json.loads(plan.new[0].event)["data"] == {"lead_id": KIM, "campaign_id": None}
 
 
 def test_a_lead_that_is_disqualified_and_taken_up_again_is_reopened() -> None:

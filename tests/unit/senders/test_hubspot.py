@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from service.intake.senders.contract import (
     Draft,
@@ -148,6 +150,9 @@ def test_stages_open_a_deal_accept_its_quote_and_place_its_order_by_the_mapping(
         "qualified": "opportunity.opened", "signed": "quote.accepted", "12345": ["opportunity.won", "order.placed"],
         "closedlost": "opportunity.lost",
     }  # fmt: skip
+    assert KIND.check_mapping({"events": {"deal": {12345: "opportunity.won"}}})["events"]["deal"] == {
+        "12345": "opportunity.won"
+    }
     source = SOURCE._replace(mapping=KIND.check_mapping({"currency": "EUR", "events": {"deal": stages}}))
     events = [event("deal.creation", 1)]
     assert drafts(events, "deal:1", source) == []
@@ -271,3 +276,10 @@ def test_what_cannot_be_read_back_is_ignored_if_gone_and_tried_again_otherwise()
     assert "pat-secret-token" not in str(refused.value)
     with serving(lambda *_: (503, {})) as url, pytest.raises(UnavailableError, match="503"):
         back(url, "deal:901")
+
+
+def test_the_page_shows_the_defaults_as_they_are() -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", Path("docs/senders/hubspot.md").read_text(), re.DOTALL)
+    shown, ours = KIND.check_mapping(yaml.safe_load(block)), KIND.check_mapping({})
+    for name in ("objects", "fields", "events", "amounts_include_tax"):
+        assert shown[name] == ours[name]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from service.intake.senders.contract import (
     Draft,
@@ -279,3 +281,10 @@ def test_messages_of_another_organization_are_ignored() -> None:
     source = SOURCE._replace(mapping=KIND.check_mapping({"organization": "00D000000000000"}))
     body = (SAMPLES / "outbound-opportunity-won.xml").read_bytes()
     assert "OrganizationId" in reasons(parts_of(body, source=source))
+
+
+def test_the_page_shows_the_defaults_as_they_are() -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", Path("docs/senders/salesforce.md").read_text(), re.DOTALL)
+    shown, ours = KIND.check_mapping(yaml.safe_load(block)), KIND.check_mapping({})
+    for name in ("objects", "fields", "events", "amounts_include_tax"):
+        assert shown[name] == ours[name]

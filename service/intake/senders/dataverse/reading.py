@@ -93,7 +93,7 @@ class _Operation(NamedTuple):
         stated = {name: value for name, value in whole.items() if name in kept or name.startswith("@")}
         if self.message == "Create":
             stated["@since"] = at
-        if self.message == "Create" or after:
+        if verb is None and (self.message == "Create" or after):
             stated["@whole"] = True  # settles what a message that was too large has left open
         order = _TURN.get(self.message, "1") + padded(now.get("versionnumber"), "versionnumber")
         digest = hashlib.sha256(repr((order, sorted(whole.items()))).encode()).hexdigest()

@@ -37,13 +37,14 @@ class Record(NamedTuple):
         return state.get(column) if column else None
 
     def text(self, state: State, name: str) -> str | None:
-        """Return a text, or the label of an option."""
-        value = self.get(state, name)
+        """Return a text, or the label of an option or of a record that is referred to."""
+        value: Any = self.get(state, name)
+        named: str | None = None
         column = self.mapping["columns"][self.table].get(name)
         if isinstance(value, dict):
-            return text(value.get("name") or value.get("id"), str(column))
+            value, named = value.get("id"), text(value.get("name"), str(column))
         written = text(value, str(column))
-        label: str | None = self.mapping["labels"].get(f"{self.table}.{column}.{written}", written)
+        label: str | None = self.mapping["labels"].get(f"{self.table}.{column}.{written}", named or written)
         return label
 
     def reference(self, state: State, name: str, table: str | None = None) -> str | None:

@@ -25,8 +25,9 @@ def translate(record: str, statements: Sequence[Statement], source: Source) -> l
     # What was stated about one instant counts together.
     history = list({one.at: state for one, state in states(statements)}.items())
     it = Record(identity, table, history, source.mapping)
-    given = [*(_RULES[table](it) if table in _RULES else ()), *_merges(it)]
-    return [*given, *_unknown(it, statements)]
+    given = [*(_RULES[table](it) if table in _RULES else ()), *_merges(it), *_unknown(it, statements)]
+    # What was deleted will not be completed any more.
+    return [one for one in given if isinstance(one, Draft) or it.last.get("@deleted") is None]
 
 
 def _unknown(it: Record, statements: Sequence[Statement]) -> Iterator[Waiting]:
@@ -209,7 +210,7 @@ def _invoice(it: Record) -> Iterator[Draft | Waiting]:
 
 
 def _unpriced(it: Record, live: Sequence[object], name: str) -> Iterator[Waiting]:
-    if live and it.get(it.last, name) is None and it.last.get("@deleted") is None:
+    if live and it.get(it.last, name) is None:
         yield Waiting(f"amount unknown: {it.mapping['columns'][it.table][name]} is not stated yet")
 
 

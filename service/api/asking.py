@@ -1,0 +1,184 @@
+"""How reads are asked and answered: the parameters that all share, waiting for a position, ETags and pages."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+from fastapi import Depends, Query, Request
+from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.responses import Response
+
+from service.api.auth import Needs
+from service.api.problems import ProblemError
+from service.bootstrap import Service
+from service.domain.calendar import parse_day, parse_instant
+from service.projections import reading, selection
+from service.store import log
+from service.store.ledgers import Ledger
+
+Reader = Annotated[Ledger, Depends(Needs("read"))]
+_MOST_GROUPS = 3
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Asked(NamedTuple):
+    """The parameters that every report has."""
+
+    query: selection.Query
+    as_of: int | datetime | None
+    min_position: int
+
+
+FLAT = ("from", "to", "date_basis", "as_of", "min_position")
+GROUPED = ("group_by", "campaign_id", *FLAT)
+From = Annotated[str | None, Query(alias="from", description="first day, YYYY-MM-DD", examples=["2026-01-01"])]
+To = Annotated[str | None, Query(description="the day after the last one, YYYY-MM-DD", examples=["2026-04-01"])]
+Basis = Annotated[
+    Literal["event", "cohort"], Query(description="each amount on its own date, or on the capture day of its lead")
+]
+AsOf = Annotated[
+    str | None,
+    Query(description="what was known then: a position or an RFC 3339 time", examples=["1200", "2026-03-31T23:59:59Z"]),
+]
+MinPosition = Annotated[int, Query(ge=0, le=2**62, description="wait until this position is projected, else 503")]
+After = Annotated[str, Query(description="as the `Link` of the page before has it")]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+CampaignId = Annotated[
+    str | None, Query(description="one campaign; empty = what is unattributed", examples=["fair-2026"])
+]
+GroupBy = Annotated[
+    str,
+    Query(
+        description=f"up to {_MOST_GROUPS} of {', '.join(selection.GROUPS)}, with commas",
+        examples=["campaign", "channel,month"],
+    ),
+]
+
+
+def invalid(field: str, expected: str, got: str) -> ProblemError:
+    """Return the problem of a parameter that cannot be read."""
+    errors = [{"field": field, "expected": expected, "got": got[:80]}]
+    return ProblemError(422, f"{field}: expected {expected}, got {got[:80]}", kind="invalid-request", errors=errors)
+
+
+def read_day(field: str, text: str | None) -> date | None:
+    """Read a date."""
+    if text is None:
+        return None
+    try:
+        return date.fromordinal(parse_day(text))
+    except ValueError:
+        raise invalid(field, "a date as YYYY-MM-DD", text) from None
+
+
+def read_moment(text: str | None, field: str = "as_of") -> int | datetime | None:
+    """Read a moment of knowing: a position or a time."""
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and len(text) < 19:  # noqa: PLR2004  fits a position
+        return int(text)
+    try:
+        micros = parse_instant(text.replace(" ", "+")).micros  # an unescaped + arrives as a blank
+        return _EPOCH + timedelta(microseconds=micros)
+    except (ValueError, OverflowError):
+        raise invalid(field, "a position, or an RFC 3339 time with offset", text) from None
+
+
+def read_groups(text: str) -> tuple[str, ...]:
+    """Read the groups of `group_by`."""
+    groups = tuple(one.strip() for one in text.split(","))
+    unknown = [one for one in groups if one not in selection.GROUPS]
+    if unknown or len(groups) > _MOST_GROUPS or len(set(groups)) < len(groups):
+        raise invalid("group_by", f"up to {_MOST_GROUPS} different ones of {', '.join(selection.GROUPS)}", text)
+    return groups
+
+
+def read_asked(
+    groups: str, since: str | None, until: str | None, basis: str, as_of: str | None, min_position: int,
+    campaign: str | None = None,
+) -> Asked:  # fmt: skip
+    """Read the parameters of a report."""
+    low, high = read_day("from", since), read_day("to", until)
+    if low and high and low > high:
+        raise invalid("to", f"a day not before from ({low})", str(high))
+    return Asked(selection.Query(read_groups(groups), low, high, basis, campaign), read_moment(as_of), min_position)
+
+
+async def wait(service: Service, ledger: Ledger, position: int) -> reading.Serving:
+    """Return the serving generation, once that has reached what the caller needs; else a 503 problem."""
+    patience, pause = service.settings.min_position_timeout, 0.005
+    while True:
+        served = await reading.serving(service.pool, ledger)
+        if served.checkpoint >= position:
+            return served
+        if patience <= 0:
+            raise ProblemError(
+                503, f"position {position} is not projected yet, only {served.checkpoint}: try again in a moment",
+                kind="not-projected-yet", headers={"Retry-After": "1"}, position=served.checkpoint,
+            )  # fmt: skip
+        await asyncio.sleep(pause)
+        patience, pause = patience - pause, min(pause * 2, 0.1)
+
+
+def etag(edition: str, position: int) -> str:
+    """Return the weak ETag of an answer: edition of the read models, and position."""
+    return f'W/"{edition}-{position}"'
+
+
+def headers_of(tag: str) -> dict[str, str]:
+    """Return what lets a caller keep an answer and ask whether it still holds."""
+    return {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+
+
+def matches(request: Request, tag: str) -> bool:
+    """Tell whether the caller has this answer already."""
+    wanted = request.headers.get("if-none-match", "")
+    known = [one.strip().removeprefix("W/") for one in wanted.split(",")]  # RFC 9110: a weak comparison
+    return wanted.strip() == "*" or tag.removeprefix("W/") in known
+
+
+def tagged(request: Request, edition: str, position: int, body: bytes) -> Response:
+    """Answer with an ETag, or 304 to whom it tells nothing new."""
+    tag = etag(edition, position)
+    if matches(request, tag):
+        return Response(status_code=304, headers=headers_of(tag))
+    return Response(body, headers=headers_of(tag), media_type="application/json")
+
+
+def frame(view: reading.Snapshot) -> dict[str, Any]:
+    """Return what every answer says of itself: the moment of knowing, and the version of the definitions."""
+    moment = {"position": view.as_of.position, "recorded_at": view.as_of.recorded_at}
+    return {"as_of": moment, "read_model_version": view.version}
+
+
+def answer(
+    request: Request, view: reading.Snapshot, body: dict[str, Any], following: str | None = None
+) -> Response:  # fmt: skip
+    """Answer a read; `following` is the `after` of the next page, if there is one."""
+    response = tagged(request, view.edition, view.as_of.position, msgspec.json.encode({**body, **frame(view)}))
+    if following is not None:
+        url = request.url.include_query_params(after=following)
+        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    return response
+
+
+async def wait_for(
+    service: Service, ledger: Ledger, position: int, *moments: int | datetime | None
+) -> reading.Serving:  # fmt: skip
+    """Wait for a position and for those asked about, as far as they are recorded; return the serving generation."""
+    asked = [one for one in moments if isinstance(one, int)]
+    if asked:  # what was known at a position is known once it has been projected
+        position = max(position, min(max(asked), (await log.head(service.pool, ledger.ledger))[0]))
+    return await wait(service, ledger, position)
+
+
+class _ReportName(StringConvertor):
+    """Tells the reports of a campaign from the rest of an id with slashes."""
+
+    regex = "roi|conversion|velocity"
+
+
+register_url_convertor("report", _ReportName())

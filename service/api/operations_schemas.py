@@ -1,0 +1,108 @@
+"""What answers about operations look like: what is set aside, rebuilds and generations."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+
+class EventName(BaseModel):
+    """Which event."""
+
+    type: str = Field(examples=["order.placed"])
+    source: str
+    id: str
+    time: str
+
+
+class Aside(BaseModel):
+    """An event that could not be read, or a component that its rules could not fold."""
+
+    position: int = Field(description="of the event at which it happened first", examples=[17])
+    component: int = Field(description="0 for an event that could not be read")
+    kind: str | None = Field(description="of the component", examples=["journey"])
+    entities: list[str] = Field(description="what belongs to the component, up to 20", examples=[["order:SO-1"]])
+    event: EventName
+    last_position: int = Field(description="the latest event that waits with it")
+    error: str = Field(description="the last line of the traceback", examples=["ZeroDivisionError: division by zero"])
+    attempts: int
+    since: str
+
+
+class SetAside(BaseModel):
+    """What could not be processed; everything else goes on."""
+
+    items: list[Aside]
+
+
+class Retried(BaseModel):
+    """What processing it again came to."""
+
+    cleared: int
+    remaining: int
+
+
+class Report(BaseModel):
+    """How a generation compared with the one that served, at the same position."""
+
+    compared_with: int
+    compared_version: str = Field(description="of the definitions behind that one", examples=["1"])
+    position: int
+    identical: bool = Field(description="cell for cell, by the digests")
+    differences: int = Field(description="how many figures differ")
+    digests: dict[str, dict[str, str]] = Field(
+        description="by read model, of the old and the new one", examples=[{"roi": {"old": "09af…", "new": "09af…"}}]
+    )
+
+
+class Rebuild(BaseModel):
+    """A generation of the read models, and how far its building is."""
+
+    id: int
+    ledger: str
+    state: str = Field(
+        description="building, paused, built, serving, retired, cancelled or pruned", examples=["building"]
+    )
+    serve: str | None = Field(description="when it is to serve: identical, always, never; null for a ledger's first")
+    version: str = Field(description="of the definitions behind its figures", examples=["1"])
+    position: int
+    target: int = Field(description="the position of the serving generation")
+    progress: float = Field(examples=[0.42])
+    events_per_second: float | None
+    seconds: float = Field(description="at work so far")
+    seconds_left: float | None
+    holder: str | None = Field(description="who builds it")
+    created_at: str
+    retired_at: str | None
+    report: Report | None
+
+
+class Rebuilds(BaseModel):
+    """Generations."""
+
+    items: list[Rebuild]
+
+
+class MovedFigure(BaseModel):
+    """One figure that is another one in the new generation."""
+
+    line: int
+    models: list[str] = Field(examples=[["roi"]])
+    measure: str = Field(examples=["actual_cost"])
+    campaign_id: str | None
+    date_basis: str | None = Field(examples=["event"])
+    period: str | None = Field(description="null for what has no day", examples=["2026-03"])
+    where: str | None = Field(description="the other dimensions, where only they differ")
+    old: str | None = Field(examples=["4620.00"])
+    new: str | None = Field(examples=["0.00"])
+
+
+class Differences(BaseModel):
+    """Figures that differ."""
+
+    rows: list[MovedFigure]
+
+
+class Pruned(BaseModel):
+    """Generations that are gone."""
+
+    dropped: list[int]

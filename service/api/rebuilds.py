@@ -1,0 +1,171 @@
+"""Rebuilds and generations: new read models beside the serving ones, compared before they serve. A worker does the work."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from service.api import operations_schemas, schemas
+from service.api.auth import Needs
+from service.api.problems import ProblemError, refuse_unknown
+from service.bootstrap import Service
+from service.projections import compare, generations
+from service.store.ledgers import Ledger
+
+router = APIRouter(tags=["operations"])
+Reader = Annotated[Ledger, Depends(Needs("read"))]
+Admin = Annotated[Ledger, Depends(Needs("admin"))]
+Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="the rebuild's number")]
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    **schemas.PROBLEMS,
+    409: schemas.PROBLEMS[422] | {"description": "not in this state"},
+}
+
+
+class Wanted(BaseModel):
+    """When the rebuilt generation is to serve; without either, if all figures are the same."""
+
+    model_config = ConfigDict(extra="forbid")
+    dry_run: bool = Field(False, description="build and compare; keep it, but do not serve it")
+    apply: bool = Field(False, description="serve it even if figures differ")
+
+
+def _answer(found: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(found), status, headers, "application/json")
+
+
+def _shown(one: generations.Generation) -> dict[str, Any]:
+    return one.as_dict()
+
+
+async def _one(service: Service, ledger: Ledger, number: int) -> generations.Generation:
+    try:
+        return await generations.one(service.pool, ledger, number)
+    except LookupError as error:
+        raise ProblemError(404, str(error)) from None
+
+
+@router.post(
+    "/v1/rebuilds",
+    summary="Begin a rebuild",
+    status_code=202,
+    response_model=operations_schemas.Rebuild,
+    responses=_ANSWERS,
+)
+async def post_rebuild(request: Request, ledger: Admin, wanted: Wanted | None = None) -> Response:
+    """Have a worker build the read models anew from position 1, compare, and serve them if nothing differs."""
+    refuse_unknown(request, ())
+    service: Service = request.app.state.service
+    asked = wanted or Wanted(dry_run=False, apply=False)
+    if asked.dry_run and asked.apply:
+        raise ProblemError(422, "dry_run and apply exclude each other", kind="invalid-request")
+    serve = "never" if asked.dry_run else "always" if asked.apply else "identical"
+    try:
+        number = await generations.begin(service.pool, ledger, serve)
+    except generations.NotPossibleError as error:
+        raise ProblemError(409, str(error)) from None
+    found = await _one(service, ledger, number)
+    return _answer(_shown(found), 202, {"Location": f"/v1/rebuilds/{number}"})
+
+
+@router.get("/v1/rebuilds", summary="Rebuilds", response_model=operations_schemas.Rebuilds, responses=schemas.PROBLEMS)
+async def get_rebuilds(request: Request, ledger: Reader) -> Response:
+    """List rebuilds, oldest first."""
+    refuse_unknown(request, ())
+    service: Service = request.app.state.service
+    return _answer({"items": [_shown(one) for one in await generations.rebuilds(service.pool, ledger)]})
+
+
+@router.get(
+    "/v1/rebuilds/{rebuild_id}",
+    summary="One rebuild",
+    response_model=operations_schemas.Rebuild,
+    responses=schemas.PROBLEMS,
+)
+async def get_rebuild(request: Request, ledger: Reader, rebuild_id: Number) -> Response:
+    """Tell how far a rebuild is, how fast, how long it still takes, and how it compared."""
+    refuse_unknown(request, ())
+    return _answer(_shown(await _one(request.app.state.service, ledger, rebuild_id)))
+
+
+@router.get(
+    "/v1/rebuilds/{rebuild_id}/differences", summary="Figures that a rebuild moves",
+    response_model=operations_schemas.Differences,
+    responses=schemas.PROBLEMS,
+)  # fmt: skip
+async def get_differences(
+    request: Request, ledger: Reader, rebuild_id: Number,
+    after: Annotated[int, Query(ge=0, le=2**62, description="lines after this one")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:  # fmt: skip
+    """List every figure in which a rebuild differs from the generation that served: old and new value."""
+    refuse_unknown(request, ("after", "limit"))
+    service: Service = request.app.state.service
+    await _one(service, ledger, rebuild_id)
+    rows = await compare.listed(service.pool, ledger.ledger, rebuild_id, ledger.currency, after, limit)
+    headers = {}
+    if len(rows) == limit:
+        following = request.url.include_query_params(after=rows[-1]["line"])
+        headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+    return _answer({"rows": rows}, headers=headers)
+
+
+@router.post(
+    "/v1/rebuilds/{rebuild_id}/{action}", summary="Pause, resume, cancel or apply a rebuild",
+    response_model=operations_schemas.Rebuild,
+    responses=_ANSWERS,
+)  # fmt: skip
+async def post_action(
+    request: Request, ledger: Admin, rebuild_id: Number, action: Literal["pause", "resume", "cancel", "apply"]
+) -> Response:
+    """Ask for what is to become of a rebuild; `apply` brings a built one up to date and serves it."""
+    refuse_unknown(request, ())
+    service: Service = request.app.state.service
+    await _one(service, ledger, rebuild_id)
+    try:
+        return _answer(_shown(await generations.ask(service.pool, ledger, rebuild_id, action)))
+    except generations.NotPossibleError as error:
+        raise ProblemError(409, str(error)) from None
+
+
+@router.get(
+    "/v1/generations", summary="Generations", response_model=operations_schemas.Rebuilds, responses=schemas.PROBLEMS
+)
+async def get_generations(request: Request, ledger: Reader) -> Response:
+    """List all sets of read models that are kept; one of them serves."""
+    refuse_unknown(request, ())
+    service: Service = request.app.state.service
+    return _answer({"items": [_shown(one) for one in await generations.listed(service.pool, ledger)]})
+
+
+@router.post(
+    "/v1/generations/rollback", summary="Go back to the generation that served last", status_code=202,
+    response_model=operations_schemas.Rebuild, responses=_ANSWERS,
+)  # fmt: skip
+async def post_rollback(request: Request, ledger: Admin) -> Response:
+    """Have the generation that served last catch up and serve again."""
+    refuse_unknown(request, ())
+    service: Service = request.app.state.service
+    try:
+        number = await generations.roll_back(service.pool, ledger)
+    except generations.NotPossibleError as error:
+        raise ProblemError(409, str(error)) from None
+    found = {one.generation: one for one in await generations.listed(service.pool, ledger)}[number]
+    return _answer(_shown(found), 202)
+
+
+@router.post(
+    "/v1/generations/prune",
+    summary="Drop old generations",
+    response_model=operations_schemas.Pruned,
+    responses=schemas.PROBLEMS,
+)
+async def post_prune(request: Request, ledger: Admin) -> Response:
+    """Drop the generations that are retired or cancelled."""
+    refuse_unknown(request, ())
+    service: Service = request.app.state.service
+    return _answer({"dropped": await generations.prune(service.pool, ledger)})

@@ -1,0 +1,193 @@
+"""What the answers of lineage, restatement and completeness look like, for the API description."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.api.schemas import Moment, Money, Version
+
+
+class Entity(BaseModel):
+    """What an entry is about."""
+
+    kind: str = Field(examples=["credit_note"])
+    id: str = Field(examples=["CN-17"])
+
+
+class Cause(BaseModel):
+    """The event that caused an entry."""
+
+    position: int = Field(examples=[1207])
+    type: str = Field(examples=["invoice.credited"])
+    time: str = Field(examples=["2026-04-09T10:00:00Z"])
+    source: str = Field(examples=["/erp"])
+    id: str = Field(examples=["cn-17"])
+    recorded_at: str
+
+
+class Original(BaseModel):
+    """An amount in the currency in which it was stated."""
+
+    amount: str = Money
+    currency: str = Field(examples=["USD"])
+
+
+class Entry(BaseModel):
+    """One posting of a figure; amounts add up to it."""
+
+    model_config = ConfigDict(extra="allow")
+    campaign_id: str | None
+    channel: str | None
+    source: str | None
+    medium: str | None
+    owner: str | None
+    measure: str = Field(description="what was posted; a figure may be made of several", examples=["credited"])
+    amount: str | int = Field(description="money as a decimal string, a count as a number", examples=["-4620.00"])
+    day: str | None = Field(description="the day it counts on", examples=["2026-04-09"])
+    cohort_day: str | None
+    entity: Entity
+    event: Cause
+    why: str = Field(examples=["credited", "re-attributed from A to B", "converted at rate 0.8 of 2026-03-01"])
+    days: float | None = Field(None, description="of a duration: its length")
+    original: Original | None = Field(None, description="of a converted amount: as it was stated")
+    rate: str | None = Field(None, description="of a converted amount: units of the ledger's currency per unit")
+    rate_day: str | None = Field(None, description="the rate_date of that rate")
+
+
+class Entries(BaseModel):
+    """A page of what makes up a figure."""
+
+    measure: str = Field(examples=["invoiced_revenue"])
+    sum: str | int = Field(description="the figure: what all entries of all pages add up to", examples=["95380.00"])
+    count: int | None = Field(description="entries in all pages; null where there are more than 10,000", examples=[2])
+    entries: list[Entry]
+    reasons: dict[str, str] | None = Field(None, description="why the report has no such figure, though entries add up")
+    currency: str = Field(examples=["EUR"])
+    date_basis: str = Field(examples=["event"])
+    as_of: Moment
+    read_model_version: str = Version
+
+
+class Moved(BaseModel):
+    """What an event did to one entity of a journey."""
+
+    measure: str
+    amount: str | int
+    campaign_id: str | None
+    day: str | None
+    entity: Entity
+    why: str
+
+
+class TimelineEvent(Cause):
+    """An event of a journey, or one from outside that moved it: a rate, a void."""
+
+    voided: bool
+    data: dict[str, Any]
+    moved: list[Moved]
+
+
+class Timeline(BaseModel):
+    """One journey: its events in event order, its entities as they stand, and what it waits for."""
+
+    journey: Entity
+    currency: str = Field(examples=["EUR"])
+    events: list[TimelineEvent]
+    entities: list[dict[str, Any]] = Field(description="kind, id, campaign, dimensions, cohort day and parent of each")
+    pending_links: list[dict[str, str]]
+    as_of: Moment
+    read_model_version: str = Version
+
+
+class Difference(BaseModel):
+    """A figure at two moments of knowing."""
+
+    then: str | int = Field(examples=["100000.00"])
+    now: str | int = Field(examples=["95380.00"])
+    difference: str | int = Field(examples=["-4620.00"])
+
+
+class RestatedRow(Difference):
+    """A figure of one group that differs."""
+
+    model_config = ConfigDict(extra="allow")
+    measure: str = Field(examples=["credited"])
+
+
+class RestatedLine(Entry):
+    """An entry between the two moments, in words."""
+
+    sentence: str = Field(examples=["2026-03 moved by -4,620.00 because credit note CN-17 was posted on 2026-04-09"])
+
+
+class Restatement(BaseModel):
+    """What changed between two moments of knowing."""
+
+    from_as_of: Moment
+    to_as_of: Moment
+    currency: str = Field(examples=["EUR"])
+    date_basis: str = Field(examples=["event"])
+    rows: list[RestatedRow]
+    total: dict[str, Difference]
+    lines: list[RestatedLine]
+    count: int | None = Field(description="lines in all pages; null where there are more than 10,000")
+    as_of: Moment
+    read_model_version: str = Version
+
+
+class Amount(BaseModel):
+    """Money in the currency in which it was stated."""
+
+    amount: str = Money
+    currency: str = Field(examples=["USD"])
+
+
+class Since(BaseModel):
+    """When the oldest of what waits was recorded; what is in the quarantine has no position."""
+
+    position: int | None
+    recorded_at: str | None
+
+
+class Waiting(BaseModel):
+    """What waits for one reason."""
+
+    kind: str = Field(examples=["order"])
+    waits_for: str = Field(examples=["opportunity", "invoice", "rate USD/EUR", "a correction"])
+    count: int
+    amounts: list[Amount] = Field(description="how much money it stands for, by currency, as last stated")
+    since: Since
+    examples: list[str] = Field(description="ids of the first few", examples=[["SO-1"]])
+    see: str = Field(description="where all of it is listed", examples=["/v1/pending-links"])
+
+
+class LastEvent(BaseModel):
+    """The last event of a source."""
+
+    position: int
+    recorded_at: str
+
+
+class SourceFreshness(BaseModel):
+    """How fresh a source is. Intervals are between arrivals, in seconds; what comes in one batch is one arrival."""
+
+    source: str = Field(examples=["/erp"])
+    events: int
+    last_event: LastEvent
+    usual_interval_seconds: float | None = Field(description="the median")
+    longest_usual_interval_seconds: float | None = Field(description="the 95th percentile")
+    silent_seconds: float = Field(description="since the last event")
+    silent: bool = Field(description="whether that is more than three times the longest usual interval")
+
+
+class Completeness(BaseModel):
+    """What is recorded and in no figure yet, and how fresh the sources are."""
+
+    complete: bool = Field(description="whether nothing waits")
+    currency: str = Field(examples=["EUR"])
+    waiting: list[Waiting]
+    sources: list[SourceFreshness]
+    as_of: Moment
+    read_model_version: str = Version

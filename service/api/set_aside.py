@@ -1,0 +1,66 @@
+"""What could not be processed and waits for a fix: list it, and have it processed again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from service.api import operations_schemas, schemas
+from service.api.auth import Needs
+from service.api.problems import ProblemError, refuse_unknown
+from service.bootstrap import Service
+from service.projections import retry
+from service.store.ledgers import Ledger
+
+router = APIRouter(tags=["operations"])
+_JSON = "application/json"
+_pair = msgspec.json.Decoder(tuple[int, int])
+
+
+@router.get(
+    "/v1/set-aside",
+    summary="What could not be processed",
+    response_model=operations_schemas.SetAside,
+    responses=schemas.PROBLEMS,
+)
+async def get_set_aside(
+    request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))],
+    after: Annotated[str, Query(description="as the `Link` of the page before has it")] = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:  # fmt: skip
+    """List events that could not be read, and entities whose figures stand as they were before an event failed."""
+    refuse_unknown(request, ("after", "limit"))
+    service: Service = request.app.state.service
+    try:
+        pair = _pair.decode(after) if after else (0, 0)
+    except msgspec.DecodeError:
+        raise ProblemError(
+            422, "after: expected what the `Link` of the page before has", kind="invalid-request"
+        ) from None
+    items = await retry.listed(service.pool, ledger.ledger, pair, limit)
+    headers = {}
+    if len(items) == limit:
+        last = f"[{items[-1]['position']},{items[-1]['component']}]"
+        following = request.url.include_query_params(after=last)
+        headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+    return Response(msgspec.json.encode({"items": items}), headers=headers, media_type=_JSON)
+
+
+@router.post(
+    "/v1/set-aside/retry",
+    summary="Process it again",
+    response_model=operations_schemas.Retried,
+    responses=schemas.PROBLEMS,
+)
+async def retry_set_aside(request: Request, ledger: Annotated[Ledger, Depends(Needs("admin"))]) -> Response:
+    """Process everything that is set aside again, after a fix or an upgrade."""
+    refuse_unknown(request, ())
+    service: Service = request.app.state.service
+    try:
+        done = await retry.retry(service.pool, ledger)
+    except retry.OtherReleaseError as error:
+        raise ProblemError(409, str(error)) from error
+    return Response(msgspec.json.encode(done._asdict()), media_type=_JSON)

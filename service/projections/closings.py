@@ -1,0 +1,160 @@
+"""Closing the books: what every balance stood at, at the end of each epoch of positions.
+
+A read as known at an earlier position starts from the closing next to it and adds the few postings in between, so that it
+costs about as much as a read of now, however long the log is. A closing is derived from postings alone, which never change:
+anyone may make it at any time, and making it again gives the same. Workers do so once they have caught up, an epoch at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+
+from service import telemetry
+from service.projections.balances import COLUMNS
+from service.projections.definition import BALANCE, SOME_BALANCE, SUMMED
+from service.projections.peaks import PEAKS, of_days
+from service.projections.selection import Base
+
+EPOCH = 4096  # positions; closings are at its multiples, so another number needs a new generation
+_log = telemetry.logger("closings")
+
+_PLACE = "basis, cube, grain, start, segment"
+
+
+def _last_closing(place: str, until: str) -> str:
+    """The last closing of a place up to a position, as SQL; `place` is what has the place's columns."""
+    same = " AND ".join(f"c.{one} = {place}.{one}" for one in _PLACE.split(", "))
+    return f"""
+        SELECT * FROM closings c WHERE c.ledger = $1 AND c.generation = $2 AND {same} AND c.position <= {until}
+        ORDER BY c.position DESC LIMIT 1
+    """
+
+
+_SUMS = ", ".join(f"coalesce(last.{one} + s.{one}, last.{one}, s.{one})" for one in COLUMNS.values())
+# The balances that the epoch ($3, $4] moved, as they stand at its end. Days of segments have none: they would be most of
+# all rows, and only windows that cut a month ask for them.
+_CLOSE = f"""
+    WITH {SUMMED}, closed AS (
+        INSERT INTO closings (ledger, generation, {_PLACE}, position, {", ".join([*COLUMNS.values(), *PEAKS])})
+        SELECT $1, $2, {", ".join(f"s.{one}" for one in _PLACE.split(", "))}, $4, {_SUMS},
+               {", ".join(f"last.{one}" for one in PEAKS)}
+        FROM summed s LEFT JOIN LATERAL ({_last_closing("s", "$3")}) last ON true
+        WHERE s.cube = 'c' OR s.grain <> 'd' ON CONFLICT DO NOTHING RETURNING {_PLACE}
+    )
+    SELECT basis::text, start, segment FROM closed WHERE cube = 'c' AND grain = 'm' AND start > '-infinity'
+"""
+_MONTHS = 'SELECT * FROM unnest($4::text[]::"char"[], $5::date[], $6::integer[]) AS months (basis, month, segment)'
+_DAY = f"""
+    SELECT last.* FROM (SELECT m.basis, 'c'::"char" AS cube, 'd'::"char" AS grain, m.day::date AS start, m.segment) day
+    CROSS JOIN LATERAL ({_last_closing("day", "$3")}) last
+"""
+_PEAK = f"""
+    UPDATE closings c SET {", ".join(f"{name} = p.{name}" for name in PEAKS)} FROM ({of_days(_MONTHS, _DAY)}) p
+    WHERE c.ledger = $1 AND c.generation = $2 AND c.position = $3 AND c.basis = p.basis AND c.cube = 'c' AND c.grain = 'm'
+    AND c.start = p.month AND c.segment = p.segment
+"""
+
+# How many balances stand otherwise in the last closings than postings up to there ($4) say; $3 is 0.
+WRONG = f"""
+    WITH {SUMMED}, last AS (
+        SELECT DISTINCT ON ({_PLACE}) * FROM closings WHERE ledger = $1 AND generation = $2 AND position <= $4
+        ORDER BY {_PLACE}, position DESC
+    ), pair AS (
+        SELECT {_PLACE}, {BALANCE} FROM summed WHERE (cube = 'c' OR grain <> 'd') AND {SOME_BALANCE}
+        UNION ALL SELECT {_PLACE}, {BALANCE} FROM last WHERE {SOME_BALANCE}
+    )
+    SELECT count(*) FROM (SELECT FROM pair GROUP BY {_PLACE}, {", ".join(COLUMNS.values())} HAVING count(*) <> 2) apart
+"""
+
+
+async def close_next(pool: asyncpg.Pool, ledger: int | None = None) -> bool:
+    """Make the next closing of a serving generation that has a complete epoch (of a ledger); False if none has."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL synchronous_commit = off")  # what a crash loses here is made again
+        await connection.execute(
+            """
+            INSERT INTO closed (ledger, generation) SELECT ledger, generation FROM generations
+            WHERE state = 'serving' AND checkpoint >= $1 AND (ledger, generation) NOT IN (SELECT ledger, generation FROM closed)
+            ON CONFLICT DO NOTHING
+            """,
+            EPOCH,
+        )
+        row = await connection.fetchrow(
+            """
+            SELECT closed.* FROM closed JOIN generations USING (ledger, generation)
+            WHERE state = 'serving' AND checkpoint >= closed.position + $1 AND coalesce(ledger = $2, true)
+            LIMIT 1 FOR UPDATE OF closed SKIP LOCKED
+            """,
+            EPOCH, ledger,
+        )  # fmt: skip
+        if row is None:
+            return False
+        await _close(connection, (row[0], row[1]), row[2], row[2] + EPOCH)
+    return True
+
+
+async def _close(connection: Any, key: tuple[int, int], low: int, high: int) -> None:
+    months = await connection.fetch(_CLOSE, *key, low, high, timeout=600)
+    if months:
+        await connection.execute(_PEAK, *key, high, *map(list, zip(*months, strict=True)))
+    await connection.execute("UPDATE closed SET position = $3 WHERE ledger = $1 AND generation = $2", *key, high)
+    if high % (64 * (high - low)) == 0:
+        await connection.execute("ANALYZE closings")
+
+
+async def closed(connection: Any, key: tuple[int, int]) -> int:
+    """Return the position up to which the books are closed."""
+    found: int | None = await connection.fetchval(
+        "SELECT position FROM closed WHERE ledger = $1 AND generation = $2", *key
+    )
+    return found or 0
+
+
+async def nearest(connection: Any, key: tuple[int, int], position: int, checkpoint: int) -> Base:
+    """Return where a read as of a position should start: the closing before it or after it, or the balances."""
+    done = await closed(connection, key)
+    before = min(position, done) // EPOCH * EPOCH
+    bases = [Base("closings" if before else "", before), Base("balances", checkpoint)]
+    if before + EPOCH <= done:
+        bases.append(Base("closings", before + EPOCH))
+    return min(bases, key=lambda base: abs(base.position - position))
+
+
+async def reopen(connection: Any, key: tuple[int, int], position: int) -> None:
+    """Take back the closings that a posting made afterwards at a position would be missing from; they are made again."""
+    await connection.execute(
+        "UPDATE closed SET position = $3 WHERE ledger = $1 AND generation = $2 AND position > $3",
+        *key, (position - 1) // EPOCH * EPOCH,
+    )  # fmt: skip
+    await connection.execute(
+        "DELETE FROM closings WHERE ledger = $1 AND generation = $2 AND position >= $3", *key, position
+    )
+
+
+class Bookkeeper:
+    """Makes closings beside a worker, one at a time, whenever that has nothing better to do."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._task: asyncio.Task[bool] | None = None
+
+    def tend(self) -> None:
+        """Make the next closing, unless one is being made."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._close())
+
+    async def _close(self) -> bool:
+        try:
+            return await close_next(self._pool)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            _log.error("a closing failed", error=str(error))
+            return False
+
+    async def stop(self) -> None:
+        """Let go of the closing in hand: it will be made again."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)

@@ -1,0 +1,217 @@
+"""Lineage: the postings that make up a figure, each with the event that caused it and why.
+
+The figure itself is read as the report reads it; its entries add up to it, which is tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from service.domain import lineage, roi
+from service.domain.calendar import MICROS_PER_DAY
+from service.domain.lineage import Line, Parts
+from service.domain.money import format_minor
+from service.projections.reading import Snapshot
+from service.projections.selection import Key, Query, Selection
+
+Place = tuple[int, int]  # position, line: where an entry stands in the journal
+MOST_COUNTED = 10_000
+_json = msgspec.json.Decoder()
+
+
+class Event(NamedTuple):
+    """The event that caused an entry."""
+
+    position: int
+    type: str
+    time: str
+    source: str
+    id: str
+    recorded_at: datetime
+    data: Mapping[str, Any]
+    micros: int
+
+
+class Entry(NamedTuple):
+    """One posting of one figure: `key` is its group, `line` what was posted, with the sign that it has in the figure."""
+
+    place: Place
+    key: Key
+    line: Line
+    event: Event
+    why: str
+
+
+class Range(NamedTuple):
+    """Positions (after, until] that entries are from."""
+
+    after: int
+    until: int
+
+
+async def figure(view: Snapshot, query: Query, parts: Parts) -> dict[Key, int]:
+    """Return a figure by group, as the reports add it up."""
+    sums = await view.sums(query, tuple(parts))
+    found = {key: sum(sign * of.get(name, 0) for name, sign in parts.items()) for key, of in sums.items()}
+    return {key: amount for key, amount in found.items() if amount}
+
+
+async def count(view: Snapshot, query: Query, names: Sequence[str], positions: Range) -> int | None:
+    """Return how many postings there are; None if they are more than can be counted while somebody waits."""
+    sql = Selection(view.moment, query, names)
+    found: int = await view.connection.fetchval(
+        f"{sql.campaigns()} SELECT count(*) FROM ({_matching(sql, positions)} LIMIT {MOST_COUNTED + 1}) matching",
+        *sql.values,
+    )
+    return found if found <= MOST_COUNTED else None
+
+
+async def page(
+    view: Snapshot, query: Query, parts: Parts, positions: Range, after: Place = (0, 0), limit: int = 100,
+    *, many: bool = False,
+) -> list[Entry]:  # fmt: skip
+    """Return entries in the order in which they were posted, after one of them.
+
+    Where there are `many`, they are come across in that order; else all are looked up by campaign, measure and day.
+    """
+    sql = Selection(view.moment, query, tuple(parts))
+    matching = _matching(sql, positions, after, many=many)
+    if many:
+        matching += f" ORDER BY position, line LIMIT {int(limit)}"
+    rows = await view.connection.fetch(
+        f"""
+        {sql.campaigns()}, matching AS MATERIALIZED ({matching})
+        SELECT b.position, b.line, measure, entity, s.campaign, s.channel, s.source, s.medium, s.owner, b.day, b.cohort,
+               amount, value, detail, {sql.keys()}
+        FROM {sql.joined("SELECT * FROM matching")} ORDER BY b.position, b.line LIMIT {int(limit)}
+        """,
+        *sql.values,
+    )
+    lines = [((row[0], row[1]), _line(tuple(row)[2:14]), query.labels(tuple(row)[14:])) for row in rows]
+    events = await _events(view, [place[0] for place, _, _ in lines])
+    others = await _others(view, lines)
+    entries = []
+    for place, line, key in lines:
+        event = events[place[0]]
+        reason = lineage.why(event.type, event.data, line, others[place[0], line.entity])
+        entries.append(Entry(place, key, line._replace(amount=parts[line.measure] * line.amount), event, reason))
+    return entries
+
+
+def _matching(sql: Selection, positions: Range, after: Place = (0, 0), *, many: bool = False) -> str:
+    """The postings of the selection."""
+    query, day = sql.query, sql.day()
+    window = sql.window(day, query.since or date.min, query.until or date.max)
+    names = sql.parameter(list(sql.measures))
+    low = max(positions.after, after[0] - 1)
+    place = sql.parameter(after[0]), sql.parameter(after[1])
+    return f"""
+        SELECT *, {day} AS start FROM postings WHERE ledger = $1 AND generation = $2 AND position > {sql.parameter(low)}
+        AND position <= {sql.parameter(positions.until)} AND measure = ANY({names})
+        AND segment = ANY({sql.segments("segment")})
+        {"" if many else f"AND campaign = ANY({sql.segments('campaign_segment')})"}
+        AND ({window} OR {day} = '-infinity') AND (position, line) > ({place[0]}::bigint, {place[1]}::integer)"""
+
+
+def _line(row: tuple[Any, ...]) -> Line:
+    measure, entity, *where, day, cohort, amount, value, detail = row
+    return Line(measure, entity, tuple(where), day, cohort, amount, value, detail)
+
+
+async def _events(view: Snapshot, positions: Sequence[int]) -> dict[int, Event]:
+    rows = await view.connection.fetch(
+        """
+        SELECT position, type, time, source, id, recorded_at, data, micros FROM events
+        WHERE ledger = $1 AND position = ANY($2)
+        """,
+        view.ledger.ledger, sorted(set(positions)),
+    )  # fmt: skip
+    return {row[0]: Event(row[0], row[1], row[2], row[3], row[4], row[5], _json.decode(row[6]), row[7]) for row in rows}
+
+
+async def _others(
+    view: Snapshot, lines: Sequence[tuple[Place, Line, Key]]
+) -> dict[tuple[int, str], list[Line]]:  # fmt: skip
+    """Return all lines of the same events about the same entities."""
+    positions, entities = {place[0] for place, _, _ in lines}, {line.entity for _, line, _ in lines}
+    rows = await view.connection.fetch(
+        """
+        SELECT position, measure, entity, s.campaign, s.channel, s.source, s.medium, s.owner, day, cohort, amount, value, detail
+        FROM postings p JOIN segments s USING (ledger, generation, segment)
+        WHERE p.ledger = $1 AND p.generation = $2 AND position = ANY($3) AND entity = ANY($4)
+        ORDER BY position, line
+        """,
+        view.ledger.ledger, view.generation, sorted(positions), sorted(entities),
+    )  # fmt: skip
+    found: dict[tuple[int, str], list[Line]] = {}
+    for row in map(tuple, rows):
+        line = _line(row[1:])
+        found.setdefault((row[0], line.entity), []).append(line)
+    return found
+
+
+def described(entry: Entry, query: Query, currency: str) -> dict[str, Any]:
+    """Return an entry as answers write it."""
+    line, event = entry.line, entry.event
+    kind, identity = lineage.split_entity(line.entity)
+    original = lineage.converted(line.detail)
+    groups = {name: value for name, value in zip(query.names, entry.key, strict=True) if name != "campaign_id"}
+    return {
+        "campaign_id": line.where[0],
+        **dict(zip(("channel", "source", "medium", "owner"), line.where[1:], strict=True)),
+        **groups,
+        "measure": line.measure,
+        "amount": amount(line.measure, line.amount, currency),
+        "day": written(line.day),
+        "cohort_day": written(line.cohort),
+        "entity": {"kind": kind, "id": identity},
+        "event": {
+            "position": event.position, "type": event.type, "time": event.time, "source": event.source, "id": event.id,
+            "recorded_at": event.recorded_at,
+        },
+        "why": entry.why,
+        **({"days": round(line.value / MICROS_PER_DAY, 4)} if line.value is not None else {}),
+        **({"original": {name: original[name] for name in ("amount", "currency")}} if original else {}),
+        **({"rate": original["rate"], "rate_day": original["rate_day"]} if original else {}),
+    }  # fmt: skip
+
+
+def amount(measure: str, minor: int, currency: str) -> str | int:
+    """Write an amount of money as a decimal string, a count as a number."""
+    return format_minor(minor, currency) if lineage.is_money(measure) else minor
+
+
+def written(day: date) -> str | None:
+    """Write a day; what has none is null."""
+    return None if day == date.min else day.isoformat()
+
+
+async def read(
+    view: Snapshot, query: Query, report: str, measure: str, after: Place, limit: int
+) -> tuple[dict[str, Any], Place | None]:  # fmt: skip
+    """Return a page of the entries of a figure, with the figure itself, and where the next page begins."""
+    parts, currency = lineage.MEASURES[report][measure], view.ledger.currency
+    positions = Range(0, view.as_of.position)
+    total = sum((await figure(view, query, parts)).values())
+    counted = await count(view, query, tuple(parts), positions)
+    found = await page(view, query, parts, positions, after, limit + 1, many=counted is None)
+    answer: dict[str, Any] = {
+        "measure": measure,
+        "sum": amount(measure, total, currency),
+        "count": counted,
+        "entries": [described(one, query, currency) for one in found[:limit]],
+    }
+    if measure == "gross_margin":
+        sums = await view.sums(replace(query, group_by=("year",)), roi.MEASURES)
+        together: dict[str, int] = {}
+        for of in sums.values():
+            for name, value in of.items():
+                together[name] = together.get(name, 0) + value
+        if roi.gross_margin(together) is None:
+            answer["reasons"] = {"gross_margin": "cogs is not known for all of invoiced_revenue"}
+    return answer, found[limit - 1].place if len(found) > limit else None

@@ -1,0 +1,170 @@
+"""One journey as a timeline: its events in event order, what each moved, its entities as they stand, and what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from service.domain import lineage, pending
+from service.domain.calendar import Zone
+from service.domain.facts import Fact, Key, keys_of, read_fact
+from service.domain.journey import NO_DAY, Journey, Where, fold
+from service.domain.postings import PENDING_LINKS, Book, Segments
+from service.domain.rates import Rates
+from service.domain.voids import Voids
+from service.projections import entries
+from service.projections.reading import Snapshot
+from service.projections.state import decode
+from service.store import log
+from service.store.log import Stored
+
+KINDS = ("lead", "opportunity", "quote", "order", "invoice", "credit_note")
+_json = msgspec.json.Decoder(float_hook=str)
+
+
+async def read(view: Snapshot, kind: str, identity: str) -> dict[str, Any] | None:
+    """Return the journey that an entity belongs to, as known then; None if no event has named the entity."""
+    rows = await _events(view, (kind, identity))
+    voids = Voids()
+    registers = await log.registers(view.connection, view.ledger.ledger, view.as_of.position)
+    for row in registers:
+        if row.type == "event.voided":
+            voids.add(_fact(row))
+    journey_rows = _hanging_together(rows, (kind, identity), voids)
+    if not any((kind, identity) in keys_of(_fact(row)) for row in journey_rows):
+        return None
+    facts = [_fact(row) for row in journey_rows]
+    live = [fact for fact in facts if not voids.is_void((fact.source, fact.id))]
+    journey = fold(live, Zone(view.ledger.timezone))
+    reaching = _reaching(registers, {(row.source, row.id) for row in journey_rows}, voids)
+    told = sorted([*journey_rows, *reaching], key=lambda row: (row.micros, row.rest, row.source, row.id))
+    names = {f"{one}:{name}" for fact in facts for one, name in keys_of(fact)}
+    moved = await _moved(view, told, names)
+    return {
+        "journey": {"kind": kind, "id": identity},
+        "currency": view.ledger.currency,
+        "events": [
+            _event(row, moved.get(row.position, []), void=voids.is_void((row.source, row.id)))
+            for row in told
+            if row in journey_rows or row.position in moved
+        ],
+        "entities": list(_entities(journey)),
+        "pending_links": _pending(journey, view),
+    }
+
+
+def _fact(row: Stored) -> Fact:
+    return read_fact(row.micros, row.rest, row.source, row.id, row.type, _json.decode(row.data))
+
+
+async def _events(view: Snapshot, key: Key) -> list[Stored]:
+    """Return the events, up to the moment, of the component that holds the entity."""
+    row = await view.connection.fetchrow(
+        """
+        SELECT c.component, c.kind, c.state FROM entities e JOIN components c USING (ledger, generation, component)
+        WHERE e.ledger = $1 AND e.generation = $2 AND e.kind = $3 AND e.id = $4
+        """,
+        view.ledger.ledger, view.generation, *key,
+    )  # fmt: skip
+    if row is None:
+        return []
+    identities = [(fact.source, fact.id) for fact in decode(*row).facts]
+    return await log.read_identities(view.connection, view.ledger.ledger, identities, view.as_of.position)
+
+
+def _hanging_together(rows: Sequence[Stored], key: Key, voids: Voids) -> list[Stored]:
+    """Return the events of the exact journey: a component may hold several that once hung together."""
+    keys = {row.position: set(keys_of(_fact(row))) for row in rows}
+    live = [row for row in rows if not voids.is_void((row.source, row.id))]
+    reached, before = {key}, 0
+    while len(reached) > before:
+        before = len(reached)
+        for row in live:
+            if not keys[row.position].isdisjoint(reached):
+                reached |= keys[row.position]
+    return [row for row in rows if not keys[row.position].isdisjoint(reached)]
+
+
+def _reaching(registers: Iterable[Stored], identities: set[tuple[str, str]], voids: Voids) -> Iterable[Stored]:
+    """The events from outside that may have moved the journey: rates, and voids of its events."""
+    for row in registers:
+        if row.type != "event.voided" or voids.concerned(_fact(row)) in identities:
+            yield row
+
+
+async def _moved(view: Snapshot, told: Sequence[Stored], names: set[str]) -> dict[int, list[dict[str, Any]]]:
+    """Return by position what each event posted about the journey's entities: money, counts and outcomes."""
+    rows = await view.connection.fetch(
+        """
+        SELECT position, measure, entity, s.campaign, s.channel, s.source, s.medium, s.owner, day, cohort, amount, value, detail
+        FROM postings p JOIN segments s USING (ledger, generation, segment)
+        WHERE p.ledger = $1 AND p.generation = $2 AND position = ANY($3) AND entity = ANY($4) AND value IS NULL
+        AND measure NOT LIKE 'funnel.%' AND measure NOT IN ('pending_links', 'flag', 'invoiced_with_cogs')
+        ORDER BY position, line
+        """,
+        view.ledger.ledger, view.generation, [row.position for row in told], sorted(names),
+    )  # fmt: skip
+    lines: dict[int, list[lineage.Line]] = {}
+    for row in map(tuple, rows):
+        lines.setdefault(row[0], []).append(lineage.Line(row[1], row[2], row[3:8], *row[8:13]))
+    found: dict[int, list[dict[str, Any]]] = {}
+    for event in told:
+        data = _json.decode(event.data)
+        for line in lines.get(event.position, []):
+            alike = [one for one in lines[event.position] if one.entity == line.entity]
+            kind, identity = lineage.split_entity(line.entity)
+            found.setdefault(event.position, []).append({
+                "measure": line.measure,
+                "amount": entries.amount(line.measure, line.amount, view.ledger.currency),
+                "campaign_id": line.where[0],
+                "day": entries.written(line.day),
+                "entity": {"kind": kind, "id": identity},
+                "why": lineage.why(event.type, data, line, alike),
+            })  # fmt: skip
+    return found
+
+
+def _event(row: Stored, moved: list[dict[str, Any]], *, void: bool) -> dict[str, Any]:
+    return {
+        "position": row.position, "type": row.type, "time": row.time, "source": row.source, "id": row.id,
+        "recorded_at": row.recorded_at, "voided": void, "data": msgspec.Raw(row.data.encode()), "moved": moved,
+    }  # fmt: skip
+
+
+def _entities(journey: Journey) -> Iterable[dict[str, Any]]:
+    """Describe each entity as it stands: its campaign and dimensions, its cohort day, and whose part it is."""
+    for lead in journey.leads.values():
+        yield _entity("lead", lead.id, lead.where, lead.cohort)
+    for one in journey.opportunities.values():
+        giver = [("lead", one.giver.id)] if one.giver else []
+        yield _entity("opportunity", one.id, one.where, one.cohort, giver)
+    for quote in journey.quotes.values():
+        parents = [("opportunity", quote.parent.id)] if quote.parent else []
+        yield _entity("quote", quote.id, quote.where, quote.cohort, parents)
+    for order in journey.orders.values():
+        parents = [("opportunity", order.parent.id)] if order.parent else []
+        yield _entity("order", order.id, order.where, order.cohort, parents, live=order.live)
+    for invoice in journey.invoices.values():
+        parents = [("order", invoice.parent.id)] if invoice.parent else []
+        yield _entity("invoice", invoice.id, invoice.where, invoice.cohort, parents, live=invoice.live)
+        for note in invoice.credits:
+            yield _entity("credit_note", note.id, invoice.where, invoice.cohort, [("invoice", invoice.id)])
+
+
+def _entity(
+    kind: str, identity: str, where: Where, cohort: int, parents: Sequence[Key] = (), **more: Any
+) -> dict[str, Any]:  # fmt: skip
+    dimensions = {"campaign_id": where.campaign, **dict(zip(Where._fields[1:], where[1:], strict=True))}
+    day = None if cohort == NO_DAY else date.fromordinal(cohort).isoformat()
+    parent = {"kind": parents[0][0], "id": parents[0][1]} if parents else None
+    return {"kind": kind, "id": identity, **dimensions, "cohort_day": day, "parent": parent, **more}
+
+
+def _pending(journey: Journey, view: Snapshot) -> list[dict[str, str]]:
+    """Return what the journey waits for."""
+    book = Book(Zone(view.ledger.timezone), Rates(view.ledger.currency), Segments())
+    pending.contribute(journey, book)
+    return [{"from": cell[1], "to": cell[6] or ""} for cell in book.cells if cell[0] == PENDING_LINKS]

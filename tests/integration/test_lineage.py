@@ -1,0 +1,110 @@
+"""Lineage on generated event sets: every additive figure is the sum of its entries, and every difference that of its lines."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import asyncpg
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.domain import lineage
+from service.projections import entries, reading, reports, restatement, selection
+from service.store import ledgers
+from tests.integration.test_engine import QUERIES, append, project_all, run
+from tests.reference.strategies import event_sets
+
+EXAMPLES = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+
+
+def figure(row: dict[str, Any], measure: str) -> str | int | None:
+    """Find a figure by its name in a row of its report."""
+    if measure.startswith("funnel."):
+        return int(row["funnel"][measure.partition(".")[2]]["count"])
+    if measure.startswith("entered."):
+        return int(row["entered"][measure.partition(".")[2]])
+    name, _, part = measure.partition(".")
+    found = row.get(name)
+    if isinstance(found, dict):
+        found = found[part or "count"]
+    assert found is None or isinstance(found, str | int)
+    return found
+
+
+async def all_pages(view: reading.Snapshot, query: selection.Query, report: str, measure: str) -> tuple[Any, list[Any]]:
+    answer, after = await entries.read(view, query, report, measure, (0, 0), 7)
+    found = list(answer["entries"])
+    while after is not None:
+        more, after = await entries.read(view, query, report, measure, after, 7)
+        found += more["entries"]
+    return answer, found
+
+
+def minor(amount: str | int) -> int:
+    return int(str(amount).replace(".", ""))
+
+
+@EXAMPLES
+@given(events=event_sets(), query=st.sampled_from(QUERIES), data=st.data())
+def test_every_additive_figure_is_the_sum_of_its_entries_at_any_position(
+    dsn: str, events: list[dict[str, Any]], query: selection.Query, data: st.DataObject
+) -> None:
+    until = data.draw(st.integers(0, len(events)))
+
+    async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
+        await append(pool, ledger, events)
+        await project_all(pool, ledger, 1000)
+        async with reading.snapshot(pool, ledger, until) as view:
+            for report, measures in lineage.MEASURES.items():
+                answer = await reports.REPORTS[report](view, query)
+                for measure in measures:
+                    found, lines = await all_pages(view, query, report, measure)
+                    assert found["count"] == len(lines)
+                    assert sum(minor(one["amount"]) for one in lines) == minor(found["sum"])
+                    total = figure(answer["total"], measure)
+                    assert total == found["sum"] or (measure == "gross_margin" and total is None and found["reasons"])
+                    assert all(one["why"] and 0 < one["event"]["position"] <= until for one in lines)
+                    by_group: dict[Any, int] = defaultdict(int)
+                    for one in lines:
+                        by_group[tuple(one[name] for name in query.names)] += minor(one["amount"])
+                    for row in answer["rows"]:
+                        shown = figure(row, measure)
+                        if shown is not None:
+                            key = tuple(row[name] for name in query.names)
+                            assert by_group[key] == minor(shown), (measure, key)
+
+    run(dsn, work)
+
+
+@EXAMPLES
+@given(events=event_sets(), basis=st.sampled_from(("event", "cohort")), data=st.data())
+def test_a_restatement_s_lines_add_up_to_its_differences(
+    dsn: str, events: list[dict[str, Any]], basis: str, data: st.DataObject
+) -> None:
+    low = data.draw(st.integers(0, len(events)))
+    high = data.draw(st.integers(low, len(events)))
+    query = selection.Query(("campaign", "month"), basis=basis)
+    compared = restatement.measures(None)
+
+    async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
+        await append(pool, ledger, events)
+        await project_all(pool, ledger, 1000)
+        async with reading.snapshots(pool, ledger, low, high) as (then, now):
+            answer, after = await restatement.read(then, now, query, compared, (0, 0), 5)
+            lines = list(answer["lines"])
+            while after is not None:
+                more, after = await restatement.read(then, now, query, compared, after, 5)
+                lines += more["lines"]
+        assert len(lines) == answer["count"]
+        names = {posted: name for name, parts in compared.items() for posted in parts}
+        moved: dict[Any, int] = defaultdict(int)
+        for line in lines:
+            assert low < line["event"]["position"] <= high
+            moved[line["campaign_id"], line["month"], names[line["measure"]]] += minor(line["amount"])
+        rows = {(row["campaign_id"], row["month"], row["measure"]): minor(row["difference"]) for row in answer["rows"]}
+        assert rows == {key: amount for key, amount in moved.items() if amount}
+        for row in answer["rows"]:
+            assert minor(row["now"]) - minor(row["then"]) == minor(row["difference"])
+
+    run(dsn, work)
