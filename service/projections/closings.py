@@ -53,8 +53,11 @@ _DAY = f"""
 """
 _PEAK = f"""
     UPDATE closings c SET {", ".join(f"{name} = p.{name}" for name in PEAKS)} FROM ({of_days(_MONTHS, _DAY)}) p
-    WHERE c.ledger = $1 AND c.generation = $2 AND c.position = $3 AND c.basis = p.basis AND c.cube = 'c' AND c.grain = 'm'
-    AND c.start = p.month AND c.segment = p.segment
+    CROSS JOIN LATERAL (
+        SELECT ctid FROM closings WHERE ledger = $1 AND generation = $2 AND basis = p.basis AND cube = 'c' AND grain = 'm'
+        AND start = p.month AND segment = p.segment AND position = $3 LIMIT 1
+    ) place
+    WHERE c.ctid = place.ctid
 """
 
 # How many balances stand otherwise in the last closings than postings up to there ($4) say; $3 is 0.

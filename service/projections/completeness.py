@@ -146,8 +146,24 @@ async def _quarantined(view: Snapshot, waiting: Groups) -> None:
         )
 
 
+async def _set_aside(view: Snapshot, waiting: Groups) -> None:
+    """Events that could not be processed; those that have been retried since are not told as of earlier moments."""
+    rows = await view.connection.fetch(
+        """
+        SELECT e.type, e.source || ' ' || e.id, position, recorded_at, data FROM events e
+        WHERE ledger = $1 AND position IN (
+            SELECT position FROM set_aside WHERE ledger = $1 AND generation = $2 AND position <= $3
+        ) ORDER BY position
+        """,
+        view.ledger.ledger, view.generation, view.as_of.position,
+    )  # fmt: skip
+    for event_type, name, position, recorded_at, data in rows:
+        group = _group(waiting, event_type, "a fix", "/v1/set-aside")
+        group.add(name, money_in(_json.decode(data)), recorded_at, position)
+
+
 # Each adds what it knows to wait.
-COLLECTED: tuple[Callable[[Snapshot, Groups], Awaitable[None]], ...] = (_links, _rates, _quarantined)
+COLLECTED: tuple[Callable[[Snapshot, Groups], Awaitable[None]], ...] = (_links, _rates, _quarantined, _set_aside)
 
 
 async def _sources(view: Snapshot) -> list[dict[str, Any]]:

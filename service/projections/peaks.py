@@ -27,7 +27,7 @@ def of_days(months: str, days: str) -> str:
         FROM (
             SELECT basis, month, segment, {", ".join(f"sum({name}) OVER days AS {name}" for name in SERIES)}
             FROM (SELECT *, month + n AS day FROM ({months}) months CROSS JOIN generate_series(0, 30) AS n) m
-            CROSS JOIN LATERAL (SELECT {series} FROM ({days}) of_day) stated
+            CROSS JOIN LATERAL (SELECT {series} FROM ({days}) of_day LIMIT 1) stated
             WHERE day < month + interval '1 month'
             WINDOW days AS (PARTITION BY basis, month, segment ORDER BY day)
         ) running
@@ -46,12 +46,18 @@ _DAY = """
 
 
 async def update(connection: Any, key: tuple[int, int]) -> None:
-    """Bring the peaks of the months up to date that `fresh_balances` has just been added to."""
+    """Bring the peaks of the months up to date that `fresh_balances` has just been added to.
+
+    Every row is looked up by itself: a join would scan while the table has no statistics.
+    """
     await connection.execute(
         f"""
         UPDATE balances b SET {", ".join(f"{name} = p.{name}" for name in PEAKS)} FROM ({of_days(_TOUCHED, _DAY)}) p
-        WHERE ledger = $1 AND generation = $2 AND b.basis = p.basis AND cube = 'c' AND grain = 'm'
-        AND b.start = p.month AND b.segment = p.segment
+        CROSS JOIN LATERAL (
+            SELECT ctid FROM balances WHERE ledger = $1 AND generation = $2 AND basis = p.basis AND cube = 'c' AND grain = 'm'
+            AND start = p.month AND segment = p.segment LIMIT 1
+        ) place
+        WHERE b.ctid = place.ctid
         """,
         *key,
     )

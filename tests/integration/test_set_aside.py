@@ -14,7 +14,7 @@ from service.domain import component, roi
 from service.domain import events as catalogue
 from service.domain.journey import Journey
 from service.domain.postings import Book
-from service.projections import closings, engine, reading, rebuild, retry, selection, verify
+from service.projections import closings, completeness, engine, reading, rebuild, retry, selection, verify
 from service.store import ledgers
 from tests.conftest import RUN
 from tests.integration.test_engine import answers, append, held, project_all
@@ -73,6 +73,9 @@ async def test_a_poison_event_is_set_aside_with_its_component_and_processed_afte
     assert {"opportunity:P", f"order:{POISON}", "invoice:I"} <= set(found["entities"])
     assert found["event"]["id"] == poison["id"]
     assert (await retry.counts(pool))[ledger.name] == 1
+    async with reading.snapshot(pool, ledger) as view:
+        waiting = {(one["kind"], one["waits_for"]): one for one in (await completeness.read(view))["waiting"]}
+    assert waiting["order.placed", "a fix"]["amounts"] == [{"amount": "10.00", "currency": "EUR"}]
     await proven(pool, ledger)
 
     still = await retry.retry(pool, ledger)
