@@ -89,6 +89,9 @@ async def close_next(pool: asyncpg.Pool, ledger: int | None = None) -> bool:
             """
             SELECT closed.* FROM closed JOIN generations USING (ledger, generation)
             WHERE state = 'serving' AND checkpoint >= closed.position + $1 AND coalesce(ledger = $2, true)
+            AND NOT EXISTS (  -- a rebuild wants the machine for itself
+                SELECT FROM generations b WHERE b.ledger = closed.ledger AND b.state = 'building' AND b.lease_until > now()
+            )
             LIMIT 1 FOR UPDATE OF closed SKIP LOCKED
             """,
             EPOCH, ledger,

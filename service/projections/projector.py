@@ -14,7 +14,6 @@ import asyncpg
 
 from service.domain import component
 from service.domain.events import newest_version
-from service.domain.facts import RULES
 from service.projections import aside, closings
 from service.projections.engine import Engine
 from service.projections.tables import Tables
@@ -142,7 +141,7 @@ class Projector:
         return last
 
     async def _page(self, connection: Any, after: int, limit: int) -> _Page:
-        rows = await log.read_brief(connection, self.ledger.ledger, after, min(limit, _PAGE), list(RULES))
+        rows = await log.read_brief(connection, self.ledger.ledger, after, min(limit, _PAGE))
         if rows and rows[-1].position != after + len(rows):
             raise CorruptLogError(
                 f"ledger {self.ledger.name}: an event between {after} and {rows[-1].position} is missing"

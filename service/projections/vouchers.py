@@ -35,9 +35,8 @@ def read_rows(rows: Iterable[Row]) -> tuple[list[tuple[int, Fact]], list[tuple[R
 
 def fact_of(row: Row) -> Fact:
     """Return the fact of one event whose type moves a figure; raises what decoding or an upcaster raises."""
-    text = row.data or ""
-    data: Any = _json.decode(text)
-    if _HUGE.search(text):
+    data: Any = _json.decode(row.data)
+    if _HUGE.search(row.data):
         data = _without_huge(data)
     data = upcast(row.type, row.version, data)
     return read_fact(row.micros, row.rest, row.source, row.id, row.type, data)

@@ -47,7 +47,7 @@ class Stored(NamedTuple):
 
 
 class Brief(NamedTuple):
-    """What the projections need of an event; `data` is None where its type moves no figure."""
+    """What the projections need of an event. `data` is JSON text."""
 
     position: int
     micros: int
@@ -56,7 +56,7 @@ class Brief(NamedTuple):
     id: str
     type: str
     version: int
-    data: str | None
+    data: str
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -304,14 +304,11 @@ async def read(
     return [Stored(*row) for row in rows]
 
 
-async def read_brief(connection: Any, ledger: int, after: int, limit: int, types: Sequence[str]) -> list[Brief]:
-    """Return up to `limit` events after a position, in order, with the data of those of the given types only."""
+async def read_brief(connection: Any, ledger: int, after: int, limit: int) -> list[Brief]:
+    """Return up to `limit` events after a position, in order."""
     rows = await connection.fetch(
-        """
-        SELECT position, micros, rest, source, id, type, version, CASE WHEN type = ANY($4) THEN data END
-        FROM events WHERE ledger = $1 AND position > $2 ORDER BY position LIMIT $3
-        """,
-        ledger, after, limit, types,
+        f"SELECT {', '.join(Brief._fields)} FROM events WHERE ledger = $1 AND position > $2 ORDER BY position LIMIT $3",
+        ledger, after, limit,
     )  # fmt: skip
     return list(map(Brief._make, rows))
 
@@ -335,7 +332,7 @@ async def targets(connection: Any, ledger: int, voids: Sequence[Brief]) -> list[
     """Return the events that voids name, as far as they have arrived."""
     if not voids:
         return []
-    named = [msgspec.json.decode(void.data or "{}") for void in voids]
+    named = [msgspec.json.decode(void.data) for void in voids]
     rows = await connection.fetch(
         f"""
         SELECT {", ".join(f"e.{one}" for one in Stored._fields)} FROM unnest($2::text[], $3::text[]) AS u (source, id)
