@@ -28,6 +28,7 @@ TOTALS = tuple(f"{name}.total" for name in DURATIONS)
 COHORT_MEASURES = (
     "entered.opportunity", "entered.ordered", "booked_revenue", "won", "lost", "sales_cycle", "sales_cycle.total",
 )  # fmt: skip
+SHARES = (Fraction(1, 2), Fraction(9, 10))
 EXACT_BELOW = 1000  # samples: percentiles are exact below, within 1 % from here on
 
 _ERROR = 0.01
@@ -160,8 +161,8 @@ def figures(sums: Sums, samples: Samples, cohort: Sums, currency: str) -> dict[s
         row[name] = {
             "count": count,
             "mean_days": _days(Fraction(sums.get(f"{name}.total", 0), count)) if count else None,
-            "p50_days": _days(percentile(of, Fraction(1, 2))) if count else None,
-            "p90_days": _days(percentile(of, Fraction(9, 10))) if count else None,
+            "p50_days": _days(percentile(of, SHARES[0])) if count else None,
+            "p90_days": _days(percentile(of, SHARES[1])) if count else None,
             "out_of_sequence": sums.get(f"{name}.out_of_sequence", 0),
         }
     row["pipeline_velocity"] = _pipeline(make, cohort)

@@ -6,44 +6,69 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.domain.calendar import covering
+from service.domain.velocity import SHARES
 from service.projections.selection import Key, Moment, Query, Selection
 
-Lengths = dict[tuple[Key, str], dict[int, int]]  # (group, measure) → length → how often
+Lengths = dict[tuple["Key | None", str], dict[int, int]]  # (group, measure) → length → how often; None = all groups
+
+# Of a group's lengths, only those at the ranks that a percentile is interpolated between are read; each counts for itself and
+# for the shorter ones that were left out, the longest for the longer ones too, so that ranks and count stay what they are.
+_RANKS = [
+    rank
+    for share in SHARES
+    for rank in (
+        f"((count - 1) * {share.numerator}) / {share.denominator}",
+        f"((count - 1) * {share.numerator} + {share.denominator - 1}) / {share.denominator}",
+    )
+]
+_AT_A_RANK = " OR ".join(f"(upto - times <= {rank} AND {rank} < upto)" for rank in _RANKS)
 
 
 async def samples(connection: Any, moment: Moment, query: Query, measures: Sequence[str], below: int) -> Lengths:
     """Return exact lengths in microseconds, of the groups that have fewer than `below`."""
     sql = Selection(moment, query, measures)
-    return await _lengths(connection, sql, _of_postings(sql, "value"), f"WHERE count < {below}")
+    return await _lengths(connection, sql, _of_postings(sql, "value"), f"count < {below}")
 
 
-async def histograms(connection: Any, moment: Moment, query: Query, measures: Sequence[str]) -> Lengths:
-    """Return buckets: whole months of campaigns from histograms, the rest from postings."""
+async def histograms(connection: Any, moment: Moment, query: Query, measures: Sequence[str], least: int) -> Lengths:
+    """Return buckets, of the groups that have `least` or more: whole months of campaigns from histograms, else from postings."""
     sql = Selection(moment, query, measures)
     stored = moment.base == ("balances", moment.position) and query.by_campaign and sql.coarsest != "day"
-    return await _lengths(connection, sql, _stored(sql) if stored else _of_postings(sql, "bucket"))
+    return await _lengths(connection, sql, _stored(sql) if stored else _of_postings(sql, "bucket"), f"count >= {least}")
 
 
-async def _lengths(connection: Any, sql: Selection, source: str, some: str = "") -> Lengths:
+async def _lengths(connection: Any, sql: Selection, source: str, some: str) -> Lengths:
     if not sql.measures:
         return {}
+    names = sql.key_names()
     rows = await connection.fetch(
         f"""
-        {sql.campaigns()}, lengths AS (
-            SELECT {sql.keys()}, measure, length, sum(amount)::bigint AS times FROM {sql.joined(source)}
-            GROUP BY {sql.key_numbers()}, measure, length HAVING sum(amount) <> 0
+        {sql.campaigns()}, lines AS (
+            SELECT {sql.keys()}, measure, length, amount FROM {sql.joined(source)}
+        ), lengths AS (
+            SELECT {names}, measure, length, grouping({names}) AS level, sum(amount)::bigint AS times FROM lines
+            GROUP BY GROUPING SETS (({names}, measure, length), (measure, length)) HAVING sum(amount) <> 0
         ), counted AS (
-            SELECT *, sum(times) OVER (PARTITION BY {sql.key_names()}, measure) AS count FROM lengths
+            SELECT *, sum(times) OVER (PARTITION BY level, {names}, measure)::bigint AS count,
+                   sum(times) OVER (PARTITION BY level, {names}, measure ORDER BY length)::bigint AS upto
+            FROM lengths
         )
-        SELECT {sql.key_names()}, measure, length, times FROM counted {some}
+        SELECT {names}, level, measure, length, upto, count FROM counted WHERE {some} AND ({_AT_A_RANK})
+        ORDER BY level, {names}, measure, length
         """,
         *sql.values,
     )
     width = len(sql.query.group_by)
     found: Lengths = {}
+    counts: dict[tuple[Key | None, str], int] = {}
     for row in map(tuple, rows):
-        measure, length, times = row[width:]
-        found.setdefault((sql.query.labels(row[:width]), measure), {})[length] = times
+        level, measure, length, upto, count = row[width:]
+        key = (sql.query.labels(row[:width]) if level == 0 else None, measure)
+        lengths = found.setdefault(key, {})
+        lengths[length] = upto - sum(lengths.values())
+        counts[key] = count
+    for key, lengths in found.items():
+        lengths[max(lengths)] += counts[key] - sum(lengths.values())
     return found
 
 

@@ -106,9 +106,9 @@ class Snapshot:
         """Return exact durations, length in microseconds → how often, of the groups that have fewer than `below`."""
         return await durations.samples(self.connection, self.moment, query, measures, below)
 
-    async def histograms(self, query: Query, measures: Sequence[str]) -> durations.Lengths:
-        """Return durations in histogram buckets: bucket → how often."""
-        return await durations.histograms(self.connection, self.moment, query, measures)
+    async def histograms(self, query: Query, measures: Sequence[str], least: int) -> durations.Lengths:
+        """Return durations in histogram buckets, bucket → how often, of the groups that have `least` or more."""
+        return await durations.histograms(self.connection, self.moment, query, measures, least)
 
     async def unconverted(self, query: Query) -> list[dict[str, Any]]:
         """Return the amounts of the window that wait for an exchange rate (the first thousand)."""

@@ -50,7 +50,7 @@ async def read_velocity(snapshot: Snapshot, query: Query) -> dict[str, Any]:
     """Return the velocity rows and total."""
     by_key = _by_key(await snapshot.sums(query, (*velocity.MEASURES, *velocity.TOTALS)), query)
     total = _total(by_key.values())
-    samples = await _samples(snapshot, query, by_key)
+    samples = await _samples(snapshot, query, [*by_key.values(), total])
     cohort_query = Query(query.group_by, query.since, query.until, "cohort", query.campaign)
     cohorts = await snapshot.sums(cohort_query, velocity.COHORT_MEASURES)
     currency = snapshot.ledger.currency
@@ -58,26 +58,22 @@ async def read_velocity(snapshot: Snapshot, query: Query) -> dict[str, Any]:
         key: velocity.figures(sums, samples.get(key, {}), cohorts.get(key, {}), currency)
         for key, sums in by_key.items()
     }
-    together: dict[str, dict[Any, int]] = {}
-    for by_name in samples.values():
-        for name, lengths in by_name.items():
-            for length, times in lengths.items():
-                together.setdefault(name, {})
-                together[name][length] = together[name].get(length, 0) + times
-    return _answer(query, rows, velocity.figures(total, together, _total(cohorts.values()), currency))
+    return _answer(query, rows, velocity.figures(total, samples.get(None, {}), _total(cohorts.values()), currency))
 
 
-async def _samples(snapshot: Snapshot, query: Query, by_key: dict[Key, Sums]) -> dict[Key, dict[str, dict[Any, int]]]:
+async def _samples(
+    snapshot: Snapshot, query: Query, groups: Iterable[Sums]
+) -> dict[Key | None, dict[str, dict[Any, int]]]:
     """Return the lengths that percentiles are made of: exact where a group has few, else the middles of buckets."""
-    counts = [(key, name, sums[name]) for key, sums in by_key.items() for name in velocity.DURATIONS if name in sums]
-    few = sorted({name for _, name, count in counts if count < velocity.EXACT_BELOW})
-    many = {(key, name) for key, name, count in counts if count >= velocity.EXACT_BELOW}
-    found: dict[Key, dict[str, dict[Any, int]]] = {}
-    for (key, name), lengths in (await snapshot.samples(query, few, velocity.EXACT_BELOW)).items():
-        found.setdefault(key, {})[name] = lengths
-    for (key, name), buckets in (await snapshot.histograms(query, sorted({name for _, name in many}))).items():
-        if (key, name) in many:
-            found.setdefault(key, {})[name] = {velocity.middle_of(bucket): times for bucket, times in buckets.items()}
+    most = velocity.EXACT_BELOW
+    counts = [(name, sums[name]) for sums in groups for name in velocity.DURATIONS if name in sums]
+    few = sorted({name for name, count in counts if count < most})
+    many = sorted({name for name, count in counts if count >= most})
+    found: dict[Key | None, dict[str, dict[Any, int]]] = {}
+    for (key, name), lengths in (await snapshot.samples(query, few, most)).items():
+        found.setdefault(key, {})[name] = dict(lengths)
+    for (key, name), buckets in (await snapshot.histograms(query, many, most)).items():
+        found.setdefault(key, {})[name] = {velocity.middle_of(bucket): times for bucket, times in buckets.items()}
     return found
 
 

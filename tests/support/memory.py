@@ -181,20 +181,19 @@ class MemorySnapshot:
         return found
 
     async def samples(self, query: Query, measures: Sequence[str], below: int) -> dict[Any, dict[int, int]]:
-        return {
-            key: lengths
-            for key, lengths in self._lengths(query, measures, int).items()
-            if sum(lengths.values()) < below
-        }
+        found = self._lengths(query, measures, int)
+        return {key: lengths for key, lengths in found.items() if sum(lengths.values()) < below}
 
-    async def histograms(self, query: Query, measures: Sequence[str]) -> dict[Any, dict[int, int]]:
-        return self._lengths(query, measures, bucket_of)
+    async def histograms(self, query: Query, measures: Sequence[str], least: int) -> dict[Any, dict[int, int]]:
+        found = self._lengths(query, measures, bucket_of)
+        return {key: lengths for key, lengths in found.items() if sum(lengths.values()) >= least}
 
     def _lengths(self, query: Query, measures: Sequence[str], length: Any) -> dict[Any, dict[int, int]]:
         found: dict[Any, dict[int, int]] = defaultdict(lambda: defaultdict(int))
         for key, measure, _, value, _, _, amount in self._selected(query, measures):
             if value is not None:
-                found[(key, measure)][length(value)] += amount
+                for one in (key, None):
+                    found[(one, measure)][length(value)] += amount
         return {key: {one: times for one, times in lengths.items() if times} for key, lengths in found.items()}
 
     async def unconverted(self, query: Query) -> list[tuple[str, str]]:
