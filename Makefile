@@ -30,15 +30,17 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup
-	$(BIN)/python benchmarks/run.py
+bench: setup  ## minutes, into docs/performance.md; `make bench FULL=1` for the long rows
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	$(BIN)/python benchmarks/run.py $(if $(FULL),--full)
 
 openapi: setup
 	$(BIN)/campaign-ledger openapi > openapi/openapi.json
 
-lock: setup  ## new versions into both lock files, with hashes and without hosts
+lock: setup  ## new versions into the lock files, with hashes and without hosts
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --quiet pyproject.toml -o requirements.txt --upgrade
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --quiet pyproject.toml --extra dev -o requirements-dev.txt --upgrade
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --quiet pyproject.toml --extra bench --constraint requirements-dev.txt -o requirements-bench.txt --upgrade
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

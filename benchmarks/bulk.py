@@ -1,69 +1,84 @@
-"""NDJSON bulk over HTTP, against raw COPY of the same rows into a table of the same shape."""
+"""NDJSON in one request, against raw COPY of the same rows into a table of the same shape, indexes included.
+
+The rows that COPY gets are those that the service has stored: by the driver, as a Python program would, and from bytes
+that were ready before, which is all that the database can do.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import io
 import time
-from datetime import UTC, datetime
-from statistics import median
+from collections.abc import Iterator
 
 import asyncpg
-import httpx
-import msgspec
-from msgspec.structs import astuple
 
 from benchmarks import setting
-from service.domain.events import read_event
-from service.store.rows import Row, row_of
+from benchmarks.setting import Stage
+from benchmarks.table import Row, compare
+
+_EVENTS_PER_REQUEST = 5  # so many times an effort's requests
+_DRIVER, _READY = "COPY of the same rows", "ready bytes by COPY"
 
 
-def measure(events: int = 60_000, rounds: int = 5) -> list[tuple[str, str]]:
-    """Return the rows of the table."""
-    ours: list[float] = []
-    again: list[float] = []
-    theirs: list[float] = []
-    with setting.database() as place, setting.served(place, "--no-projector") as port:
-        bodies = setting.lines(setting.journeys(events))
-        rows = [row_of(read_event(msgspec.json.decode(body))) for body in bodies]
-        for number in range(rounds):
-            ledger, key = setting.new_ledger(place)
-            theirs.append(len(rows) / asyncio.run(_copy(place.dsn, rows, number)))
-            for rates, status in ((ours, "accepted"), (again, "duplicate")):
-                started = time.perf_counter()
-                answer = httpx.post(
-                    f"http://127.0.0.1:{port}/v1/events", content=b"\n".join(bodies), timeout=600,
-                    headers={"Authorization": f"Bearer {key}", "Content-Type": "application/x-ndjson"},
-                )  # fmt: skip
-                rates.append(len(rows) / (time.perf_counter() - started))
-                if answer.json()[status] != len(rows):
-                    raise RuntimeError(answer.text[:500])
-            del ledger
-    table = [(f"NDJSON bulk, {events:,} events", ours), ("the same once more: duplicates", again)]
-    return [(name, _against(rates, theirs)) for name, rates in table]
+def measure(stage: Stage) -> Iterator[Row]:
+    """Yield the rows; what is posted stays in the ledger."""
+    amount = stage.effort.requests * _EVENTS_PER_REQUEST
+    last: list[bytes] = []
+    with setting.served(stage.dsn, "--no-projector") as server:
+
+        def ours() -> float:
+            last[:] = stage.take(amount)
+            return amount / stage.bulk(server, last)
+
+        def again() -> float:
+            """Send what is there already: another kind of answer, and a sender's usual way after an interruption."""
+            started = time.perf_counter()
+            answer = stage.http(server).post(
+                "/v1/events", content=b"\n".join(last), headers={"Content-Type": "application/x-ndjson"}
+            )
+            if answer.json()["duplicate"] != amount:
+                raise RuntimeError(answer.text[:500])
+            return amount / (time.perf_counter() - started)
+
+        ours()  # warms up
+        copies = {
+            _DRIVER: lambda: asyncio.run(_copy(stage, amount)),
+            _READY: lambda: asyncio.run(_copy_ready(stage, amount)),
+        }
+        found = compare(stage.effort.rounds, {"ours": ours, "again": again, **copies})
+    yield Row("bulk NDJSON", stage.size, found["ours"], "/s", _DRIVER, found[_DRIVER])
+    yield Row("bulk NDJSON", stage.size, found["ours"], "/s", _READY, found[_READY])
+    yield Row("bulk NDJSON once more: duplicates", stage.size, found["again"], "/s", _DRIVER, found[_DRIVER])
 
 
-def _against(rates: list[float], copied: list[float]) -> str:
-    ratio = median(a / b for a, b in zip(rates, copied, strict=True))
-    return f"{ratio:.0%} of COPY ({median(rates):,.0f} events/s against {median(copied):,.0f} rows/s)"
+_LAST = "FROM events WHERE ledger = $1 AND position > (SELECT position FROM heads WHERE ledger = $1) - $2"
 
 
-async def _copy(dsn: str, rows: list[Row], number: int) -> float:
-    """COPY the rows into a table like `events`, indexes included; return the seconds it took."""
-    connection = await asyncpg.connect(dsn)
-    await connection.execute("CREATE TABLE IF NOT EXISTS events_copied (LIKE events INCLUDING ALL)")
-    moment = datetime.now(UTC)
-    names = ("ledger", "position", "recorded_at", *Row.__struct_fields__[:-1])
-    records = [
-        (-number - 1, position, moment, *astuple(row)[:9], row.data.decode(), row.extensions, row.entity)
-        for position, row in enumerate(rows, 1)
-    ]
+async def _emptied(connection: asyncpg.Connection) -> None:
+    await connection.execute("CREATE TABLE IF NOT EXISTS copied (LIKE events INCLUDING ALL); TRUNCATE copied")
+
+
+async def _copy(stage: Stage, amount: int) -> float:
+    """COPY the last events by the driver; return the rate."""
+    connection = await asyncpg.connect(stage.dsn)
+    await _emptied(connection)
+    rows = list(map(tuple, await connection.fetch(f"SELECT * {_LAST}", stage.ledger.ledger, amount)))
     started = time.perf_counter()
-    await connection.copy_records_to_table("events_copied", records=records, columns=names)
-    elapsed = time.perf_counter() - started
+    await connection.copy_records_to_table("copied", records=rows)
+    rate = len(rows) / (time.perf_counter() - started)
     await connection.close()
-    return elapsed
+    return rate
 
 
-if __name__ == "__main__":
-    for name, text in measure():
-        print(f"{name}: {text}")
+async def _copy_ready(stage: Stage, amount: int) -> float:
+    """COPY the last events from bytes in the database's own form; return the rate."""
+    connection, ready = await asyncpg.connect(stage.dsn), io.BytesIO()
+    await _emptied(connection)
+    await connection.copy_from_query(f"SELECT * {_LAST}", stage.ledger.ledger, amount, output=ready, format="binary")
+    ready.seek(0)
+    started = time.perf_counter()
+    await connection.copy_to_table("copied", source=ready, format="binary")
+    rate = amount / (time.perf_counter() - started)
+    await connection.close()
+    return rate

@@ -1,70 +1,107 @@
-"""The projector: live (in batches, as it follows) and rebuild, in events per second on this machine."""
+"""The projector, live and in a rebuild, against reading and decoding the same rows alone; each in a process of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Iterator
+
+import asyncpg
+import msgspec
 
 from benchmarks import setting
-from service.demo.portfolio import portfolio
-from service.domain.events import read_event
+from benchmarks.setting import Stage
+from benchmarks.table import Row, compare
+from service.bootstrap import run as run_fast
 from service.projections import rebuild
 from service.projections.worker import Worker
 from service.settings import Settings
-from service.store import database, ledgers, log
-from service.store.rows import row_of
+from service.store import database
+from service.store.ledgers import Ledger
+
+_PAGE = 5_000
 
 
-async def _fill(pool: object, ledger: ledgers.Ledger, events: int) -> None:
-    """Fill a ledger with the demo's portfolio: late, corrected, merged, voided and foreign-currency events included."""
-    known = {(event["source"], event["id"]): event for event in portfolio(leads=events // 4)}
-    rows = [row_of(read_event(event)) for event in known.values()][:events]
-    for start in range(0, len(rows), 2_000):
-        await log.store(pool, ledger.ledger, rows[start : start + 2_000])  # type: ignore[arg-type]  # a pool
+def measure(stage: Stage) -> Iterator[Row]:
+    """Yield the rows of a rebuild."""
+    decode = setting.apart(timed, decoded, stage.dsn, stage.ledger)[0]
+    del decode  # that was to warm up
+    found = compare(
+        stage.effort.rounds,
+        {
+            name: lambda work=work: setting.apart(timed, work, stage.dsn, stage.ledger)  # type: ignore[misc]
+            for name, work in (("rebuild", rebuilt), ("decode", decoded))
+        },
+    )
+    ours, decode_alone = ([one[0] for one in found[name]] for name in ("rebuild", "decode"))
+    yield Row("rebuild", stage.size, ours, "/s", "reading and decoding the same rows alone", decode_alone)
+    yield Row("memory of a rebuild", stage.size, [one[1] for one in found["rebuild"]], "MB", "reading and decoding alone",
+              [one[1] for one in found["decode"]])  # fmt: skip
 
 
-async def _measure(dsn: str, ledger: ledgers.Ledger, events: int) -> tuple[float, float]:
-    pool = await database.connect(dsn, size=10, statement_timeout=600)
-    await _fill(pool, ledger, events)
+def grow(stage: Stage, until: int) -> Iterator[Row]:
+    """Fill the ledger up in as many parts as there are rounds, have each projected as a worker does, and yield the rate."""
+    begin, rates = stage.sent, []
+    if begin >= until:
+        raise ValueError(
+            f"the ledger has {begin:,} events before it is measured at {until:,}: choose sizes further apart"
+        )
+    for part in range(1, stage.effort.rounds + 1):
+        with setting.served(stage.dsn, "--no-projector") as server:
+            stage.fill(server, begin + (until - begin) * part // stage.effort.rounds)
+        rates.append(setting.apart(timed, followed, stage.dsn, stage.ledger)[0])
+    yield Row("live projection", stage.size, rates)
+
+
+def timed(work: Callable[[asyncpg.Pool, Ledger], Awaitable[int]], dsn: str, ledger: Ledger) -> float:
+    """Do work on a ledger; return events per second."""
+
+    async def run() -> float:
+        pool = await database.connect(dsn, size=10, statement_timeout=3600)
+        started = time.perf_counter()
+        events = await work(pool, ledger)
+        took = time.perf_counter() - started
+        await pool.close()
+        return events / took
+
+    return run_fast(run())
+
+
+async def followed(pool: asyncpg.Pool, ledger: Ledger) -> int:
+    """Project what is not projected yet, as the worker does."""
+    lag = """
+        SELECT h.position - g.checkpoint FROM generations g JOIN heads h USING (ledger)
+        WHERE ledger = $1 AND state = 'serving'
+    """
+    events: int = await pool.fetchval(lag, ledger.ledger)
     worker = Worker(pool, Settings())
-    started = time.perf_counter()
     running = asyncio.create_task(worker.run())
-    while True:
-        done = await pool.fetchval("SELECT checkpoint FROM generations WHERE ledger = $1", ledger.ledger)
-        if done >= events:
-            break
-        await asyncio.sleep(0.02)
-    live = events / (time.perf_counter() - started)
-    started = time.perf_counter()
-    done_at = 0.0
-
-    def progress(done: int, head: int) -> None:
-        nonlocal done_at
-        if done == head:
-            done_at = time.perf_counter()
-
-    result = await rebuild.rebuild(pool, ledger, progress=progress)
-    if result.differences:
-        raise RuntimeError(f"replay differs from live in {result.differences} cells")
-    whole = time.perf_counter() - started
+    while await pool.fetchval(lag, ledger.ledger):  # noqa: ASYNC110  the worker tells nobody where it is
+        await asyncio.sleep(0.005)
     worker.stop()
     await running
-    await pool.close()
-    print(f"  (rebuild: postings after {done_at - started:.1f} s, compared and swapped after {whole:.1f} s)")
-    return live, events / whole
+    return events
 
 
-def measure(events: int = 100_000) -> list[tuple[str, str]]:
-    """Return the rows of the table."""
-    with setting.database() as place:
-        ledger, _ = setting.new_ledger(place)
-        live, rebuilt = asyncio.run(_measure(place.dsn, ledger, events))
-    return [
-        (f"live projection, {events:,} events", f"{live:,.0f} events/s"),
-        (f"rebuild, {events:,} events", f"{rebuilt:,.0f} events/s, compared with the live one and identical"),
-    ]
+async def rebuilt(pool: asyncpg.Pool, ledger: Ledger) -> int:
+    """Rebuild the read models: project all, compare with the serving ones, and swap."""
+    done = await rebuild.rebuild(pool, ledger)
+    if done.differences:
+        raise RuntimeError(f"a rebuild differs in {done.differences} cells")
+    return done.events
 
 
-if __name__ == "__main__":
-    for name, text in measure():
-        print(f"{name}: {text}")
+async def decoded(pool: asyncpg.Pool, ledger: Ledger) -> int:
+    """Read the same columns of all events in pages and decode their data, and do nothing with it."""
+    decode, at = msgspec.json.decode, 0
+    while rows := await pool.fetch(
+        """
+        SELECT position, micros, rest, source, id, type, version, data FROM events
+        WHERE ledger = $1 AND position > $2 ORDER BY position LIMIT $3
+        """,
+        ledger.ledger, at, _PAGE,
+    ):  # fmt: skip
+        for row in rows:
+            decode(row["data"])
+        at = rows[-1]["position"]
+    return at

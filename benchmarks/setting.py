@@ -1,74 +1,172 @@
-"""What the programs share: a database of their own, the service and the echo as processes, and events to send."""
+"""What the programs share: a database of their own, a ledger that grows, and programs in processes of their own."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import itertools
 import os
 import random
+import resource
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import asyncpg
+import httpx
 
+from benchmarks import journeys
 from service.store import embedded, ledgers, migrate
 
+P = ParamSpec("P")
+T = TypeVar("T")
+_FILLED_AT_ONCE = 50_000
 
-class Place(NamedTuple):
-    """A migrated database of this run."""
+
+class Effort(NamedTuple):
+    """How much is done for one figure."""
+
+    rounds: int
+    requests: int  # of one round at 16 connections or more
+    seconds: float  # of one round at a given rate
+
+
+USUAL = Effort(rounds=3, requests=6_000, seconds=10.0)
+QUICK = Effort(rounds=1, requests=300, seconds=1.0)  # tries the programs out; the figures mean nothing
+
+
+class Server(NamedTuple):
+    """A process that listens."""
+
+    port: int
+    pid: int
+
+
+@dataclass
+class Stage:
+    """A ledger in a database of its own, filled so far; programs measure on it, and may append to it."""
 
     dsn: str
-    folder: Path
+    ledger: ledgers.Ledger
+    key: str
+    effort: Effort
+    lines: Iterator[bytes] = field(default_factory=journeys.lines)
+    size: int = 0  # the nominal one that is measured at
+    sent: int = 0
+
+    def take(self, count: int) -> list[bytes]:
+        """Return the next events, which the caller appends."""
+        self.sent += count
+        return list(itertools.islice(self.lines, count))
+
+    def fill(self, server: Server, until: int) -> None:
+        """Append in bulk until the ledger has so many events."""
+        while self.sent < until:
+            self.bulk(server, self.take(min(_FILLED_AT_ONCE, until - self.sent)))
+
+    def bulk(self, server: Server, bodies: list[bytes]) -> float:
+        """Append by one NDJSON request; return the seconds it took."""
+        content = b"\n".join(bodies)
+        started = time.perf_counter()
+        answer = self.http(server).post(
+            "/v1/events", content=content, headers={"Content-Type": "application/x-ndjson"}
+        )  # fmt: skip
+        took = time.perf_counter() - started
+        if answer.json().get("accepted") != len(bodies):
+            raise RuntimeError(answer.text[:500])
+        return took
+
+    def http(self, server: Server) -> httpx.Client:
+        """Return a client with the ledger's key."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        return httpx.Client(base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=3600)
+
+    def caught_up(self, server: Server) -> int:
+        """Wait until everything is in the read models; return the position."""
+        with self.http(server) as client:
+            while (found := client.get("/v1/ledger").json())["projected_position"] < found["last_position"]:
+                time.sleep(0.05)
+        return int(found["last_position"])
 
 
 @contextmanager
-def database() -> Iterator[Place]:
-    """Give an embedded PostgreSQL with durable settings, removed afterwards; or CAMPAIGN_LEDGER_TEST_DATABASE_URL."""
-    with tempfile.TemporaryDirectory(prefix="campaign-ledger-bench-") as folder:
-        external = os.environ.get("CAMPAIGN_LEDGER_TEST_DATABASE_URL")
-        if external:
-            asyncio.run(migrate.migrate(external))
-            yield Place(external, Path(folder))
-            return
-        with embedded.start(Path(folder) / "data") as server:
-            asyncio.run(migrate.migrate(server.dsn))
-            yield Place(server.dsn, Path(folder))
+def database() -> Iterator[str]:
+    """Give the dsn of an embedded PostgreSQL with durable settings, removed afterwards; or CAMPAIGN_LEDGER_TEST_DATABASE_URL."""
+    external = os.environ.get("CAMPAIGN_LEDGER_TEST_DATABASE_URL")
+    if external:
+        asyncio.run(migrate.migrate(external))
+        yield external
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="campaign-ledger-bench-") as folder,
+        embedded.start(Path(folder) / "data") as server,
+    ):
+        asyncio.run(migrate.migrate(server.dsn))
+        yield server.dsn
 
 
-def new_ledger(place: Place) -> tuple[ledgers.Ledger, str]:
+def new_ledger(dsn: str) -> tuple[ledgers.Ledger, str]:
     """Create a ledger and a key with all scopes."""
 
     async def create() -> tuple[ledgers.Ledger, str]:
-        async with asyncpg.create_pool(place.dsn, min_size=1, max_size=1) as pool:
+        async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:
             ledger = await ledgers.create_ledger(pool, f"bench-{random.random()}")
             return ledger, await ledgers.create_key(pool, ledger, ledgers.SCOPES)
 
     return asyncio.run(create())
 
 
+def ask(dsn: str, query: str, *values: Any) -> list[asyncpg.Record]:
+    """Return the rows of one query."""
+
+    async def fetch() -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(dsn)
+        try:
+            return list(await connection.fetch(query, *values, timeout=3600))
+        finally:
+            await connection.close()
+
+    return asyncio.run(fetch())
+
+
 @contextmanager
-def process(arguments: list[str], port: int, environment: dict[str, str] | None = None) -> Iterator[int]:
+def process(arguments: list[str], port: int, environment: dict[str, str] | None = None) -> Iterator[Server]:
     """Run a Python program that listens on a port until the end of the block."""
     running = subprocess.Popen(  # noqa: S603  our own programs
         [sys.executable, *arguments], env={**os.environ, **(environment or {})}, stderr=subprocess.DEVNULL
     )  # fmt: skip
     try:
-        for _ in range(1000):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.02)
-        yield port
+        give_up = time.monotonic() + 60
+        while not _answers(port):
+            if running.poll() is not None or time.monotonic() > give_up:
+                raise RuntimeError(f"{arguments} does not serve")
+            time.sleep(0.005)
+        yield Server(port, running.pid)
     finally:
         running.terminate()
-        running.wait(30)
+        running.wait(60)
+
+
+def _answers(port: int) -> bool:
+    """Tell whether a server says that it is ready, or has no idea what that is."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND)
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def free_port() -> int:
@@ -79,94 +177,33 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(place: Place, *arguments: str) -> Iterator[int]:
+def served(dsn: str, *arguments: str, **settings: object) -> Iterator[Server]:
     """Run the service on the database."""
     port = free_port()
+    environment = {f"CAMPAIGN_LEDGER_{name.upper()}": str(value) for name, value in settings.items()}
     command = ["-m", "service.cli", "serve", "--port", str(port), *arguments]
-    with process(command, port, {"CAMPAIGN_LEDGER_DATABASE_URL": place.dsn}):
-        yield port
+    with process(command, port, {"CAMPAIGN_LEDGER_DATABASE_URL": dsn, **environment}) as server:
+        yield server
 
 
 @contextmanager
-def echoing() -> Iterator[int]:
-    """Run the echo."""
+def bare(dsn: str = "") -> Iterator[Server]:
+    """Run what the service is compared with."""
     port = free_port()
-    with process([str(Path(__file__).with_name("echo.py")), str(port)], port):
-        yield port
+    with process([str(Path(__file__).with_name("bare.py")), str(port), *([dsn] if dsn else [])], port) as server:
+        yield server
 
 
-def journeys(count: int, seed: int = 1, campaigns: int = 12, days: int = 730) -> Iterator[dict[str, Any]]:
-    """Yield about `count` events of lead-to-cash journeys over two years, in the order in which they happen."""
-    chance, events = random.Random(seed), []
-    for number in range(count // 2 + 1):
-        events += _journey(chance, number, campaigns, days)
-    events.sort(key=lambda event: event["time"])
-    yield from events[:count]
+def apart(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> tuple[T, float]:
+    """Run a function in a fresh interpreter; return its result and that process's peak memory in MB."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(work, *arguments, **named).result(), pool.submit(peak).result()
 
 
-QUALIFIED, OPENED, SOLD, COSTS = 0.7, 0.4, 0.6, 0.05  # shares of the step before
-
-
-def _journey(chance: random.Random, number: int, campaigns: int, days: int) -> list[dict[str, Any]]:
-    moment = 1_704_067_200 + chance.random() * days * 86_400
-    campaign, lead = f"campaign-{chance.randrange(campaigns):03}", f"LD-{number:08}"
-    events: list[tuple[str, float, dict[str, Any]]] = [("lead.captured", moment, {
-        "lead_id": lead, "campaign_id": campaign, "channel": chance.choice(("web", "mail", "event")), "source": "google",
-        "owner_id": f"rep-{chance.randrange(8)}",
-    })]  # fmt: skip
-    if chance.random() < QUALIFIED:
-        moment += chance.expovariate(1 / 5) * 86_400
-        events.append(("lead.qualified", moment, {"lead_id": lead, "level": "mql"}))
-    if chance.random() < OPENED:
-        moment += chance.expovariate(1 / 10) * 86_400
-        opportunity = {"opportunity_id": f"OP-{number:08}"}
-        events.append(("opportunity.opened", moment, {**opportunity, "lead_ids": [lead]}))
-        if chance.random() < SOLD:
-            moment += chance.expovariate(1 / 20) * 86_400
-            value = {"amount": f"{chance.randrange(500, 50_000)}.00", "currency": "EUR"}
-            events.append(("quote.accepted", moment, {"quote_id": f"QU-{number:08}", **opportunity, "value": value}))
-            order = {"order_id": f"SO-{number:08}"}
-            placed = {
-                **order,
-                **opportunity,
-                "quote_id": f"QU-{number:08}",
-                "net_value": value,
-                "account_id": f"AC-{number // 2:08}",
-            }
-            events.append(("order.placed", moment + 3600, placed))
-            moment += 86_400 * 7
-            posted = {
-                "invoice_id": f"INV-{number:08}",
-                **order,
-                "net_amount": value,
-                "cogs": value,
-                "posting_date": _day(moment),
-            }
-            events.append(("invoice.posted", moment, posted))
-    if chance.random() < COSTS:
-        cost = {"amount": f"{chance.randrange(100, 5_000)}.00", "currency": "EUR"}
-        booked = {
-            "cost_entry_id": f"CE-{number:08}",
-            "campaign_id": campaign,
-            "amount": cost,
-            "cost_date": _day(moment),
-        }
-        events.append(("campaign.cost_booked", moment, booked))
-    return [_event(number, index, *one) for index, one in enumerate(events)]
-
-
-def _event(number: int, index: int, event_type: str, moment: float, data: dict[str, Any]) -> dict[str, Any]:
-    time_text = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
-    return {
-        "specversion": "1.0", "id": f"{number:08}-{index}", "source": "/crm", "type": event_type, "time": time_text,
-        "data": data,
-    }  # fmt: skip
-
-
-def _day(moment: float) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(moment))
-
-
-def lines(events: Iterator[dict[str, Any]]) -> list[bytes]:
-    """Return events as JSON lines."""
-    return [json.dumps(event, separators=(",", ":")).encode() for event in events]
+def peak(pid: int | str = "self") -> float:
+    """Return the peak resident memory of a process in MB; on systems without /proc, of this one and what it was before."""
+    status = Path("/proc", str(pid), "status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    line = next(one for one in status.read_text().splitlines() if one.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024

@@ -26,6 +26,7 @@ from service.store.vault import Vault
 _log = telemetry.logger("service")
 DEFAULT_LEDGER = "default"
 _T = TypeVar("_T")
+_LAST_SECONDS = 10.0  # that the translator has to finish what it has in hand
 
 
 class Service:
@@ -58,8 +59,9 @@ class Service:
             yield
         finally:
             self.translator.stop()
-            if task:
-                await task
+            if task and not (await asyncio.wait({task}, timeout=_LAST_SECONDS))[0]:
+                task.cancel()  # it waits for a sender's API; what it has in hand is done again
+                await asyncio.wait({task})
             await self.client.aclose()
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from service.cli.common import DataDir, LedgerName, ledger_of, say, settings_of, with_pool
 from service.intake.senders import KINDS
-from service.store import inbox, sources
+from service.store import inbox, records, sources
 from service.store.vault import Vault, new_key
 
 sources_app = typer.Typer(help="Connect sending systems.", no_args_is_help=True, rich_markup_mode=None)
@@ -140,7 +140,10 @@ def update(
         wanted = _change(one.kind, secret, credential, given, rate, retention)
         say(_url(await sources.change(pool, _vault(), one, wanted, in_path), in_path))
         if retranslate:
-            say(f"{await inbox.again(pool, one.ledger, one.source)} deliveries are translated again")
+            deliveries = await inbox.again(pool, one.ledger, one.source)
+            say(
+                f"{deliveries} deliveries and {await records.again(pool, one.ledger, one.source)} records are translated again"
+            )
 
     with_pool(data_dir, work)
 

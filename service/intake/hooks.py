@@ -119,7 +119,7 @@ class Hooks:
         body = request.body if reason is None else request.body[:_REJECTED_BYTES]
         sender_id = hook.kind.delivery_id(request)
         await inbox.put(
-            self._pool, hook.stored.ledger, hook.stored.source, sender_id and sender_id.replace("\x00", "")[:200],
+            self._pool, hook.stored.ledger, hook.stored.source, sender_id and sender_id[:200],
             len(request.body), self._vault.lock(msgspec.json.encode(head)), body, reason,
         )  # fmt: skip
         telemetry.DELIVERIES.labels(hook.kind.name, "rejected" if reason else "received").inc()

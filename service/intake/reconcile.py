@@ -19,6 +19,7 @@ from service.intake.senders.contract import Draft
 from service.store.records import Issued
 from service.store.rows import encode_json, fingerprint_of
 
+_LONGEST_KEY = 300  # it is indexed
 _LONGEST = MAX_ID - 20  # room for what marks voids and new issues
 
 
@@ -42,6 +43,9 @@ def reconcile(source: str, record: str, issued: Sequence[Issued], drafts: Sequen
         before = latest.get(draft.key)
         if draft.key in said:
             plan.problems.append(f"{record} gives {draft.key} twice: this is a fault of the kind of sender")
+            continue
+        if not 0 < len(draft.key) <= _LONGEST_KEY or "\x00" in draft.key:
+            plan.problems.append(f"{draft.type} of {record}: expected a key of 1 to {_LONGEST_KEY} characters")
             continue
         said.add(draft.key)
         event = _event(source, record, draft, before.issue + 1 if before else 0)

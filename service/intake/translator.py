@@ -1,19 +1,16 @@
 """The translator: makes events of what the inbox holds, in the background and in batches.
 
-    claim deliveries (FOR UPDATE SKIP LOCKED) → read → per source: lock records, restate, translate, reconcile, plan → commit
-    → append what is planned → note positions → settle the deliveries
+    claim deliveries (FOR UPDATE SKIP LOCKED) → per source: read, translate the records → settle the deliveries
 
-Several processes share the work by row locks, which a crash gives back at once. A crash between plan and append repeats
-exactly what was planned: events and their ids are written down first, and appending them again is a duplicate.
+Several processes share the work by row locks, which a crash gives back at once; doing some of it again changes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import asyncpg
 import httpx
@@ -21,15 +18,12 @@ import httpx
 from service import telemetry
 from service.intake.acceptance import Intake
 from service.intake.hooks import Hook, opened, request_of
-from service.intake.reading import Api, Reading, as_statement, fault, read, reasons
-from service.intake.reconcile import Plan, reconcile
-from service.intake.senders.contract import Draft, MalformedError, Waiting, in_order
+from service.intake.reading import Api, Reading, read, reasons
+from service.intake.translation import Outcome, Translation
 from service.settings import Settings
 from service.store import inbox, records, sources
-from service.store.database import Connection
 from service.store.inbox import Delivery, Settled
 from service.store.log import QueueFullError
-from service.store.records import Issued, Noted
 from service.store.vault import MasterKeyError, Vault
 
 _log = telemetry.logger("translator")
@@ -41,16 +35,6 @@ _PAUSE_SECONDS = 2.0  # after the database or the log could not be reached
 _TIDY_SECONDS = 300.0
 _OUTAGES = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, QueueFullError, OSError)
 T = TypeVar("T")
-R = TypeVar("R", records.Stated, Issued)
-
-
-class Outcome(NamedTuple):
-    """What became of one record."""
-
-    changed: bool  # whether an event or a void was appended
-    gives: bool  # whether it has given any event
-    waiting: list[str]
-    problems: list[str]
 
 
 class Translator:
@@ -60,7 +44,7 @@ class Translator:
         self, pool: asyncpg.Pool, intake: Intake, vault: Vault, settings: Settings, client: httpx.AsyncClient
     ) -> None:
         self._pool = pool
-        self._intake = intake
+        self._translation = Translation(pool, intake)
         self._vault = vault
         self._settings = settings
         self._client = client
@@ -120,7 +104,7 @@ class Translator:
         claimed = await records.claim(self._pool, limit)
         for (ledger, source), several in _grouped((one[0], one[1], one) for one in claimed).items():
             try:
-                await self._records(await self._hook(ledger, source), {}, [one[2] for one in several])
+                await self._translation.run(await self._hook(ledger, source), {}, [one[2] for one in several])
                 await records.done(self._pool, several)
             except MasterKeyError as error:
                 _log.error("records wait for the master key", source=source, error=str(error))
@@ -148,7 +132,7 @@ class Translator:
             except MasterKeyError as error:
                 settled += [Settled(ledger, one.delivery, "failed", str(error), again=True) for one in several]
                 continue
-            outcomes, first = await self._records(hook, readings, ())
+            outcomes, first = await self._translation.run(hook, readings)
             results = [_settled(one, readings[one.delivery], outcomes, first=one.delivery in first) for one in several]
             for state, count in Counter(one.state for one in results).items():
                 telemetry.DELIVERIES.labels(hook.kind.name, state).inc(count)
@@ -179,85 +163,6 @@ class Translator:
         readings = await asyncio.gather(*(one_of(one) for one in deliveries))
         return {one.delivery: reading for one, reading in zip(deliveries, readings, strict=True)}
 
-    async def _records(
-        self, hook: Hook, readings: dict[int, Reading], more: Collection[str]
-    ) -> tuple[dict[str, Outcome], set[int]]:
-        """Translate the records that deliveries state something about; also return the deliveries that were first."""
-        ledger, source = hook.stored.ledger, hook.stored.source
-        # A delivery that cannot be read (now) leaves standing what it stated when it could.
-        good = {number: reading for number, reading in readings.items() if reading.stated or not reading.problems}
-        async with self._pool.acquire() as connection, connection.transaction():
-            old = await records.of_deliveries(connection, ledger, good)
-            touched = {one.record for reading in good.values() for one in reading.stated}
-            touched |= {one.record for one in old} | set(more)
-            if not touched:
-                return {}, set()
-            await records.lock(connection, ledger, source, touched)
-            first = _first(good, await records.statements(connection, ledger, source, touched))
-            await records.restate(connection, ledger, source, good, (s for one in good.values() for s in one.stated))
-            outcomes = await self._plan(connection, hook, touched)
-        appended, refused = await self._append(hook, touched)
-        return {
-            name: one._replace(changed=name in appended, problems=[*one.problems, *refused.get(name, ())])
-            for name, one in outcomes.items()
-        }, first
-
-    async def _plan(self, connection: Connection, hook: Hook, names: Collection[str]) -> dict[str, Outcome]:
-        ledger, source = hook.stored.ledger, hook.stored.source
-        stated: dict[str, list[records.Stated]] = _by_record(
-            await records.statements(connection, ledger, source, names)
-        )
-        issued: dict[str, list[Issued]] = _by_record(await records.issued(connection, ledger, source, names))
-        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        outcomes: dict[str, Outcome] = {}
-        new: list[Issued] = []
-        voids: list[tuple[str, str, int, str]] = []
-        for name in sorted(names):
-            await asyncio.sleep(0)  # as above
-            drafts, waiting, problems = _translated(hook, name, stated.get(name, []))
-            before = issued.get(name, [])
-            # A record that cannot be translated keeps what it gave: nothing is taken back because of a fault.
-            plan = Plan([], [], []) if problems else reconcile(hook.stored.name, name, before, drafts, now)
-            new += plan.new
-            voids += [(name, *one) for one in plan.voids]
-            gives = any(one.stands for one in before) or bool(plan.new)
-            outcomes[name] = Outcome(changed=False, gives=gives, waiting=waiting, problems=[*problems, *plan.problems])
-        await records.plan(connection, ledger, source, new, voids)
-        await records.note(connection, ledger, source, [_noted(name, one) for name, one in outcomes.items()])
-        return outcomes
-
-    async def _append(self, hook: Hook, names: Collection[str]) -> tuple[set[str], dict[str, list[str]]]:
-        """Append what is planned for records, now or before a crash; return which it concerns, and what the log refused."""
-        ledger, source = hook.stored.ledger, hook.stored.source
-        appended: set[str] = set()
-        refused: dict[str, list[str]] = defaultdict(list)
-        tried: set[tuple[str, str, int, bool]] = set()
-        while True:
-            waiting = [
-                (one, void)
-                for one in await self._issued(ledger, source, names)
-                for void in (False, True)
-                if (one.to_void if void else one.to_append) and (one.record, one.key, one.issue, void) not in tried
-            ]
-            if not waiting:
-                return appended, refused
-            raws = [(one.void or "" if void else one.event).encode() for one, void in waiting]
-            done = []
-            for (one, void), result in zip(waiting, await self._intake.append(ledger, raws), strict=True):
-                problem = result.problem["detail"] if result.problem else None
-                tried.add((one.record, one.key, one.issue, void))
-                done.append((one.record, one.key, one.issue, void, None if problem else result.position, problem))
-                appended |= set() if problem else {one.record}
-                if problem:
-                    refused[one.record].append(f"{result.source} {result.id}: {problem}")
-            await records.appended(self._pool, ledger, source, done)
-            notes = [Noted(name, "failed", problems) for name, problems in refused.items()]
-            async with self._pool.acquire() as connection:
-                await records.note(connection, ledger, source, notes)
-
-    async def _issued(self, ledger: int, source: str, names: Collection[str]) -> list[Issued]:
-        return await records.issued(self._pool, ledger, source, names)
-
     async def _tidy(self) -> None:
         """Drop what is past its retention, now and then."""
         now = asyncio.get_running_loop().time()
@@ -266,39 +171,7 @@ class Translator:
             await inbox.forget(self._pool, self._settings.retention_days, self._settings.rejected_hours)
 
 
-def _translated(hook: Hook, name: str, stated: Sequence[records.Stated]) -> tuple[list[Draft], list[str], list[str]]:
-    """Return the drafts of a record, what it waits for, and what is wrong."""
-    if hook.problem:
-        return [], [], [hook.problem]
-    if not stated:
-        return [], [], []
-    try:
-        parts = hook.kind.translate(name, in_order(as_statement(one) for one in stated), hook.source)
-    except MalformedError as error:
-        return [], [], [f"{name}: {error}"]
-    except Exception as error:  # noqa: BLE001  a fault of a kind must not stop the others' records
-        return [], [], [fault(hook, f"translating {name}", error)]
-    drafts = [one for one in parts if isinstance(one, Draft)]
-    return drafts, [f"{name}: {one.reason}" for one in parts if isinstance(one, Waiting)], []
-
-
-def _noted(name: str, outcome: Outcome) -> Noted:
-    if outcome.problems:
-        return Noted(name, "failed", outcome.problems)
-    return Noted(name, "waiting" if outcome.waiting else "translated", outcome.waiting)
-
-
-def _first(readings: dict[int, Reading], known: Iterable[records.Stated]) -> set[int]:
-    """Return the deliveries that state something that none before them did."""
-    stated = [*known, *(one for reading in readings.values() for one in reading.stated)]
-    first: dict[tuple[str, str, bytes], int] = {}
-    for one in stated:
-        what = (one.record, one.key, one.digest)
-        first[what] = min(one.delivery, first.get(what, one.delivery))
-    return set(first.values())
-
-
-def _settled(delivery: Delivery, reading: Reading, outcomes: dict[str, Outcome], *, first: bool) -> Settled:
+def _settled(delivery: Delivery, reading: Reading, outcomes: Mapping[str, Outcome], *, first: bool) -> Settled:
     """Say what became of a delivery, from what became of the records it speaks of."""
     mine = [outcomes[name] for name in {one.record for one in reading.stated} if name in outcomes]
     problems = [*reading.problems, *(text for one in mine for text in one.problems)]
@@ -325,11 +198,4 @@ def _grouped(several: Iterable[tuple[int, str, T]]) -> dict[tuple[int, str], lis
     groups: dict[tuple[int, str], list[T]] = defaultdict(list)
     for ledger, source, one in several:
         groups[(ledger, source)].append(one)
-    return groups
-
-
-def _by_record(several: Sequence[R]) -> dict[str, list[R]]:
-    groups: dict[str, list[R]] = defaultdict(list)
-    for one in several:
-        groups[one.record].append(one)
     return groups

@@ -16,10 +16,11 @@ import asyncpg
 from service.domain.facts import RULES, Fact, Key, keys_of
 from service.domain.postings import Cells, Segments
 from service.projections import aside
-from service.projections.engine import Engine, read_rows
+from service.projections.engine import Engine
 from service.projections.reading import serving
 from service.projections.state import Component, decode
 from service.projections.tables import Tables
+from service.projections.vouchers import read_rows
 from service.store import log
 from service.store.ledgers import Ledger
 

@@ -12,6 +12,7 @@ from service.store.database import Connection
 
 STATES = ("received", "accepted", "duplicate", "ignored", "rejected", "failed")
 MOST_ATTEMPTS = 12  # over some hours; a failed delivery is listed before and after
+_LONGEST_REASON = 2_000
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 3600.0  # seconds
 
 Pool = asyncpg.Pool | Connection
@@ -60,7 +61,7 @@ async def put(
                 CASE WHEN $7::text IS NULL THEN now() END)
         RETURNING delivery
         """,
-        ledger, source, sender_id, size, head, body, reason,
+        ledger, source, _storable(sender_id), size, head, body, _storable(reason),
     )  # fmt: skip
     return number
 
@@ -88,8 +89,13 @@ async def settle(connection: Connection, settled: Sequence[Settled]) -> None:
              AS s (ledger, delivery, state, reason, again)
         WHERE d.ledger = s.ledger AND d.delivery = s.delivery
         """,
-        *zip(*settled, strict=True),
+        *zip(*(one._replace(reason=_storable(one.reason)) for one in settled), strict=True),
     )
+
+
+def _storable(text: str | None) -> str | None:
+    """Return a text as the database can hold it: a reason may quote what was posted."""
+    return text and text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:_LONGEST_REASON]
 
 
 async def listed(
@@ -152,6 +158,9 @@ async def forget(pool: asyncpg.Pool, days: int, rejected_hours: int) -> None:
         days,
     )
     await pool.execute(
-        "DELETE FROM deliveries WHERE state = 'rejected' AND received_at < now() - $1 * interval '1 hour'",
+        """
+        DELETE FROM deliveries
+        WHERE state = 'rejected' AND body IS NOT NULL AND received_at < now() - $1 * interval '1 hour'
+        """,
         rejected_hours,
     )

@@ -198,8 +198,17 @@ async def listed(
 
 
 async def again(pool: asyncpg.Pool, ledger: int, source: str) -> int:
-    """Have all records of a source translated again; return how many."""
-    done = await pool.execute("UPDATE records SET due = now() WHERE ledger = $1 AND source = $2", ledger, source)
+    """Have those records translated again that no delivery with a body will bring up; return how many."""
+    done = await pool.execute(
+        """
+        UPDATE records r SET due = now() WHERE ledger = $1 AND source = $2 AND NOT EXISTS (
+            SELECT FROM statements s JOIN deliveries d ON d.ledger = s.ledger AND d.delivery = s.delivery
+            WHERE s.ledger = r.ledger AND s.source = r.source AND s.record = r.record AND d.body IS NOT NULL
+        )
+        """,
+        ledger,
+        source,
+    )
     return int(done.split()[1])
 
 

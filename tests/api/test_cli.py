@@ -218,7 +218,7 @@ def test_verify_proves_a_ledger_and_finds_a_balance_that_was_tampered_with(
     api.read("/v1/roi")
     said = good(run(*arguments, "--deep", "--sample", "all", "--against", str(anchor)))
     assert "anchor: the log goes through position 2 as anchored" in said
-    assert "fresh fold: 2 journeys and other components fold from their 3 events to what is stored" in said
+    assert "fresh fold: 3 journeys and other components fold from their 3 events to what is stored" in said
     metrics = api.http.get("/metrics").text
     assert f'campaign_ledger_verify_good{{ledger="{api.ledger.name}"}} 1.0' in metrics
     assert f'campaign_ledger_verify_position{{ledger="{api.ledger.name}"}} 3.0' in metrics

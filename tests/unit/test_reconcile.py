@@ -87,3 +87,9 @@ def test_an_id_that_would_be_too_long_is_cut_and_stays_unique() -> None:
     long = [event_id("r" * 250, f"k{number}") for number in range(2)]
     assert len(set(long)) == 2
     assert max(map(len, long)) < 190
+
+
+def test_a_key_that_no_index_could_hold_is_told() -> None:
+    for key in ("", "k" * 301, "a\x00"):
+        plan = run([], placed("1.00")._replace(key=key))
+        assert (plan.new, len(plan.problems)) == ([], 1)

@@ -24,6 +24,7 @@ from service.intake.senders.contract import MalformedError
 
 LIMITS = Limits(depth=64, string=1024 * 1024)
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d{1,6})\]")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d{1,3})?", re.ASCII)
 _LOCAL = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?))?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -88,12 +89,16 @@ def padded(number: Any, what: str = "version") -> str:
     return whole.rjust(40, "0")
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, str) and _NUMBER.fullmatch(value) is not None
+
+
 def number(value: Any, what: str) -> Decimal | None:
     """Return an exact number from a JSON number or a decimal text."""
     if value is None or value == "":
         return None
     try:
-        if isinstance(value, str | int | Decimal) and not isinstance(value, bool):
+        if (isinstance(value, int | Decimal) and not isinstance(value, bool)) or _is_number(value):
             exact = Decimal(value)
             if exact.is_finite() and exact.adjusted() < 18 and exact.adjusted() > -30:  # noqa: PLR2004  fits any amount
                 return exact

@@ -1,0 +1,164 @@
+"""Translating records: what deliveries state is written down, each record translated anew, planned, and appended.
+
+    lock the records → restate → translate → reconcile → plan → commit → append what is planned → note the positions
+
+A crash between plan and append repeats exactly what was planned: events and their ids are written down first, and appending
+them again is a duplicate. Two processes that append the same plan do no harm for the same reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple, TypeVar
+
+import asyncpg
+
+from service.intake.acceptance import Intake
+from service.intake.hooks import Hook
+from service.intake.reading import Reading, as_statement, fault
+from service.intake.reconcile import Plan, reconcile
+from service.intake.senders.contract import Draft, MalformedError, Waiting, in_order
+from service.store import records
+from service.store.database import Connection
+from service.store.records import Issued, Noted, Stated
+
+T = TypeVar("T", Stated, Issued)
+
+
+class Outcome(NamedTuple):
+    """What became of one record."""
+
+    changed: bool  # whether an event or a void was appended
+    gives: bool  # whether it has given any event
+    waiting: list[str]
+    problems: list[str]
+
+
+class Translation:
+    """Translates records of sources into one database's ledgers."""
+
+    def __init__(self, pool: asyncpg.Pool, intake: Intake) -> None:
+        self._pool = pool
+        self._intake = intake
+
+    async def run(
+        self, hook: Hook, readings: Mapping[int, Reading], more: Collection[str] = ()
+    ) -> tuple[dict[str, Outcome], set[int]]:
+        """Translate the records that deliveries speak of, and `more`; also return the deliveries that said something first."""
+        ledger, source = hook.stored.ledger, hook.stored.source
+        # A delivery that cannot be read (now) leaves standing what it stated when it could.
+        good = {number: reading for number, reading in readings.items() if reading.stated or not reading.problems}
+        async with self._pool.acquire() as connection, connection.transaction():
+            touched = {one.record for one in await records.of_deliveries(connection, ledger, good)} | set(more)
+            touched |= {one.record for reading in good.values() for one in reading.stated}
+            if not touched:
+                return {}, set()
+            await records.lock(connection, ledger, source, touched)
+            first = _first(good, await records.statements(connection, ledger, source, touched))
+            await records.restate(connection, ledger, source, good, (s for one in good.values() for s in one.stated))
+            outcomes = await _plan(connection, hook, touched)
+        appended, refused = await self._append(hook, touched)
+        return {
+            name: one._replace(changed=name in appended, problems=[*one.problems, *refused.get(name, ())])
+            for name, one in outcomes.items()
+        }, first
+
+    async def _append(self, hook: Hook, names: Collection[str]) -> tuple[set[str], dict[str, list[str]]]:
+        """Append what is planned for records, now or before a crash; return which it concerns, and what the log refused."""
+        ledger, source = hook.stored.ledger, hook.stored.source
+        appended: set[str] = set()
+        refused: dict[str, list[str]] = defaultdict(list)
+        tried: set[tuple[str, str, int, bool]] = set()
+        while waiting := _to_append(await records.issued(self._pool, ledger, source, names), tried):
+            raws = [(one.void or "" if void else one.event).encode() for one, void in waiting]
+            done = []
+            for (one, void), result in zip(waiting, await self._intake.append(ledger, raws), strict=True):
+                problem = result.problem["detail"] if result.problem else None
+                done.append((one.record, one.key, one.issue, void, None if problem else result.position, problem))
+                if problem:
+                    refused[one.record].append(f"{result.source} {result.id}: {problem}")
+                else:
+                    appended.add(one.record)
+            await records.appended(self._pool, ledger, source, done)
+            tried |= {one[:4] for one in done}
+        async with self._pool.acquire() as connection:
+            notes = [Noted(name, "failed", problems) for name, problems in refused.items()]
+            await records.note(connection, ledger, source, notes)
+        return appended, refused
+
+
+def _to_append(
+    issued: Iterable[Issued], tried: Collection[tuple[str, str, int, bool]]
+) -> list[tuple[Issued, bool]]:  # fmt: skip
+    """Return what the log lacks, as (issue, is it the void?): an event before its void, and that before the next issue."""
+    return [
+        (one, void)
+        for one in issued
+        for void in (False, True)
+        if (one.to_void if void else one.to_append) and (one.record, one.key, one.issue, void) not in tried
+    ]
+
+
+async def _plan(connection: Connection, hook: Hook, names: Collection[str]) -> dict[str, Outcome]:
+    """Translate records, and write down which events and voids follow."""
+    ledger, source = hook.stored.ledger, hook.stored.source
+    stated = _by_record(await records.statements(connection, ledger, source, names))
+    issued = _by_record(await records.issued(connection, ledger, source, names))
+    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    outcomes: dict[str, Outcome] = {}
+    new: list[Issued] = []
+    voids: list[tuple[str, str, int, str]] = []
+    for name in sorted(names):
+        await asyncio.sleep(0)  # whoever posts meanwhile gets a turn
+        drafts, waiting, problems = _translated(hook, name, stated.get(name, []))
+        before = issued.get(name, [])
+        # A record that cannot be translated keeps what it gave: nothing is taken back because of a fault.
+        plan = Plan([], [], []) if problems else reconcile(hook.stored.name, name, before, drafts, now)
+        new += plan.new
+        voids += [(name, *one) for one in plan.voids]
+        gives = any(one.stands for one in before) or bool(plan.new)
+        outcomes[name] = Outcome(changed=False, gives=gives, waiting=waiting, problems=[*problems, *plan.problems])
+    await records.plan(connection, ledger, source, new, voids)
+    await records.note(connection, ledger, source, [_noted(name, one) for name, one in outcomes.items()])
+    return outcomes
+
+
+def _translated(hook: Hook, name: str, stated: Sequence[Stated]) -> tuple[list[Draft], list[str], list[str]]:
+    """Return the drafts of a record, what it waits for, and what is wrong."""
+    if hook.problem:
+        return [], [], [hook.problem]
+    if not stated:
+        return [], [], []
+    try:
+        parts = hook.kind.translate(name, in_order(as_statement(one) for one in stated), hook.source)
+    except MalformedError as error:
+        return [], [], [f"{name}: {error}"]
+    except Exception as error:  # noqa: BLE001  a fault of a kind must not stop the others' records
+        return [], [], [fault(hook, f"translating {name}", error)]
+    drafts = [one for one in parts if isinstance(one, Draft)]
+    return drafts, [f"{name}: {one.reason}" for one in parts if isinstance(one, Waiting)], []
+
+
+def _noted(name: str, outcome: Outcome) -> Noted:
+    if outcome.problems:
+        return Noted(name, "failed", outcome.problems)
+    return Noted(name, "waiting" if outcome.waiting else "translated", outcome.waiting)
+
+
+def _first(readings: Mapping[int, Reading], known: Iterable[Stated]) -> set[int]:
+    """Return the deliveries that state something that none before them did."""
+    first: dict[tuple[str, str, bytes], int] = {}
+    for one in [*known, *(stated for reading in readings.values() for stated in reading.stated)]:
+        what = (one.record, one.key, one.digest)
+        first[what] = min(one.delivery, first.get(what, one.delivery))
+    return set(first.values())
+
+
+def _by_record(several: Sequence[T]) -> dict[str, list[T]]:
+    groups: dict[str, list[T]] = defaultdict(list)
+    for one in several:
+        groups[one.record].append(one)
+    return groups

@@ -1,0 +1,52 @@
+"""From rows of the log to facts: decoded, lifted to the newest payload version, without what no figure needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from service.domain.events import check_version, upcast
+from service.domain.facts import RULES, Fact, read_fact
+from service.store.log import Brief, Stored
+
+Row = Brief | Stored
+_json = msgspec.json.Decoder(float_hook=str)  # no figure is made of a JSON number, and none may stop the ledger
+_HUGE = re.compile(r"\d{19}")  # a number, perhaps, beyond the 64 bits of a component's stored form
+_LARGEST = 2**63
+
+
+def read_rows(rows: Iterable[Row]) -> tuple[list[tuple[int, Fact]], list[tuple[Row, Exception]]]:
+    """Return (position, fact) of the events that move a figure, and those that cannot be read, with the reason."""
+    facts: list[tuple[int, Fact]] = []
+    unreadable: list[tuple[Row, Exception]] = []
+    for row in rows:
+        try:
+            if row.type in RULES:
+                facts.append((row.position, fact_of(row)))
+            else:
+                check_version(row.type, row.version)
+        except Exception as error:  # noqa: BLE001  whatever an upcaster raises concerns this event alone
+            unreadable.append((row, error))
+    return facts, unreadable
+
+
+def fact_of(row: Row) -> Fact:
+    """Return the fact of one event whose type moves a figure; raises what decoding or an upcaster raises."""
+    text = row.data or ""
+    data: Any = _json.decode(text)
+    if _HUGE.search(text):
+        data = _without_huge(data)
+    data = upcast(row.type, row.version, data)
+    return read_fact(row.micros, row.rest, row.source, row.id, row.type, data)
+
+
+def _without_huge(value: Any) -> Any:
+    """Write integers beyond 64 bits as text: no figure is made of them."""
+    if type(value) is dict:
+        return {name: _without_huge(one) for name, one in value.items()}
+    if type(value) is list:
+        return [_without_huge(one) for one in value]
+    return str(value) if type(value) is int and abs(value) >= _LARGEST else value
