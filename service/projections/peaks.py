@@ -19,11 +19,14 @@ PEAKS = tuple(f"peak_{name}" for name in SERIES)
 
 
 def of_days(months: str, days: str) -> str:
-    """Return the peaks of months (basis, month, segment), as SQL; `days` is a query of the balance of m's day m.day."""
+    """Return the peaks of months (basis, month, segment), as SQL; `days` is a query of the balance of m's day m.day.
+
+    A peak is 0 at least: a month begins at what was before, whether or not its first days have a balance.
+    """
     series = ", ".join(f"{expression} AS {name}" for name, expression in SERIES.items())
     return f"""
-        SELECT basis, month, segment, max(cost) AS peak_cost, max(invoiced - cost) AS peak_invoiced,
-               max(margin - cost) AS peak_margin
+        SELECT basis, month, segment, greatest(max(cost), 0) AS peak_cost, greatest(max(invoiced - cost), 0) AS peak_invoiced,
+               greatest(max(margin - cost), 0) AS peak_margin
         FROM (
             SELECT basis, month, segment, {", ".join(f"sum({name}) OVER days AS {name}" for name in SERIES)}
             FROM (SELECT *, month + n AS day FROM ({months}) months CROSS JOIN generate_series(0, 30) AS n) m

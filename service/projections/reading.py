@@ -186,6 +186,8 @@ async def snapshots(
 ) -> AsyncIterator[list[Snapshot]]:  # fmt: skip
     """Open views of several moments of knowing, all from the same moment of the database."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        # A plan for any window, campaign and position would be a poor one for each: it costs a millisecond to make one anew.
+        await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
         served = await serving(connection, ledger)
         yield [await _view(connection, ledger, served, one) for one in moments]
 
