@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from service.domain.calendar import covering
@@ -24,20 +24,30 @@ _RANKS = [
 _AT_A_RANK = " OR ".join(f"(upto - times <= {rank} AND {rank} < upto)" for rank in _RANKS)
 
 
-async def samples(connection: Any, moment: Moment, query: Query, measures: Sequence[str], below: int) -> Lengths:
-    """Return exact lengths in microseconds, of the groups that have fewer than `below`."""
+async def samples(
+    connection: Any, moment: Moment, query: Query, measures: Sequence[str], below: int, keys: Collection[Key | None]
+) -> Lengths:
+    """Return exact lengths in microseconds, of the groups that have fewer than `below`; `keys` are those that may."""
     sql = Selection(moment, query, measures)
-    return await _lengths(connection, sql, _of_postings(sql, "value"), f"count < {below}")
+    source = _of_postings(sql, "value")
+    if query.group_by == ("campaign",) and None not in keys:  # the rest need not be read
+        source += f""" AND campaign = ANY(ARRAY(
+            SELECT segment FROM segments WHERE ledger = $1 AND generation = $2 AND segment = campaign_segment
+            AND (campaign = ANY({sql.parameter([key[0] for key in keys if key and key[0] is not None])})
+                 OR (campaign IS NULL AND {"true" if (None,) in keys else "false"}))))"""
+    return await _lengths(connection, sql, source, f"count < {below}", together=None in keys)
 
 
 async def histograms(connection: Any, moment: Moment, query: Query, measures: Sequence[str], least: int) -> Lengths:
     """Return buckets, of the groups that have `least` or more: whole months of campaigns from histograms, else from postings."""
     sql = Selection(moment, query, measures)
     stored = moment.base == ("balances", moment.position) and query.by_campaign and sql.coarsest != "day"
-    return await _lengths(connection, sql, _stored(sql) if stored else _of_postings(sql, "bucket"), f"count >= {least}")
+    return await _lengths(
+        connection, sql, _stored(sql) if stored else _of_postings(sql, "bucket"), f"count >= {least}", together=True
+    )
 
 
-async def _lengths(connection: Any, sql: Selection, source: str, some: str) -> Lengths:
+async def _lengths(connection: Any, sql: Selection, source: str, some: str, *, together: bool) -> Lengths:
     if not sql.measures:
         return {}
     names = sql.key_names()
@@ -47,7 +57,8 @@ async def _lengths(connection: Any, sql: Selection, source: str, some: str) -> L
             SELECT {sql.keys()}, measure, length, amount FROM {sql.joined(source)}
         ), lengths AS (
             SELECT {names}, measure, length, grouping({names}) AS level, sum(amount)::bigint AS times FROM lines
-            GROUP BY GROUPING SETS (({names}, measure, length), (measure, length)) HAVING sum(amount) <> 0
+            GROUP BY GROUPING SETS (({names}, measure, length){", (measure, length)" if together else ""})
+            HAVING sum(amount) <> 0
         ), counted AS (
             SELECT *, sum(times) OVER (PARTITION BY level, {names}, measure)::bigint AS count,
                    sum(times) OVER (PARTITION BY level, {names}, measure ORDER BY length)::bigint AS upto

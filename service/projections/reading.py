@@ -5,7 +5,7 @@ One snapshot answers one request: position, sums, lists and attributes all come 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -102,9 +102,11 @@ class Snapshot:
         """
         return await break_even.read(self.connection, self.moment, query)
 
-    async def samples(self, query: Query, measures: Sequence[str], below: int) -> durations.Lengths:
-        """Return exact durations, length in microseconds → how often, of the groups that have fewer than `below`."""
-        return await durations.samples(self.connection, self.moment, query, measures, below)
+    async def samples(
+        self, query: Query, measures: Sequence[str], below: int, keys: Collection[Key | None]
+    ) -> durations.Lengths:
+        """Return exact durations, length in microseconds → how often, of the groups `keys` that have fewer than `below`."""
+        return await durations.samples(self.connection, self.moment, query, measures, below, keys)
 
     async def histograms(self, query: Query, measures: Sequence[str], least: int) -> durations.Lengths:
         """Return durations in histogram buckets, bucket → how often, of the groups that have `least` or more."""

@@ -50,7 +50,7 @@ async def read_velocity(snapshot: Snapshot, query: Query) -> dict[str, Any]:
     """Return the velocity rows and total."""
     by_key = _by_key(await snapshot.sums(query, (*velocity.MEASURES, *velocity.TOTALS)), query)
     total = _total(by_key.values())
-    samples = await _samples(snapshot, query, [*by_key.values(), total])
+    samples = await _samples(snapshot, query, [*by_key.items(), (None, total)])
     cohort_query = Query(query.group_by, query.since, query.until, "cohort", query.campaign)
     cohorts = await snapshot.sums(cohort_query, velocity.COHORT_MEASURES)
     currency = snapshot.ledger.currency
@@ -62,15 +62,16 @@ async def read_velocity(snapshot: Snapshot, query: Query) -> dict[str, Any]:
 
 
 async def _samples(
-    snapshot: Snapshot, query: Query, groups: Iterable[Sums]
+    snapshot: Snapshot, query: Query, groups: Iterable[tuple[Key | None, Sums]]
 ) -> dict[Key | None, dict[str, dict[Any, int]]]:
     """Return the lengths that percentiles are made of: exact where a group has few, else the middles of buckets."""
     most = velocity.EXACT_BELOW
-    counts = [(name, sums[name]) for sums in groups for name in velocity.DURATIONS if name in sums]
-    few = sorted({name for name, count in counts if count < most})
-    many = sorted({name for name, count in counts if count >= most})
+    counts = [(key, name, sums[name]) for key, sums in groups for name in velocity.DURATIONS if name in sums]
+    few = sorted({name for _, name, count in counts if count < most})
+    many = sorted({name for _, name, count in counts if count >= most})
+    with_few = {key for key, _, count in counts if count < most}
     found: dict[Key | None, dict[str, dict[Any, int]]] = {}
-    for (key, name), lengths in (await snapshot.samples(query, few, most)).items():
+    for (key, name), lengths in (await snapshot.samples(query, few, most, with_few)).items():
         found.setdefault(key, {})[name] = dict(lengths)
     for (key, name), buckets in (await snapshot.histograms(query, many, most)).items():
         found.setdefault(key, {})[name] = {velocity.middle_of(bucket): times for bucket, times in buckets.items()}

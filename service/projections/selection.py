@@ -224,7 +224,7 @@ class Selection:
         window = self.window(day, self.query.since or date.min, self.query.until or date.max)
         measures = self.parameter([one.removesuffix(".total") for one in self.measures])
         return f"""
-            SELECT measure, segment, value, bucket, entity, detail, {day} AS start, amount FROM postings
+            SELECT measure, segment, campaign, value, bucket, entity, detail, {day} AS start, amount FROM postings
             WHERE ledger = $1 AND generation = $2 AND position <= $3 AND measure = ANY({measures})
             AND ({window} OR day = '-infinity')"""
 

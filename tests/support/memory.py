@@ -180,7 +180,9 @@ class MemorySnapshot:
             found[key] = (first[0], first[1])
         return found
 
-    async def samples(self, query: Query, measures: Sequence[str], below: int) -> dict[Any, dict[int, int]]:
+    async def samples(
+        self, query: Query, measures: Sequence[str], below: int, _: Collection[Any]
+    ) -> dict[Any, dict[int, int]]:
         found = self._lengths(query, measures, int)
         return {key: lengths for key, lengths in found.items() if sum(lengths.values()) < below}
 
