@@ -19,6 +19,7 @@ from service.projections.peaks import PEAKS, of_days
 from service.projections.selection import Base
 
 EPOCH = 4096  # positions; closings are at its multiples, so another number needs a new generation
+_AT_ONCE = 16  # closings made without another look at whether the worker has something better to do
 _log = telemetry.logger("closings")
 
 _PLACE = "basis, cube, grain, start, segment"
@@ -141,23 +142,24 @@ async def reopen(connection: Any, key: tuple[int, int], position: int) -> None:
 
 
 class Bookkeeper:
-    """Makes closings beside a worker, one at a time, whenever that has nothing better to do."""
+    """Makes closings beside a worker, one after the other, whenever that has nothing better to do."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self._task: asyncio.Task[bool] | None = None
+        self._task: asyncio.Task[None] | None = None
 
     def tend(self) -> None:
-        """Make the next closing, unless one is being made."""
+        """Make the next closings, unless some are being made."""
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._close())
 
-    async def _close(self) -> bool:
+    async def _close(self) -> None:
         try:
-            return await close_next(self._pool)
+            made = 0
+            while made < _AT_ONCE and await close_next(self._pool):
+                made += 1
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             _log.error("a closing failed", error=str(error))
-            return False
 
     async def stop(self) -> None:
         """Let go of the closing in hand: it will be made again."""

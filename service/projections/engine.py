@@ -48,7 +48,7 @@ class Engine:
         """`registers` are the ledger's rates and voids up to the generation's checkpoint, `aside` what waits for a fix."""
         self.aside = aside or SetAside()
         self.tables = tables
-        self._writer = Writer(tables)
+        self._writer = Writer(tables, self._store)
         self._set = WorkingSet(tables, self._writer, next_component, self.aside.move)
         self._zone = Zone(ledger.timezone)
         self._currency = ledger.currency
@@ -283,9 +283,13 @@ class Engine:
                 await self._writer.write()
 
     async def store(self) -> None:
-        """Store the components that have changed, and bring the balances up to date."""
+        """Write what has been posted and store all that comes of it."""
         await self._writer.write()
+        await self._store()
+        await self.tables.set_aside(*self.aside.changes())
+
+    async def _store(self) -> None:
+        """Store the components that have changed, and bring the balances up to date, which are added up meanwhile."""
         adding_up = asyncio.create_task(self.tables.add_up())
         await self.tables.store(self._set.take_changes())
-        await self.tables.set_aside(*self.aside.changes())
         await self.tables.settle(await adding_up)

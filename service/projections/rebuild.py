@@ -135,7 +135,7 @@ async def _build(
 async def _finish(pool: asyncpg.Pool, projector: Projector, holder: str, batch: int) -> None:
     """Compare with the serving generation at its position and, as the rebuild says, serve."""
     ledger, new = projector.ledger, projector.generation
-    await projector.analyze()
+    analyzing = asyncio.create_task(projector.analyze())
     old = await fence_off(pool, ledger, holder, LEASE_SECONDS)
     try:
         while projector.checkpoint < old.checkpoint:
@@ -147,11 +147,13 @@ async def _finish(pool: asyncpg.Pool, projector: Projector, holder: str, batch: 
                 "UPDATE generations SET report = $3 WHERE ledger = $1 AND generation = $2 RETURNING serve",
                 ledger.ledger, new, json.dumps(report),
             )  # fmt: skip
+        await analyzing
         if serve == "always" or (serve == "identical" and compared.identical):
             await _swap(pool, ledger.ledger, (old.generation, old.fence), (new, projector.fence))
         else:
             await _keep(pool, ledger.ledger, (new, projector.fence))
     finally:
+        await asyncio.gather(analyzing, return_exceptions=True)
         await pool.execute(
             """
             UPDATE generations SET holder = NULL, lease_until = '-infinity'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,8 +13,12 @@ from service.store.log import Brief, Stored
 
 Row = Brief | Stored
 _json = msgspec.json.Decoder(float_hook=str)  # no figure is made of a JSON number, and none may stop the ledger
-_HUGE = re.compile(r"\d{19}")  # a number, perhaps, beyond the 64 bits of a component's stored form
-_LARGEST = 2**63
+_LARGEST = 2**63  # beyond it, a number does not fit into a component's stored form
+_FREE = {
+    "lead.captured": "utm",
+    "campaign.registered": "",
+    "campaign.updated": "",
+}  # which may state one, and in which field
 
 
 def read_rows(rows: Iterable[Row]) -> tuple[list[tuple[int, Fact]], list[tuple[Row, Exception]]]:
@@ -36,7 +39,8 @@ def read_rows(rows: Iterable[Row]) -> tuple[list[tuple[int, Fact]], list[tuple[R
 def fact_of(row: Row) -> Fact:
     """Return the fact of one event whose type moves a figure; raises what decoding or an upcaster raises."""
     data: Any = _json.decode(row.data)
-    if _HUGE.search(row.data):
+    free = _FREE.get(row.type)
+    if free is not None and (not free or free in data):
         data = _without_huge(data)
     data = upcast(row.type, row.version, data)
     return read_fact(row.micros, row.rest, row.source, row.id, row.type, data)

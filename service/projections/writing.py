@@ -7,19 +7,24 @@ hand first (`written`).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from service.projections.tables import Journal, Tables
 
-_MANY = 50_000  # postings from which on balances are brought up to date before the end of the batch
+_MANY = 30_000  # postings from which on all that comes of them is stored before the end of the batch
 _BACKLOG = 50_000  # postings that may wait for a write
 
 
 class Writer:
-    """Writes a journal in the background; `journal` is what has been posted since the last write began."""
+    """Writes a journal in the background; `journal` is what has been posted since the last write began.
 
-    def __init__(self, tables: Tables) -> None:
+    `store` stores what comes of the postings written so far: components and balances.
+    """
+
+    def __init__(self, tables: Tables, store: Callable[[], Awaitable[None]]) -> None:
         self.journal = Journal()
         self._tables = tables
+        self._store = store
         self._writing: asyncio.Task[None] | None = None
 
     async def take_turns(self, *, begin: bool) -> None:
@@ -55,4 +60,4 @@ class Writer:
     async def _put(self, journal: Journal) -> None:
         await self._tables.write(journal)
         if self._tables.unsettled >= _MANY:
-            await self._tables.settle(await self._tables.add_up())
+            await self._store()
