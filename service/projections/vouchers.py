@@ -14,11 +14,6 @@ from service.store.log import Brief, Stored
 Row = Brief | Stored
 _json = msgspec.json.Decoder(float_hook=str)  # no figure is made of a JSON number, and none may stop the ledger
 _LARGEST = 2**63  # beyond it, a number does not fit into a component's stored form
-_FREE = {
-    "lead.captured": "utm",
-    "campaign.registered": "",
-    "campaign.updated": "",
-}  # which may state one, and in which field
 
 
 def read_rows(rows: Iterable[Row]) -> tuple[list[tuple[int, Fact]], list[tuple[Row, Exception]]]:
@@ -39,11 +34,12 @@ def read_rows(rows: Iterable[Row]) -> tuple[list[tuple[int, Fact]], list[tuple[R
 def fact_of(row: Row) -> Fact:
     """Return the fact of one event whose type moves a figure; raises what decoding or an upcaster raises."""
     data: Any = _json.decode(row.data)
-    free = _FREE.get(row.type)
-    if free is not None and (not free or free in data):
-        data = _without_huge(data)
     data = upcast(row.type, row.version, data)
-    return read_fact(row.micros, row.rest, row.source, row.id, row.type, data)
+    fact = read_fact(row.micros, row.rest, row.source, row.id, row.type, data)
+    for value in fact[5].values():
+        if type(value) is not str:
+            return fact._replace(data=_without_huge(fact.data))
+    return fact
 
 
 def _without_huge(value: Any) -> Any:
