@@ -92,7 +92,9 @@ class Unsettled:
         while rows:
             rows, beyond = _within_64_bits(rows)
             measures = sorted({measure for amounts in rows.values() for measure in amounts})
-            records = [(*_stored(place), *map(rows[place].get, measures)) for place in sorted(rows)]
+            index = {measure: number for number, measure in enumerate(measures)}
+            blank: list[Any] = [None] * len(measures)
+            records = [_record(place, rows[place], index, blank) for place in sorted(rows)]
             balances.append(([COLUMNS[measure] for measure in measures], records))
             rows = beyond
         return Addition(balances, histograms)
@@ -113,6 +115,14 @@ class Unsettled:
                 _add(level, (basis, cube, coarser, first_day(start), segment), amounts)
             rows, days = rows | level, level
         return rows
+
+
+def _record(place: Place, amounts: Mapping[str, int], index: Mapping[str, int], blank: list[Any]) -> tuple[Any, ...]:
+    """Return a place with its amounts in their columns: most columns of a row are empty."""
+    columns = blank.copy()
+    for measure, amount in amounts.items():
+        columns[index[measure]] = amount
+    return (*_stored(place), *columns)
 
 
 class Addition(NamedTuple):

@@ -94,10 +94,13 @@ class Component:
 
     def encode(self) -> bytes:
         """Return the stored form."""
-        cells = [
-            (*cell, amount if abs(amount) < _LARGEST else str(amount)) for cell, amount in self.cells.items() if amount
-        ]
-        return _encoder.encode((self.facts, cells, list(self.orders.values()), self.exports, self.attributes))
+        cells: list[tuple[Any, ...]] = [(*cell, amount) for cell, amount in self.cells.items() if amount]
+        orders = list(self.orders.values())
+        try:
+            return _encoder.encode((self.facts, cells, orders, self.exports, self.attributes))
+        except OverflowError:
+            cells = [(*cell, amount if abs(amount) < _LARGEST else str(amount)) for *cell, amount in cells]
+            return _encoder.encode((self.facts, cells, orders, self.exports, self.attributes))
 
 
 def decode(identity: int, kind: str, stored: bytes) -> Component:
