@@ -64,7 +64,7 @@ def held(dsn: str, table: str) -> Iterator[None]:
 def test_a_signed_message_is_answered_202_and_becomes_an_event_once(api: Api) -> None:
     sender = connect(api, KIND, SECRET)
     assert [sender.post(lead("L-1")).status_code for _ in range(2)] == [202, 202]
-    assert states(sender) == ["accepted", "duplicate"]
+    assert sorted(states(sender)) == ["accepted", "duplicate"]  # whichever is translated first
     (event,) = sender.events()
     assert (event["source"], event["type"]) == ("/sources/shop", "lead.captured")
     assert event["data"] == {"lead_id": "L-1", "campaign_id": "c"}
