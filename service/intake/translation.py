@@ -31,7 +31,7 @@ T = TypeVar("T", Stated, Issued)
 class Outcome(NamedTuple):
     """What became of one record."""
 
-    changed: bool  # whether an event or a void was appended
+    changed: bool  # whether an event or a void follows: planned now, or appended now after a crash
     gives: bool  # whether it has given any event
     waiting: list[str]
     problems: list[str]
@@ -62,7 +62,9 @@ class Translation:
             outcomes = await _plan(connection, hook, touched)
         appended, refused = await self._append(hook, touched)
         return {
-            name: one._replace(changed=name in appended, problems=[*one.problems, *refused.get(name, ())])
+            name: one._replace(
+                changed=one.changed or name in appended, problems=[*one.problems, *refused.get(name, ())]
+            )
             for name, one in outcomes.items()
         }, first
 
@@ -120,7 +122,8 @@ async def _plan(connection: Connection, hook: Hook, names: Collection[str]) -> d
         new += plan.new
         voids += [(name, *one) for one in plan.voids]
         gives = any(one.stands for one in before) or bool(plan.new)
-        outcomes[name] = Outcome(changed=False, gives=gives, waiting=waiting, problems=[*problems, *plan.problems])
+        changed = bool(plan.new or plan.voids)
+        outcomes[name] = Outcome(changed=changed, gives=gives, waiting=waiting, problems=[*problems, *plan.problems])
     await records.plan(connection, ledger, source, new, voids)
     await records.note(connection, ledger, source, [_noted(name, one) for name, one in outcomes.items()])
     return outcomes
