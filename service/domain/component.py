@@ -1,18 +1,14 @@
-"""One component: the facts that hang together, and what they contribute to every read model.
-
-This is the engine's only entry to the rules: `contributions` is a pure function from live facts to a `Book` of cells.
-"""
+"""What facts that hang together contribute to every read model: the engine's only entry to the rules, which are pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from service.domain import conversion, pending, roi, velocity
-from service.domain.calendar import Zone
+from service.domain.entities import Entity
 from service.domain.facts import Fact
-from service.domain.journey import Journey
-from service.domain.postings import PENDING_LINKS, Book, Segments
-from service.domain.rates import Rates
+from service.domain.postings import PENDING_LINKS, Book, Cells
 from service.domain.roi import AccountOrder
 
 # Every measure that postings add up to, as the columns of the balances are named after them. A duration has its count, the
@@ -31,36 +27,44 @@ MEASURES = tuple(
 READ_MODEL_VERSION = "1"  # part of every ETag; a changed definition of any figure gets a new one
 
 
-def contributions(
-    kind: str,
-    folded: Journey | Sequence[Fact],
-    orders: Sequence[AccountOrder],
-    zone: Zone,
-    rates: Rates,
-    segments: Segments,
-) -> tuple[Book, list[AccountOrder]]:
-    """Return the cells of a component and, of a journey, the orders that their accounts need to know.
+# What each kind of entity of a journey contributes, read model by read model.
+RULES_OF: dict[str, tuple[Callable[[Any, Book], None], ...]] = {
+    "lead": (conversion.contribute_lead, velocity.contribute_lead),
+    "opportunity": (
+        conversion.contribute_opportunity, velocity.contribute_opportunity, pending.contribute_opportunity,
+    ),
+    "quote": (conversion.contribute_quote, pending.contribute_quote),
+    "order": (
+        conversion.contribute_order, velocity.contribute_order, roi.contribute_order, pending.contribute_order,
+    ),
+    "invoice": (conversion.contribute_invoice, roi.contribute_invoice, pending.contribute_invoice),
+    "credit_note": (pending.contribute_credit_note,),
+}  # fmt: skip
 
-    `folded` is the journey, or else the component's facts, live and in event order; `orders` are those that journeys
-    have told an account component.
+
+def contribute_entity(entity: Entity, book: Book) -> Cells:
+    """Return what one entity of a journey contributes; no two entities contribute to the same cell."""
+    cells: Cells = {}
+    book.cells = cells
+    for rule in RULES_OF[entity.kind]:
+        rule(entity, book)
+    return cells
+
+
+def contribute_others(kind: str, facts: Sequence[Fact], orders: Sequence[AccountOrder], book: Book) -> Cells:
+    """Return what a component contributes that is no journey, from its live facts in event order.
+
+    `orders` are those that journeys have told an account of.
     """
-    book = Book(zone, rates, segments)
-    if isinstance(folded, Journey):
-        journey = folded
-        conversion.contribute(journey, book)
-        velocity.contribute(journey, book)
-        if journey.only_leads:
-            return book, []
-        roi.contribute(journey, book)
-        pending.contribute(journey, book)
-        return book, roi.account_orders(journey, book)
+    cells: Cells = {}
+    book.cells = cells
     if kind == "cost":
-        roi.contribute_cost(folded, book)
+        roi.contribute_cost(facts, book)
     elif kind == "campaign":
-        roi.contribute_budget(folded, book)
+        roi.contribute_budget(facts, book)
     else:
-        roi.contribute_new_customers(orders, folded, book)
-    return book, []
+        roi.contribute_new_customers(orders, facts, book)
+    return cells
 
 
 def campaign_attributes(facts: Sequence[Fact]) -> dict[str, object]:

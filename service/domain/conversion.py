@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.domain.journey import Invoice, Journey, Lead, Opportunity
+from service.domain.entities import Invoice, Lead, Opportunity, Order, Quote
 from service.domain.postings import Book
 from service.domain.ratios import Figures, Sums
 
@@ -18,47 +18,51 @@ MEASURES = (
 )
 
 
-# What journeys contribute
+# What entities contribute
 
 
-def contribute(journey: Journey, book: Book) -> None:
-    """Post what a journey's leads, opportunities, quotes, orders and invoices count for."""
-    for lead in journey.leads.values():
-        _lead(lead, book)
-    if journey.only_leads:
+def contribute_lead(one: Lead, book: Book) -> None:
+    """Count a lead where it was captured and qualified, and each step of the funnel that its branch has reached."""
+    segment, cohort = book.segments[one.where], one.cohort
+    if one.captured:
+        book.put(("entered.captured", one.name, segment, cohort, cohort, None, None))
+        for measure in _reached(one):
+            book.put((measure, one.name, segment, cohort, cohort, None, None))
+    if one.qualified:
+        book.put(("entered.qualified", one.name, segment, book.zone.day(one.qualified.micros), cohort, None, None))
+
+
+def contribute_opportunity(one: Opportunity, book: Book) -> None:
+    """Count an opportunity where it was opened, and its outcome."""
+    if one.opened is None:
         return
-    for opportunity in journey.opportunities.values():
-        if opportunity.opened:
-            _opportunity(opportunity, book)
-    for quote in journey.quotes.values():
-        if quote.accepted:
-            day = book.zone.day(quote.accepted.micros)
-            book.add("entered.quote_accepted", f"quote:{quote.id}", quote.where, day, quote.cohort)
-    for order in journey.orders.values():
-        if order.placed and order.base is not None:
-            entity, placed = f"order:{order.id}", book.zone.day(order.placed.micros)
-            book.add("entered.ordered", entity, order.where, placed, order.cohort)
-            if order.cancelled is not None:
-                day = max(placed, book.zone.day(order.cancelled))
-                book.add("entered.ordered", entity, order.where, day, order.cohort, -1)
-    for invoice in journey.invoices.values():
-        if invoice.posted and invoice.amount is not None:
-            entity = f"invoice:{invoice.id}"
-            book.add("entered.invoiced", entity, invoice.where, invoice.day, invoice.cohort)
-            if invoice.cancelled is not None:
-                day = max(invoice.day, book.zone.day(invoice.cancelled))
-                book.add("entered.invoiced", entity, invoice.where, day, invoice.cohort, -1)
+    opened = book.zone.day(one.opened.micros)
+    book.add("entered.opportunity", one, opened)
+    outcome, micros = _outcome(one)
+    book.add(outcome, one, opened if outcome == "open" else book.zone.day(micros))
 
 
-def _lead(lead: Lead, book: Book) -> None:
-    entity, segment, cohort = f"lead:{lead.id}", book.segments[lead.where], lead.cohort
-    if lead.captured:
-        book.put(("entered.captured", entity, segment, cohort, cohort, None, None))
-        for measure in _reached(lead):
-            book.put((measure, entity, segment, cohort, cohort, None, None))
-    if lead.qualified:
-        day = book.zone.day(lead.qualified.micros)
-        book.put(("entered.qualified", entity, segment, day, cohort, None, None))
+def contribute_quote(one: Quote, book: Book) -> None:
+    """Count an accepted quote."""
+    if one.accepted:
+        book.add("entered.quote_accepted", one, book.zone.day(one.accepted.micros))
+
+
+def contribute_order(one: Order, book: Book) -> None:
+    """Count a placed order, and take a cancelled one out again."""
+    if one.placed and one.base is not None:
+        placed = book.zone.day(one.placed.micros)
+        book.add("entered.ordered", one, placed)
+        if one.cancelled is not None:
+            book.add("entered.ordered", one, max(placed, book.zone.day(one.cancelled)), -1)
+
+
+def contribute_invoice(one: Invoice, book: Book) -> None:
+    """Count a posted invoice, and take a cancelled one out again."""
+    if one.posted and one.amount is not None:
+        book.add("entered.invoiced", one, one.day)
+        if one.cancelled is not None:
+            book.add("entered.invoiced", one, max(one.day, book.zone.day(one.cancelled)), -1)
 
 
 def _reached(lead: Lead) -> list[str]:
@@ -84,14 +88,6 @@ def _counts(invoice: Invoice) -> bool:
         return False
     notes = [note.amount.minor for note in invoice.credits if note.amount.currency == invoice.amount.currency]
     return not notes or sum(notes) < invoice.amount.minor
-
-
-def _opportunity(one: Opportunity, book: Book) -> None:
-    assert one.opened is not None  # noqa: S101  the caller's condition, for the types
-    entity, opened = f"opportunity:{one.id}", book.zone.day(one.opened.micros)
-    book.add("entered.opportunity", entity, one.where, opened, one.cohort)
-    outcome, micros = _outcome(one)
-    book.add(outcome, entity, one.where, opened if outcome == "open" else book.zone.day(micros), one.cohort)
 
 
 def _outcome(one: Opportunity) -> tuple[str, int]:

@@ -96,14 +96,22 @@ def read_fact(micros: int, rest: str, source: str, identity: str, event_type: st
 
 def keys_of(fact: Fact) -> list[Key]:
     """Return the entities that a fact names, its own first; all of them belong to one component."""
-    data, keys = fact.data, []
-    for field, kind in RULES[fact.type].ties:
+    _, _, _, _, event_type, data = fact
+    alone = _ALONE.get(event_type)
+    if alone is not None:
+        return [(alone[1], data[alone[0]])]
+    keys = []
+    for field, kind in RULES[event_type].ties:
         value = data.get(field)
         if type(value) is str:
             keys.append((kind, value))
         elif type(value) is list:
             keys.extend((kind, one) for one in value)
     return keys
+
+
+# Types that name their own entity only: most events are of these.
+_ALONE = {event_type: rule.ties[0] for event_type, rule in RULES.items() if len(rule.ties) == 1}
 
 
 def merge_classes(pairs: list[tuple[str, str]]) -> dict[str, str]:

@@ -7,6 +7,7 @@ An amount travels as a decimal string ("1234.50") and is kept as an integer numb
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -56,6 +57,11 @@ def parse_amount(text: str, currency: str) -> int:
         raise ValueError(f"at most {digits} decimal places, the minor digits of {currency}")
     minor = int(whole + fraction.ljust(digits, "0"))
     return -minor if sign else minor
+
+
+def money_of(stated: Mapping[str, str]) -> Money:
+    """Return validated money as minor units."""
+    return Money(parse_amount(stated["amount"], stated["currency"]), stated["currency"])
 
 
 def parse_rate(text: str) -> Fraction:

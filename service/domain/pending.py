@@ -1,40 +1,54 @@
-"""Pending links (SPEC sections 2 and 7): which entity waits for which other that has not arrived."""
+"""Pending links (SPEC sections 2 and 7): which entity waits for which other that has not arrived.
+
+Each distinct (from, to) counts once; a change of what has not arrived is named by its event.
+"""
 
 from __future__ import annotations
 
-from service.domain.journey import Journey
+from collections.abc import Iterable
+
+from service.domain.entities import CreditNote, Invoice, Opportunity, Order, Quote
+from service.domain.facts import Fact
 from service.domain.postings import Book, event_name
 
 
-def contribute(journey: Journey, book: Book) -> None:
-    """List each distinct (from, to) whose target has not arrived."""
-    for one in journey.opportunities.values():
-        if one.opened:
-            for identity in {journey.names.get(lead_id, lead_id) for lead_id in one.lead_ids}:
-                lead = journey.leads.get(identity)
-                if lead is None or not lead.captured:
-                    book.pending(f"opportunity:{one.id}", f"lead:{identity}")
-    for quote in journey.quotes.values():
-        if quote.parent is None:
-            book.pending(f"quote:{quote.id}", f"opportunity:{quote.opportunity_id}")
-    for order in journey.orders.values():
-        entity = f"order:{order.id}"
-        if not order.placed:
-            for change in order.changes:
-                book.pending(event_name(change), entity)
-            continue
-        if order.quote_id is not None and order.quote_id not in journey.quotes:
-            book.pending(entity, f"quote:{order.quote_id}")
-        named = journey.opportunities.get(order.opportunity_id or "")
-        if order.opportunity_id is not None and (named is None or not named.opened):
-            book.pending(entity, f"opportunity:{order.opportunity_id}")
-    for invoice in journey.invoices.values():
-        if not invoice.posted:
-            for change in invoice.changes:
-                book.pending(event_name(change), f"invoice:{invoice.id}")
-        elif invoice.order_id is not None and invoice.parent is None:
-            book.pending(f"invoice:{invoice.id}", f"order:{invoice.order_id}")
-    for note in journey.credit_notes.values():
-        invoice_ = journey.invoices.get(note.invoice_id)
-        if invoice_ is None or not invoice_.posted:
-            book.pending(f"credit_note:{note.id}", f"invoice:{note.invoice_id}")
+def contribute_opportunity(one: Opportunity, book: Book) -> None:
+    """An opened opportunity waits for the leads that it lists."""
+    for identity in one.awaited:
+        book.pending(one.name, f"lead:{identity}")
+
+
+def contribute_quote(one: Quote, book: Book) -> None:
+    """A quote waits for its opportunity."""
+    if one.parent is None:
+        book.pending(one.name, f"opportunity:{one.opportunity_id}")
+
+
+def contribute_order(one: Order, book: Book) -> None:
+    """An order waits for the quote and the opportunity that it names, and its changes wait for it."""
+    if not one.placed:
+        _changes(one.changes, one.name, book)
+        return
+    if one.quote_id is not None and one.quote is None:
+        book.pending(one.name, f"quote:{one.quote_id}")
+    if one.opportunity_id is not None and (one.named is None or not one.named.opened):
+        book.pending(one.name, f"opportunity:{one.opportunity_id}")
+
+
+def contribute_invoice(one: Invoice, book: Book) -> None:
+    """An invoice waits for the order that it names, and its cancellation waits for it."""
+    if not one.posted:
+        _changes(one.changes, one.name, book)
+    elif one.order_id is not None and one.parent is None:
+        book.pending(one.name, f"order:{one.order_id}")
+
+
+def contribute_credit_note(one: CreditNote, book: Book) -> None:
+    """A credit note waits for its invoice."""
+    if one.invoice is None:
+        book.pending(one.name, f"invoice:{one.invoice_id}")
+
+
+def _changes(changes: Iterable[Fact], name: str, book: Book) -> None:
+    for change in changes:
+        book.pending(event_name(change), name)

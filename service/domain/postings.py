@@ -13,8 +13,8 @@ from datetime import date
 from fractions import Fraction
 
 from service.domain.calendar import Zone
+from service.domain.entities import NO_DAY, NOWHERE, Entity, Where
 from service.domain.facts import Fact
-from service.domain.journey import NO_DAY, NOWHERE, Where
 from service.domain.money import convert, format_minor, format_rate
 from service.domain.rates import Rates
 
@@ -67,9 +67,9 @@ class Book:
         self.cells: Cells = {}
         self.lookups: set[tuple[str, int]] = set()
 
-    def add(self, measure: str, entity: str, where: Where, day: int, cohort: int, amount: int = 1) -> None:
-        """Contribute `amount` to a measure."""
-        self.put((measure, entity, self.segments[where], day, cohort, None, None), amount)
+    def add(self, measure: str, entity: Entity, day: int, amount: int = 1) -> None:
+        """Contribute `amount` to a measure, under an entity's dimensions."""
+        self.put((measure, entity.name, self.segments[entity.where], day, entity.cohort, None, None), amount)
 
     def put(self, cell: Cell, amount: int = 1) -> None:
         """Contribute `amount` to a cell."""
@@ -147,12 +147,12 @@ class Remainder:
 
 def difference(old: Cells, new: Cells) -> list[tuple[Cell, int]]:
     """Return what has to be posted so that `old` becomes `new`; a cell of 0 is as good as none."""
-    lines, before = [], old.get
-    for cell, amount in new.items():
-        change = amount - before(cell, 0)
-        if change:
-            lines.append((cell, change))
-    lines += [(cell, -amount) for cell, amount in old.items() if amount and cell not in new]
+    if not old:
+        return [line for line in new.items() if line[1]]
+    before = old.get
+    lines = [(cell, amount - before(cell, 0)) for cell, amount in new.items() if amount != before(cell, 0)]
+    if not old.keys() <= new.keys():
+        lines += [(cell, -amount) for cell, amount in old.items() if amount and cell not in new]
     return lines
 
 

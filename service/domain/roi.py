@@ -7,9 +7,10 @@ from datetime import date
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from service.domain.calendar import parse_day
+from service.domain.calendar import Zone, parse_day
+from service.domain.entities import NO_DAY, Invoice, Order, Where
 from service.domain.facts import Fact, merge_classes
-from service.domain.journey import NO_DAY, Invoice, Journey, Order, Where, money_of
+from service.domain.money import Money, money_of
 from service.domain.postings import Book, Remainder, event_name
 from service.domain.ratios import Figures, Sums
 
@@ -26,44 +27,37 @@ SERIES = (
 )  # by day, for break_even_on
 
 
-# What components contribute
+# What entities, and components of other kinds, contribute
+
+_BOOKED = {"booked_revenue": 1}
 
 
-def contribute(journey: Journey, book: Book) -> None:
-    """Post the revenues, credits and costs of goods of a journey."""
-    for order in journey.orders.values():
-        if order.placed and order.base is not None:
-            _order(order, book)
-    for invoice in journey.invoices.values():
-        if invoice.posted and invoice.amount is not None:
-            _invoice(invoice, book)
-
-
-def _order(order: Order, book: Book) -> None:
-    assert order.placed is not None and order.base is not None  # noqa: PT018, S101  the caller's condition, for the types
-    entity = f"order:{order.id}"
+def contribute_order(order: Order, book: Book) -> None:
+    """Post the value of an order: placed, amended, cancelled."""
+    if order.placed is None or order.base is None:
+        return
     placed = book.zone.day(order.placed.micros)
     left = Remainder(book, order.base.currency, placed)
-    measure = {"booked_revenue": 1}
-    left.post(measure, entity, order.where, placed, order.cohort, order.base.minor)
+    left.post(_BOOKED, order.name, order.where, placed, order.cohort, order.base.minor)
     for micros, value in order.amendments:
         day = max(placed, book.zone.day(micros))
         if value.currency != left.currency:
-            book.flag(
-                f"amendment in {value.currency} of an order in {left.currency}", entity, order.where, day, order.cohort
-            )
+            reason = f"amendment in {value.currency} of an order in {left.currency}"
+            book.flag(reason, order.name, order.where, day, order.cohort)
             continue
-        left.post(measure, entity, order.where, day, order.cohort, value.minor - int(left.left))
+        left.post(_BOOKED, order.name, order.where, day, order.cohort, value.minor - int(left.left))
     if order.cancelled is not None:
         day = max(placed, book.zone.day(order.cancelled))
-        left.post(measure, entity, order.where, day, order.cohort, -left.left)
+        left.post(_BOOKED, order.name, order.where, day, order.cohort, -left.left)
     elif order.account is None and order.new_customer:
-        book.add("new_customers", entity, order.where, placed, order.cohort)
+        book.add("new_customers", order, placed)
 
 
-def _invoice(invoice: Invoice, book: Book) -> None:
-    assert invoice.amount is not None  # noqa: S101  the caller's condition, for the types
-    entity, where, cohort = f"invoice:{invoice.id}", invoice.where, invoice.cohort
+def contribute_invoice(invoice: Invoice, book: Book) -> None:
+    """Post an invoice with its costs of goods, its credit notes and its cancellation."""
+    if invoice.posted is None or invoice.amount is None:
+        return
+    entity, where, cohort = invoice.name, invoice.where, invoice.cohort
     left = Remainder(book, invoice.amount.currency, invoice.day)
     cogs = Remainder(book, invoice.cogs.currency, invoice.day) if invoice.cogs else None
     covered = {"invoiced_with_cogs": 1} if cogs and cogs.known and left.known else {}
@@ -71,16 +65,14 @@ def _invoice(invoice: Invoice, book: Book) -> None:
     if cogs and invoice.cogs and (covered or not cogs.known):
         cogs.post({"cogs": 1}, entity, where, invoice.day, cohort, invoice.cogs.minor)
     for note in sorted(invoice.credits, key=lambda one: one.last[:4]):
-        name = f"credit_note:{note.id}"
         if note.amount.currency != left.currency:
-            book.flag(
-                f"credit note in {note.amount.currency} of an invoice in {left.currency}", name, where, note.day, cohort
-            )
+            reason = f"credit note in {note.amount.currency} of an invoice in {left.currency}"
+            book.flag(reason, note.name, where, note.day, cohort)
             continue
-        left.post({"credited": -1, **covered}, name, where, note.day, cohort, -note.amount.minor)
+        left.post({"credited": -1, **covered}, note.name, where, note.day, cohort, -note.amount.minor)
         if cogs and covered:
             taken_back = _cogs_of(note.amount.minor, note.cogs, invoice)
-            cogs.post({"cogs": 1}, name, where, note.day, cohort, -taken_back)
+            cogs.post({"cogs": 1}, note.name, where, note.day, cohort, -taken_back)
     if invoice.cancelled is not None:
         day = max(invoice.day, book.zone.day(invoice.cancelled))
         left.post({"invoiced_revenue_gross": 1, **covered}, entity, where, day, cohort, -left.left)
@@ -88,11 +80,11 @@ def _invoice(invoice: Invoice, book: Book) -> None:
             cogs.post({"cogs": 1}, entity, where, day, cohort, -cogs.left)
 
 
-def _cogs_of(credited: int, own: Any, invoice: Invoice) -> Fraction | int:
+def _cogs_of(credited: int, own: Money | None, invoice: Invoice) -> Fraction | int:
     """Return what a credit note takes back of its invoice's cogs: its own statement, else in proportion."""
     assert invoice.cogs is not None and invoice.amount is not None  # noqa: PT018, S101  the caller's condition, for the types
     if own is not None and own.currency == invoice.cogs.currency:
-        return int(own.minor)
+        return own.minor
     return Fraction(invoice.cogs.minor * credited, invoice.amount.minor) if invoice.amount.minor else 0
 
 
@@ -150,16 +142,14 @@ class AccountOrder(NamedTuple):
     cohort: int
 
 
-def account_orders(journey: Journey, book: Book) -> list[AccountOrder]:
-    """Return the placed orders of a journey that name an account."""
-    return [
-        AccountOrder(
-            one.placed[:4], one.id, one.account, one.live, one.new_customer, one.where,
-            book.zone.day(one.placed.micros), one.cohort,
-        )
-        for one in journey.orders.values()
-        if one.placed and one.account is not None
-    ]  # fmt: skip
+def account_order(order: Order, zone: Zone) -> AccountOrder | None:
+    """Return what its account needs to know of an order; None unless it is placed and names one."""
+    if order.placed is None or order.account is None:
+        return None
+    return AccountOrder(
+        order.placed[:4], order.id, order.account, order.live, order.new_customer, order.where,
+        zone.day(order.placed.micros), order.cohort,
+    )  # fmt: skip
 
 
 def contribute_new_customers(orders: Iterable[AccountOrder], merges: Iterable[Fact], book: Book) -> None:
@@ -176,7 +166,8 @@ def contribute_new_customers(orders: Iterable[AccountOrder], merges: Iterable[Fa
         live = [one for one in all_orders if one.live]
         stated = any(one.new_customer is not None for one in all_orders)
         for one in [one for one in live if one.new_customer] if stated else live[:1]:
-            book.add("new_customers", f"order:{one.order_id}", one.where, one.day, one.cohort)
+            segment = book.segments[one.where]
+            book.put(("new_customers", f"order:{one.order_id}", segment, one.day, one.cohort, None, None))
 
 
 # The figures

@@ -14,8 +14,8 @@ from math import ceil, floor, log
 from typing import Any
 
 from service.domain.calendar import MICROS_PER_DAY
+from service.domain.entities import Entity, Invoice, Lead, Opportunity, Order
 from service.domain.facts import Fact
-from service.domain.journey import Invoice, Journey, Order, Where
 from service.domain.postings import Book
 from service.domain.ratios import Figures, Sums
 
@@ -34,83 +34,72 @@ EXACT_BELOW = 1000  # samples: percentiles are exact below, within 1 % from here
 _ERROR = 0.01
 _GAMMA = (1 + _ERROR) / (1 - _ERROR)
 _LOG_GAMMA = log(_GAMMA)
-End = tuple[Fact, str, Where, int]  # the first fact of its kind, of which entity, its dimensions, its cohort day
+End = tuple[Fact | None, Entity]  # the first fact of its kind, and of which entity
 
 
-# What journeys contribute
+# What entities contribute
 
 
-def contribute(journey: Journey, book: Book) -> None:
-    """Post the durations of a journey; each belongs to the entity that ends it, on that end's day."""
-    for lead in journey.leads.values():
-        entity = f"lead:{lead.id}"
-        if lead.captured and lead.qualified:
-            _post(book, "captured_to_qualified", lead.captured, (lead.qualified, entity, lead.where, lead.cohort))
-        if not lead.branch:
-            continue
+def contribute_lead(lead: Lead, book: Book) -> None:
+    """Post the durations that begin with a lead; each belongs to the entity that ends it, on that end's day."""
+    captured, qualified = lead.captured, lead.qualified
+    if captured and qualified:
+        _post(book, "captured_to_qualified", captured, qualified, lead, lead)
+    if not lead.branch:
+        return
+    if qualified:
+        _post_first(book, "qualified_to_opened", qualified, [(one.opened, one) for one in lead.branch], lead)
+    if captured:
         orders = [order for one in lead.branch for order in one.orders]
-        if lead.qualified:
-            opened = [(one.opened, f"opportunity:{one.id}", one.where, one.cohort) for one in lead.branch if one.opened]
-            _post(book, "qualified_to_opened", lead.qualified, _first(opened), entity)
-        if lead.captured:
-            _post(book, "full_cycle", lead.captured, _first_order(orders), entity)
-            invoices = [invoice for order in orders for invoice in order.invoices]
-            _post(book, "lead_to_cash", lead.captured, _first_invoice(invoices), entity)
-    if journey.only_leads:
+        _post_first(book, "full_cycle", captured, _placed(orders), lead)
+        _post_first(book, "lead_to_cash", captured, _posted([one for order in orders for one in order.invoices]), lead)
+
+
+def contribute_opportunity(one: Opportunity, book: Book) -> None:
+    """Post the durations that begin with an opened opportunity."""
+    if one.opened:
+        _post_first(book, "opened_to_accepted", one.opened, [(quote.accepted, quote) for quote in one.quotes], one)
+        _post_first(book, "sales_cycle", one.opened, _placed(one.orders), one)
+
+
+def contribute_order(order: Order, book: Book) -> None:
+    """Post the durations that end and begin with a live order."""
+    if not order.live or order.placed is None:
         return
-    for one in journey.opportunities.values():
-        if one.opened:
-            accepted = [(q.accepted, f"quote:{q.id}", q.where, q.cohort) for q in one.quotes if q.accepted]
-            _post(book, "opened_to_accepted", one.opened, _first(accepted), f"opportunity:{one.id}")
-            _post(book, "sales_cycle", one.opened, _first_order(one.orders), f"opportunity:{one.id}")
-    for order in journey.orders.values():
-        if order.live and order.placed:
-            _post_order(order, journey, book)
-
-
-def _post_order(order: Order, journey: Journey, book: Book) -> None:
-    quote = journey.quotes.get(order.quote_id or "")
-    accepted = quote.accepted if quote else None
+    accepted = order.quote.accepted if order.quote else None
     if accepted is None and order.parent:
-        accepted = min(
-            (one.accepted for one in order.parent.quotes if one.accepted), key=lambda one: one[:4], default=None
-        )
-    end = _end(order)
+        marks = [quote.accepted for quote in order.parent.quotes if quote.accepted]
+        accepted = min(marks, key=lambda mark: mark[:4], default=None)
     if accepted:
-        _post(book, "accepted_to_ordered", accepted, end)
-    _post(book, "ordered_to_invoiced", end[0], _first_invoice(order.invoices), end[1])
+        _post(book, "accepted_to_ordered", accepted, order.placed, order, order)
+    _post_first(book, "ordered_to_invoiced", order.placed, _posted(order.invoices), order)
 
 
-def _end(order: Order) -> End:
-    assert order.placed is not None  # noqa: S101  the callers' condition, for the types
-    return order.placed, f"order:{order.id}", order.where, order.cohort
+def _placed(orders: Sequence[Order]) -> list[End]:
+    return [(order.placed, order) for order in orders if order.live]
 
 
-def _first_order(orders: Sequence[Order]) -> End | None:
-    return _first([_end(order) for order in orders if order.live])
+def _posted(invoices: Sequence[Invoice]) -> list[End]:
+    return [(invoice.posted, invoice) for invoice in invoices if invoice.live]
 
 
-def _first_invoice(invoices: Sequence[Invoice]) -> End | None:
-    return _first(
-        [(one.posted, f"invoice:{one.id}", one.where, one.cohort) for one in invoices if one.live and one.posted]
-    )
+def _post_first(book: Book, name: str, start: Fact, ends: list[End], entity: Entity) -> None:
+    first: tuple[Fact, Entity] | None = None
+    for mark, ending in ends:
+        if mark is not None and (first is None or mark[:4] < first[0][:4]):
+            first = (mark, ending)
+    if first is not None:
+        _post(book, name, start, *first, entity)
 
 
-def _first(ends: list[End]) -> End | None:
-    return min(ends, key=lambda end: end[0][:4], default=None)
-
-
-def _post(book: Book, name: str, start: Fact, end: End | None, entity: str | None = None) -> None:
-    if end is None:
-        return
-    mark, ending, where, cohort = end
-    day = book.zone.day(mark.micros)
-    if mark[:2] < start[:2]:
-        book.add(f"{name}.out_of_sequence", entity or ending, where, day, cohort)
-        book.flag(f"{name} ends before it starts", entity or ending, where, day, cohort)
+def _post(book: Book, name: str, start: Fact, end: Fact, ending: Entity, entity: Entity) -> None:
+    """Post a duration of an entity that ends with another one's first mark."""
+    day = book.zone.day(end[0])
+    if end[:2] < start[:2]:
+        book.put((f"{name}.out_of_sequence", entity.name, book.segments[ending.where], day, ending.cohort, None, None))
+        book.flag(f"{name} ends before it starts", entity.name, ending.where, day, ending.cohort)
     else:
-        segment, length = book.segments[where], mark.micros - start.micros
-        book.put((name, entity or ending, segment, day, cohort, length, None))
+        book.put((name, entity.name, book.segments[ending.where], day, ending.cohort, end[0] - start[0], None))
 
 
 # Percentiles

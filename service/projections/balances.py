@@ -7,6 +7,7 @@ campaign and month only: what is finer is read from the postings.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import lru_cache
@@ -55,11 +56,16 @@ def _add(rows: dict[Any, dict[Any, int]], place: Any, amounts: Mapping[Any, int]
             row[name] = row.get(name, 0) + amount
 
 
+def _amounts() -> defaultdict[str, int]:
+    return defaultdict(int)
+
+
 class Unsettled:
     """What postings add to the balances and not yet have: by segment, day and cohort day, and in buckets."""
 
     def __init__(self) -> None:
-        self._days: dict[tuple[int, int, int], dict[str, int]] = {}  # what one event changes is mostly one of these
+        # What one event changes is mostly of one segment, day and cohort day.
+        self._days: defaultdict[tuple[int, int, int], defaultdict[str, int]] = defaultdict(_amounts)
         self._buckets: Buckets = {}
 
     def add(self, postings: Iterable[tuple[int, Cell, int]], campaigns: Mapping[int, int]) -> None:
@@ -68,14 +74,11 @@ class Unsettled:
         for _, (measure, _, segment, day, cohort, value, _), amount in postings:
             if measure in LISTS:
                 continue
-            place = (segment, day, cohort)
-            row = days.get(place)
-            if row is None:
-                days[place] = row = {}
-            row[measure] = row.get(measure, 0) + amount
+            row = days[segment, day, cohort]
+            row[measure] += amount
             if value is not None:
-                total, bucket = _TOTALS[measure], (measure, bucket_of(value))
-                row[total] = row.get(total, 0) + amount * value
+                row[_TOTALS[measure]] += amount * value
+                bucket = (measure, bucket_of(value))
                 for month in (("e", _month(day), campaigns[segment]), ("c", _month(cohort), campaigns[segment])):
                     times = buckets.setdefault(month, {})
                     times[bucket] = times.get(bucket, 0) + amount
@@ -102,9 +105,9 @@ class Unsettled:
     def _rows(self, campaigns: Mapping[int, int]) -> Rows:
         """Each level adds up the one before: days, then days of campaigns alone, then months, then years."""
         by_segment: Rows = {}
-        for (segment, day, cohort), amounts in self._days.items():
-            _add(by_segment, ("e", "s", "d", day, segment), amounts)
-            _add(by_segment, ("c", "s", "d", cohort, segment), amounts)
+        for (segment, day, cohort), added in self._days.items():
+            _add(by_segment, ("e", "s", "d", day, segment), added)
+            _add(by_segment, ("c", "s", "d", cohort, segment), added)
         by_campaign: Rows = {}
         for (basis, _, grain, start, segment), amounts in by_segment.items():
             _add(by_campaign, (basis, "c", grain, start, campaigns[segment]), amounts)

@@ -162,13 +162,13 @@ class _Proof:
                 continue
             if component.kind != "account":
                 self._compare(component, engine)
-            for order in component.exports:
+            for order in component.exports.values():
                 account = accounts.get(("account", order.account_id))
                 if account is None or account.orders.get(order.order_id) != order:
                     self.wrong.append(f"account {order.account_id} does not know order {order.order_id} as it is")
         for account in {one.id: one for one in (*accounts.values(), *page) if one.kind == "account"}.values():
             if self._aside.get(account.id) is None:
-                self._equal(account, account.cells, engine.contributed_by(account), engine)
+                self._equal(account, account.all_cells(), engine.contributed_by(account), engine)
         self.events += len(rows)
         self.components += len(page)
         await self._keep(page)
@@ -194,7 +194,7 @@ class _Proof:
         return rows
 
     async def _accounts(self, page: list[Component]) -> dict[Key, Component]:
-        keys = {("account", order.account_id) for component in page for order in component.exports}
+        keys = {("account", order.account_id) for component in page for order in component.exports.values()}
         owners = await self._tables.owners(list(keys))
         found = {one.id: one for one in await self._tables.components(set(owners.values()))}
         return {key: found[owner] for key, owner in owners.items() if owner in found}
@@ -206,9 +206,9 @@ class _Proof:
             return
         if _plain(fresh.facts) != _plain(component.facts):
             self.wrong.append(f"{_name(component)}: its events say something else")
-        if sorted(fresh.exports) != sorted(component.exports):
+        if fresh.exports != component.exports:
             self.wrong.append(f"{_name(component)}: its accounts were told something else")
-        self._equal(component, component.cells, fresh.cells, engine)
+        self._equal(component, component.all_cells(), fresh.all_cells(), engine)
 
     def _equal(self, component: Component, stored: Cells, fresh: Cells, engine: Engine) -> None:
         labels = {number: where for where, number in engine.tables.segments.items()}
@@ -223,7 +223,7 @@ class _Proof:
         records = [
             (cell[0], cell[1], cell[2], date.fromordinal(cell[3]), date.fromordinal(cell[4]), cell[5], cell[6], amount)
             for component in page
-            for cell, amount in component.cells.items()
+            for cell, amount in component.all_cells().items()
             if amount
         ]
         await self._connection.copy_records_to_table("stored_cells", records=records)

@@ -12,16 +12,18 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+from service.domain.appending import fold_on
 from service.domain.calendar import Zone, parse_day
-from service.domain.component import campaign_attributes, contributions
+from service.domain.component import campaign_attributes, contribute_entity, contribute_others
+from service.domain.entities import Journey, Order
 from service.domain.facts import RULES, Fact, Key, keys_of
-from service.domain.journey import Journey, fold, fold_on
+from service.domain.journey import fold
 from service.domain.postings import Book, Cells, difference
 from service.domain.rates import Rates
-from service.domain.roi import AccountOrder
+from service.domain.roi import AccountOrder, account_order
 from service.domain.voids import Identity, Voids
 from service.projections.aside import SetAside
-from service.projections.state import Component
+from service.projections.state import Component, together
 from service.projections.tables import Tables
 from service.projections.vouchers import Row, fact_of, read_rows
 from service.projections.working_set import WorkingSet
@@ -31,7 +33,11 @@ from service.store.log import Stored
 
 _STRETCH = 1_000  # events folded between two writes
 _TURN = 25  # events folded between two turns of the event loop
+_NOTHING: Cells = {}
 _AT_ONCE = 2_000  # components that a new rate refolds between two writes
+
+
+Told = dict[str, AccountOrder | None]  # orders as accounts know them, None for one that no account is to know
 
 
 class Engine:
@@ -61,6 +67,7 @@ class Engine:
             with suppress(Exception):  # set aside when it came
                 self._register(fact_of(row))
         self._rates = self._live_rates()
+        self._book = Book(self._zone, self._rates, self._segments)
 
     async def project(self, rows: Sequence[Row], voided: Iterable[Stored] = ()) -> None:
         """Project events in log order and begin to write what they post; `store` has to be the last word.
@@ -71,8 +78,7 @@ class Engine:
         facts, unreadable = read_rows(rows)
         named = [keys_of(fact) for _, fact in facts]
         await self._set.load((fact for _, fact in facts), named)
-        for number, ((position, fact), keys) in enumerate(zip(facts, named, strict=True), 1):
-            self._position = position
+        for number, ((self._position, fact), keys) in enumerate(zip(facts, named, strict=True), 1):
             if number % _TURN == 0:
                 await self._writer.take_turns(begin=number % _STRETCH == 0)
             component = RULES[fact[4]].component
@@ -109,8 +115,7 @@ class Engine:
 
     def contributed_by(self, component: Component) -> Cells:
         """Return what a component contributes by its facts and orders, without posting anything."""
-        contributed = self._contributions(component, None)
-        return contributed[0].cells if contributed else component.cells
+        return together(self._contributed(component, None)[0].values())
 
     # One component
 
@@ -120,80 +125,91 @@ class Engine:
             return component.facts
         return [fact for fact in component.facts if not self._voids.is_void((fact.source, fact.id))]
 
-    def _journey(self, component: Component, appended: Fact | None) -> Journey | None:
-        """Fold on from where the journey stood with the fact that came last, else fold all anew; None = nothing changed."""
-        journey, component.journey = component.journey, None
-        changed = None
-        if journey is not None and appended is not None:
-            void = self._voids and self._voids.is_void((appended.source, appended.id))
-            changed = False if void else fold_on(journey, appended, self._zone)
-        component.journey = fold(self._live(component), self._zone) if changed is None else journey
-        return None if changed is False else component.journey
+    def _contributed(self, component: Component, appended: Fact | None) -> tuple[dict[str, Cells], Told, bool]:
+        """Return what the entities of a component contribute now, by name, and their orders as accounts are to know them.
 
-    def _contributions(self, component: Component, appended: Fact | None) -> tuple[Book, list[AccountOrder]] | None:
-        """Return what a component contributes now; None = the same as before."""
-        journey = component.kind == "journey"
-        folded = self._journey(component, appended) if journey else self._live(component)
-        if folded is None:
-            return None
-        return contributions(
-            component.kind, folded, list(component.orders.values()), self._zone, self._rates, self._segments
-        )  # fmt: skip
+        These are all of them (then the last is true) or, where the component could be folded on, those that this touched.
+        """
+        book = self._book
+        book.lookups.clear()
+        if component.kind != "journey":
+            orders = list(component.orders.values())
+            return {"": contribute_others(component.kind, self._live(component), orders, book)}, {}, True
+        journey, component.journey, touched = component.journey, None, None
+        if appended is not None and (journey is not None or len(component.facts) == 1):
+            journey = journey or Journey()
+            void = self._voids and self._voids.is_void((appended.source, appended.id))
+            touched = () if void else fold_on(journey, appended, self._zone)
+        whole = touched is None
+        if journey is None or touched is None:
+            journey = fold(self._live(component), self._zone)
+            touched = list(journey.entities())
+        found = {entity.name: contribute_entity(entity, book) for entity in touched}
+        told: Told = {}
+        if not journey.only_leads:
+            told = {one.id: account_order(one, self._zone) for one in touched if isinstance(one, Order)}
+        component.journey = journey
+        return found, told, whole
 
     def _fold(self, component: Component, appended: Fact | None = None) -> None:
         """Fold a component again and post the difference; `appended` is the one new fact, where it came last.
 
         If a rule fails at it, the component keeps its facts, contributes what it did before, and is set aside.
         """
+        self._set.changes.kept[component.id] = component
         try:
-            contributed = self._contributions(component, appended)
+            found, told, whole = self._contributed(component, appended)
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001  whatever a rule raises concerns this component alone
-            component.journey = None
             self.aside.note(self._position, error, component.id)
-            self._set.changes.keep(component)
             return
-        if contributed is None:
-            self._set.changes.keep(component)
-            return
-        book, exports = contributed
         if self.aside:
             self.aside.clear(component.id)
-        lines = difference(component.cells, book.cells)
-        if lines:
-            position = self._position
-            self._writer.journal.postings += [(position, cell, amount) for cell, amount in lines]
-        component.cells = book.cells
-        if book.lookups or component.lookups:
-            self._set.ask(component, book.lookups)
-        self._set.changes.keep(component)
+        position, postings, cells = self._position, self._writer.journal.postings, component.cells
+        if whole:
+            component.cells = found
+            lines = difference(together(cells.values()), together(found.values()))
+            postings += [(position, cell, amount) for cell, amount in lines]
+        else:
+            for name, now in found.items():
+                before = cells.get(name, _NOTHING)
+                if now != before:
+                    postings += [(position, cell, amount) for cell, amount in difference(before, now)]
+                    cells[name] = now
+        lookups = self._book.lookups
+        if lookups or (whole and component.lookups):
+            self._set.ask(component, lookups, whole=whole)
         if component.kind == "campaign":
-            attributes = campaign_attributes(self._live(component))
-            if attributes != component.attributes:
-                component.attributes = attributes
-                self._writer.journal.campaigns.append(
-                    (component.facts[0].data["campaign_id"], self._position, attributes)
-                )
-        if exports != component.exports:
-            before, component.exports = component.exports, exports
-            self._tell_accounts(before, exports)
+            self._describe(component)
+        if told or (whole and component.exports):
+            self._tell_accounts(component, told, whole=whole)
 
-    def _tell_accounts(self, before: list[AccountOrder], after: list[AccountOrder]) -> None:
+    def _describe(self, campaign: Component) -> None:
+        """Note what a campaign is called and how it is classed, where that has changed."""
+        attributes = campaign_attributes(self._live(campaign))
+        if attributes != campaign.attributes:
+            campaign.attributes = attributes
+            identity = campaign.facts[0].data["campaign_id"]
+            self._writer.journal.campaigns.append((identity, self._position, attributes))
+
+    def _tell_accounts(self, component: Component, orders: Told, *, whole: bool) -> None:
         """Bring what accounts know of a journey's orders up to date, and fold those for which it changed."""
-        old, new = {one.order_id: one for one in before}, {one.order_id: one for one in after}
+        before = component.exports
+        after = {order_id: one for order_id, one in orders.items() if one is not None}
+        component.exports = after if whole else {**before, **after}
         told: dict[int, Component] = {}
-        for order_id in old.keys() | new.keys():
-            was, now = old.get(order_id), new.get(order_id)
-            if was == now:
+        for order_id in before.keys() | orders.keys() if whole else orders.keys():
+            was, order = before.get(order_id), after.get(order_id)
+            if was == order:
                 continue
-            if was is not None and (now is None or now.account_id != was.account_id):
+            if was is not None and (order is None or order.account_id != was.account_id):
                 account = self._set.component("account", [("account", was.account_id)])
-                account.orders.pop(order_id, None)
+                account.orders = {name: one for name, one in account.orders.items() if name != order_id}
                 told[account.id] = account
-            if now is not None:
-                account = self._set.component("account", [("account", now.account_id)])
-                account.orders[order_id] = now
+            if order is not None:
+                account = self._set.component("account", [("account", order.account_id)])
+                account.orders = {**account.orders, order_id: order}
                 told[account.id] = account
         for identity in sorted(told):
             self._fold(told[identity])
@@ -240,7 +256,7 @@ class Engine:
         voided = facts[0][1]
         rule = RULES[voided.type]
         if rule.component == "rates":
-            self._rates = self._live_rates()
+            self._rates = self._book.rates = self._live_rates()
             day = parse_day(voided.data["rate_date"])
             for currency in {voided.data["base"], voided.data["quote"]} - {self._currency}:
                 await self._fold_all(await self._set.asking_for(currency, day))

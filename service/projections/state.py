@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
+from service.domain.entities import Journey
 from service.domain.facts import Fact, Key, keys_of
-from service.domain.journey import Journey
 from service.domain.postings import Cells
 from service.domain.roi import AccountOrder
 
@@ -36,14 +37,16 @@ class _State(msgspec.Struct, array_like=True):
 _LARGEST = 2**63
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_State)
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class Component:
     """What hangs together: facts in event order, the orders that journeys told it of (accounts), and its last cells.
 
-    `exports` are the orders that it told accounts of; `attributes` are a campaign's; `lookups` are the currencies that
-    it asked rates of, with the last day it asked for. `journey` is what the live facts folded into, to be folded on;
-    `stored` tells whether there is a row of it.
+    `cells` are by the name of the entity that contributes them, "" where that is not known (any more). `exports` are the orders
+    that it told accounts of; `attributes` are a campaign's; `lookups` are the currencies that it asked rates of, with the
+    last day it asked for. `journey` is what the live facts folded into, to be folded on; `stored` tells whether there is a
+    row of it.
     """
 
     __slots__ = ("attributes", "cells", "exports", "facts", "id", "journey", "kind", "lookups", "orders", "stored")
@@ -54,11 +57,12 @@ class Component:
         self.stored = stored
         self.journey: Journey | None = None
         self.facts: list[Fact] = []
-        self.cells: Cells = {}
-        self.orders: dict[str, AccountOrder] = {}
-        self.exports: list[AccountOrder] = []
-        self.attributes: dict[str, Any] = {}
-        self.lookups: dict[str, int] = {}
+        self.cells: dict[str, Cells] = {}
+        # These are replaced, never changed, so that the many components without any share one that is empty.
+        self.orders: Mapping[str, AccountOrder] = _EMPTY
+        self.exports: Mapping[str, AccountOrder] = _EMPTY
+        self.attributes: Mapping[str, Any] = _EMPTY
+        self.lookups: Mapping[str, int] = _EMPTY
 
     def insert(self, fact: Fact) -> bool:
         """Put a fact in its place in event order; tell whether that is the end, as it is nearly always."""
@@ -73,11 +77,15 @@ class Component:
         """Take over everything of another component that turned out to hang together with this one."""
         self.journey = None
         self.facts = sorted([*self.facts, *other.facts], key=lambda one: one[:4])
-        for cell, amount in other.cells.items():
-            self.cells[cell] = self.cells.get(cell, 0) + amount
-        self.orders.update(other.orders)
-        self.exports = [*self.exports, *other.exports]
-        self.attributes.update(other.attributes)
+        for name, cells in other.cells.items():
+            self.cells[name] = together((self.cells.get(name, {}), cells))
+        self.orders = {**self.orders, **other.orders}
+        self.exports = {**self.exports, **other.exports}
+        self.attributes = {**self.attributes, **other.attributes}
+
+    def all_cells(self) -> Cells:
+        """Return what it contributes, whichever entity does."""
+        return together(self.cells.values())
 
     def keys(self) -> Iterable[Key]:
         """Return every entity that belongs to this component."""
@@ -94,13 +102,24 @@ class Component:
 
     def encode(self) -> bytes:
         """Return the stored form."""
-        cells: list[tuple[Any, ...]] = [(*cell, amount) for cell, amount in self.cells.items() if amount]
-        orders = list(self.orders.values())
+        cells: list[tuple[Any, ...]] = [
+            (*cell, amount) for some in self.cells.values() for cell, amount in some.items()
+        ]
+        others = (list(self.orders.values()), list(self.exports.values()), dict(self.attributes))
         try:
-            return _encoder.encode((self.facts, cells, orders, self.exports, self.attributes))
+            return _encoder.encode((self.facts, cells, *others))
         except OverflowError:
             cells = [(*cell, amount if abs(amount) < _LARGEST else str(amount)) for *cell, amount in cells]
-            return _encoder.encode((self.facts, cells, orders, self.exports, self.attributes))
+            return _encoder.encode((self.facts, cells, *others))
+
+
+def together(several: Iterable[Cells]) -> Cells:
+    """Return the sum of several books of cells."""
+    total: Cells = {}
+    for cells in several:
+        for cell, amount in cells.items():
+            total[cell] = total.get(cell, 0) + amount
+    return total
 
 
 def decode(identity: int, kind: str, stored: bytes) -> Component:
@@ -108,11 +127,14 @@ def decode(identity: int, kind: str, stored: bytes) -> Component:
     state = _decoder.decode(stored)
     component = Component(identity, kind, stored=True)
     component.facts = state.facts
-    component.cells = {
+    component.cells[""] = {
         (one.measure, one.entity, one.segment, one.day, one.cohort, one.value, one.detail): int(one.amount)
         for one in state.cells
     }
-    component.orders = {one.order_id: one for one in state.orders}
-    component.exports = state.exports
-    component.attributes = state.attributes
+    if state.orders:
+        component.orders = {one.order_id: one for one in state.orders}
+    if state.exports:
+        component.exports = {one.order_id: one for one in state.exports}
+    if state.attributes:
+        component.attributes = state.attributes
     return component

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from service.domain.entities import Where
 from service.domain.facts import Key
-from service.domain.journey import Where
 from service.domain.postings import Cell, Segments
 from service.domain.velocity import bucket_of
 from service.projections import aside, balances
@@ -19,9 +19,23 @@ from service.projections.state import Component, decode
 from service.store import copying, log
 
 _LARGEST = 2**63
-_KEY = struct.Struct("!hiiii").pack  # how many fields, ledger, generation
-_POSTING = struct.Struct("!iqiiiiiiiiiiihiq").pack  # position, line, segment, campaign, day, cohort, bucket, amount
-_measure = lru_cache(maxsize=256)(copying.text)
+# A posting as COPY takes it, in pieces of which most come again at once.
+_number = struct.Struct("!iqii").pack  # position and line
+_duration = struct.Struct("!ihiqiq").pack  # bucket, amount, value
+
+
+def _begin(ledger: int, generation: int) -> bytes:
+    return struct.pack("!hiiii", 14, 4, ledger, 4, generation)
+
+
+@lru_cache(maxsize=65_536)
+def _place(segment: int, campaign: int, day: int, cohort: int) -> bytes:
+    return struct.pack("!iiiiiiii", 4, segment, 4, campaign, 4, copying.date(day), 4, copying.date(cohort))
+
+
+@lru_cache(maxsize=4_096)
+def _count(amount: int) -> bytes:
+    return struct.pack("!ihiqi", 2, 0, 8, amount, -1)
 
 
 class Journal:
@@ -160,21 +174,15 @@ class Tables:
             self._fresh = False
 
     async def _write_postings(self, postings: Iterable[tuple[int, Cell, int]]) -> None:
-        key, campaigns, rows = _KEY(14, 4, self.key[0], 4, self.key[1]), self.segments.campaigns, [copying.START]
+        campaigns, rows, text, start = self.segments.campaigns, [copying.START], copying.known_text, _begin(*self.key)
         line, last = self._line, self._last_position
         for position, (measure, entity, segment, day, cohort, value, detail), amount in postings:
-            name = entity.encode()
             for part in (amount,) if -_LARGEST < amount < _LARGEST else balances.pieces(amount):
                 line, last = (line + 1 if position == last else 1), position
                 rows += (
-                    key,
-                    _POSTING(
-                        8, position, 4, line, 4, segment, 4, campaigns[segment], 4, copying.date(day), 4, copying.date(cohort),
-                        2, 0 if value is None else bucket_of(value), 8, part,
-                    ),
-                    copying.NULL if value is None else copying.bigint(8, value),
-                    _measure(measure), copying.length(len(name)), name,
-                    copying.NULL if detail is None else copying.text(detail),
+                    start, _number(8, position, 4, line), _place(segment, campaigns[segment], day, cohort),
+                    _count(part) if value is None else _duration(2, bucket_of(value), 8, part, 8, value),
+                    text(measure), text(entity), copying.NULL if detail is None else copying.text(detail),
                 )  # fmt: skip
         self._line, self._last_position = line, last  # the same event may go on in the next write
         await copying.copy(self.connection, "postings", rows)

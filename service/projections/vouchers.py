@@ -14,6 +14,7 @@ from service.store.log import Brief, Stored
 Row = Brief | Stored
 _json = msgspec.json.Decoder(float_hook=str)  # no figure is made of a JSON number, and none may stop the ledger
 _LARGEST = 2**63  # beyond it, a number does not fit into a component's stored form
+_FREE = ("utm", "target_audience_size")  # what may hold a number among the fields that are kept of an event
 
 
 def read_rows(rows: Iterable[Row]) -> tuple[list[tuple[int, Fact]], list[tuple[Row, Exception]]]:
@@ -33,12 +34,12 @@ def read_rows(rows: Iterable[Row]) -> tuple[list[tuple[int, Fact]], list[tuple[R
 
 def fact_of(row: Row) -> Fact:
     """Return the fact of one event whose type moves a figure; raises what decoding or an upcaster raises."""
-    data: Any = _json.decode(row.data)
-    data = upcast(row.type, row.version, data)
+    data: Any = upcast(row.type, row.version, _json.decode(row.data))
     fact = read_fact(row.micros, row.rest, row.source, row.id, row.type, data)
-    for value in fact[5].values():
-        if type(value) is not str:
-            return fact._replace(data=_without_huge(fact.data))
+    stated = fact[5]
+    for name in _FREE:
+        if name in stated:
+            stated[name] = _without_huge(stated[name])
     return fact
 
 

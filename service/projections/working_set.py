@@ -27,18 +27,24 @@ class WorkingSet:
     def component(self, kind: str, keys: Sequence[Key]) -> Component:
         """Return the one component of all these entities: the largest that any of them has, the others absorbed."""
         owners = self.owners
-        if len(keys) == 1 and keys[0] in owners:
-            return self.components[owners[keys[0]]]
+        first = owners.get(keys[0])
+        if len(keys) == 1:
+            return self._made(kind, keys) if first is None else self.components[first]
         found = {owners[key] for key in keys if key in owners}
-        if len(found) == 1:
-            component = self.components[found.pop()]
-        elif found:
-            component = self._join([self.components[one] for one in found])
-        else:
-            component = Component(self.next_component, kind)
-            self.next_component += 1
-            self.components[component.id] = component
+        if not found:
+            return self._made(kind, keys)
+        component = (
+            self.components[found.pop()] if len(found) == 1 else self._join([self.components[one] for one in found])
+        )
         self._own(keys, component)
+        return component
+
+    def _made(self, kind: str, keys: Sequence[Key]) -> Component:
+        number = self.next_component
+        component = self.components[number] = Component(number, kind)
+        self.next_component = number + 1
+        for key in keys:
+            self.owners[key] = self.changes.new_owners[key] = number
         return component
 
     def _join(self, found: Iterable[Component]) -> Component:
@@ -62,11 +68,13 @@ class WorkingSet:
 
     # Exchange rates
 
-    def ask(self, component: Component, lookups: set[tuple[str, int]]) -> None:
-        """Note which rates a component asks for: (currency, day)."""
-        component.lookups = {}
+    def ask(self, component: Component, lookups: set[tuple[str, int]], *, whole: bool) -> None:
+        """Note which rates a component asks for: (currency, day); `whole` = no others."""
+        last = {} if whole else dict(component.lookups)
         for currency, day in sorted(lookups):
-            component.lookups[currency] = day
+            last[currency] = max(day, last.get(currency, day))
+        component.lookups = last
+        for currency, day in last.items():
             self._asked.setdefault(currency, {})[component.id] = day
 
     async def asking_for(self, currency: str, day: int) -> list[int]:

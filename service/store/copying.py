@@ -38,6 +38,9 @@ def text(value: str) -> bytes:
     return field(value.encode())
 
 
+known_text = lru_cache(maxsize=65_536)(text)  # for texts that come again soon
+
+
 async def copy(connection: Any, table: str, pieces: Sequence[bytes]) -> None:
     """Send rows, begun with `START`, to a table with the columns in its own order."""
     await connection.copy_to_table(table, source=_chunks(pieces), format="binary")

@@ -14,14 +14,13 @@ from tests.support.sending import cost, event, lead, order
 KEY = "a-bootstrap-key-0123456789"
 # Python imports this by itself at its start: a release with a bug in one rule.
 FAULTY = """
-from service.domain import roi
+from service.domain import component
 
-def failing(journey, book, contribute=roi.contribute):
-    if "POISON" in journey.orders:
+def failing(order, book):
+    if order.id == "POISON":
         raise KeyError("planted")
-    contribute(journey, book)
 
-roi.contribute = failing
+component.RULES_OF["order"] += (failing,)
 """
 
 

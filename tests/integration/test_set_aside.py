@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.domain import component, roi
+from service.domain import component
 from service.domain import events as catalogue
-from service.domain.journey import Journey
+from service.domain.entities import Order
 from service.domain.postings import Book
 from service.projections import closings, completeness, engine, reading, rebuild, retry, selection, verify
 from service.store import ledgers
@@ -28,14 +28,12 @@ POISON = "an order that no rule foresaw"
 @pytest.fixture
 def planted(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A rule that fails at every journey with the order POISON, until the patch is undone."""
-    contribute = roi.contribute
 
-    def failing(journey: Journey, book: Book) -> None:
-        if POISON in journey.orders:
+    def failing(one: Order, _: Book) -> None:
+        if one.id == POISON:
             raise ZeroDivisionError("a rule\x00 that cannot")
-        contribute(journey, book)
 
-    monkeypatch.setattr(roi, "contribute", failing)
+    monkeypatch.setitem(component.RULES_OF, "order", (*component.RULES_OF["order"], failing))
     return monkeypatch
 
 
@@ -158,15 +156,18 @@ async def test_whatever_failed_and_is_retried_gives_what_never_failed(
     monkeypatch: pytest.MonkeyPatch, events: list[dict[str, Any]], seed: int, batches: list[int]
 ) -> None:
     chance = random.Random(seed)  # noqa: S311  not for secrets
-    contributions = component.contributions
 
-    def failing(*arguments: Any) -> Any:
-        if chance.random() < 0.3:
-            raise ValueError(POISON)
-        return contributions(*arguments)
+    def failing(contribute: Any) -> Any:
+        def maybe(*arguments: Any) -> Any:
+            if chance.random() < 0.3:
+                raise ValueError(POISON)
+            return contribute(*arguments)
+
+        return maybe
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "contributions", failing)
+        for name in ("contribute_entity", "contribute_others"):
+            patch.setattr(engine, name, failing(getattr(component, name)))
         tables = await memory.project(events, batches)
     await memory.retry(tables)
     assert tables.aside == {}

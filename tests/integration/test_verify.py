@@ -60,7 +60,7 @@ async def test_what_a_component_contributes_is_held_against_its_events(pool: asy
     ledger = await filled(pool, "tampered-state")
     for row in await pool.fetch("SELECT component, kind, state FROM components WHERE ledger = $1", ledger.ledger):
         component = decode(*row)
-        component.cells = {cell: amount * 2 for cell, amount in component.cells.items()}
+        component.cells = {"": {cell: amount * 2 for cell, amount in component.all_cells().items()}}
         await pool.execute(
             "UPDATE components SET state = $3 WHERE ledger = $1 AND component = $2",
             ledger.ledger, component.id, component.encode(),
