@@ -30,12 +30,13 @@ async def _report(request: Request, ledger: Ledger, name: str, asked: asking.Ask
 
 async def _frame(view: reading.Snapshot, query: selection.Query) -> dict[str, Any]:
     """Return what every answer says of itself."""
+    unconverted, pending_links = await view.waiting(query)
     return {
         "currency": view.ledger.currency,
         "date_basis": query.basis,
         **asking.frame(view),
-        "unconverted": await view.unconverted(query),
-        "pending_links": await view.pending_links(),
+        "unconverted": unconverted,
+        "pending_links": pending_links,
     }
 
 
