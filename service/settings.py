@@ -52,5 +52,6 @@ class Settings(BaseSettings):
     private_hosts: list[str] = Field(
         [], description="hosts that records may be read back from though not public, as JSON"
     )
+    kept_answers_bytes: int = Field(32 * 1024 * 1024, ge=0, description="of answers to reads kept for who asks again")
     cors_origins: list[str] = Field([], description="origins whose pages may read, as a JSON list; none by default")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.types import Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import __version__, telemetry
-from service.api import events, hooks, lineage, openapi, operations, reads, rebuilds, set_aside, sources
+from service.api import events, hooks, kept, lineage, openapi, operations, reads, rebuilds, set_aside, sources
 from service.api.auth import Doorkeeper
 from service.api.problems import HANDLERS, answer_error
 from service.bootstrap import Service
@@ -24,14 +27,20 @@ class App(FastAPI):
 
 
 class Front:
-    """What stands before the application: counts answers, and takes posted events past routing and middleware.
+    """What stands before the application: counts answers, and takes the hot requests past routing and middleware.
 
-    Those layers would cost more than storing the event; the answers, errors too, are the same.
+    Those are posted events, and reads whose last answer still holds. The layers would cost more than storing the event or
+    finding the answer; what is answered, errors too, is the same.
     """
 
-    def __init__(self, app: App, *, shortcut: bool) -> None:
+    def __init__(self, app: App, cors_origins: Sequence[str] = ()) -> None:
         self.app = app
-        self._shortcut = shortcut
+        self._inner: ASGIApp = self._shortcut
+        if cors_origins:
+            self._inner = CORSMiddleware(
+                self._shortcut, allow_origins=cors_origins, allow_methods=["GET", "POST", "PATCH", "DELETE"],
+                allow_headers=["Authorization", "Content-Type", "If-None-Match"], expose_headers=["ETag", "Link", "Location"],
+            )  # fmt: skip
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102  ASGI
         async def counted(message: Message) -> None:
@@ -39,16 +48,24 @@ class Front:
                 telemetry.REQUESTS.labels(str(message["status"])).inc()
             await send(message)
 
-        if self._shortcut and scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == "/v1/events":
-            scope["app"] = self.app
-            request = Request(scope, receive)
+        await self._inner(scope, receive, counted)
+
+    async def _shortcut(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = None
+        if scope["type"] == "http":
             try:
-                response = await events.post_events(request)
+                response = await self._answer(scope, receive)
             except Exception as error:  # noqa: BLE001  answered as the application's own handlers answer it
-                response = await answer_error(request, error)
-            await response(scope, receive, counted)
-        else:
-            await self.app(scope, receive, counted)
+                response = await answer_error(Request(scope, receive), error)
+        await (response or self.app)(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
+        if scope["method"] == "GET" and scope["path"].startswith("/v1/"):  # what is open to all needs no database
+            return await kept.again(self.app, scope)
+        if scope["method"] == "POST" and scope["path"] == "/v1/events":
+            scope["app"] = self.app
+            return await events.post_events(Request(scope, receive))
+        return None
 
 
 def create_app() -> App:
@@ -76,11 +93,7 @@ def create(service: Service) -> Front:
     app = create_app()
     app.state.service = service
     app.state.doorkeeper = Doorkeeper(service)
-    app.state.answers = reads.Answers()
+    app.state.standing = kept.Standing(service.pool)
+    app.state.answers = kept.Answers(service.settings.kept_answers_bytes)
     app.state.buckets = Buckets()
-    if service.settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware, allow_origins=service.settings.cors_origins, allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-None-Match"], expose_headers=["ETag", "Link", "Location"],
-        )  # fmt: skip
-    return Front(app, shortcut=not service.settings.cors_origins)
+    return Front(app, service.settings.cors_origins)

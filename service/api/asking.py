@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -12,6 +14,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.responses import Response
 
 from service.api.auth import Needs
+from service.api.kept import Answers, Standing, matches
 from service.api.problems import ProblemError
 from service.bootstrap import Service
 from service.domain.calendar import parse_day, parse_instant
@@ -107,13 +110,26 @@ def read_asked(
     return Asked(selection.Query(read_groups(groups), low, high, basis, campaign), read_moment(as_of), min_position)
 
 
-async def wait(service: Service, ledger: Ledger, position: int) -> reading.Serving:
-    """Return the serving generation, once that has reached what the caller needs; else a 503 problem."""
+@asynccontextmanager
+async def views(
+    request: Request, ledger: Ledger, min_position: int, *moments: int | datetime | None
+) -> AsyncIterator[list[reading.Snapshot]]:  # fmt: skip
+    """Open views of moments of knowing, once a position is projected and those asked about are, as far as recorded."""
+    service: Service = request.app.state.service
+    standing: Standing = request.app.state.standing
+    asked = max((one for one in moments if isinstance(one, int)), default=0)
+    if max(asked, min_position) > 0 and (at := (await standing.of(ledger)).checkpoint) < max(asked, min_position):
+        if asked > at:  # what was known at a position is known once it has been projected
+            min_position = max(min_position, min(asked, (await log.head(service.pool, ledger.ledger))[0]))
+        await _wait(service, standing, ledger, min_position)
+    async with reading.snapshots(service.pool, ledger, *moments) as opened:
+        yield opened
+
+
+async def _wait(service: Service, standing: Standing, ledger: Ledger, position: int) -> None:
+    """Wait until the serving generation has reached what the caller needs; else a 503 problem."""
     patience, pause = service.settings.min_position_timeout, 0.005
-    while True:
-        served = await reading.serving(service.pool, ledger)
-        if served.checkpoint >= position:
-            return served
+    while (served := await standing.of(ledger)).checkpoint < position:
         if patience <= 0:
             raise ProblemError(
                 503, f"position {position} is not projected yet, only {served.checkpoint}: try again in a moment",
@@ -121,31 +137,6 @@ async def wait(service: Service, ledger: Ledger, position: int) -> reading.Servi
             )  # fmt: skip
         await asyncio.sleep(pause)
         patience, pause = patience - pause, min(pause * 2, 0.1)
-
-
-def etag(edition: str, position: int) -> str:
-    """Return the weak ETag of an answer: edition of the read models, and position."""
-    return f'W/"{edition}-{position}"'
-
-
-def headers_of(tag: str) -> dict[str, str]:
-    """Return what lets a caller keep an answer and ask whether it still holds."""
-    return {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
-
-
-def matches(request: Request, tag: str) -> bool:
-    """Tell whether the caller has this answer already."""
-    wanted = request.headers.get("if-none-match", "")
-    known = [one.strip().removeprefix("W/") for one in wanted.split(",")]  # RFC 9110: a weak comparison
-    return wanted.strip() == "*" or tag.removeprefix("W/") in known
-
-
-def tagged(request: Request, edition: str, position: int, body: bytes) -> Response:
-    """Answer with an ETag, or 304 to whom it tells nothing new."""
-    tag = etag(edition, position)
-    if matches(request, tag):
-        return Response(status_code=304, headers=headers_of(tag))
-    return Response(body, headers=headers_of(tag), media_type="application/json")
 
 
 def frame(view: reading.Snapshot) -> dict[str, Any]:
@@ -157,22 +148,20 @@ def frame(view: reading.Snapshot) -> dict[str, Any]:
 def answer(
     request: Request, view: reading.Snapshot, body: dict[str, Any], following: str | None = None
 ) -> Response:  # fmt: skip
-    """Answer a read; `following` is the `after` of the next page, if there is one."""
-    response = tagged(request, view.edition, view.as_of.position, msgspec.json.encode({**body, **frame(view)}))
+    """Answer a read, or 304 to whom it tells nothing new; `following` is the `after` of the next page, if there is one.
+
+    The weak ETag is the edition of the read models and the position.
+    """
+    tag = f'W/"{view.edition}-{view.as_of.position}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
     if following is not None:
         url = request.url.include_query_params(after=following)
-        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-    return response
-
-
-async def wait_for(
-    service: Service, ledger: Ledger, position: int, *moments: int | datetime | None
-) -> reading.Serving:  # fmt: skip
-    """Wait for a position and for those asked about, as far as they are recorded; return the serving generation."""
-    asked = [one for one in moments if isinstance(one, int)]
-    if asked:  # what was known at a position is known once it has been projected
-        position = max(position, min(max(asked), (await log.head(service.pool, ledger.ledger))[0]))
-    return await wait(service, ledger, position)
+        headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    content = msgspec.json.encode({**body, **frame(view)})
+    found, unchanged = Response(content, headers=headers, media_type="application/json"), Response(None, 304, headers)
+    answers: Answers = request.app.state.answers
+    answers.keep(request, view, tag, found, unchanged)
+    return unchanged if matches(request.headers, tag) else found
 
 
 class _ReportName(StringConvertor):

@@ -27,20 +27,25 @@ class Doorkeeper:
 
     async def admit(self, authorization: str | None, scope: str) -> ledgers.Ledger:
         """Return the ledger that a key opens for a scope; raises a 401 or 403 problem."""
-        kind, _, secret = (authorization or "").partition(" ")
-        if kind.lower() != "bearer" or not secret.strip():
+        secret = _secret(authorization)
+        if not secret:
             raise ProblemError(
                 401, "send an API key as `Authorization: Bearer <key>`", headers={"WWW-Authenticate": "Bearer"}
             )
-        access = await self._access(secret.strip())
+        access = await self._access(secret)
         if access is None:
             headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             raise ProblemError(401, "this API key is unknown or revoked", headers=headers)
-        self._refuse_too_many(secret.strip())
+        self._refuse_too_many(secret)
         if scope not in access.scopes:
             have = ", ".join(sorted(access.scopes))
             raise ProblemError(403, f"this needs the scope {scope}; this API key has {have}")
         return access.ledger
+
+    async def known(self, authorization: str | None) -> ledgers.Access | None:
+        """Return what a key opens, without letting anybody in."""
+        secret = _secret(authorization)
+        return await self._access(secret) if secret else None
 
     def _refuse_too_many(self, secret: str) -> None:
         most = self._service.settings.key_rate_per_minute
@@ -57,6 +62,11 @@ class Doorkeeper:
                 self._known.clear()
             self._known[secret] = (now + _TRUST_SECONDS, access)
         return access
+
+
+def _secret(authorization: str | None) -> str:
+    kind, _, secret = (authorization or "").partition(" ")
+    return secret.strip() if kind.lower() == "bearer" else ""
 
 
 class Needs:

@@ -14,7 +14,6 @@ from starlette.responses import Response
 from service.api import asking, schemas, schemas_lineage
 from service.api.asking import After, AsOf, Basis, CampaignId, From, Limit, MinPosition, Reader, To
 from service.api.problems import ProblemError, refuse_unknown
-from service.bootstrap import Service
 from service.domain import lineage
 from service.projections import completeness, entries, reading, restatement, timeline
 from service.projections.entries import Place
@@ -57,9 +56,7 @@ def _measure(report: str, name: str) -> str:
 
 
 async def _entries(request: Request, ledger: Ledger, report: str, asked: _Asked) -> Response:
-    service: Service = request.app.state.service
-    await asking.wait_for(service, ledger, asked.asked.min_position, asked.asked.as_of)
-    async with reading.snapshot(service.pool, ledger, asked.asked.as_of) as view:
+    async with asking.views(request, ledger, asked.asked.min_position, asked.asked.as_of) as (view,):
         body, following = await entries.read(
             view, asked.asked.query, report, asked.measure, asked.after, asked.limit
         )  # fmt: skip
@@ -120,10 +117,7 @@ async def get_journey(
     refuse_unknown(request, ("as_of", "min_position"))
     if kind not in timeline.KINDS:
         raise ProblemError(404, f"there are no journeys of a {kind}; there are those of {', '.join(timeline.KINDS)}")
-    service: Service = request.app.state.service
-    moment = asking.read_moment(as_of)
-    await asking.wait_for(service, ledger, min_position, moment)
-    async with reading.snapshot(service.pool, ledger, moment) as view:
+    async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
         body = await timeline.read(view, kind, identity)
     if body is None:
         raise ProblemError(404, f"no event names a {kind} {identity!r}")
@@ -142,10 +136,7 @@ async def get_completeness(
     A source is `silent` when nothing came for three times as long as 95 % of its intervals are.
     """
     refuse_unknown(request, ("as_of", "min_position"))
-    service: Service = request.app.state.service
-    moment = asking.read_moment(as_of)
-    await asking.wait_for(service, ledger, min_position, moment)
-    async with reading.snapshot(service.pool, ledger, moment) as view:
+    async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
         body = await completeness.read(view)
     return Response(msgspec.json.encode({**body, **asking.frame(view)}), media_type="application/json")
 
@@ -189,9 +180,7 @@ async def get_restatement(
         known = {name for of in lineage.MEASURES.values() for name in of}
         raise asking.invalid("measure", f"one of {', '.join(sorted(known))}", measure or "") from None
     moments = _moment("from_as_of", from_as_of), asking.read_moment(to_as_of, "to_as_of")
-    service: Service = request.app.state.service
-    await asking.wait_for(service, ledger, min_position, *moments)
-    async with reading.snapshots(service.pool, ledger, *moments) as (then, now):
+    async with asking.views(request, ledger, min_position, *moments) as (then, now):
         if then.as_of.position > now.as_of.position:
             raise asking.invalid("to_as_of", f"a moment not before from_as_of ({from_as_of})", to_as_of or "")
         body, following = await restatement.read(then, now, asked.query, compared, _place(after), limit)

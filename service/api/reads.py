@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -13,72 +11,32 @@ from starlette.responses import Response
 from service.api import asking, schemas
 from service.api.asking import After, AsOf, Basis, From, GroupBy, Limit, MinPosition, Reader, To
 from service.api.problems import ProblemError, refuse_unknown
-from service.bootstrap import Service
 from service.domain.postings import FLAG, PENDING_LINKS
 from service.projections import reading, reports, selection
 from service.store.ledgers import Ledger
 
 router = APIRouter(tags=["read models"])
-_REMEMBERED = 512
 _pair = msgspec.json.Decoder(tuple[str, str])
 
 
-class Answers:
-    """Finished answers by position and query: a repeated read costs a look-up, and can never be out of date."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
-
-    def get(self, key: tuple[Any, ...]) -> bytes | None:
-        """Return a finished answer."""
-        return self._kept.get(key)
-
-    def keep(self, key: tuple[Any, ...], body: bytes) -> None:
-        """Keep a finished answer, dropping the oldest."""
-        self._kept[key] = body
-        if len(self._kept) > _REMEMBERED:
-            self._kept.popitem(last=False)
-
-
 async def _report(request: Request, ledger: Ledger, name: str, asked: asking.Asked, *, flat: bool = False) -> Response:
-    service: Service = request.app.state.service
-    answers: Answers = request.app.state.answers
-    served = await asking.wait_for(service, ledger, asked.min_position, asked.as_of)
-    checkpoint = served.checkpoint
-    at: int | datetime = checkpoint if asked.as_of is None else asked.as_of
-    key = (
-        ledger.ledger,
-        served.edition,
-        min(at, checkpoint) if isinstance(at, int) else at,
-        checkpoint,
-        name,
-        asked.query,
-        flat,
-    )
-    if isinstance(at, int) and (body := answers.get(key)) is not None:
-        return asking.tagged(request, served.edition, min(at, checkpoint), body)
-    async with reading.snapshot(service.pool, ledger, asked.as_of) as view:
-        tag = asking.etag(view.edition, view.as_of.position)
-        if asking.matches(request, tag):
-            return Response(status_code=304, headers=asking.headers_of(tag))
+    async with asking.views(request, ledger, asked.min_position, asked.as_of) as (view,):
         answer = await reports.REPORTS[name](view, asked.query)
         answer |= await _frame(view, asked.query)
         if flat:
             answer = await _flat(view, answer, asked.query.campaign or "")
-    body = msgspec.json.encode(answer)
-    if view.current and view.as_of.position == checkpoint and view.edition == served.edition:
-        answers.keep(key, body)
-    return asking.tagged(request, view.edition, view.as_of.position, body)
+    return asking.answer(request, view, answer)
 
 
 async def _frame(view: reading.Snapshot, query: selection.Query) -> dict[str, Any]:
     """Return what every answer says of itself."""
+    unconverted, pending_links = await view.waiting(query)
     return {
         "currency": view.ledger.currency,
         "date_basis": query.basis,
         **asking.frame(view),
-        "unconverted": await view.unconverted(query),
-        "pending_links": await view.pending_links(),
+        "unconverted": unconverted,
+        "pending_links": pending_links,
     }
 
 
@@ -134,9 +92,7 @@ async def get_campaigns(
 ) -> Response:  # fmt: skip
     """List campaigns, registered or only named, by id; `Link: rel=next` leads on while there are more."""
     refuse_unknown(request, ("after", "limit", "as_of", "min_position"))
-    service: Service = request.app.state.service
-    await asking.wait(service, ledger, min_position)
-    async with reading.snapshot(service.pool, ledger, asking.read_moment(as_of)) as view:
+    async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
         known = [(one, attributes) for one, attributes in (await view.campaigns()).items() if one > after]
     rows = [{"campaign_id": one, **attributes} for one, attributes in known[:limit]]
     return asking.answer(request, view, {"rows": rows}, rows[-1]["campaign_id"] if len(known) > limit else None)
@@ -171,9 +127,7 @@ async def get_campaign(
 ) -> Response:  # fmt: skip
     """One campaign's attributes, the last statement of each."""
     refuse_unknown(request, ("as_of", "min_position"))
-    service: Service = request.app.state.service
-    await asking.wait(service, ledger, min_position)
-    async with reading.snapshot(service.pool, ledger, asking.read_moment(as_of)) as view:
+    async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
         known = await view.campaigns()
     if campaign_id not in known:
         raise ProblemError(404, f"there is no campaign {campaign_id!r}")
@@ -184,12 +138,11 @@ async def _listed(
     request: Request, ledger: Ledger, measure: str, after: str, limit: int, as_of: str | None
 ) -> Response:
     refuse_unknown(request, ("after", "limit", "as_of"))
-    service: Service = request.app.state.service
     try:
         pair: tuple[str, str] = _pair.decode(after) if after else ("", "")
     except msgspec.DecodeError:
         raise asking.invalid("after", "what the `Link` of the page before has", after) from None
-    async with reading.snapshot(service.pool, ledger, asking.read_moment(as_of)) as view:
+    async with asking.views(request, ledger, 0, asking.read_moment(as_of)) as (view,):
         found = await view.listed(measure, pair, limit)
     names = ("from", "to") if measure == PENDING_LINKS else ("entity", "reason")
     rows = [dict(zip((*names, "campaign_id", "since_position"), one, strict=True)) for one in found]

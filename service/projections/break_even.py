@@ -1,17 +1,19 @@
 """Break-even (SPEC section 4): the first day on which cumulative return reaches cumulative cost (> 0), within the window.
 
-Months are read first; their peaks say in which of them the day can lie, and only the days of those are read.
+Months are read first, together with the sums of the window; their peaks say in which of them the day can lie, and only the
+days of those are read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
 from service.domain.calendar import after, grain_start
+from service.projections.balances import column
 from service.projections.peaks import MOVED_BY, PEAKS, SERIES
-from service.projections.selection import Key, Moment, Query, Selection
+from service.projections.selection import Key, Moment, Query, Selection, Sums, amounts
 
 FirstDays = tuple[date | None, date | None]  # on invoiced, on margin basis
 Move = tuple[int, int, int]  # what is added to cumulative cost, invoiced and margin
@@ -30,48 +32,62 @@ Days = dict[date, Move]
 Groups = dict["Key | None", tuple[Months, Days]]  # None is the key of all groups together
 
 
-async def read(connection: Any, moment: Moment, query: Query) -> dict[Key | None, FirstDays]:
-    """Return the break-even days by group; None is the key of all groups together."""
+async def read(
+    connection: Any, moment: Moment, query: Query, measures: Sequence[str]
+) -> tuple[dict[Key, Sums], dict[Key | None, FirstDays]]:  # fmt: skip
+    """Return the sums of measures, MOVED_BY among them, and the break-even days, by group; None = all groups together."""
     coarsest = "month" if query.by_campaign else "day"
-    groups = await _read(connection, Selection(moment, query, MOVED_BY, coarsest=coarsest))
+    sums, groups = await _read(connection, Selection(moment, query, measures, coarsest=coarsest))
     months = {month for parts in groups.values() for month in possible(*parts)}
     if months:
         pieces = [("day", month, after(month)) for month in sorted(months)]
-        inside = await _read(connection, Selection(moment, query, MOVED_BY, coarsest="day", pieces=pieces))
+        _, inside = await _read(connection, Selection(moment, query, MOVED_BY, coarsest="day", pieces=pieces))
         for key, (_, days) in inside.items():
             groups[key][1].update(days)
         for whole, _ in groups.values():
             for month in months:
                 whole.pop(month, None)
-    return {key: (first_day(*parts, 1), first_day(*parts, 2)) for key, parts in groups.items()}
+    return sums, {key: (first_day(*parts, 1), first_day(*parts, 2)) for key, parts in groups.items()}
 
 
-async def _read(connection: Any, selection: Selection) -> Groups:
-    """Read months and days by group. What was posted since a closing comes by day, and is put to its month."""
-    more = PEAKS if selection.coarsest != "day" else ()
-    series = ", ".join(f"sum({one})::text" for one in SERIES.values())
-    peaks = ", ".join(f"sum(greatest({one}, 0))::text" if more else "'0'" for one in PEAKS)
+async def _read(connection: Any, selection: Selection) -> tuple[dict[Key, Sums], Groups]:
+    """Read sums, and months and days, by group. What was posted since a closing comes by day, and is put to its month."""
+    measures, more = selection.measures, PEAKS if selection.coarsest != "day" else ()
+    stored = ", ".join(f"sum({column(one)}) AS {column(one)}" for one in measures)
+    peaks = "".join(f", sum(greatest({one}, 0)) AS {one}" for one in more)
+    sums = ", ".join(f"sum({column(one)})::text" for one in measures)
+    moves = ", ".join(f"({one})::text" for one in (*SERIES.values(), *more))
+    names = selection.key_names()
     rows = await connection.fetch(
         f"""
-        {selection.campaigns()} SELECT {selection.keys()}, start, grain, {series}, {peaks} FROM {selection.source(more)}
-        GROUP BY {selection.key_numbers()}, start, grain ORDER BY start
+        {selection.campaigns()}, parts AS (
+            SELECT {selection.keys()}, start, grain, {stored}{peaks} FROM {selection.source(more)}
+            GROUP BY {selection.key_numbers()}, start, grain
+        )
+        SELECT {names}, start, grain, ARRAY[{moves}] FROM parts WHERE coalesce({", ".join(MOVED_BY)}) IS NOT NULL
+        UNION ALL SELECT {names}, NULL, NULL, ARRAY[{sums}] FROM parts GROUP BY {names}
         """,
         *selection.values,
     )
-    width, groups = len(selection.query.group_by), Groups()
+    width, found, groups = len(selection.query.group_by), dict[Key, Sums](), Groups()
     whole = [(low, high) for grain, low, high in selection.pieces if grain == "month"]
     for row in map(tuple, rows):
-        start, grain = row[width], row[width + 1]
-        move, peaks_of = _move(row[width + 2 : width + 5]), _move(row[width + 5 : width + 8])
-        for key in (selection.query.labels(row[:width]), None):
-            months, days = groups.setdefault(key, ({}, {}))
-            if start == date.min or (grain == b"d" and not any(low <= start < high for low, high in whole)):
+        key, (start, grain, texts) = selection.query.labels(row[:width]), row[width:]
+        if grain is None:
+            found[key] = amounts(measures, texts)
+            continue
+        move, apart = _move(texts[:3]), start == date.min
+        if grain == b"d" and not apart:
+            apart = not any(low <= start < high for low, high in whole)
+            start, peaks_of = (start, _NOTHING) if apart else (grain_start(start, "month"), _rise(move))
+        else:
+            peaks_of = _move(texts[3:]) if more else _NOTHING
+        for months, days in (groups.setdefault(key, ({}, {})), groups.setdefault(None, ({}, {}))):
+            if apart:
                 days[start] = _sum(days.get(start, _NOTHING), move)
-            elif grain == b"d":
-                _put(months, grain_start(start, "month"), move, _rise(move))
             else:
                 _put(months, start, move, peaks_of)
-    return groups
+    return {key: sums for key, sums in found.items() if sums}, groups
 
 
 def _put(months: Months, month: date, move: Move, peaks: Move) -> None:

@@ -120,9 +120,11 @@ async def closed(connection: Any, key: tuple[int, int]) -> int:
     return found or 0
 
 
-async def nearest(connection: Any, key: tuple[int, int], position: int, checkpoint: int) -> Base:
-    """Return where a read as of a position should start: the closing before it or after it, or the balances."""
-    done = await closed(connection, key)
+def nearest(done: int, position: int, checkpoint: int) -> Base:
+    """Return where a read as of a position should start: the closing before it or after it, or the balances.
+
+    The books are closed up to `done`.
+    """
     before = min(position, done) // EPOCH * EPOCH
     bases = [Base("closings" if before else "", before), Base("balances", checkpoint)]
     if before + EPOCH <= done:

@@ -19,7 +19,7 @@ from service.domain.component import MEASURES
 from service.domain.postings import PENDING_LINKS, UNCONVERTED
 from service.projections import break_even, closings, durations
 from service.projections.balances import column
-from service.projections.selection import Base, Key, Moment, Query, Selection, Sums
+from service.projections.selection import Base, Key, Moment, Query, Selection, Sums, amounts
 from service.store import log
 from service.store.ledgers import Ledger
 
@@ -54,17 +54,14 @@ class Snapshot:
     async def sums(self, query: Query, measures: Sequence[str]) -> dict[Key, Sums]:
         """Return the sums of measures by group; a group without any is not there."""
         sql = Selection(self.moment, query, measures)
-        summed = ", ".join(f"sum({column(measure)})" for measure in measures)
+        summed = ", ".join(f"sum({column(measure)})::text" for measure in measures)
         rows = await self.connection.fetch(
             f"{sql.campaigns()} SELECT {sql.keys()}, {summed} FROM {sql.source()} GROUP BY {sql.key_numbers()}",
             *sql.values,
         )
-        width, found = len(query.group_by), {}
-        for row in map(tuple, rows):
-            sums = {name: int(amount) for name, amount in zip(measures, row[width:], strict=True) if amount}
-            if sums:
-                found[query.labels(row[:width])] = sums
-        return found
+        width = len(query.group_by)
+        found = {query.labels(row[:width]): amounts(measures, row[width:]) for row in map(tuple, rows)}
+        return {key: sums for key, sums in found.items() if sums}
 
     async def last_day(self, query: Query, measure: str) -> dict[Key | None, date]:
         """Return the last day with a positive sum of a measure that no day has less than 0 of, by group.
@@ -95,12 +92,14 @@ class Snapshot:
         )
         return {sql.query.labels(tuple(row)[:-1]): row[-1] for row in rows}
 
-    async def break_even(self, query: Query) -> dict[Key | None, break_even.FirstDays]:
-        """Return the first day on which cumulative return reaches cumulative cost (> 0): on invoiced, on margin basis.
+    async def sums_and_break_even(
+        self, query: Query, measures: Sequence[str]
+    ) -> tuple[dict[Key, Sums], dict[Key | None, break_even.FirstDays]]:
+        """Return sums, and the first day on which cumulative return reaches cumulative cost (> 0): on invoiced, on margin.
 
         By group; None is the key of all groups together.
         """
-        return await break_even.read(self.connection, self.moment, query)
+        return await break_even.read(self.connection, self.moment, query, measures)
 
     async def samples(
         self, query: Query, measures: Sequence[str], below: int, keys: Collection[Key | None]
@@ -112,24 +111,24 @@ class Snapshot:
         """Return durations in histogram buckets, bucket → how often, of the groups that have `least` or more."""
         return await durations.histograms(self.connection, self.moment, query, measures, least)
 
-    async def unconverted(self, query: Query) -> list[dict[str, Any]]:
-        """Return the amounts of the window that wait for an exchange rate (the first thousand)."""
+    async def waiting(self, query: Query) -> tuple[list[dict[str, Any]], int]:
+        """Return what waits: the amounts of the window without an exchange rate (the first thousand), and how many links."""
         sql = Selection(self.moment, query, [UNCONVERTED])
+        links = sql.beside(Query(), [PENDING_LINKS])
         rows = await self.connection.fetch(
             f"""
             {sql.campaigns()}
-            SELECT entity, detail, s.campaign, start, sum(amount)::bigint FROM {sql.joined(sql.postings())}
-            WHERE measure IN ('pending_links', 'unconverted', 'flag')  -- as the index of lists has it
-            GROUP BY entity, detail, s.campaign, start HAVING sum(amount) <> 0 ORDER BY start, entity, detail
-            LIMIT {_MOST_LISTED}
+            SELECT links, found.* FROM (SELECT sum({column(PENDING_LINKS)})::bigint AS links FROM ({links.rows()}) rows) pending
+            LEFT JOIN (
+                SELECT entity, detail, s.campaign, start, sum(amount)::bigint FROM {sql.joined(sql.postings())}
+                WHERE measure IN ('pending_links', 'unconverted', 'flag')  -- as the index of lists has it
+                GROUP BY entity, detail, s.campaign, start HAVING sum(amount) <> 0 ORDER BY start, entity, detail
+                LIMIT {_MOST_LISTED}
+            ) found ON true ORDER BY start, entity, detail
             """,
             *sql.values,
         )
-        return [_waiting(*row) for row in rows]
-
-    async def pending_links(self) -> int:
-        """Return how many links wait for what has not arrived."""
-        return sum(sums[PENDING_LINKS] for sums in (await self.sums(Query(), [PENDING_LINKS])).values())
+        return [_waiting(*one) for _, *one in rows if one[0] is not None], rows[0][0] or 0
 
     async def listed(
         self, measure: str, after: tuple[str, str] = ("", ""), limit: int = 100
@@ -187,11 +186,23 @@ async def snapshots(
     pool: asyncpg.Pool, ledger: Ledger, *moments: int | datetime | None
 ) -> AsyncIterator[list[Snapshot]]:  # fmt: skip
     """Open views of several moments of knowing, all from the same moment of the database."""
-    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        # A plan for any window, campaign and position would be a poor one for each: it costs a millisecond to make one anew.
-        await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
-        served = await serving(connection, ledger)
-        yield [await _view(connection, ledger, served, one) for one in moments]
+    async with pool.acquire() as connection, _transaction(connection):
+        yield [await _view(connection, ledger, one) for one in moments]
+
+
+@asynccontextmanager
+async def _transaction(connection: Any) -> AsyncIterator[None]:
+    """Read from one moment of the database; nothing is written, so that it may end the same way whatever happens.
+
+    A plan for any window, campaign and position would be a poor one for each: it costs a millisecond to make one anew.
+    """
+    try:
+        await connection.execute(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan"
+        )
+        yield
+    finally:
+        await connection.execute("COMMIT")
 
 
 class Serving(NamedTuple):
@@ -208,18 +219,27 @@ class Serving(NamedTuple):
         return f"{self.version}.{self.generation}.{self.revision}"
 
 
-async def _view(connection: Any, ledger: Ledger, served: Serving, as_of: int | datetime | None) -> Snapshot:
-    generation, checkpoint, *_ = served
+async def _view(connection: Any, ledger: Ledger, as_of: int | datetime | None) -> Snapshot:
     position = await log.position_at(connection, ledger.ledger, as_of) if isinstance(as_of, datetime) else as_of
-    current = position is None or position >= checkpoint
-    at = checkpoint if position is None or current else max(0, position)
-    recorded = await connection.fetchval(
-        "SELECT recorded_at FROM events WHERE ledger = $1 AND position = $2", ledger.ledger, at
+    row = await connection.fetchrow(
+        """
+        SELECT g.generation, g.checkpoint, g.revision, g.version, e.recorded_at, coalesce(c.position, 0)
+        FROM generations g LEFT JOIN events e ON e.ledger = $1 AND e.position = least(g.checkpoint, $2)
+        LEFT JOIN closed c ON c.ledger = $1 AND c.generation = g.generation
+        WHERE g.ledger = $1 AND g.state = 'serving'
+        """,
+        ledger.ledger, position,
+    )  # fmt: skip
+    if row is None:
+        raise LookupError(f"ledger {ledger.name} has no read models")
+    *serving_now, recorded, closed = row
+    served = Serving(*serving_now)
+    current = position is None or position >= served.checkpoint
+    at = served.checkpoint if position is None or current else max(0, position)
+    base = Base("balances", at) if current else closings.nearest(closed, at, served.checkpoint)
+    return Snapshot(
+        connection, ledger, served.generation, AsOf(at, recorded), current, base, served.edition, served.version
     )
-    base = Base("balances", checkpoint)
-    if not current:
-        base = await closings.nearest(connection, (ledger.ledger, generation), at, checkpoint)
-    return Snapshot(connection, ledger, generation, AsOf(at, recorded), current, base, served.edition, served.version)
 
 
 async def serving(pool: Any, ledger: Ledger) -> Serving:

@@ -16,8 +16,8 @@ Report = Callable[[Snapshot, Query], Awaitable[dict[str, Any]]]
 
 async def read_roi(snapshot: Snapshot, query: Query) -> dict[str, Any]:
     """Return the ROI rows and total."""
-    by_key = _by_key(await snapshot.sums(query, roi.MEASURES), query)
-    even = await snapshot.break_even(query)
+    found, even = await snapshot.sums_and_break_even(query, roi.MEASURES)
+    by_key = _by_key(found, query)
     currency = snapshot.ledger.currency
 
     def figures(key: Key | None, sums: Sums) -> dict[str, Any]:

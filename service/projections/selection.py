@@ -71,6 +71,11 @@ class Query:
         )
 
 
+def amounts(measures: Sequence[str], texts: Iterable[str | None]) -> Sums:
+    """Return sums that the database gave as text: that is exact, however large, and costs less than decimals."""
+    return {name: int(text) for name, text in zip(measures, texts, strict=True) if text and text != "0"}
+
+
 class Base(NamedTuple):
     """What the sums of a moment are made of: those stored for `position`, and the postings between it and the moment.
 
@@ -107,6 +112,12 @@ class Selection:
         self.coarsest = min([*grains, coarsest], key=GRAINS.index)
         self.undated = pieces is None  # what has no day is never windowed
         self.pieces = covering(query.since, query.until, self.coarsest) if pieces is None else pieces
+
+    def beside(self, query: Query, measures: Sequence[str]) -> Selection:
+        """Another selection of the same moment, for the same statement."""
+        other = Selection(self.moment, query, measures)
+        other.values = self.values
+        return other
 
     def parameter(self, value: Any) -> str:
         """Take a value in; return how the statement names it."""
@@ -157,6 +168,10 @@ class Selection:
             yield f" AND {DIMENSIONS[name][1]} {f'= {self.parameter(value)}' if value else 'IS NULL'}"
 
     def source(self, more: Sequence[str] = ()) -> str:
+        """The sums of the window, joined with their segments and campaigns."""
+        return self.joined(self.rows(more))
+
+    def rows(self, more: Sequence[str] = ()) -> str:
         """The sums of the window by segment, start and grain, a column per measure; `more` are other stored columns."""
         base, last = self.moment.base, self.moment.position
         stored = list(self.pieces)
@@ -171,7 +186,7 @@ class Selection:
             parts.append(self._stored(stored, more, undated=undated))
         if (base.position != last and (stored or undated)) or not parts:
             parts.append(self._of_postings(stored, base.position, last, more, undated=undated))
-        return self.joined(" UNION ALL ".join(parts))
+        return " UNION ALL ".join(parts)
 
     def _stored(self, pieces: Iterable[Piece], more: Sequence[str], *, undated: bool) -> str:
         windows = [f"(grain = '{grain[0]}' AND {self.window('start', low, high)})" for grain, low, high in pieces]

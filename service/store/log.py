@@ -393,15 +393,20 @@ async def position_at(connection: Any, ledger: int, moment: datetime) -> int:
 
     A binary search over the primary key: a dozen or two single-row look-ups, however long the log is.
     """
-    low = 0
-    high: int = await connection.fetchval("SELECT position FROM heads WHERE ledger = $1", ledger)
-    while low < high:
-        middle = (low + high + 1) // 2
-        recorded = await connection.fetchval(
-            "SELECT recorded_at FROM events WHERE ledger = $1 AND position = $2", ledger, middle
+    found: int = await connection.fetchval(
+        """
+        WITH RECURSIVE search (low, high) AS (
+            SELECT 0::bigint, position FROM heads WHERE ledger = $1
+            UNION ALL
+            SELECT CASE WHEN recorded_at <= $2 THEN position ELSE low END,
+                   CASE WHEN recorded_at <= $2 THEN high ELSE position - 1 END
+            FROM search JOIN events ON ledger = $1 AND position = (low + high + 1) / 2 WHERE low < high
         )
-        low, high = (middle, high) if recorded <= moment else (low, middle - 1)
-    return low
+        SELECT low FROM search WHERE low = high
+        """,
+        ledger, moment,
+    )  # fmt: skip
+    return found
 
 
 async def currencies(pool: asyncpg.Pool, ledger: int, entities: Iterable[str]) -> dict[str, set[str]]:

@@ -69,8 +69,8 @@ async def answers(
 ) -> dict[str, Any]:
     async with reading.snapshot(pool, ledger, as_of) as view:
         found: dict[str, Any] = {name: await report(view, query) for name, report in reports.REPORTS.items()}
-        found["unconverted"] = [(f"{one['kind']}:{one['id']}", one["amount"]) for one in await view.unconverted(query)]
-        found["pending_links"] = await view.pending_links()
+        unconverted, found["pending_links"] = await view.waiting(query)
+        found["unconverted"] = [(f"{one['kind']}:{one['id']}", one["amount"]) for one in unconverted]
     for report in found["conversion"]["rows"], [found["conversion"]["total"]]:
         for row in report:
             row.pop("maturity_days")

@@ -159,7 +159,12 @@ class MemorySnapshot:
                 found[key] = start
         return found
 
-    async def break_even(self, query: Query) -> dict[Any, tuple[date | None, date | None]]:
+    async def sums_and_break_even(
+        self, query: Query, measures: Sequence[str]
+    ) -> tuple[dict[Any, dict[str, int]], dict[Any, tuple[date | None, date | None]]]:
+        return await self.sums(query, measures), self._break_even(query)
+
+    def _break_even(self, query: Query) -> dict[Any, tuple[date | None, date | None]]:
         signs = {
             "actual_cost": (1, 0, 0), "invoiced_revenue_gross": (0, 1, 1), "credited": (0, -1, -1), "cogs": (0, 0, -1)
         }  # fmt: skip
