@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator
-from itertools import islice
 from typing import Annotated, Any
 
 import msgspec
@@ -21,7 +20,7 @@ from service.api.problems import ProblemError, problem, refuse_unknown
 from service.bootstrap import Service
 from service.domain.catalogue import CATALOGUE
 from service.domain.events import InvalidEventError
-from service.intake.acceptance import Result, counted
+from service.intake.acceptance import Result
 from service.intake.decoding import header_text, split
 from service.store import log
 from service.store.ledgers import Ledger
@@ -150,12 +149,12 @@ async def _bulk(request: Request, service: Service, ledger: Ledger) -> Response:
     storing: deque[asyncio.Task[None]] = deque()
 
     async def store(first: int, lines: list[bytes], before: asyncio.Task[None] | None) -> None:
-        numbers = [number for number, line in enumerate(lines, first) if line.strip()]
-        results = await service.intake.take(ledger.ledger, [lines[number - first] for number in numbers], before)
-        counts.update(counted(results))
-        bad = ((number, one) for number, one in zip(numbers, results, strict=True) if one.problem is not None)
-        shown = islice(bad, max(0, _PROBLEMS_SHOWN - len(problems)))
-        problems.extend([{"line": number, **one.as_dict()} for number, one in shown])
+        taken = await service.intake.take_many(ledger.ledger, list(filter(bytes.strip, lines)), before)
+        counts.update(taken.counts())
+        if counts["conflict"] or counts["invalid"]:
+            numbers = [number for number, line in enumerate(lines, first) if line.strip()]
+            shown = taken.problems()[: max(0, _PROBLEMS_SHOWN - len(problems))]
+            problems.extend([{"line": numbers[index], **one.as_dict()} for index, one in shown])
 
     try:
         async for first, lines in _stretches(request, service.settings.max_line_bytes):
@@ -196,7 +195,8 @@ async def _stretches(request: Request, longest: int) -> AsyncIterator[tuple[int,
         size += len(part)
         if size < _BYTES_AT_ONCE and part:
             continue
-        *lines, rest = b"".join(waiting).split(b"\n")
+        lines = b"".join(waiting).split(b"\n")
+        rest = lines.pop()
         waiting, size = [rest], len(rest)
         for start in range(0, len(lines), _LINES_AT_ONCE):
             stretch = lines[start : start + _LINES_AT_ONCE]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from operator import attrgetter
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -44,9 +43,33 @@ class Result(msgspec.Struct, frozen=True, gc=False):
         return msgspec.structs.asdict(self)
 
 
-def counted(results: Iterable[Result]) -> Counter[str]:
-    """Count results by status."""
-    return Counter(map(attrgetter("status"), results))
+class Taken(NamedTuple):
+    """What became of items: by their index the rows of those that are good, with an outcome each, and what was refused."""
+
+    rows: dict[int, Row]
+    outcomes: list[log.Outcome]
+    refused: dict[int, Result]
+
+    def results(self) -> list[Result]:
+        """Return one result each, in order."""
+        found = dict(zip(self.rows, map(_result, self.rows.values(), self.outcomes), strict=True)) | self.refused
+        return [found[index] for index in range(len(found))]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many items have which status, of those that there are."""
+        statuses = [one.status for one in self.outcomes] + ["invalid"] * len(self.refused)
+        return {status: statuses.count(status) for status in set(statuses)}
+
+    def problems(self) -> list[tuple[int, Result]]:
+        """Return the items that have a problem, with their index, in order."""
+        stored = zip(self.rows.items(), self.outcomes, strict=True)
+        conflicts = [(index, _result(row, one)) for (index, row), one in stored if one.status == "conflict"]
+        return sorted([*conflicts, *self.refused.items()], key=itemgetter(0))
+
+
+def _result(row: Row, outcome: log.Outcome) -> Result:
+    problem = _conflict(outcome.position) if outcome.status == "conflict" else None
+    return Result(row.source, row.id, outcome.status, outcome.position, problem)
 
 
 Read = Callable[[bytes, Limits], Row]  # gives the row of one item, or raises InvalidEventError
@@ -65,10 +88,12 @@ class Intake:
         self._pool = pool
         self._appender = appender
 
-    async def take(
-        self, ledger: int, raws: Sequence[bytes], turn: Awaitable[object] | None = None
-    ) -> list[Result]:  # fmt: skip
-        """Take JSON items; one result each, in order. Invalid ones are quarantined, the others stored.
+    async def take(self, ledger: int, raws: Sequence[bytes]) -> list[Result]:
+        """Take JSON items; one result each, in order. Invalid ones are quarantined, the others stored."""
+        return (await self._take(ledger, raws)).results()
+
+    async def take_many(self, ledger: int, raws: Sequence[bytes], turn: Awaitable[object] | None) -> Taken:
+        """Take JSON items of which only counts and problems are asked for.
 
         With `turn`, that is waited for between checking and storing: what was sent before is stored before.
         """
@@ -87,11 +112,11 @@ class Intake:
                 raise refused
             return row_of(read_event({**attributes, "data": data}))
 
-        return (await self._take(ledger, [encode_json({**attributes, "data": data})], combined))[0]
+        return (await self._take(ledger, [encode_json({**attributes, "data": data})], combined)).results()[0]
 
     async def append(self, ledger: int, raws: Sequence[bytes]) -> list[Result]:
         """Take JSON items whose bytes are kept elsewhere: as `take`, but what is invalid is not quarantined."""
-        return await self._take(ledger, raws, keep=False)
+        return (await self._take(ledger, raws, keep=False)).results()
 
     async def refuse(self, ledger: int, raw: bytes, error: InvalidEventError) -> Result:
         """Quarantine what cannot be told apart into events at all."""
@@ -99,51 +124,44 @@ class Intake:
         def refused(_: bytes, __: Limits) -> Row:
             raise error
 
-        return (await self._take(ledger, [raw], refused))[0]
+        return (await self._take(ledger, [raw], refused)).results()[0]
 
     async def _take(
         self, ledger: int, raws: Sequence[bytes], read: Read = read_item, *, keep: bool = True,
         turn: Awaitable[object] | None = None,
-    ) -> list[Result]:  # fmt: skip
-        results: list[Result | None] = [None] * len(raws)
-        rows: list[Row] = []
-        at: list[int] = []
+    ) -> Taken:  # fmt: skip
+        rows: dict[int, Row] = {}
+        refused: dict[int, Result] = {}
         corrections: list[tuple[int, Row]] = []
         for index, raw in enumerate(raws):
             if index % _AT_ONCE == _AT_ONCE - 1:
                 await asyncio.sleep(0)  # others, and the database's answers, get their turn
             try:
-                row = read(raw, self.limits)
+                rows[index] = row = read(raw, self.limits)
             except InvalidEventError as error:
-                results[index] = _invalid(error.given, error)
+                refused[index] = _invalid(error.given, error)
                 continue
             if row.type in CORRECTIONS and row.version <= newest_version(row.type):
                 corrections.append((index, row))
-            rows.append(row)
-            at.append(index)
         if turn is not None:
             await turn
         if corrections:
-            refused = await self._wrong_currency(ledger, corrections, rows)
-            results = [refused.get(index, one) for index, one in enumerate(results)]
-            rows = [row for row, index in zip(rows, at, strict=True) if index not in refused]
-            at = [index for index in at if index not in refused]
-        for index, row, outcome in zip(at, rows, await self._appender.append(ledger, rows), strict=True):
-            problem = _conflict(outcome.position) if outcome.status == "conflict" else None
-            results[index] = Result(row.source, row.id, outcome.status, outcome.position, problem)
-        done = [one for one in results if one is not None]
-        counts = counted(done)
-        if counts["invalid"] and keep:
-            invalid = [(raw, one.problem or {}) for raw, one in zip(raws, done, strict=True) if one.status == "invalid"]
-            await quarantine.keep(self._pool, ledger, invalid)
-        for status, count in counts.items():
+            wrong = await self._wrong_currency(ledger, corrections, rows.values())
+            rows = {index: row for index, row in rows.items() if index not in wrong}
+            refused = dict(sorted((refused | wrong).items(), key=itemgetter(0)))
+        taken = Taken(rows, await self._appender.append(ledger, list(rows.values())), refused)
+        if refused and keep:
+            await quarantine.keep(
+                self._pool, ledger, [(raws[index], one.problem or {}) for index, one in refused.items()]
+            )
+        for status, count in taken.counts().items():
             telemetry.EVENTS.labels(status).inc(count)
-        return done
+        return taken
 
     async def retry(self, ledger: int, kept: quarantine.Kept, corrected: bytes | None = None) -> Result:
         """Try a quarantined item again, as it was or as its sender has corrected it."""
         raw = corrected or kept.body
-        result = (await self._take(ledger, [raw], keep=False))[0]
+        result = (await self._take(ledger, [raw], keep=False)).results()[0]
         if result.position is not None and result.status != "conflict":
             await quarantine.resolve(self._pool, ledger, kept.item, result.position)
         return result
@@ -153,7 +171,7 @@ class Intake:
         return (await log.head(self._pool, ledger))[0]
 
     async def _wrong_currency(
-        self, ledger: int, corrections: Sequence[tuple[int, Row]], rows: Sequence[Row]
+        self, ledger: int, corrections: Sequence[tuple[int, Row]], rows: Iterable[Row]
     ) -> dict[int, Result]:
         """Refuse corrections in another currency than what they correct, where that is known: in the log or in `rows`."""
         asked = [(index, row, *_corrected(row)) for index, row in corrections]

@@ -8,36 +8,24 @@ the same answer. `data` is kept as its sender wrote it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
+from operator import attrgetter
 from typing import Annotated, Any, Literal, NamedTuple, Union
 
 import msgspec
 from msgspec import Meta
 
 from service.domain import catalogue
-from service.domain.calendar import NO_DATE, parse_instant, whole_seconds
+from service.domain.calendar import parse_instant, whole_seconds
 from service.domain.catalogue import CATALOGUE, MAX_ID, EventType, Kind
 from service.domain.events import CURRENT_VERSION, MAX_SOURCE, newest_version
 from service.domain.money import MINOR_DIGITS, whole_digits
 from service.intake.decoding import Limits
 from service.store.rows import CORRECTABLE, Row, content_of
 
-NO_DATE_BYTES = NO_DATE.encode()
+_BACKSLASH, _LINE_FEED, _RETURN = b"\\\n\r"  # as numbers: bytes are looked for much faster so
 _DEEPEST = 3  # levels of objects and lists that the compiled types know: event, data, and what is in a field
-
-
-class _Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """The attributes of an event without extensions and of the first payload version."""
-
-    specversion: Literal["1.0"]
-    id: Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
-    source: Annotated[str, Meta(min_length=1, max_length=MAX_SOURCE)]
-    type: str
-    time: str
-    data: msgspec.Raw
-    subject: Annotated[str, Meta(min_length=1, max_length=MAX_SOURCE)] | None = None
-    datacontenttype: Literal["application/json"] | None = None
 
 
 def _money(least: str) -> Any:
@@ -108,11 +96,11 @@ def _type_of(kind: Kind) -> Any:
 
 
 class _Payload(NamedTuple):
-    """How the data of one type is read, and what then has to be looked at beyond each field by itself."""
+    """How the data of one type is read, and which fields then have to be looked at beyond each by itself."""
 
     decode: Callable[[msgspec.Raw], Any]
-    any_of: tuple[str, ...]
-    dated: bool
+    days: Callable[[Any], tuple[Any, ...]] | None
+    any_of: Callable[[Any], tuple[Any, ...]] | None
     entity: str | None
 
 
@@ -127,11 +115,15 @@ def _payload(name: str, entry: EventType) -> _Payload:
     structure = msgspec.defstruct(
         name.title().replace(".", "").replace("_", ""), fields, forbid_unknown_fields=True, gc=False
     )
-    dated = catalogue.DATE in (*entry.required.values(), *entry.optional.values())
-    return _Payload(msgspec.json.Decoder(structure).decode, entry.any_of, dated, CORRECTABLE.get(name))
+    days = [field for field, kind in (*entry.required.items(), *entry.optional.items()) if kind is catalogue.DATE]
+    return _Payload(msgspec.json.Decoder(structure).decode, _values(days), _values(entry.any_of), CORRECTABLE.get(name))
 
 
-_envelope = msgspec.json.Decoder(_Envelope).decode
+def _values(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]] | None:
+    """Return what gets the values of fields. One is asked for twice: of a single name no tuple would come."""
+    return attrgetter(names[0], *names) if names else None
+
+
 _PAYLOADS = {
     name: _payload(name, entry)
     for name, entry in CATALOGUE.items()
@@ -139,28 +131,46 @@ _PAYLOADS = {
 }
 
 
+class _Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """The attributes of an event without extensions and of the first payload version."""
+
+    specversion: Literal["1.0"]
+    id: Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
+    source: Annotated[str, Meta(min_length=1, max_length=MAX_SOURCE)]
+    type: str
+    time: str
+    data: msgspec.Raw
+    subject: Annotated[str, Meta(min_length=1, max_length=MAX_SOURCE)] | None = None
+    datacontenttype: Literal["application/json"] | None = None
+
+
+_envelope = msgspec.json.Decoder(_Envelope).decode
+
+
 def read(raw: bytes, limits: Limits) -> Row | None:
     """Return the row of bytes that are plainly a good event, else None."""
-    if len(raw) > limits.string or limits.depth < _DEEPEST or (b"\\" in raw and b"\\u0000" in raw):
+    if len(raw) > limits.string or limits.depth < _DEEPEST or (_BACKSLASH in raw and b"\\u0000" in raw):
         return None
     try:
         envelope = _envelope(raw)
-        payload = _PAYLOADS[envelope.type]
+        event_type, time = envelope.type, envelope.time
+        payload = _PAYLOADS[event_type]
         data = payload.decode(envelope.data)
-        micros, rest = whole_seconds(envelope.time), ""
+        micros, rest = whole_seconds(time), ""
         if micros is None:
-            micros, rest = parse_instant(envelope.time)
+            micros, rest = parse_instant(time)
     except (msgspec.MsgspecError, KeyError, ValueError, RecursionError):
         return None
-    if (payload.dated and NO_DATE_BYTES in raw) or (
-        payload.any_of and all(getattr(data, name) is None for name in payload.any_of)
-    ):
+    if (payload.days and date.min in payload.days(data)) or (payload.any_of and set(payload.any_of(data)) == {None}):
         return None
-    # A line break in JSON is white space; one event is one line wherever the log is written out.
-    kept = bytes(envelope.data).replace(b"\n", b" ").replace(b"\r", b" ")
-    columns = (
-        micros, CURRENT_VERSION, envelope.source, envelope.id, envelope.type, envelope.time, rest, envelope.subject, None,
-        kept, None,
+    kept = bytes(envelope.data)
+    if _LINE_FEED in raw or _RETURN in raw:  # white space in JSON; wherever the log is written out an event is one line
+        kept = kept.replace(b"\n", b" ").replace(b"\r", b" ")
+    source, identity, subject = envelope.source, envelope.id, envelope.subject
+    entity = payload.entity and f"{event_type}:{getattr(data, payload.entity)}"
+    content = content_of(
+        micros, CURRENT_VERSION, source, identity, event_type, time, rest, subject, None, kept, None
     )  # fmt: skip
-    entity = None if payload.entity is None else f"{envelope.type}:{getattr(data, payload.entity)}"
-    return Row(*columns, entity, content_of(*columns))
+    return Row(
+        micros, CURRENT_VERSION, source, identity, event_type, time, rest, subject, None, kept, None, entity, content
+    )  # fmt: skip

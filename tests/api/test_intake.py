@@ -177,6 +177,25 @@ def test_ndjson_is_stored_in_the_order_sent_and_checks_corrections_across_its_st
     assert [one["id"] for page in pages for one in page] == [one["id"] for one in sent]
 
 
+def test_ndjson_lists_problems_of_every_kind_by_line(api: Api) -> None:
+    first, corrected = lead("L-1"), order("O", "9.00")
+    api.post(first, corrected)
+    wrong = event("order.amended", order_id="O", net_value=money("5.00", "USD"))
+    sent: list[Any] = ["", first, {**first, "subject": "other"}, " ", wrong, lead("L-2"), lead("")]
+    answer = send(api, "\n".join(one if isinstance(one, str) else json.dumps(one) for one in sent), NDJSON).json()
+    assert {name: answer[name] for name in ("accepted", "duplicate", "conflict", "invalid", "last_position")} == {
+        "accepted": 1, "duplicate": 1, "conflict": 1, "invalid": 2, "last_position": 3,
+    }  # fmt: skip
+    problems = [(one["line"], one["status"], one["id"], one["position"]) for one in answer["problems"]]
+    assert problems == [
+        (3, "conflict", first["id"], 1),
+        (5, "invalid", wrong["id"], None),
+        (7, "invalid", sent[6]["id"], None),
+    ]
+    kept = [json.loads(one["body"])["id"] for one in api.http.get("/v1/quarantine").json()["items"]]
+    assert kept == [wrong["id"], sent[6]["id"]]
+
+
 def test_unknown_fields_and_extensions_are_kept_to_the_last_digit(api: Api) -> None:
     sent = {**lead("L-1"), "traceid": "t", "sampled": True, "hops": -3, "subject": "s", "dataschema": "/s/1"}
     kept = '{"deep":[1.10,null,"ü",12345678901234567890123,1E-7]}'

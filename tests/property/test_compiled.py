@@ -134,6 +134,18 @@ def test_data_is_kept_as_it_was_sent_on_one_line() -> None:
     assert fast.data == b'{"lead_id" : "\\u004c",  "channel":"a\\nb"}'
 
 
+@pytest.mark.parametrize(
+    ("day", "good"),
+    [("0001-01-01", False), (r"000\u0031-01-01", False), ("0001-01-02", True), (r"2024-01-0\u0031", True)],
+)
+@pytest.mark.parametrize("field", ["start_date", "end_date"])
+def test_the_day_that_stands_for_none_is_refused_however_it_is_spelled(field: str, day: str, good: bool) -> None:
+    event = b'{"specversion":"1.0","id":"1","source":"/s","type":"campaign.updated","time":"2024-01-01T00:00:00Z","data":%b}'
+    fast, general = both(event % f'{{"campaign_id":"C","{field}":"{day}"}}'.encode())
+    assert (general is not None) is good
+    assert (fast is not None) is good
+
+
 @settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
 @given(event_sets())
 def test_usual_events_go_the_compiled_way(events: list[dict[str, Any]]) -> None:
