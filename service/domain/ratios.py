@@ -9,6 +9,13 @@ from typing import Any
 from service.domain.money import format_minor
 
 Sums = Mapping[str, int]  # measure → what it adds up to: minor units or a count
+_MILLION = 1_000_000
+
+
+def half_even(above: int, below: int) -> int:
+    """Divide by a positive integer, rounded half-even."""
+    whole, rest = divmod(above, below)
+    return whole + (2 * rest > below or (2 * rest == below and whole % 2 == 1))
 
 
 class Figures:
@@ -26,23 +33,30 @@ class Figures:
         self, name: str, above: Fraction | int | None, below: Fraction | int | None, what: str
     ) -> Fraction | None:
         """Divide exactly; None, with a reason under `name`, where `below` (called `what`) is unknown or not positive."""
+        parts = self._parts(name, above, below, what)
+        return None if parts is None else Fraction(*parts)
+
+    def _parts(
+        self, name: str, above: Fraction | int | None, below: Fraction | int | None, what: str
+    ) -> tuple[int, int] | None:
+        """Return the quotient as two integers, the second one positive: reducing them would cost more than all the rest."""
         if above is None or below is None:
             self.reasons[name] = f"{what} is not known"
             return None
         if below <= 0:
             self.reasons[name] = f"{what} is {'0' if below == 0 else 'negative'}"
             return None
-        return Fraction(above) / below
+        return above.numerator * below.denominator, above.denominator * below.numerator
 
     def ratio(self, name: str, above: Fraction | int | None, below: Fraction | int | None, what: str) -> float | None:
         """Divide and round to the 6 decimals of a published ratio."""
-        exact = self.divide(name, above, below, what)
-        return None if exact is None else float(round(exact, 6))
+        parts = self._parts(name, above, below, what)
+        return None if parts is None else half_even(parts[0] * _MILLION, parts[1]) / _MILLION
 
     def price(self, name: str, minor: Fraction | int | None, count: Fraction | int | None, what: str) -> str | None:
         """Divide money by a count, rounded half-even to minor units."""
-        exact = self.divide(name, minor, count, what)
-        return None if exact is None else self.money(round(exact))
+        parts = self._parts(name, minor, count, what)
+        return None if parts is None else self.money(half_even(*parts))
 
     def row(self, figures: dict[str, Any]) -> dict[str, Any]:
         """Return the figures with the reasons of those that are null."""
