@@ -49,7 +49,7 @@ def _mark(place: Place | None) -> str | None:
 
 
 def _measure(report: str, name: str) -> str:
-    known = lineage.MEASURES[report]
+    known = lineage.MEASURES[report] | lineage.RATIOS[report]
     if name not in known:
         raise asking.invalid("measure", f"one of {', '.join(known)}", name)
     return name

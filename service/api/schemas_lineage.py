@@ -60,7 +60,12 @@ class Entries(BaseModel):
     """A page of what makes up a figure."""
 
     measure: str = Field(examples=["invoiced_revenue"])
-    sum: str | int = Field(description="the figure: what all entries of all pages add up to", examples=["95380.00"])
+    sum: str | int | None = Field(
+        description="the figure: what all entries of all pages add up to; null for a ratio", examples=["95380.00"]
+    )
+    sums: dict[str, str | int] | None = Field(
+        None, description="of a ratio: what the entries of each figure that it is made of add up to"
+    )
     count: int | None = Field(description="entries in all pages; null where there are more than 10,000", examples=[2])
     entries: list[Entry]
     reasons: dict[str, str] | None = Field(None, description="why the report has no such figure, though entries add up")

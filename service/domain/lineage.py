@@ -39,6 +39,27 @@ MEASURES: dict[str, dict[str, Parts]] = {
 }
 
 
+# Figures that are made of others: what is divided and by what, or what a day is found from.
+RATIOS: dict[str, dict[str, tuple[str, ...]]] = {
+    "roi": {
+        "roi.booked": ("booked_revenue", "actual_cost"), "roi.invoiced": ("invoiced_revenue", "actual_cost"),
+        "roi.margin": ("gross_margin", "actual_cost"), "roas": ("invoiced_revenue", "actual_cost"),
+        "cost_to_revenue": ("actual_cost", "invoiced_revenue"), "break_even_roas": ("invoiced_revenue", "cogs"),
+        "margin_coverage": ("invoiced_revenue", "cogs"), "cost_per_lead": ("actual_cost", "leads"),
+        "cost_per_qualified_lead": ("actual_cost", "qualified_leads"), "cost_per_opportunity": ("actual_cost", "opportunities"),
+        "cost_per_order": ("actual_cost", "orders"), "cac": ("actual_cost", "new_customers"),
+        "break_even_on": ("actual_cost", "invoiced_revenue", "cogs"),
+    },
+    "conversion": {"win_rate": ("won", "lost")},
+    "velocity": {},
+}  # fmt: skip
+
+
+def parts_of(report: str, figure: str) -> dict[str, Parts]:
+    """Return the additive figures that a figure is, or is made of, with the postings of each; KeyError if there is none."""
+    return {name: MEASURES[report][name] for name in RATIOS[report].get(figure, (figure,))}
+
+
 def is_money(measure: str) -> bool:
     """Tell whether a figure is an amount of money; the others are counts."""
     return measure in _MONEY or measure in _DERIVED or measure == "invoiced_with_cogs"

@@ -70,6 +70,11 @@ def contribute_invoice(invoice: Invoice, book: Book) -> None:
             book.flag(reason, note.name, where, note.day, cohort)
             continue
         left.post({"credited": -1, **covered}, note.name, where, note.day, cohort, -note.amount.minor)
+        if cogs and note.cogs and note.cogs.currency != cogs.currency:
+            reason = (
+                f"cogs of a credit note in {note.cogs.currency} of an invoice's in {cogs.currency}, taken in proportion"
+            )
+            book.flag(reason, note.name, where, note.day, cohort)
         if cogs and covered:
             taken_back = _cogs_of(note.amount.minor, note.cogs, invoice)
             cogs.post({"cogs": 1}, note.name, where, note.day, cohort, -taken_back)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -11,20 +11,12 @@ import asyncpg
 import msgspec
 
 from service import telemetry
-from service.domain.catalogue import Problem
-from service.domain.events import InvalidEventError, newest_version, read_event, upcast
+from service.domain.events import InvalidEventError, read_event
 from service.intake import compiled
+from service.intake.corrections import CORRECTIONS, wrong_currency
 from service.intake.decoding import Limits, decode
 from service.store import log, quarantine
 from service.store.rows import Row, encode_json, row_of
-
-# A correction must be in the currency of what it corrects: (type corrected, field of its id, field of the money).
-CORRECTIONS = {
-    "order.amended": ("order.placed", "order_id", "net_value"),
-    "invoice.credited": ("invoice.posted", "invoice_id", "net_amount"),
-    "campaign.cost_reversed": ("campaign.cost_booked", "cost_entry_id", "amount"),
-}
-
 
 _AT_ONCE = 50  # items read between two turns of the event loop
 
@@ -132,7 +124,7 @@ class Intake:
     ) -> Taken:  # fmt: skip
         rows: dict[int, Row] = {}
         refused: dict[int, Result] = {}
-        corrections: list[tuple[int, Row]] = []
+        correcting = False
         for index, raw in enumerate(raws):
             if index % _AT_ONCE == _AT_ONCE - 1:
                 await asyncio.sleep(0)  # others, and the database's answers, get their turn
@@ -141,14 +133,14 @@ class Intake:
             except InvalidEventError as error:
                 refused[index] = _invalid(error.given, error)
                 continue
-            if row.type in CORRECTIONS and row.version <= newest_version(row.type):
-                corrections.append((index, row))
+            correcting = correcting or row.type in CORRECTIONS
         if turn is not None:
             await turn
-        if corrections:
-            wrong = await self._wrong_currency(ledger, corrections, rows.values())
-            rows = {index: row for index, row in rows.items() if index not in wrong}
-            refused = dict(sorted((refused | wrong).items(), key=itemgetter(0)))
+        if correcting:
+            for index, problem in (await wrong_currency(self._pool, ledger, rows)).items():
+                row = rows.pop(index)
+                refused[index] = _invalid({"source": row.source, "id": row.id}, InvalidEventError([problem]))
+            refused = dict(sorted(refused.items()))
         taken = Taken(rows, await self._appender.append(ledger, list(rows.values())), refused)
         if refused and keep:
             await quarantine.keep(
@@ -169,42 +161,6 @@ class Intake:
     async def last_position(self, ledger: int) -> int:
         """Return the ledger's last position."""
         return (await log.head(self._pool, ledger))[0]
-
-    async def _wrong_currency(
-        self, ledger: int, corrections: Sequence[tuple[int, Row]], rows: Iterable[Row]
-    ) -> dict[int, Result]:
-        """Refuse corrections in another currency than what they correct, where that is known: in the log or in `rows`."""
-        asked = [(index, row, *_corrected(row)) for index, row in corrections]
-        entities = {entity for _, _, entity, _ in asked}
-        known = await log.currencies(self._pool, ledger, entities)
-        for row in rows:
-            if row.entity in entities:
-                known.setdefault(row.entity, set()).add(_currency(row))
-        refused: dict[int, Result] = {}
-        for index, row, entity, money in asked:
-            allowed = known.get(entity)
-            if money and allowed and money["currency"] not in allowed:
-                expected = f"the currency of what it corrects, {' or '.join(sorted(allowed))}"
-                field = f"data.{CORRECTIONS[row.type][2]}.currency"
-                problem = InvalidEventError([Problem(field, expected, money["currency"])])
-                refused[index] = _invalid({"source": row.source, "id": row.id}, problem)
-        return refused
-
-
-def _corrected(row: Row) -> tuple[str, dict[str, str] | None]:
-    """Return which entity a correction corrects, and the money that it states."""
-    corrected, field, money = CORRECTIONS[row.type]
-    data = _data(row)
-    return f"{corrected}:{data[field]}", data.get(money)
-
-
-def _currency(row: Row) -> str:
-    data = _data(row)
-    return str((data.get("net_value") or data.get("net_amount") or data["amount"])["currency"])
-
-
-def _data(row: Row) -> Any:
-    return upcast(row.type, row.version, msgspec.json.decode(row.data))
 
 
 def _invalid(value: Any, error: InvalidEventError) -> Result:

@@ -195,22 +195,24 @@ async def read(
     view: Snapshot, query: Query, report: str, measure: str, after: Place, limit: int
 ) -> tuple[dict[str, Any], Place | None]:  # fmt: skip
     """Return a page of the entries of a figure, with the figure itself, and where the next page begins."""
-    parts, currency = lineage.MEASURES[report][measure], view.ledger.currency
+    figures, currency = lineage.parts_of(report, measure), view.ledger.currency
+    parts = {name: sign for of in reversed(figures.values()) for name, sign in of.items()}
     positions = Range(0, view.as_of.position)
-    total = sum((await figure(view, query, parts)).values())
+    sums = {name: amount(name, sum((await figure(view, query, of)).values()), currency) for name, of in figures.items()}
     counted = await count(view, query, tuple(parts), positions)
     found = await page(view, query, parts, positions, after, limit + 1, many=counted is None)
     answer: dict[str, Any] = {
         "measure": measure,
-        "sum": amount(measure, total, currency),
+        "sum": sums.get(measure),
+        **({"sums": sums} if measure not in sums else {}),
         "count": counted,
         "entries": [described(one, query, currency) for one in found[:limit]],
     }
     if measure == "gross_margin":
-        sums = await view.sums(replace(query, group_by=("year",)), roi.MEASURES)
+        by_year = await view.sums(replace(query, group_by=("year",)), roi.MEASURES)
         together: dict[str, int] = {}
-        for of in sums.values():
-            for name, value in of.items():
+        for added in by_year.values():
+            for name, value in added.items():
                 together[name] = together.get(name, 0) + value
         if roi.gross_margin(together) is None:
             answer["reasons"] = {"gross_margin": "cogs is not known for all of invoiced_revenue"}

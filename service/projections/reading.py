@@ -15,7 +15,6 @@ import asyncpg
 import msgspec
 
 from service.domain.calendar import after
-from service.domain.component import MEASURES
 from service.domain.postings import PENDING_LINKS, UNCONVERTED
 from service.projections import break_even, closings, durations
 from service.projections.balances import column
@@ -147,7 +146,7 @@ class Snapshot:
         return [(row[0], row[1], row[2], row[3]) for row in rows]
 
     async def campaigns(self) -> dict[str, dict[str, Any]]:
-        """Return the attributes of every campaign that is registered or has a figure, by id."""
+        """Return the attributes of every campaign that is registered or that a posting was ever for, by id."""
         rows = await self.connection.fetch(
             """
             SELECT DISTINCT ON (campaign) campaign, attributes FROM campaigns
@@ -156,9 +155,16 @@ class Snapshot:
             self.ledger.ledger, self.generation, self.as_of.position,
         )  # fmt: skip
         known = {row[0]: msgspec.json.decode(row[1]) for row in rows}
-        named: dict[str, dict[str, Any]] = {
-            key[0]: {} for key in await self.sums(Query(), MEASURES) if key[0] is not None
-        }
+        rows = await self.connection.fetch(
+            """
+            SELECT campaign FROM segments s WHERE ledger = $1 AND generation = $2 AND campaign IS NOT NULL
+            AND segment = campaign_segment AND EXISTS (
+                SELECT FROM postings WHERE ledger = $1 AND generation = $2 AND campaign = s.segment AND position <= $3
+            )
+            """,
+            self.ledger.ledger, self.generation, self.as_of.position,
+        )  # fmt: skip
+        named: dict[str, dict[str, Any]] = {row[0]: {} for row in rows}
         return dict(sorted((named | {one: attributes for one, attributes in known.items() if attributes}).items()))
 
 

@@ -55,9 +55,10 @@ async def read_velocity(snapshot: Snapshot, query: Query) -> dict[str, Any]:
     cohorts = await snapshot.sums(cohort_query, velocity.COHORT_MEASURES)
     currency = snapshot.ledger.currency
     rows = {
-        key: velocity.figures(sums, samples.get(key, {}), cohorts.get(key, {}), currency)
-        for key, sums in by_key.items()
+        key: velocity.figures(by_key.get(key, {}), samples.get(key, {}), cohorts.get(key, {}), currency)
+        for key in by_key | cohorts
     }
+    rows = {key: row for key, row in rows.items() if key in by_key or row["pipeline_velocity"] is not None}
     return _answer(query, rows, velocity.figures(total, samples.get(None, {}), _total(cohorts.values()), currency))
 
 

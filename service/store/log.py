@@ -409,19 +409,12 @@ async def position_at(connection: Any, ledger: int, moment: datetime) -> int:
     return found
 
 
-async def currencies(pool: asyncpg.Pool, ledger: int, entities: Iterable[str]) -> dict[str, set[str]]:
-    """Return the currencies in which correctable entities (`type:id`) have been stated so far."""
+async def statements(pool: asyncpg.Pool, ledger: int, entities: Iterable[str]) -> list[Stored]:
+    """Return the events that state correctable entities (`type:id`)."""
     rows = await pool.fetch(
-        """
-        SELECT entity, coalesce(data->'net_value', data->'net_amount', data->'amount')->>'currency'
-        FROM events WHERE ledger = $1 AND entity = ANY($2)
-        """,
-        ledger, list(entities),
-    )  # fmt: skip
-    found: dict[str, set[str]] = {}
-    for entity, currency in rows:
-        found.setdefault(entity, set()).add(currency)
-    return found
+        f"SELECT {COLUMNS} FROM events WHERE ledger = $1 AND entity = ANY($2)", ledger, list(entities)
+    )
+    return [Stored(*row) for row in rows]
 
 
 def as_cloudevent(row: Stored) -> bytes:

@@ -264,23 +264,67 @@ def test_what_is_not_json_is_a_415_that_says_what_to_send(api: Api, headers: dic
     assert (answer.status_code, answer.json()["title"]) == (415, "Unsupported Media Type")
 
 
-@pytest.mark.parametrize("order_first", [True, False])
-def test_a_correction_in_another_currency_is_refused_where_it_is_known(api: Api, *, order_first: bool) -> None:
-    corrected = [order("O", "10.00"), invoice("I", "10.00"), cost("C", "c", "10.00")]
+def in_dollars() -> list[dict[str, Any]]:
+    """Corrections of order O, invoice I and cost C."""
     dollars = money("5.00", "USD")
-    wrong = [
+    return [
         event("order.amended", order_id="O", net_value=dollars),
         event("invoice.credited", credit_note_id="N", invoice_id="I", net_amount=dollars, posting_date="2026-03-02"),
         event("campaign.cost_reversed", cost_entry_id="C", amount=dollars),
     ]
-    answer = api.http.post("/v1/events", json=[*corrected, *wrong] if order_first else [*wrong, *corrected]).json()
-    by_id = {item["id"]: item for item in answer["items"]}
-    assert [by_id[one["id"]]["status"] for one in corrected] == ["accepted"] * 3
-    assert [by_id[one["id"]]["status"] for one in wrong] == ["invalid"] * 3
+
+
+def in_euros() -> list[dict[str, Any]]:
+    return [order("O", "10.00"), invoice("I", "10.00"), cost("C", "c", "10.00")]
+
+
+def statuses(api: Api, *events: dict[str, Any]) -> list[str]:
+    return [item["status"] for item in api.http.post("/v1/events", json=list(events)).json()["items"]]
+
+
+def test_a_correction_in_another_currency_is_refused_where_it_is_known(api: Api) -> None:
+    corrected, wrong = in_euros(), in_dollars()
+    assert statuses(api, *corrected, *wrong) == ["accepted"] * 3 + ["invalid"] * 3
     for one in wrong:
         answer = take(api, {**one, "id": f"{one['id']}-again"})
         assert (answer.status_code, "currency" in answer.json()["errors"][0]["field"]) == (422, True)
     assert last_position(api) == 3
+
+
+def test_a_correction_that_came_first_is_kept_and_is_a_duplicate_or_conflict_afterwards(api: Api) -> None:
+    corrected, wrong = in_euros(), in_dollars()
+    assert statuses(api, *wrong, *corrected) == ["accepted"] * 6
+    assert statuses(api, *wrong) == ["duplicate"] * 3
+    assert take(api, {**wrong[0], "data": {"order_id": "O", "net_value": money("6.00", "USD")}}).status_code == 409
+    flags = api.http.get("/v1/flags", params={"as_of": 6}).json()["rows"]
+    assert len([one for one in flags if "USD" in one["reason"]]) == 3
+
+
+@pytest.mark.parametrize("void_first", [True, False])
+def test_a_voided_statement_binds_nobody_to_its_currency(api: Api, *, void_first: bool) -> None:
+    placed = order("O", "10.00")
+    void = event("event.voided", **{name: placed[name] for name in ("source", "id")})
+    assert statuses(api, *((void, placed) if void_first else (placed, void)), in_dollars()[0]) == ["accepted"] * 3
+
+
+def test_the_last_statement_of_what_is_corrected_tells_the_currency(api: Api) -> None:
+    first = order("O", "10.00", "2026-03-01T10:00:00Z")
+    restated = event("order.placed", "2026-03-02T10:00:00Z", order_id="O", net_value=money("12.00", "USD"))
+    in_euro = event("order.amended", "2026-03-03T10:00:00Z", order_id="O", net_value=money("5.00", "EUR"))
+    assert statuses(api, restated, first, in_dollars()[0], in_euro) == ["accepted"] * 3 + ["invalid"]
+
+
+def test_the_cogs_of_a_credit_note_are_in_the_currency_of_its_invoices(api: Api) -> None:
+    credit = event(
+        "invoice.credited", credit_note_id="N", invoice_id="I", net_amount=money("5.00", "EUR"), posting_date="2026-03-02",
+        cogs=money("2.00", "USD"),
+    )  # fmt: skip
+    posted = invoice("I", "10.00", cogs=money("4.00", "EUR"))
+    assert statuses(api, posted, credit) == ["accepted", "invalid"]
+    early = {**credit, "id": "early", "data": {**credit["data"], "invoice_id": "J", "credit_note_id": "M"}}
+    assert statuses(api, early, invoice("J", "10.00", cogs=money("4.00", "EUR"))) == ["accepted"] * 2
+    (flag,) = api.http.get("/v1/flags", params={"as_of": 3}).json()["rows"]
+    assert flag["reason"] == "cogs of a credit note in USD of an invoice's in EUR, taken in proportion"
 
 
 def test_what_twenty_threads_post_at_once_is_stored_once_and_positions_are_dense(api: Api) -> None:

@@ -199,3 +199,16 @@ def test_a_restatement_back_in_time_is_refused(api: Api) -> None:
     api.read("/v1/roi")
     answer = api.http.get("/v1/restatement?from_as_of=5&to_as_of=4")
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "to_as_of")
+
+
+def test_a_ratio_opens_down_to_the_entries_of_what_it_is_made_of(api: Api) -> None:
+    api.post(cost("C", "A", "10.00"), lead("L", "A"), order("O", "30.00", campaign_id="A"))
+    answer = api.read("/v1/roi/entries", measure="roi.booked", campaign_id="A")
+    assert (answer["sum"], answer["sums"]) == (None, {"booked_revenue": "30.00", "actual_cost": "10.00"})
+    assert {(one["measure"], one["amount"]) for one in answer["entries"]} == {
+        ("booked_revenue", "30.00"), ("actual_cost", "10.00"),
+    }  # fmt: skip
+    assert api.read("/v1/campaigns/A/roi/entries", measure="cost_per_lead")["sums"] == {
+        "actual_cost": "10.00",
+        "leads": 1,
+    }

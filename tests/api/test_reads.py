@@ -249,3 +249,21 @@ def test_ids_with_slashes_unicode_and_percent_signs_are_read_like_any_other(api:
         assert api.read(f"{path}/roi")["actual_cost"] == f"{number + 1}.00"
         assert [row["campaign_id"] for row in api.read("/v1/roi", campaign_id=name)["rows"]] == [name]
     assert api.read("/v1/campaigns/a/b/roi")["actual_cost"] == "1.00"
+
+
+def test_a_campaign_whose_cohort_has_a_pipeline_has_a_row_in_its_window(api: Api) -> None:
+    api.post(
+        lead("L", "A", "2026-01-01"),
+        event("opportunity.opened", "2026-01-05", opportunity_id="P", lead_ids=["L"]),
+        order("O", "300.00", "2026-02-04", opportunity_id="P"),
+    )
+    window = {"from": "2026-01-01", "to": "2026-02-01"}
+    answer = api.read("/v1/velocity", **window)
+    assert [(row["campaign_id"], row["pipeline_velocity"]) for row in answer["rows"]] == [("A", "10.00"), (None, None)]
+    assert answer["total"]["pipeline_velocity"] == api.read("/v1/campaigns/A/velocity", **window)["pipeline_velocity"]
+
+
+def test_a_campaign_that_everything_was_taken_from_is_still_known(api: Api) -> None:
+    api.post(lead("L", "A"), event("lead.campaign_reassigned", "2026-03-02", lead_id="L", campaign_id="B"))
+    assert api.read("/v1/campaigns/A/roi")["leads"] == 0
+    assert [row["campaign_id"] for row in api.read("/v1/campaigns")["rows"]] == ["A", "B"]

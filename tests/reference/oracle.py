@@ -257,6 +257,8 @@ def answer(
     names: set[Group] = {None} if group_by == "campaign" else set()
     if report == "velocity":
         names |= {group_of(s, group_by, basis) for s in samples}
+        of_cohorts = {group_of(p, group_by, "cohort") for p in cohort_postings}
+        names |= {name for name in of_cohorts if row(name)["pipeline_velocity"] is not None}
     else:
         for name in {group_of(p, group_by, basis) for p in postings}:
             mine = [p for p in postings if group_of(p, group_by, basis) == name]
