@@ -157,10 +157,12 @@ async def write(connection: Any, key: tuple[int, int], addition: Addition, *, fr
 
     Records go by COPY through temporary tables: as arrays they would cost more to encode than everything else here.
     """
-    for names, records in addition.balances:
+    await connection.execute(_MAKE_ROOM)
+    for number, (names, records) in enumerate(addition.balances):
+        if number:
+            await connection.execute("DELETE FROM fresh_balances")
         added = ", ".join(f"{c} = coalesce(balances.{c} + excluded.{c}, balances.{c}, excluded.{c})" for c in names)
-        columns = ", ".join(f"{name} bigint" for name in COLUMNS.values())
-        await _copy(connection, "fresh_balances", f"{_PLACE}, {columns}", records, [*_PLACES, *names])
+        await connection.copy_records_to_table("fresh_balances", records=records, columns=[*_PLACES, *names])
         await connection.execute(
             f"""
             INSERT INTO balances (ledger, generation, {", ".join(_PLACES)}, {", ".join(names)})
@@ -172,7 +174,7 @@ async def write(connection: Any, key: tuple[int, int], addition: Addition, *, fr
         await peaks.update(connection, key)
         fresh = False
     if addition.histograms:
-        await _copy(connection, "fresh_histograms", _BUCKET, addition.histograms, None)
+        await connection.copy_records_to_table("fresh_histograms", records=addition.histograms)
         await connection.execute(
             """
             INSERT INTO histograms SELECT $1, $2, * FROM fresh_histograms
@@ -183,17 +185,17 @@ async def write(connection: Any, key: tuple[int, int], addition: Addition, *, fr
         )
 
 
-async def _copy(
-    connection: Any, table: str, columns: str, records: list[tuple[Any, ...]], names: list[str] | None
-) -> None:
-    await connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {table} ({columns}) ON COMMIT DELETE ROWS")
-    await connection.execute(f"DELETE FROM {table}")
-    await connection.copy_records_to_table(table, records=records, columns=names)
-
-
 _PLACES = ("basis", "cube", "grain", "start", "segment")
 _BUCKET = 'basis "char", start date, segment integer, measure text, bucket smallint, amount bigint'
 _PLACE = 'basis "char", cube "char", grain "char", start date, segment integer'
+# Empty temporary tables, in one round trip: a batch may add several times before it commits.
+_MAKE_ROOM = f"""
+    CREATE TEMP TABLE IF NOT EXISTS fresh_balances (
+        {_PLACE}, {", ".join(f"{name} bigint" for name in COLUMNS.values())}
+    ) ON COMMIT DELETE ROWS;
+    CREATE TEMP TABLE IF NOT EXISTS fresh_histograms ({_BUCKET}) ON COMMIT DELETE ROWS;
+    DELETE FROM fresh_balances; DELETE FROM fresh_histograms
+"""
 _BYTES = {name: name.encode() for name in "ecsdmy"}  # how the driver takes a "char"
 
 

@@ -101,20 +101,14 @@ class Projector:
         """
         idle = int(max(self._lease_seconds, _SHORTEST_IDLE) * 1000)
         longest = int(max(_LONGEST_STATEMENT, events / _SLOWEST) * 1000)
-        await connection.execute(
-            "SET LOCAL synchronous_commit = off; "
-            f"SET LOCAL idle_in_transaction_session_timeout = {idle}; SET LOCAL statement_timeout = {longest}"
-        )
-        await self._hold(connection)
-
-    async def _hold(self, connection: Any) -> None:
         row = await connection.fetchrow(
             """
             UPDATE generations SET lease_until = now() + make_interval(secs => $4)
             WHERE ledger = $1 AND generation = $2 AND fence = $3 AND state IN ('serving', 'building')
-            RETURNING checkpoint
+            RETURNING checkpoint, set_config('synchronous_commit', 'off', true),
+                set_config('idle_in_transaction_session_timeout', $5, true), set_config('statement_timeout', $6, true)
             """,
-            *self._key, self._fence, self._lease_seconds,
+            *self._key, self._fence, self._lease_seconds, str(idle), str(longest),
         )  # fmt: skip
         if row is None:
             raise LeaseLostError(f"ledger {self.ledger.name}: another worker has taken over")
