@@ -24,7 +24,7 @@ from benchmarks.table import Row
 
 DOCS = Path(__file__).parents[1] / "docs"
 _USUAL_SIZE = 100_000  # the one of the table of ratios
-_LARGE = 5_000_000  # from which one round of the long rows is enough
+_LARGE = 1_000_000  # from which one round of the long rows is enough
 _SIZES = (10_000, _USUAL_SIZE)
 _FULL = (10_000, _USUAL_SIZE, 1_000_000, 10_000_000)
 _QUICK = (1_000, 30_000)
