@@ -36,7 +36,6 @@ _TURN = 25  # events folded between two turns of the event loop
 _NOTHING: Cells = {}
 _AT_ONCE = 2_000  # components that a new rate refolds between two writes
 
-
 Told = dict[str, AccountOrder | None]  # orders as accounts know them, None for one that no account is to know
 
 

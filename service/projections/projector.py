@@ -20,7 +20,7 @@ from service.projections.tables import Tables
 from service.store import log
 from service.store.ledgers import Ledger
 
-_WORKING_SET = 50_000  # components kept in memory between batches
+_WORKING_SET = 20_000  # components kept in memory between batches
 _SHORTEST_IDLE = 5.0  # seconds: folding may take some between two statements
 _LONGEST_STATEMENT = 60.0  # seconds, for a usual batch
 _SLOWEST = 100  # events per second of a larger one, on the slowest machine

@@ -47,7 +47,7 @@ class Journal:
 
 
 class Changes:
-    """Which components have changed and are not yet stored, and which entities belong to them now."""
+    """Which components have changed and are not yet stored (`kept`), and which entities belong to them now."""
 
     def __init__(self) -> None:
         self.new_owners: dict[Key, int] = {}
@@ -58,10 +58,6 @@ class Changes:
     def own(self, key: Key, component: int, *, new: bool) -> None:
         """Note the component that an entity belongs to now; `new` = no row says yet to which."""
         (self.new_owners if new or key in self.new_owners else self.owners)[key] = component
-
-    def keep(self, component: Component) -> None:
-        """Note a component to be stored."""
-        self.kept[component.id] = component
 
     def remove(self, component: Component) -> None:
         """Note a component that another one has absorbed."""
