@@ -152,12 +152,17 @@ def _noted(name: str, outcome: Outcome) -> Noted:
 
 
 def _first(readings: Mapping[int, Reading], known: Iterable[Stated]) -> set[int]:
-    """Return the deliveries that state something that none before them did."""
+    """Return the deliveries that state something first: what is known already was stated before, whatever came in earlier."""
+    new = _earliest(stated for reading in readings.values() for stated in reading.stated)
+    return set((new | _earliest(known)).values())
+
+
+def _earliest(several: Iterable[Stated]) -> dict[tuple[str, str, bytes], int]:
     first: dict[tuple[str, str, bytes], int] = {}
-    for one in [*known, *(stated for reading in readings.values() for stated in reading.stated)]:
+    for one in several:
         what = (one.record, one.key, one.digest)
         first[what] = min(one.delivery, first.get(what, one.delivery))
-    return set(first.values())
+    return first
 
 
 def _by_record(several: Sequence[T]) -> dict[str, list[T]]:
