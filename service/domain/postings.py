@@ -8,9 +8,10 @@ counts; for a duration the amount counts it and `value` holds its length in micr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from fractions import Fraction
+from typing import TypeVar
 
 from service.domain.calendar import Zone
 from service.domain.entities import NO_DAY, NOWHERE, Entity, Where
@@ -23,6 +24,7 @@ Cell = tuple[str, str, int, int, int, "int | None", "str | None"]
 Cells = dict[Cell, int]
 
 Minor = Fraction | int
+K = TypeVar("K")
 
 PENDING_LINKS = "pending_links"
 UNCONVERTED = "unconverted"
@@ -154,6 +156,15 @@ def difference(old: Cells, new: Cells) -> list[tuple[Cell, int]]:
     if not old.keys() <= new.keys():
         lines += [(cell, -amount) for cell, amount in old.items() if amount and cell not in new]
     return lines
+
+
+def together(several: Iterable[Mapping[K, int]]) -> dict[K, int]:
+    """Return the sum of several sets of amounts: of cells, or of measures."""
+    total: dict[K, int] = {}
+    for amounts in several:
+        for name, amount in amounts.items():
+            total[name] = total.get(name, 0) + amount
+    return total
 
 
 def event_name(fact: Fact) -> str:

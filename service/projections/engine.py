@@ -18,12 +18,12 @@ from service.domain.component import campaign_attributes, contribute_entity, con
 from service.domain.entities import Journey, Order
 from service.domain.facts import RULES, Fact, Key, keys_of
 from service.domain.journey import fold
-from service.domain.postings import Book, Cells, difference
+from service.domain.postings import Book, Cells, difference, together
 from service.domain.rates import Rates
 from service.domain.roi import AccountOrder, account_order
 from service.domain.voids import Identity, Voids
 from service.projections.aside import SetAside
-from service.projections.state import Component, together
+from service.projections.state import Component
 from service.projections.tables import Tables
 from service.projections.vouchers import Row, fact_of, read_rows
 from service.projections.working_set import WorkingSet

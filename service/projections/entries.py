@@ -16,6 +16,7 @@ from service.domain import lineage, roi
 from service.domain.calendar import MICROS_PER_DAY
 from service.domain.lineage import Line, Parts
 from service.domain.money import format_minor
+from service.domain.postings import together
 from service.projections.reading import Snapshot
 from service.projections.selection import Key, Query, Selection
 
@@ -210,10 +211,6 @@ async def read(
     }
     if measure == "gross_margin":
         by_year = await view.sums(replace(query, group_by=("year",)), roi.MEASURES)
-        together: dict[str, int] = {}
-        for added in by_year.values():
-            for name, value in added.items():
-                together[name] = together.get(name, 0) + value
-        if roi.gross_margin(together) is None:
+        if roi.gross_margin(together(by_year.values())) is None:
             answer["reasons"] = {"gross_margin": "cogs is not known for all of invoiced_revenue"}
     return answer, found[limit - 1].place if len(found) > limit else None

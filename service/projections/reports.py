@@ -8,6 +8,7 @@ from typing import Any
 
 from service.domain import conversion, roi, velocity
 from service.domain.calendar import Zone
+from service.domain.postings import together
 from service.projections.reading import Snapshot
 from service.projections.selection import Key, Query, Sums
 
@@ -25,7 +26,7 @@ async def read_roi(snapshot: Snapshot, query: Query) -> dict[str, Any]:
         return roi.figures(sums, currency, invoiced if roi.gross_margin(sums) is None else margin)
 
     return _answer(
-        query, {key: figures(key, sums) for key, sums in by_key.items()}, figures(None, _total(by_key.values()))
+        query, {key: figures(key, sums) for key, sums in by_key.items()}, figures(None, together(by_key.values()))
     )
 
 
@@ -42,14 +43,14 @@ async def read_conversion(snapshot: Snapshot, query: Query) -> dict[str, Any]:
         return conversion.figures(sums, snapshot.ledger.currency, age)
 
     return _answer(
-        query, {key: figures(key, sums) for key, sums in by_key.items()}, figures(None, _total(by_key.values()))
+        query, {key: figures(key, sums) for key, sums in by_key.items()}, figures(None, together(by_key.values()))
     )
 
 
 async def read_velocity(snapshot: Snapshot, query: Query) -> dict[str, Any]:
     """Return the velocity rows and total."""
     by_key = _by_key(await snapshot.sums(query, (*velocity.MEASURES, *velocity.TOTALS)), query)
-    total = _total(by_key.values())
+    total = together(by_key.values())
     samples = await _samples(snapshot, query, [*by_key.items(), (None, total)])
     cohort_query = Query(query.group_by, query.since, query.until, "cohort", query.campaign)
     cohorts = await snapshot.sums(cohort_query, velocity.COHORT_MEASURES)
@@ -59,7 +60,7 @@ async def read_velocity(snapshot: Snapshot, query: Query) -> dict[str, Any]:
         for key in by_key | cohorts
     }
     rows = {key: row for key, row in rows.items() if key in by_key or row["pipeline_velocity"] is not None}
-    return _answer(query, rows, velocity.figures(total, samples.get(None, {}), _total(cohorts.values()), currency))
+    return _answer(query, rows, velocity.figures(total, samples.get(None, {}), together(cohorts.values()), currency))
 
 
 async def _samples(
@@ -90,14 +91,6 @@ def _by_key(sums: dict[Key, Sums], query: Query) -> dict[Key, Sums]:
     """Give a report by campaign its unattributed row, also where it is empty."""
     unattributed: dict[Key, Sums] = {(None,): {}} if query.group_by == ("campaign",) and query.campaign is None else {}
     return unattributed | sums
-
-
-def _total(rows: Iterable[Sums]) -> Sums:
-    total: Sums = {}
-    for sums in rows:
-        for measure, amount in sums.items():
-            total[measure] = total.get(measure, 0) + amount
-    return total
 
 
 def _answer(query: Query, rows: dict[Key, dict[str, Any]], total: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import msgspec
 
 from service.domain.entities import Journey
 from service.domain.facts import Fact, Key, keys_of
-from service.domain.postings import Cells
+from service.domain.postings import Cells, together
 from service.domain.roi import AccountOrder
 
 
@@ -111,15 +111,6 @@ class Component:
         except OverflowError:
             cells = [(*cell, amount if abs(amount) < _LARGEST else str(amount)) for *cell, amount in cells]
             return _encoder.encode((self.facts, cells, *others))
-
-
-def together(several: Iterable[Cells]) -> Cells:
-    """Return the sum of several books of cells."""
-    total: Cells = {}
-    for cells in several:
-        for cell, amount in cells.items():
-            total[cell] = total.get(cell, 0) + amount
-    return total
 
 
 def decode(identity: int, kind: str, stored: bytes) -> Component:
