@@ -21,10 +21,16 @@ from service.store import log
 from service.store.ledgers import Ledger
 
 _WORKING_SET = 20_000  # components kept in memory between batches
-_SHORTEST_IDLE = 5.0  # seconds: folding may take some between two statements
+SHORTEST_IDLE = 5.0  # seconds: folding may take some between two statements
 _LONGEST_STATEMENT = 60.0  # seconds, for a usual batch
 _SLOWEST = 100  # events per second of a larger one, on the slowest machine
 _PAGE = 5_000  # events read at a time
+# What reads choose their rows by. To look at the other columns, of which balances have many, costs several times as much.
+_ANALYZED = """
+    segments, balances (ledger, generation, basis, cube, grain, start, segment), histograms,
+    postings (ledger, generation, position, segment, campaign, day, cohort, measure, entity),
+    components (ledger, generation, component), entities
+"""
 
 
 class LeaseLostError(RuntimeError):
@@ -91,7 +97,7 @@ class Projector:
 
     async def analyze(self) -> None:
         """Tell the planner how large the tables are: it would otherwise find out minutes after they have grown."""
-        await self._pool.execute("ANALYZE segments, balances, histograms, postings, components, entities", timeout=600)
+        await self._pool.execute(f"ANALYZE {_ANALYZED}", timeout=600)
 
     async def _begin(self, connection: Any, events: int) -> None:
         """Begin a transaction that projects so many events, if the lease still holds.
@@ -99,7 +105,7 @@ class Projector:
         What a crash loses of it is projected again. If this process is stopped in the middle, its row stays locked: then the
         server has to end the transaction, so that another process can take over.
         """
-        idle = int(max(self._lease_seconds, _SHORTEST_IDLE) * 1000)
+        idle = int(max(self._lease_seconds, SHORTEST_IDLE) * 1000)
         longest = int(max(_LONGEST_STATEMENT, events / _SLOWEST) * 1000)
         row = await connection.fetchrow(
             """

@@ -13,8 +13,9 @@ from service import telemetry
 from service.domain import component
 from service.projections import rebuild
 from service.projections.closings import Bookkeeper
-from service.projections.projector import LeaseLostError, Projector, release, spare_the_collector, take
+from service.projections.projector import SHORTEST_IDLE, LeaseLostError, Projector, release, spare_the_collector, take
 from service.settings import Settings
+from service.store import database
 from service.store.ledgers import Ledger
 
 _log = telemetry.logger("projector")
@@ -36,6 +37,7 @@ class Worker:
         self._stopping = False
         self._rebuilding: asyncio.Task[None] | None = None
         self._far_behind = False
+        self._looked_for_stalled = self._loop.time()
         self._bookkeeper = Bookkeeper(pool)
 
     def wake(self) -> None:
@@ -54,6 +56,7 @@ class Worker:
         while not self._stopping:
             self._woken.clear()
             try:
+                await self._end_stalled()
                 busy = await self._round()
                 await self._take_up_rebuild()
             except (asyncpg.PostgresError, OSError, asyncpg.InterfaceError) as error:
@@ -70,6 +73,15 @@ class Worker:
             await self._rebuilding  # it ends with the step in hand; whoever takes it up goes on from there
         await self._bookkeeper.stop()
         await release(self._pool, self.holder)
+
+    async def _end_stalled(self) -> None:
+        """Look every so often for a process that was stopped at a bad moment: nobody gets past what it holds."""
+        longest, now = max(self._settings.lease_seconds, SHORTEST_IDLE), self._loop.time()
+        if now - self._looked_for_stalled < longest / 2:
+            return
+        self._looked_for_stalled = now
+        if ended := await database.end_stalled(self._pool, longest):
+            _log.warning("ended what waited for a silent process", transactions=ended)
 
     async def _round(self) -> bool:
         """Project one batch of every ledger that is behind; return whether there may be more to do at once."""

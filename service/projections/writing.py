@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from service.projections.tables import Journal, Tables
 
-_MANY = 30_000  # postings from which on all that comes of them is stored before the end of the batch
+_MANY = 150_000  # postings from which on all that comes of them is stored before the end of the batch
 _BACKLOG = 50_000  # postings that may wait for a write
 
 
