@@ -1,4 +1,4 @@
-"""Alembic's environment: runs the migrations on the connection that `service.store.migrate` hands over."""
+"""Alembic's environment: runs the migrations on the connection that `service.store.alembic` hands over."""
 
 from __future__ import annotations
 

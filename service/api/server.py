@@ -17,20 +17,10 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 
-import uvicorn
-
-from service.api.app import create
 from service.bootstrap import Service
 
 _BACKLOG = 2048
 _LAST_PORT = 65_535
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -55,12 +45,17 @@ def url_of(listener: socket.socket) -> str:
 @contextlib.asynccontextmanager
 async def serving(service: Service, listener: socket.socket) -> AsyncIterator[str]:
     """Serve in the background and give the URL; at the end of the block, requests in hand are finished first."""
+    import uvicorn  # noqa: PLC0415  the framework, which commands that serve nothing need not wait for
+
+    from service.api.app import create  # noqa: PLC0415
+
     url = url_of(listener)
     config = uvicorn.Config(
         create(service), lifespan="off", log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=10, timeout_keep_alive=65, backlog=_BACKLOG,
     )  # fmt: skip
-    server = _Server(config)
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]  # signals are handled here
     task = asyncio.create_task(server.serve([listener]))
     try:
         while not server.started and not task.done():  # noqa: ASYNC110  uvicorn has no event for it

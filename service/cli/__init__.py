@@ -7,7 +7,6 @@ import sys
 import asyncpg
 import httpx
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
 from service.cli import access, citus, demo, files, hooks, operations, rebuilds, serving, sources
 
@@ -37,9 +36,6 @@ def main() -> None:
         httpx.HTTPError,
     ) as error:
         print(f"campaign-ledger: {error}", file=sys.stderr)
-        sys.exit(1)
-    except SQLAlchemyError as error:  # of the migrations: below its first line it has a link to its own documentation
-        print(f"campaign-ledger: {str(error).splitlines()[0]}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

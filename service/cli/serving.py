@@ -14,7 +14,6 @@ from typing import Annotated
 import typer
 
 from service import telemetry
-from service.api.app import create_app
 from service.api.server import interruption, listen, serving
 from service.bootstrap import database_of, opened, run, run_worker
 from service.cli import processes
@@ -111,6 +110,8 @@ def openapi(
     ] = None,
 ) -> None:
     """Print the API description as JSON."""
+    from service.api.app import create_app  # noqa: PLC0415  the framework, which other commands need not wait for
+
     text = json.dumps(create_app().openapi(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
     if check is None:
         sys.stdout.write(text)

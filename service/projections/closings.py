@@ -81,7 +81,7 @@ async def close_next(pool: asyncpg.Pool, ledger: int | None = None) -> bool:
         await connection.execute(
             """
             INSERT INTO closed (ledger, generation) SELECT ledger, generation FROM generations
-            WHERE state = 'serving' AND checkpoint >= $1 AND (ledger, generation) NOT IN (SELECT ledger, generation FROM closed)
+            WHERE state = 'serving' AND settled >= $1 AND (ledger, generation) NOT IN (SELECT ledger, generation FROM closed)
             ON CONFLICT DO NOTHING
             """,
             EPOCH,
@@ -89,7 +89,7 @@ async def close_next(pool: asyncpg.Pool, ledger: int | None = None) -> bool:
         row = await connection.fetchrow(
             """
             SELECT closed.* FROM closed JOIN generations USING (ledger, generation)
-            WHERE state = 'serving' AND checkpoint >= closed.position + $1 AND coalesce(ledger = $2, true)
+            WHERE state = 'serving' AND settled >= closed.position + $1 AND coalesce(ledger = $2, true)
             AND NOT EXISTS (  -- a rebuild wants the machine for itself
                 SELECT FROM generations b WHERE b.ledger = closed.ledger AND b.state = 'building' AND b.lease_until > now()
             )
@@ -120,13 +120,13 @@ async def closed(connection: Any, key: tuple[int, int]) -> int:
     return found or 0
 
 
-def nearest(done: int, position: int, checkpoint: int) -> Base:
+def nearest(done: int, position: int, settled: int) -> Base:
     """Return where a read as of a position should start: the closing before it or after it, or the balances.
 
-    The books are closed up to `done`.
+    The books are closed up to `done`, and the balances made up to `settled`.
     """
     before = min(position, done) // EPOCH * EPOCH
-    bases = [Base("closings" if before else "", before), Base("balances", checkpoint)]
+    bases = [Base("closings" if before else "", before), Base("balances", settled)]
     if before + EPOCH <= done:
         bases.append(Base("closings", before + EPOCH))
     return min(bases, key=lambda base: abs(base.position - position))

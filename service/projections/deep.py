@@ -69,7 +69,6 @@ class _Nothing:
 
     def __init__(self, stored: Tables) -> None:
         self.segments = Segments()
-        self.unsettled = 0
         self._stored = stored
 
     async def event(self, identity: tuple[str, str], until: int) -> log.Stored | None:

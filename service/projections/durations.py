@@ -41,7 +41,10 @@ async def samples(
 async def histograms(connection: Any, moment: Moment, query: Query, measures: Sequence[str], least: int) -> Lengths:
     """Return buckets, of the groups that have `least` or more: whole months of campaigns from histograms, else from postings."""
     sql = Selection(moment, query, measures)
-    stored = moment.base == ("balances", moment.position) and query.by_campaign and sql.coarsest != "day"
+    base = moment.base
+    stored = (
+        base.table == "balances" and base.position <= moment.position and query.by_campaign and sql.coarsest != "day"
+    )
     return await _lengths(
         connection, sql, _stored(sql) if stored else _of_postings(sql, "bucket"), f"count >= {least}", together=True
     )
@@ -92,15 +95,18 @@ def _of_postings(sql: Selection, length: str) -> str:
 
 def _stored(sql: Selection) -> str:
     measures, parts = sql.parameter(list(sql.measures)), []
+    settled = sql.moment.base.position
     for grain, low, high in covering(sql.query.since, sql.query.until, "month"):
-        if grain == "day":
-            parts.append(f"""
-                SELECT segment, {sql.day()} AS start, measure, bucket AS length, amount FROM postings
-                WHERE ledger = $1 AND generation = $2 AND position <= $3 AND measure = ANY({measures})
-                AND value IS NOT NULL AND {sql.window(sql.day(), low, high)}""")
-        else:
+        after = 0
+        if grain != "day":
+            after = settled
             parts.append(f"""
                 SELECT segment, start, measure, bucket AS length, amount FROM histograms
                 WHERE ledger = $1 AND generation = $2 AND basis = '{sql.query.basis[0]}'
                 AND measure = ANY({measures}) AND {sql.window("start", low, high)}""")
+        if after < sql.moment.position:
+            parts.append(f"""
+                SELECT segment, {sql.day()} AS start, measure, bucket AS length, amount FROM postings
+                WHERE ledger = $1 AND generation = $2 AND position > {sql.parameter(after)} AND position <= $3
+                AND measure = ANY({measures}) AND value IS NOT NULL AND {sql.window(sql.day(), low, high)}""")
     return " UNION ALL ".join(parts)

@@ -8,7 +8,6 @@ voided event) and an account's orders (which order brought a new customer).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
@@ -53,7 +52,7 @@ class Engine:
         """`registers` are the ledger's rates and voids up to the generation's checkpoint, `aside` what waits for a fix."""
         self.aside = aside or SetAside()
         self.tables = tables
-        self._writer = Writer(tables, self._store)
+        self._writer = Writer(tables)
         self._set = WorkingSet(tables, self._writer, next_component, self.aside.move)
         self._zone = Zone(ledger.timezone)
         self._currency = ledger.currency
@@ -90,6 +89,11 @@ class Engine:
                 self._fold(one, fact if one.insert(fact) else None)
         for row, error in unreadable:
             self._note_unreadable(row, error)
+
+    @property
+    def unsettled(self) -> int:
+        """How many of the postings stored are in no balance yet."""
+        return self.tables.unsettled
 
     @property
     def next_component(self) -> int:
@@ -298,13 +302,11 @@ class Engine:
                 await self._writer.write()
 
     async def store(self) -> None:
-        """Write what has been posted and store all that comes of it."""
+        """Write what has been posted and store the components that have changed."""
         await self._writer.write()
-        await self._store()
+        await self.tables.store(self._set.take_changes())
         await self.tables.set_aside(*self.aside.changes())
 
-    async def _store(self) -> None:
-        """Store the components that have changed, and bring the balances up to date, which are added up meanwhile."""
-        adding_up = asyncio.create_task(self.tables.add_up())
-        await self.tables.store(self._set.take_changes())
-        await self.tables.settle(await adding_up)
+    async def settle(self) -> None:
+        """Add what has been posted and is in no balance yet to the balances."""
+        await self.tables.settle()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -25,6 +27,7 @@ SHORTEST_IDLE = 5.0  # seconds: folding may take some between two statements
 _LONGEST_STATEMENT = 60.0  # seconds, for a usual batch
 _SLOWEST = 100  # events per second of a larger one, on the slowest machine
 _PAGE = 5_000  # events read at a time
+_MOST_UNSETTLED = 2_000  # postings: a read adds up so many in a few milliseconds
 # What reads choose their rows by. To look at the other columns, of which balances have many, costs several times as much.
 _ANALYZED = """
     segments, balances (ledger, generation, basis, cube, grain, start, segment), histograms,
@@ -53,6 +56,7 @@ class Projector:
         self.ledger = ledger
         self.generation = generation
         self.checkpoint = 0
+        self._settled = 0
         self._pool = pool
         self._fence = fence
         self._lease_seconds = lease_seconds
@@ -68,36 +72,49 @@ class Projector:
         return self.ledger.ledger, self.generation
 
     async def step(self, limit: int) -> int:
-        """Project the next batch of at most `limit` events, in one transaction; return how many it had."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            await self._begin(connection, limit)
-            try:
-                last = await self._project(connection, limit)
-                if last == self.checkpoint:
-                    return 0
-                await connection.execute(
-                    """
-                    UPDATE generations SET checkpoint = $3, next_component = $4,
-                        lease_until = clock_timestamp() + make_interval(secs => $5)
-                    WHERE ledger = $1 AND generation = $2
-                    """,
-                    *self._key, last, self._engine.next_component if self._engine else 1, self._lease_seconds,
-                )  # fmt: skip
-            except BaseException:
-                if self._engine is not None:
-                    await self._engine.abandon()
-                self._engine = None  # its working set is ahead of what is stored
-                raise
-        if len(str(last)) > len(str(self.checkpoint)):
+        """Project the next batch of at most `limit` events, in one transaction; return how many it had.
+
+        What they post is added to the balances later, when there is more of it or nothing to project: until then, reads add it
+        up themselves, and no event waits for that.
+        """
+        async with self._transaction(limit) as connection:
+            last = await self._project(connection, limit)
+        before, self.checkpoint = self.checkpoint, last
+        many = self._engine is not None and self._engine.unsettled > _MOST_UNSETTLED
+        if self._settled < last and (many or last == before):
+            await self.settle()
+        if len(str(last)) > len(str(before)):
             await self.analyze()
-        done, self.checkpoint = last - self.checkpoint, last
         if self._engine is not None:
             self._engine.forget(_WORKING_SET)
-        return done
+        return last - before
+
+    async def settle(self) -> None:
+        """Add the postings that are in no balance yet to the balances, in one transaction."""
+        async with self._transaction(_PAGE) as connection:
+            if self._settled < self.checkpoint:
+                await (await self._opened(connection)).settle()
+                await connection.execute(
+                    "UPDATE generations SET settled = checkpoint WHERE ledger = $1 AND generation = $2", *self._key
+                )
+        self._settled = self.checkpoint
 
     async def analyze(self) -> None:
         """Tell the planner how large the tables are: it would otherwise find out minutes after they have grown."""
         await self._pool.execute(f"ANALYZE {_ANALYZED}", timeout=600)
+
+    @asynccontextmanager
+    async def _transaction(self, events: int) -> AsyncIterator[Any]:
+        """Open a transaction that projects so many events; if it fails, so does the working set, which is ahead of it."""
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                await self._begin(connection, events)
+                yield connection
+        except BaseException:
+            if self._engine is not None:
+                await self._engine.abandon()
+            self._engine = None
+            raise
 
     async def _begin(self, connection: Any, events: int) -> None:
         """Begin a transaction that projects so many events, if the lease still holds.
@@ -111,7 +128,7 @@ class Projector:
             """
             UPDATE generations SET lease_until = now() + make_interval(secs => $4)
             WHERE ledger = $1 AND generation = $2 AND fence = $3 AND state IN ('serving', 'building')
-            RETURNING checkpoint, set_config('synchronous_commit', 'off', true),
+            RETURNING checkpoint, settled, set_config('synchronous_commit', 'off', true),
                 set_config('idle_in_transaction_session_timeout', $5, true), set_config('statement_timeout', $6, true)
             """,
             *self._key, self._fence, self._lease_seconds, str(idle), str(longest),
@@ -119,16 +136,14 @@ class Projector:
         if row is None:
             raise LeaseLostError(f"ledger {self.ledger.name}: another worker has taken over")
         if self._engine is None:
-            self.checkpoint = row[0]
+            self.checkpoint, self._settled = row[:2]
 
     async def _project(self, connection: Any, limit: int) -> int:
-        """Project page by page and store all that comes of it; return the position reached."""
-        page = await self._page(connection, self.checkpoint, limit)
+        """Project page by page and store all that comes of it but balances; return the position reached."""
+        page, last = await self._page(connection, self.checkpoint, limit), self.checkpoint
         if not page.rows:
-            return self.checkpoint
-        engine = self._engine = self._engine or await self._open(connection)
-        engine.tables.connection = connection
-        end = self.checkpoint + limit
+            return last
+        engine, end = await self._opened(connection), self.checkpoint + limit
         while page.rows:
             last = page.rows[-1].position
             more = last < end and len(page.rows) == _PAGE
@@ -138,7 +153,21 @@ class Projector:
             finally:
                 page = await reading_on if reading_on else _Page([], [])
         await engine.store()
+        await connection.execute(
+            """
+            UPDATE generations SET checkpoint = $3, next_component = $4,
+                lease_until = clock_timestamp() + make_interval(secs => $5)
+            WHERE ledger = $1 AND generation = $2
+            """,
+            *self._key, last, engine.next_component, self._lease_seconds,
+        )  # fmt: skip
         return last
+
+    async def _opened(self, connection: Any) -> Engine:
+        """Return the engine, which goes on over this connection."""
+        engine = self._engine = self._engine or await self._open(connection)
+        engine.tables.connection = connection
+        return engine
 
     async def _page(self, connection: Any, after: int, limit: int) -> _Page:
         rows = await log.read_brief(connection, self.ledger.ledger, after, min(limit, _PAGE))
@@ -150,8 +179,9 @@ class Projector:
         return _Page(rows, await log.targets(connection, self.ledger.ledger, voids))
 
     async def _open(self, connection: Any) -> Engine:
-        tables = Tables(connection, *self._key, fresh=self.checkpoint == 0)
+        tables = Tables(connection, *self._key, fresh=self._settled == 0)
         await tables.load_segments()
+        await tables.load_unsettled(self._settled, self.checkpoint)
         next_component = await connection.fetchval(
             "SELECT next_component FROM generations WHERE ledger = $1 AND generation = $2", *self._key
         )
@@ -166,11 +196,13 @@ class Projector:
             waiting = engine.aside.waiting()
             await engine.retry()
             await engine.store()
+            await engine.settle()
             if waiting:
                 await closings.reopen(connection, self._key, min(entry.position for entry in waiting))
             await connection.execute(
                 """
-                UPDATE generations SET next_component = $3, revision = revision + 1 WHERE ledger = $1 AND generation = $2
+                UPDATE generations SET settled = checkpoint, next_component = $3, revision = revision + 1
+                WHERE ledger = $1 AND generation = $2
                 """,
                 *self._key, engine.next_component,
             )  # fmt: skip

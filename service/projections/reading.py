@@ -212,10 +212,11 @@ async def _transaction(connection: Any) -> AsyncIterator[None]:
 
 
 class Serving(NamedTuple):
-    """The serving generation: the position up to which it answers, and what its figures are made by."""
+    """The serving generation: the positions up to which it answers and has balances, and what its figures are made by."""
 
     generation: int
     checkpoint: int
+    settled: int
     revision: int
     version: str
 
@@ -229,7 +230,7 @@ async def _view(connection: Any, ledger: Ledger, as_of: int | datetime | None) -
     position = await log.position_at(connection, ledger.ledger, as_of) if isinstance(as_of, datetime) else as_of
     row = await connection.fetchrow(
         """
-        SELECT g.generation, g.checkpoint, g.revision, g.version, e.recorded_at, coalesce(c.position, 0)
+        SELECT g.generation, g.checkpoint, g.settled, g.revision, g.version, e.recorded_at, coalesce(c.position, 0)
         FROM generations g LEFT JOIN events e ON e.ledger = $1 AND e.position = least(g.checkpoint, $2)
         LEFT JOIN closed c ON c.ledger = $1 AND c.generation = g.generation
         WHERE g.ledger = $1 AND g.state = 'serving'
@@ -242,7 +243,7 @@ async def _view(connection: Any, ledger: Ledger, as_of: int | datetime | None) -
     served = Serving(*serving_now)
     current = position is None or position >= served.checkpoint
     at = served.checkpoint if position is None or current else max(0, position)
-    base = Base("balances", at) if current else closings.nearest(closed, at, served.checkpoint)
+    base = Base("balances", served.settled) if current else closings.nearest(closed, at, served.settled)
     return Snapshot(
         connection, ledger, served.generation, AsOf(at, recorded), current, base, served.edition, served.version
     )
@@ -252,7 +253,7 @@ async def serving(pool: Any, ledger: Ledger) -> Serving:
     """Return the serving generation."""
     row = await pool.fetchrow(
         """
-        SELECT generation, checkpoint, revision, version FROM generations WHERE ledger = $1 AND state = 'serving'
+        SELECT generation, checkpoint, settled, revision, version FROM generations WHERE ledger = $1 AND state = 'serving'
         """,
         ledger.ledger,
     )

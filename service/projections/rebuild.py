@@ -140,6 +140,8 @@ async def _finish(pool: asyncpg.Pool, projector: Projector, holder: str, batch: 
     try:
         while projector.checkpoint < old.checkpoint:
             await projector.step(min(batch, old.checkpoint - projector.checkpoint))
+        for one in (projector, Projector(pool, ledger, old.generation, old.fence, LEASE_SECONDS)):
+            await one.settle()
         async with pool.acquire() as connection, connection.transaction():
             compared = await compare(connection, ledger.ledger, old.generation, new)
             report = _report(compared, old.generation, old.version, old.checkpoint)

@@ -149,8 +149,7 @@ class Tables:
         await self._write_segments()
         if journal.postings:
             await self._write_postings(journal.postings)
-            self._unsettled.add(journal.postings, self.segments.campaigns)
-            self.unsettled += len(journal.postings)
+            self._leave(journal.postings)
         if journal.campaigns:
             last = {(campaign, position): attributes for campaign, position, attributes in journal.campaigns}
             await self.connection.executemany(
@@ -158,13 +157,12 @@ class Tables:
                 [(*self.key, *key, msgspec.json.encode(attributes).decode()) for key, attributes in last.items()],
             )
 
-    async def add_up(self) -> balances.Addition:
-        """Return what the postings written since the last time add to the balances, while the database does its work."""
+    async def settle(self) -> None:
+        """Add the postings that are in no balance yet to the balances."""
         unsettled, self._unsettled, self.unsettled = self._unsettled, balances.Unsettled(), 0
-        return await asyncio.to_thread(unsettled.addition, self.segments.campaigns)
-
-    async def settle(self, addition: balances.Addition) -> None:
-        """Add to the balances."""
+        addition = await asyncio.to_thread(
+            unsettled.addition, self.segments.campaigns
+        )  # others have their turn meanwhile
         if addition.balances:
             await balances.write(self.connection, self.key, addition, fresh=self._fresh)
             self._fresh = False
@@ -240,6 +238,25 @@ class Tables:
         )
         for row in rows:
             self.segments.add(row[0], row[1], Where(*row[2:]))
+
+    async def load_unsettled(self, settled: int, checkpoint: int) -> None:
+        """Take in the postings that are in no balance yet."""
+        rows = await self.connection.fetch(
+            """
+            SELECT measure, entity, segment, day, cohort, value, detail, position, amount FROM postings
+            WHERE ledger = $1 AND generation = $2 AND position > $3 AND position <= $4
+            """,
+            *self.key, settled, checkpoint,
+        )  # fmt: skip
+        self._leave([
+            (position, (measure, entity, segment, day.toordinal(), cohort.toordinal(), value, detail), amount)
+            for measure, entity, segment, day, cohort, value, detail, position, amount in rows
+        ])  # fmt: skip
+
+    def _leave(self, postings: list[tuple[int, Cell, int]]) -> None:
+        """Note what is still to be added to the balances."""
+        self._unsettled.add(postings, self.segments.campaigns)
+        self.unsettled += len(postings)
 
     async def _write_segments(self) -> None:
         new, self.segments.new = self.segments.new, []

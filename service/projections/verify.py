@@ -137,15 +137,16 @@ def _anchored(against: Anchor, computed: bytes | None) -> Finding:
 async def _balances(pool: asyncpg.Pool, ledger: Ledger) -> Finding:
     """Compare every balance and histogram with the sum of its postings."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        generation, checkpoint, *_ = await serving(connection, ledger)
-        wrong = await connection.fetchval(WRONG, ledger.ledger, generation, 0, checkpoint, timeout=3600)
+        served = await serving(connection, ledger)
+        generation = served.generation
+        wrong = await connection.fetchval(WRONG, ledger.ledger, generation, 0, served.settled, timeout=3600)
         cells = await connection.fetchval(
             "SELECT count(*) FROM balances WHERE ledger = $1 AND generation = $2", ledger.ledger, generation
         )
         wrong += await connection.fetchval(peaks.WRONG, ledger.ledger, generation, timeout=3600)
         closed = await closings.closed(connection, (ledger.ledger, generation))
         wrong += await connection.fetchval(closings.WRONG, ledger.ledger, generation, 0, closed, timeout=3600)
-    good = f"{cells} balances are the sums of their postings, up to position {checkpoint}"
+    good = f"{cells} balances are the sums of their postings, up to position {served.settled}"
     return Finding("balances", not wrong, f"{wrong} cells differ from their postings" if wrong else good)
 
 
@@ -174,7 +175,7 @@ WRONG = f"""
 # By measure: all postings of the ledger against what balances of campaigns and unattributed add up to, at every grain.
 CONSERVED = f"""
     WITH serving AS (
-        SELECT ledger, generation, checkpoint FROM generations WHERE ledger = $1 AND state = 'serving'
+        SELECT ledger, generation, settled FROM generations WHERE ledger = $1 AND state = 'serving'
     ),
     balanced AS (
         SELECT m.measure, basis, cube, grain, sum(m.amount) AS amount FROM balances JOIN serving USING (ledger, generation)
@@ -183,7 +184,7 @@ CONSERVED = f"""
     ),
     posted AS (
         SELECT measure, sum(postings.amount) AS amount FROM postings JOIN serving USING (ledger, generation)
-        WHERE position <= checkpoint AND measure NOT IN ('unconverted', 'flag') GROUP BY 1
+        WHERE position <= settled AND measure NOT IN ('unconverted', 'flag') GROUP BY 1
     )
     SELECT DISTINCT measure FROM posted FULL JOIN balanced USING (measure)
     WHERE coalesce(posted.amount, 0) <> coalesce(balanced.amount, 0) ORDER BY 1

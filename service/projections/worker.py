@@ -89,7 +89,7 @@ class Worker:
             """
             SELECT l.ledger, l.name, l.currency, l.timezone, h.position - g.checkpoint AS lag
             FROM generations g JOIN heads h USING (ledger) JOIN ledgers l USING (ledger)
-            WHERE g.state = 'serving' AND h.position > g.checkpoint AND g.version = $1
+            WHERE g.state = 'serving' AND h.position > g.settled AND g.version = $1
             """,
             component.READ_MODEL_VERSION,
         )

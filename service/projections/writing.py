@@ -7,24 +7,18 @@ hand first (`written`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 from service.projections.tables import Journal, Tables
 
-_MANY = 150_000  # postings from which on all that comes of them is stored before the end of the batch
 _BACKLOG = 50_000  # postings that may wait for a write
 
 
 class Writer:
-    """Writes a journal in the background; `journal` is what has been posted since the last write began.
+    """Writes a journal in the background; `journal` is what has been posted since the last write began."""
 
-    `store` stores what comes of the postings written so far: components and balances.
-    """
-
-    def __init__(self, tables: Tables, store: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, tables: Tables) -> None:
         self.journal = Journal()
         self._tables = tables
-        self._store = store
         self._writing: asyncio.Task[None] | None = None
 
     async def take_turns(self, *, begin: bool) -> None:
@@ -32,7 +26,7 @@ class Writer:
         free = self._writing is None or self._writing.done() or len(self.journal.postings) > _BACKLOG
         if begin and free:
             await self.written()
-            self._writing = asyncio.create_task(self._put(self._taken()))
+            self._writing = asyncio.create_task(self._tables.write(self._taken()))
         if self._writing is not None:
             await asyncio.sleep(0)
 
@@ -56,8 +50,3 @@ class Writer:
     def _taken(self) -> Journal:
         journal, self.journal = self.journal, Journal()
         return journal
-
-    async def _put(self, journal: Journal) -> None:
-        await self._tables.write(journal)
-        if self._tables.unsettled >= _MANY:
-            await self._store()

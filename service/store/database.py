@@ -58,7 +58,7 @@ async def end_stalled(pool: asyncpg.Pool, seconds: float) -> int:
     return ended
 
 
-async def head_of_migrations(pool: asyncpg.Pool) -> str | None:
+async def head_of_migrations(pool: asyncpg.Pool | asyncpg.Connection) -> str | None:
     """Return the migration that the database is at, or None before the first."""
     if await pool.fetchval("SELECT to_regclass('alembic_version')") is None:
         return None

@@ -1,51 +1,34 @@
-"""Runs the alembic migrations in `migrations/`, one process at a time."""
+"""The migrations in `migrations/`: which is the newest, and bringing a database there."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, make_url, pool, text
-from sqlalchemy.ext.asyncio import create_async_engine
+import asyncpg
 
-_LOCK = 7_261_905_014  # any number that nothing else in this database locks
+from service.store import database
 
 
-def _config() -> Config:
+def place() -> Path:
+    """Return the folder of the migrations: beside the package, or in it where it is installed."""
     package = Path(__file__).parents[1]
-    here = [path for path in (package.parent / "migrations", package / "_migrations") if (path / "env.py").is_file()]
-    config = Config()
-    config.set_main_option("script_location", str(here[0]))
-    config.set_main_option("path_separator", "os")
-    return config
+    places = (package.parent / "migrations", package / "_migrations")
+    return next(path for path in places if (path / "env.py").is_file())
 
 
 def newest() -> str:
-    """Return the revision that the code expects the database to be at."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    if head is None:
-        raise RuntimeError("no migrations were found beside the package")
-    return head
+    """Return the revision that the code expects the database to be at: the last one by the names of the files."""
+    return max(path.name for path in (place() / "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
 async def migrate(dsn: str) -> None:
     """Bring the database to the newest migration; does nothing when it is there."""
-    engine = create_async_engine(make_url(dsn).set(drivername="postgresql+asyncpg"), poolclass=pool.NullPool)
+    connection = await asyncpg.connect(dsn, timeout=10)
     try:
-        async with engine.connect() as connection:
-            await connection.run_sync(_upgrade)
-            await connection.commit()
+        at = await database.head_of_migrations(connection)
     finally:
-        await engine.dispose()
+        await connection.close()
+    if at != newest():
+        from service.store import alembic  # noqa: PLC0415  takes as long to import as everything else that starts
 
-
-def _upgrade(connection: Connection) -> None:
-    connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
-    try:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    finally:
-        connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
+        await alembic.upgrade(dsn, str(place()))

@@ -20,7 +20,6 @@ from service.domain.postings import Segments
 from service.domain.velocity import bucket_of
 from service.projections import reports
 from service.projections.aside import Entry, SetAside
-from service.projections.balances import Addition
 from service.projections.engine import Engine
 from service.projections.reading import AsOf
 from service.projections.selection import TIME_GROUPS, Query
@@ -85,12 +84,6 @@ class MemoryTables:
         self.postings.extend(journal.postings)
         for campaign, _, attributes in journal.campaigns:
             self.attributes[campaign] = msgspec.json.decode(msgspec.json.encode(attributes))
-
-    async def add_up(self) -> Addition:
-        return Addition([], [])  # the snapshot adds up the postings themselves
-
-    async def settle(self, addition: Addition) -> None:
-        assert not addition.balances
 
     async def store(self, changes: Changes) -> None:
         self._owners.update(changes.new_owners | changes.owners)

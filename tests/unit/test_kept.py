@@ -25,13 +25,13 @@ class Database:
         self.asked = 0
         self.open = asyncio.Event()
 
-    async def fetchrow(self, _: str, ledger: int) -> tuple[int, int, int, str]:
+    async def fetchrow(self, _: str, ledger: int) -> tuple[int, int, int, int, str]:
         self.asked += 1
         number = self.asked
         await self.open.wait()
         if number == 3:
             raise ConnectionError("gone")
-        return ledger, number, 0, "1"
+        return ledger, number, number, 0, "1"
 
 
 async def test_one_query_answers_all_that_came_before_it_began_and_nobody_who_came_later() -> None:
