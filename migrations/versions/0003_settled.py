@@ -16,4 +16,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("""
+        DO $$ BEGIN
+            IF EXISTS (SELECT FROM generations WHERE settled < checkpoint) THEN
+                RAISE EXCEPTION 'some balances are not up to their postings: let a worker finish, stop it, and try again';
+            END IF;
+        END $$
+    """)
     op.execute("ALTER TABLE generations DROP COLUMN settled")

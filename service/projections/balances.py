@@ -135,6 +135,9 @@ class Addition(NamedTuple):
     histograms: list[tuple[Any, ...]]
 
 
+NOTHING = Addition([], [])
+
+
 def pieces(amount: int) -> list[int]:
     """Cut an amount into parts of 64 bits that add up to it: the driver encodes integers several times faster than numeric."""
     parts = [(_LARGEST if amount > 0 else -_LARGEST)] * (abs(amount) // _LARGEST)

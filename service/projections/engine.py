@@ -306,7 +306,3 @@ class Engine:
         await self._writer.write()
         await self.tables.store(self._set.take_changes())
         await self.tables.set_aside(*self.aside.changes())
-
-    async def settle(self) -> None:
-        """Add what has been posted and is in no balance yet to the balances."""
-        await self.tables.settle()

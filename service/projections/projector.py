@@ -91,13 +91,22 @@ class Projector:
 
     async def settle(self) -> None:
         """Add the postings that are in no balance yet to the balances, in one transaction."""
-        async with self._transaction(_PAGE) as connection:
-            if self._settled < self.checkpoint:
-                await (await self._opened(connection)).settle()
-                await connection.execute(
-                    "UPDATE generations SET settled = checkpoint WHERE ledger = $1 AND generation = $2", *self._key
-                )
+        if self._engine is not None:
+            await self._engine.tables.add_up()  # takes long where there are many: no transaction has to wait for it
+        async with self._transaction(max(_PAGE, self.checkpoint - self._settled)) as connection:
+            engine = await self._opened(connection)
+            await self._settle(connection, engine.tables)
         self._settled = self.checkpoint
+
+    async def _settle(self, connection: Any, tables: Tables) -> None:
+        await tables.settle()
+        await connection.execute(
+            """
+            UPDATE generations SET settled = checkpoint, lease_until = clock_timestamp() + make_interval(secs => $3)
+            WHERE ledger = $1 AND generation = $2
+            """,
+            *self._key, self._lease_seconds,
+        )  # fmt: skip
 
     async def analyze(self) -> None:
         """Tell the planner how large the tables are: it would otherwise find out minutes after they have grown."""
@@ -105,14 +114,17 @@ class Projector:
 
     @asynccontextmanager
     async def _transaction(self, events: int) -> AsyncIterator[Any]:
-        """Open a transaction that projects so many events; if it fails, so does the working set, which is ahead of it."""
+        """Open a transaction that projects so many events; if it fails, the working set goes with it: that is ahead of it."""
         try:
             async with self._pool.acquire() as connection, connection.transaction():
                 await self._begin(connection, events)
-                yield connection
+                try:
+                    yield connection
+                except BaseException:
+                    if self._engine is not None:
+                        await self._engine.abandon()
+                    raise
         except BaseException:
-            if self._engine is not None:
-                await self._engine.abandon()
             self._engine = None
             raise
 
@@ -135,6 +147,8 @@ class Projector:
         )  # fmt: skip
         if row is None:
             raise LeaseLostError(f"ledger {self.ledger.name}: another worker has taken over")
+        if (self.checkpoint, self._settled) != row[:2]:  # a crash of the database may have lost what had been committed
+            self._engine = None
         if self._engine is None:
             self.checkpoint, self._settled = row[:2]
 
@@ -181,7 +195,10 @@ class Projector:
     async def _open(self, connection: Any) -> Engine:
         tables = Tables(connection, *self._key, fresh=self._settled == 0)
         await tables.load_segments()
-        await tables.load_unsettled(self._settled, self.checkpoint)
+        if self._settled < self.checkpoint:
+            await tables.load_unsettled(self._settled, self.checkpoint)
+            await self._settle(connection, tables)
+            self._settled = self.checkpoint
         next_component = await connection.fetchval(
             "SELECT next_component FROM generations WHERE ledger = $1 AND generation = $2", *self._key
         )
@@ -196,13 +213,12 @@ class Projector:
             waiting = engine.aside.waiting()
             await engine.retry()
             await engine.store()
-            await engine.settle()
+            await engine.tables.settle()
             if waiting:
                 await closings.reopen(connection, self._key, min(entry.position for entry in waiting))
             await connection.execute(
                 """
-                UPDATE generations SET settled = checkpoint, next_component = $3, revision = revision + 1
-                WHERE ledger = $1 AND generation = $2
+                UPDATE generations SET next_component = $3, revision = revision + 1 WHERE ledger = $1 AND generation = $2
                 """,
                 *self._key, engine.next_component,
             )  # fmt: skip

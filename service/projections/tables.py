@@ -33,9 +33,14 @@ def _place(segment: int, campaign: int, day: int, cohort: int) -> bytes:
     return struct.pack("!iiiiiiii", 4, segment, 4, campaign, 4, copying.date(day), 4, copying.date(cohort))
 
 
-@lru_cache(maxsize=4_096)
-def _count(amount: int) -> bytes:
-    return struct.pack("!ihiqi", 2, 0, 8, amount, -1)
+@lru_cache(maxsize=65_536)
+def _count(amount: int, measure: str) -> bytes:
+    return struct.pack("!ihiqi", 2, 0, 8, amount, -1) + copying.known_text(measure)
+
+
+@lru_cache(maxsize=65_536)
+def _entity(name: str) -> bytes:
+    return copying.text(name) + copying.NULL  # for what has no detail
 
 
 class Journal:
@@ -74,6 +79,7 @@ class Tables:
         self.key = (ledger, generation)
         self.segments = Segments()
         self._unsettled = balances.Unsettled()
+        self._addition = balances.NOTHING
         self.unsettled = 0  # postings not yet in the balances
         self._fresh = fresh
         self._line = self._last_position = 0
@@ -157,26 +163,31 @@ class Tables:
                 [(*self.key, *key, msgspec.json.encode(attributes).decode()) for key, attributes in last.items()],
             )
 
+    async def add_up(self) -> None:
+        """Add up what is in no balance yet, for `settle`; others have their turn meanwhile."""
+        unsettled, self._unsettled, self.unsettled = self._unsettled, balances.Unsettled(), 0
+        self._addition = await asyncio.to_thread(unsettled.addition, self.segments.campaigns)
+
     async def settle(self) -> None:
         """Add the postings that are in no balance yet to the balances."""
-        unsettled, self._unsettled, self.unsettled = self._unsettled, balances.Unsettled(), 0
-        addition = await asyncio.to_thread(
-            unsettled.addition, self.segments.campaigns
-        )  # others have their turn meanwhile
+        if self.unsettled:
+            await self.add_up()
+        addition, self._addition = self._addition, balances.NOTHING
         if addition.balances:
             await balances.write(self.connection, self.key, addition, fresh=self._fresh)
             self._fresh = False
 
     async def _write_postings(self, postings: Iterable[tuple[int, Cell, int]]) -> None:
-        campaigns, rows, text, start = self.segments.campaigns, [copying.START], copying.known_text, _begin(*self.key)
+        campaigns, rows, text, start = self.segments.campaigns, [copying.START], copying.text, _begin(*self.key)
         line, last = self._line, self._last_position
         for position, (measure, entity, segment, day, cohort, value, detail), amount in postings:
             for part in (amount,) if -_LARGEST < amount < _LARGEST else balances.pieces(amount):
                 line, last = (line + 1 if position == last else 1), position
                 rows += (
                     start, _number(8, position, 4, line), _place(segment, campaigns[segment], day, cohort),
-                    _count(part) if value is None else _duration(2, bucket_of(value), 8, part, 8, value),
-                    text(measure), text(entity), copying.NULL if detail is None else copying.text(detail),
+                    _count(part, measure) if value is None else
+                    _duration(2, bucket_of(value), 8, part, 8, value) + copying.known_text(measure),
+                    _entity(entity) if detail is None else text(entity) + text(detail),
                 )  # fmt: skip
         self._line, self._last_position = line, last  # the same event may go on in the next write
         await copying.copy(self.connection, "postings", rows)

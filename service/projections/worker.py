@@ -37,7 +37,6 @@ class Worker:
         self._stopping = False
         self._rebuilding: asyncio.Task[None] | None = None
         self._far_behind = False
-        self._looked_for_stalled = self._loop.time()
         self._bookkeeper = Bookkeeper(pool)
 
     def wake(self) -> None:
@@ -53,10 +52,10 @@ class Worker:
     async def run(self) -> None:
         """Project all ledgers until `stop`."""
         spare_the_collector()
+        listening = asyncio.create_task(self._end_silence())
         while not self._stopping:
             self._woken.clear()
             try:
-                await self._end_stalled()
                 busy = await self._round()
                 await self._take_up_rebuild()
             except (asyncpg.PostgresError, OSError, asyncpg.InterfaceError) as error:
@@ -71,17 +70,25 @@ class Worker:
                     continue
         if self._rebuilding is not None:
             await self._rebuilding  # it ends with the step in hand; whoever takes it up goes on from there
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
         await self._bookkeeper.stop()
         await release(self._pool, self.holder)
 
-    async def _end_stalled(self) -> None:
+    async def _end_silence(self) -> None:
         """Look every so often for a process that was stopped at a bad moment: nobody gets past what it holds."""
-        longest, now = max(self._settings.lease_seconds, SHORTEST_IDLE), self._loop.time()
-        if now - self._looked_for_stalled < longest / 2:
-            return
-        self._looked_for_stalled = now
-        if ended := await database.end_stalled(self._pool, longest):
-            _log.warning("ended what waited for a silent process", transactions=ended)
+        before: set[database.Silence] = set()
+        while True:
+            await asyncio.sleep(max(self._settings.lease_seconds, SHORTEST_IDLE))
+            try:
+                now = await database.silent(self._pool)
+                if both := before & now:
+                    _log.warning(
+                        "ended what waited for a silent process", commands=await database.end(self._pool, both)
+                    )
+                before = now - both
+            except (asyncpg.PostgresError, OSError, asyncpg.InterfaceError) as error:
+                _log.error("cannot look for silent processes", error=str(error))
 
     async def _round(self) -> bool:
         """Project one batch of every ledger that is behind; return whether there may be more to do at once."""

@@ -73,6 +73,8 @@ class WorkingSet:
         last = {} if whole else dict(component.lookups)
         for currency, day in sorted(lookups):
             last[currency] = max(day, last.get(currency, day))
+        for currency in component.lookups.keys() - last.keys():
+            del self._asked[currency][component.id]
         component.lookups = last
         for currency, day in last.items():
             self._asked.setdefault(currency, {})[component.id] = day

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -24,7 +26,7 @@ async def connect(dsn: str, *, size: int, statement_timeout: float) -> asyncpg.P
             "application_name": _NAME,
             "statement_timeout": str(int(statement_timeout * 1000)),
             "jit": "off",  # compiling costs more than these short queries take
-            "tcp_keepalives_idle": "30",  # a machine that is gone gives its locks back within a minute
+            "tcp_keepalives_idle": "30",  # a machine that is gone gives its locks back
             "tcp_keepalives_interval": "10",
             "tcp_keepalives_count": "3",
         },
@@ -41,19 +43,37 @@ async def _no_reset(_: Any) -> None:
     """Skip the reset that asyncpg would send on every release: no session state is ever changed here."""
 
 
-async def end_stalled(pool: asyncpg.Pool, seconds: float) -> int:
-    """End what holds locks for a process that fell silent in the middle of a command so long ago; return how many there were.
+Silence = tuple[
+    int, datetime, int
+]  # a server process, since when its command is under way, how much of a COPY has come
 
-    A process that is stopped between the parts of a statement, or in a COPY, leaves the server waiting for the rest. Neither
-    of the server's timeouts ends that: it is not idle, and a statement is not cancelled while the client has the word.
+
+async def silent(pool: asyncpg.Pool) -> set[Silence]:
+    """Return the commands that wait for their client at this moment. One that is the same after a while has lost it.
+
+    A process that is stopped between the parts of a statement, in a COPY or while it takes in rows leaves the server waiting.
+    None of the server's timeouts ends that: it is not idle, and nothing is cancelled while the client has the word.
     """
+    rows = await pool.fetch(
+        """
+        SELECT a.pid, a.state_change, coalesce(c.bytes_processed, 0)
+        FROM pg_stat_activity a LEFT JOIN pg_stat_progress_copy c USING (pid)
+        WHERE a.datname = current_database() AND a.application_name = $1 AND a.backend_type = 'client backend'
+        AND a.state = 'active' AND a.wait_event IN ('ClientRead', 'ClientWrite')
+        """,
+        _NAME,
+    )
+    return {(pid, since, come) for pid, since, come in rows}
+
+
+async def end(pool: asyncpg.Pool, commands: Collection[Silence]) -> int:
+    """End the connections of commands, if they are still under way; return how many."""
     ended: int = await pool.fetchval(
         """
         SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-        WHERE datname = current_database() AND application_name = $1 AND backend_type = 'client backend'
-        AND state = 'active' AND wait_event = 'ClientRead' AND state_change < now() - make_interval(secs => $2)
+        JOIN unnest($1::integer[], $2::timestamptz[]) AS silent (pid, state_change) USING (pid, state_change)
         """,
-        _NAME, seconds,
+        [pid for pid, _, _ in commands], [since for _, since, _ in commands],
     )  # fmt: skip
     return ended
 

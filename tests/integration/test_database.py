@@ -11,28 +11,41 @@ import pytest
 from service.store import database
 
 
-async def test_what_waits_for_a_silent_process_is_ended_and_nothing_else(pool: asyncpg.Pool, dsn: str) -> None:
-    own = await database.connect(dsn, size=2, statement_timeout=60)
-    silent, copying = asyncio.Event(), asyncio.Event()
+async def test_what_waits_for_a_silent_process_is_ended_and_nothing_that_goes_on(pool: asyncpg.Pool, dsn: str) -> None:
+    own = await database.connect(dsn, size=3, statement_timeout=60)
+    stop, ended = asyncio.Event(), asyncio.Event()
 
-    async def rows() -> AsyncIterator[bytes]:
+    async def silent() -> AsyncIterator[bytes]:
         yield b"1\n"
-        copying.set()
-        await silent.wait()
+        await stop.wait()
 
-    async def copy() -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        while not ended.is_set():
+            yield b"1\n" * 10_000
+            await asyncio.sleep(0.01)
+
+    async def copy(source: AsyncIterator[bytes]) -> str:
         async with own.acquire() as connection, connection.transaction():
-            await connection.execute("CREATE TEMP TABLE stopped (n integer)")
-            await connection.copy_to_table("stopped", source=rows())
+            await connection.execute("CREATE TEMP TABLE stopped (n integer) ON COMMIT DROP")
+            status: str = await connection.copy_to_table("stopped", source=source)
+            return status
 
-    stopped, busy = asyncio.create_task(copy()), asyncio.create_task(own.fetchval("SELECT 'done' FROM pg_sleep(1.5)"))
-    await copying.wait()
-    assert await database.end_stalled(pool, 60.0) == 0
-    await asyncio.sleep(0.5)
-    assert await database.end_stalled(pool, 0.4) == 1
-    silent.set()
+    stopped, going_on = asyncio.create_task(copy(silent())), asyncio.create_task(copy(slow()))
+    busy = asyncio.create_task(own.fetchval("SELECT 'done' FROM pg_sleep(1.5)"))
+    found: set[database.Silence] = set()
+    for _ in range(100):
+        await asyncio.sleep(0.05)
+        before = await database.silent(pool)
+        await asyncio.sleep(0.5)
+        if found := before & await database.silent(pool):
+            break
+    assert await database.end(pool, found) == len(found) == 1
+    assert await database.end(pool, found) == 0
+    stop.set()
+    ended.set()
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await stopped
-    assert await busy == "done"  # takes longer, but works
+    assert (await going_on).startswith("COPY")
+    assert await busy == "done"
     assert await own.fetchval("SELECT 1") == 1  # the pool has made a new connection
     await own.close()

@@ -207,6 +207,24 @@ async def test_a_worker_that_lost_its_lease_writes_nothing(pool: asyncpg.Pool) -
     assert await take(pool, ledger, "third", 30) is None
 
 
+async def test_what_a_crash_of_the_database_lost_is_projected_again(pool: asyncpg.Pool) -> None:
+    ledger = await held(pool, f"{RUN}-lost")
+    await append(pool, ledger, [event(number, "lead.captured", lead_id=f"L{number}") for number in range(5)])
+    one = await take(pool, ledger, "test", 30)
+    assert one is not None
+    assert await one.step(3) == 3
+    for table in ("postings", "balances", "histograms", "segments", "components", "entities"):
+        await pool.execute(f"DELETE FROM {table} WHERE ledger = $1", ledger.ledger)
+    await pool.execute(
+        "UPDATE generations SET checkpoint = 0, settled = 0, next_component = 1 WHERE ledger = $1", ledger.ledger
+    )
+    assert await one.step(10) == 5
+    await one.settle()
+    assert (await answers(pool, ledger, selection.Query()))["conversion"]["total"]["entered"]["captured"] == 5
+    for finding in await verify.verify(pool, ledger, deep=True):
+        assert finding.good, finding
+
+
 async def test_one_late_rate_may_concern_thousands_of_orders(pool: asyncpg.Pool) -> None:
     ledger = await held(pool, f"{RUN}-rate")
 

@@ -144,3 +144,27 @@ def test_a_working_set_dropped_between_batches_changes_nothing(size: int) -> Non
         assert whole == cut
 
     run()
+
+
+@pytest.mark.parametrize("cuts", [(), (1,), (2,), (4,)])
+def test_a_component_that_asks_for_no_rate_any_more_may_be_absorbed(cuts: tuple[int, ...]) -> None:
+    facts: list[tuple[str, dict[str, Any]]] = [
+        ("invoice.posted", {"invoice_id": "i", "order_id": "o", "net_amount": {"amount": "9", "currency": "JPY"},
+                            "posting_date": "2024-01-02"}),
+        ("event.voided", {"source": "/t", "id": "0"}),
+        ("quote.sent", {"quote_id": "q", "opportunity_id": "p"}),
+        ("quote.accepted", {"quote_id": "q", "opportunity_id": "p"}),
+        ("order.placed", {"order_id": "o", "opportunity_id": "p", "net_value": {"amount": "5", "currency": "EUR"}}),
+        ("fx.rate_published", {"base": "EUR", "quote": "JPY", "rate": "150", "rate_date": "2024-01-01"}),
+    ]  # fmt: skip
+    events = [
+        {"specversion": "1.0", "id": str(number), "source": "/t", "type": kind, "time": f"2024-01-0{number + 1}T00:00:00Z",
+         "data": data}
+        for number, (kind, data) in enumerate(facts)
+    ]  # fmt: skip
+
+    async def run() -> tuple[Any, Any]:
+        return await answers(await project(events, cuts), Query()), await answers(await project(events[::-1]), Query())
+
+    one, other = asyncio.run(run())
+    assert one == other
