@@ -62,7 +62,7 @@ async def project_all(pool: asyncpg.Pool, ledger: ledgers.Ledger, batch: int, mo
     one = await take(pool, ledger, "test", 30)
     assert one is not None
     head, _, _ = await log.head(pool, ledger.ledger)
-    with mock.patch.object(projector, "_MOST_UNSETTLED", most):
+    with mock.patch.multiple(projector, _MOST_UNSETTLED=most, _MOST_BEHIND=most):
         while one.checkpoint < head:
             await one.step(batch)
 
