@@ -28,9 +28,7 @@ _LONGEST_STATEMENT = 60.0  # seconds, for a usual batch
 _SLOWEST = 100  # events per second of a larger one, on the slowest machine
 _PAGE = 5_000  # events read at a time
 _MOST_UNSETTLED = 2_000  # postings: a read adds up so many in a few milliseconds
-_MOST_BEHIND = (
-    50_000  # the same after a full batch: more waits, and the less often balances are made, the sooner it is done
-)
+_MOST_BEHIND = 50_000  # the same after a full batch: the less often balances are made, the sooner all is projected
 # What reads choose their rows by. To look at the other columns, of which balances have many, costs several times as much.
 _ANALYZED = """
     segments, balances (ledger, generation, basis, cube, grain, start, segment), histograms,
