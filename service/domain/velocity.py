@@ -105,7 +105,7 @@ def _post(book: Book, name: str, start: Fact, end: Fact, ending: Entity, entity:
 # Percentiles
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4_096)
 def bucket_of(micros: int) -> int:
     """Return the histogram bucket of a duration; 0 holds durations of nothing."""
     return 1 + ceil(log(micros) / _LOG_GAMMA) if micros > 0 else 0

@@ -28,17 +28,17 @@ def _begin(ledger: int, generation: int) -> bytes:
     return struct.pack("!hiiii", 14, 4, ledger, 4, generation)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def _place(segment: int, campaign: int, day: int, cohort: int) -> bytes:
     return struct.pack("!iiiiiiii", 4, segment, 4, campaign, 4, copying.date(day), 4, copying.date(cohort))
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def _count(amount: int, measure: str) -> bytes:
     return struct.pack("!ihiqi", 2, 0, 8, amount, -1) + copying.known_text(measure)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def _entity(name: str) -> bytes:
     return copying.text(name) + copying.NULL  # for what has no detail
 
