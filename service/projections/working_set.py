@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Sequence
 
 from service.domain.facts import Fact, Key
@@ -131,3 +132,4 @@ class WorkingSet:
             self.owners.clear()
             self._asked.clear()
             self._complete = False
+            gc.collect()  # entities of a journey refer to each other, and the collector would come for them much later

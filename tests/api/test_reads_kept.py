@@ -47,11 +47,14 @@ def headers_of(answer: httpx.Response) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def forge(dsn: str) -> Callable[[Api, str], None]:
-    """Run a statement about a ledger, $1, behind the service's back."""
+    """Run a statement about a ledger, $1, behind the service's back, once all its balances are made."""
 
     def run(api: Api, statement: str) -> None:
         async def execute() -> None:
             connection = await asyncpg.connect(dsn)
+            behind = "SELECT true FROM generations WHERE ledger = $1 AND state = 'serving' AND settled < checkpoint"
+            while await connection.fetchval(behind, api.ledger.ledger):
+                await asyncio.sleep(0.01)
             await connection.execute(statement, api.ledger.ledger)
             await connection.close()
 

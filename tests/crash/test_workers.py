@@ -91,7 +91,7 @@ async def until(pool: asyncpg.Pool, query: str, *values: Any) -> Any:
 async def caught_up(pool: asyncpg.Pool) -> None:
     await until(
         pool,
-        "SELECT bool_and(h.position = g.checkpoint) FROM heads h JOIN generations g USING (ledger) WHERE g.state = 'serving'",
+        "SELECT bool_and(h.position = g.settled) FROM heads h JOIN generations g USING (ledger) WHERE g.state = 'serving'",
     )
 
 
