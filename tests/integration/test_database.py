@@ -40,7 +40,6 @@ async def test_what_waits_for_a_silent_process_is_ended_and_nothing_that_goes_on
         if found := before & await database.silent(pool):
             break
     assert await database.end(pool, found) == len(found) == 1
-    assert await database.end(pool, found) == 0
     stop.set()
     ended.set()
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
