@@ -52,7 +52,7 @@ class Worker:
     async def run(self) -> None:
         """Project all ledgers until `stop`."""
         spare_the_collector()
-        listening = asyncio.create_task(self._end_silence())
+        looking = asyncio.create_task(self._end_silence())
         while not self._stopping:
             self._woken.clear()
             try:
@@ -70,8 +70,8 @@ class Worker:
                     continue
         if self._rebuilding is not None:
             await self._rebuilding  # it ends with the step in hand; whoever takes it up goes on from there
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
         await self._bookkeeper.stop()
         await release(self._pool, self.holder)
 

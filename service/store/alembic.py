@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, make_url, pool, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 _LOCK = 7_261_905_014  # any number that nothing else in this database locks
 
 
-def configured(place: str) -> Config:
+def _configured(place: str) -> Config:
     """Return what alembic needs to know of the migrations in a folder."""
     config = Config()
     config.set_main_option("script_location", place)
@@ -26,7 +27,7 @@ async def upgrade(dsn: str, place: str) -> None:
         async with engine.connect() as connection:
             await connection.run_sync(_upgrade, place)
             await connection.commit()
-    except SQLAlchemyError as error:  # below its first line it has a link to its own documentation
+    except (SQLAlchemyError, CommandError) as error:  # below the first line is a link to its own documentation
         raise RuntimeError(str(error).splitlines()[0]) from error
     finally:
         await engine.dispose()
@@ -35,7 +36,7 @@ async def upgrade(dsn: str, place: str) -> None:
 def _upgrade(connection: Connection, place: str) -> None:
     connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
     try:
-        config = configured(place)
+        config = _configured(place)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     finally:

@@ -22,7 +22,10 @@ async def test_nothing_in_one_ledger_refers_to_another_table_than_ledgers(pool: 
     assert {row[0] for row in rows} <= SHARED
 
 
-@pytest.mark.skipif("CAMPAIGN_LEDGER_CITUS_URL" in os.environ, reason="is about a database without Citus")
+@pytest.mark.skipif(
+    "CAMPAIGN_LEDGER_CITUS_URL" in os.environ,
+    reason="shows the error of a server without the extension, which that one has",
+)
 async def test_without_the_extension_the_error_says_what_to_install(pool: asyncpg.Pool) -> None:
     with pytest.raises(RuntimeError, match="CREATE EXTENSION citus"):
         await citus.distribute(pool)
