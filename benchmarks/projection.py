@@ -13,7 +13,7 @@ from benchmarks import setting
 from benchmarks.setting import Stage
 from benchmarks.table import Row, compare
 from service.bootstrap import run as run_fast
-from service.projections import rebuild
+from service.projections import closings, rebuild
 from service.projections.worker import Worker
 from service.settings import Settings
 from service.store import database
@@ -40,7 +40,11 @@ def measure(stage: Stage) -> Iterator[Row]:
 
 
 def grow(stage: Stage, until: int) -> Iterator[Row]:
-    """Fill the ledger up in as many parts as there are rounds, have each projected as a worker does, and yield the rate."""
+    """Fill the ledger up in as many parts as there are rounds, have each projected as a worker does, and yield the rate.
+
+    A worker closes the books whenever it has nothing better to do. Here that is done at the end, so that no read has to wait
+    beside it.
+    """
     begin, rates = stage.sent, []
     if begin >= until:
         raise ValueError(
@@ -51,6 +55,8 @@ def grow(stage: Stage, until: int) -> Iterator[Row]:
             stage.fill(server, begin + (until - begin) * part // stage.effort.rounds)
         rates.append(setting.apart(timed, followed, stage.dsn, stage.ledger)[0])
     yield Row("live projection", stage.size, rates)
+    if books := setting.apart(timed, closed, stage.dsn, stage.ledger)[0]:
+        yield Row("closing the books", stage.size, [books])
 
 
 def timed(work: Callable[[asyncpg.Pool, Ledger], Awaitable[int]], dsn: str, ledger: Ledger) -> float:
@@ -81,6 +87,14 @@ async def followed(pool: asyncpg.Pool, ledger: Ledger) -> int:
     worker.stop()
     await running
     return events
+
+
+async def closed(pool: asyncpg.Pool, ledger: Ledger) -> int:
+    """Close the books of all complete epochs."""
+    made = 0
+    while await closings.close_next(pool, ledger.ledger):
+        made += 1
+    return made * closings.EPOCH
 
 
 async def rebuilt(pool: asyncpg.Pool, ledger: Ledger) -> int:

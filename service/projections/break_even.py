@@ -53,19 +53,22 @@ async def read(
 async def _read(connection: Any, selection: Selection) -> tuple[dict[Key, Sums], Groups]:
     """Read sums, and months and days, by group. What was posted since a closing comes by day, and is put to its month."""
     measures, more = selection.measures, PEAKS if selection.coarsest != "day" else ()
-    stored = ", ".join(f"sum({column(one)}) AS {column(one)}" for one in measures)
-    peaks = "".join(f", sum(greatest({one}, 0)) AS {one}" for one in more)
+    columns = ", ".join([*map(column, measures), *more])
     sums = ", ".join(f"sum({column(one)})::text" for one in measures)
+    moved = ", ".join(f"sum({one}) AS {one}" for one in MOVED_BY)
+    peaks = "".join(f", sum(greatest({one}, 0)) AS {one}" for one in more)
     moves = ", ".join(f"({one})::text" for one in (*SERIES.values(), *more))
     names = selection.key_names()
     rows = await connection.fetch(
         f"""
-        {selection.campaigns()}, parts AS (
-            SELECT {selection.keys()}, start, grain, {stored}{peaks} FROM {selection.source(more)}
-            GROUP BY {selection.key_numbers()}, start, grain
+        {selection.campaigns()}, stated AS MATERIALIZED (
+            SELECT {selection.keys()}, start, grain, {columns} FROM {selection.source(more)}
+        ), moves AS (
+            SELECT {names}, start, grain, {moved}{peaks} FROM stated
+            WHERE coalesce({", ".join(MOVED_BY)}) IS NOT NULL GROUP BY {names}, start, grain
         )
-        SELECT {names}, start, grain, ARRAY[{moves}] FROM parts WHERE coalesce({", ".join(MOVED_BY)}) IS NOT NULL
-        UNION ALL SELECT {names}, NULL, NULL, ARRAY[{sums}] FROM parts GROUP BY {names}
+        SELECT {names}, start, grain, ARRAY[{moves}] FROM moves
+        UNION ALL SELECT {names}, NULL, NULL, ARRAY[{sums}] FROM stated GROUP BY {names}
         """,
         *selection.values,
     )
@@ -102,8 +105,8 @@ def _rise(move: Move) -> Move:
 
 
 def _move(texts: Iterable[str | None]) -> Move:
-    cost, invoiced, margin = (int(one or 0) for one in texts)
-    return cost, invoiced, margin
+    cost, invoiced, margin = texts
+    return int(cost or 0), int(invoiced or 0), int(margin or 0)
 
 
 def _sum(one: Move, other: Move) -> Move:

@@ -2,12 +2,14 @@
 
 A read as known at an earlier position starts from the closing next to it and adds the few postings in between, so that it
 costs about as much as a read of now, however long the log is. A closing is derived from postings alone, which never change:
-anyone may make it at any time, and making it again gives the same. Workers do so once they have caught up, an epoch at a time.
+anyone may make it at any time, and making it again gives the same. Workers do so once they have caught up, an epoch at a time;
+a rebuild does so as it goes, so that it has the books of the generation that it replaces.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import asyncpg
@@ -16,7 +18,7 @@ from service import telemetry
 from service.projections.balances import COLUMNS
 from service.projections.definition import BALANCE, SOME_BALANCE, SUMMED
 from service.projections.peaks import PEAKS, of_days
-from service.projections.selection import Base
+from service.projections.selection import Base, Selection
 
 EPOCH = 4096  # positions; closings are at its multiples, so another number needs a new generation
 _AT_ONCE = 16  # closings made without another look at whether the worker has something better to do
@@ -74,28 +76,33 @@ WRONG = f"""
 """
 
 
-async def close_next(pool: asyncpg.Pool, ledger: int | None = None) -> bool:
-    """Make the next closing of a serving generation that has a complete epoch (of a ledger); False if none has."""
+async def close_next(pool: asyncpg.Pool, ledger: int | None = None, generation: int | None = None) -> bool:
+    """Make the next closing of a generation that has a complete epoch; False if none has.
+
+    Of one that serves (of a ledger), unless a rebuild of its ledger is under way, which wants the machine for itself; or of a
+    `generation` that is built.
+    """
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL synchronous_commit = off")  # what a crash loses here is made again
         await connection.execute(
             """
             INSERT INTO closed (ledger, generation) SELECT ledger, generation FROM generations
-            WHERE state = 'serving' AND settled >= $1 AND (ledger, generation) NOT IN (SELECT ledger, generation FROM closed)
+            WHERE coalesce(ledger = $2, true) AND coalesce(generation = $3, state = 'serving') AND settled >= $1
+            AND (ledger, generation) NOT IN (SELECT ledger, generation FROM closed)
             ON CONFLICT DO NOTHING
             """,
-            EPOCH,
-        )
+            EPOCH, ledger, generation,
+        )  # fmt: skip
         row = await connection.fetchrow(
             """
-            SELECT closed.* FROM closed JOIN generations USING (ledger, generation)
-            WHERE state = 'serving' AND settled >= closed.position + $1 AND coalesce(ledger = $2, true)
-            AND NOT EXISTS (  -- a rebuild wants the machine for itself
-                SELECT FROM generations b WHERE b.ledger = closed.ledger AND b.state = 'building' AND b.lease_until > now()
-            )
+            SELECT closed.* FROM closed JOIN generations g USING (ledger, generation)
+            WHERE settled >= closed.position + $1 AND coalesce(ledger = $2, true)
+            AND coalesce(generation = $3, state = 'serving' AND NOT EXISTS (
+                SELECT FROM generations b WHERE b.ledger = g.ledger AND b.state = 'building' AND b.lease_until > now()
+            ))
             LIMIT 1 FOR UPDATE OF closed SKIP LOCKED
             """,
-            EPOCH, ledger,
+            EPOCH, ledger, generation,
         )  # fmt: skip
         if row is None:
             return False
@@ -132,6 +139,14 @@ def nearest(done: int, position: int, settled: int) -> Base:
     return min(bases, key=lambda base: abs(base.position - position))
 
 
+def moved_after(sql: Selection) -> str:
+    """Return a position up to which nothing moved a window, as SQL: closings tell in which epochs something did."""
+    return f"""coalesce(
+        (SELECT min(position) - {EPOCH} FROM closings WHERE {sql.places("c", sql.pieces)}
+         AND segment = ANY({sql.segments("campaign_segment")})),
+        (SELECT position FROM closed WHERE ledger = $1 AND generation = $2), 0)"""
+
+
 async def reopen(connection: Any, key: tuple[int, int], position: int) -> None:
     """Take back the closings that a posting made afterwards at a position would be missing from; they are made again."""
     await connection.execute(
@@ -144,21 +159,27 @@ async def reopen(connection: Any, key: tuple[int, int], position: int) -> None:
 
 
 class Bookkeeper:
-    """Makes closings beside a worker, one after the other, whenever that has nothing better to do."""
+    """Makes closings beside whoever projects: of what serves, or of one generation that is built."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: asyncpg.Pool, ledger: int | None = None, generation: int | None = None) -> None:
+        self._of = (pool, ledger, generation)
         self._task: asyncio.Task[None] | None = None
 
     def tend(self) -> None:
         """Make the next closings, unless some are being made."""
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._close())
+            self._task = asyncio.create_task(self._close(_AT_ONCE))
 
-    async def _close(self) -> None:
+    async def finish(self) -> None:
+        """Make every closing that there can be."""
+        if self._task is not None:
+            await self._task
+        await self._close()
+
+    async def _close(self, most: float = math.inf) -> None:
         try:
             made = 0
-            while made < _AT_ONCE and await close_next(self._pool):
+            while made < most and await close_next(*self._of):
                 made += 1
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             _log.error("a closing failed", error=str(error))

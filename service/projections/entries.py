@@ -17,8 +17,9 @@ from service.domain.calendar import MICROS_PER_DAY
 from service.domain.lineage import Line, Parts
 from service.domain.money import format_minor
 from service.domain.postings import together
+from service.projections.closings import moved_after
 from service.projections.reading import Snapshot
-from service.projections.selection import Key, Query, Selection
+from service.projections.selection import OF_SEGMENT, Key, Query, Selection
 
 Place = tuple[int, int]  # position, line: where an entry stands in the journal
 MOST_COUNTED = 10_000
@@ -62,38 +63,21 @@ async def figure(view: Snapshot, query: Query, parts: Parts) -> dict[Key, int]:
     return {key: amount for key, amount in found.items() if amount}
 
 
-async def count(view: Snapshot, query: Query, names: Sequence[str], positions: Range) -> int | None:
-    """Return how many postings there are; None if they are more than can be counted while somebody waits."""
-    sql = Selection(view.moment, query, names)
-    found: int = await view.connection.fetchval(
-        f"{sql.campaigns()} SELECT count(*) FROM ({_matching(sql, positions)} LIMIT {MOST_COUNTED + 1}) matching",
-        *sql.values,
-    )
-    return found if found <= MOST_COUNTED else None
-
-
 async def page(
-    view: Snapshot, query: Query, parts: Parts, positions: Range, after: Place = (0, 0), limit: int = 100,
-    *, many: bool = False,
-) -> list[Entry]:  # fmt: skip
-    """Return entries in the order in which they were posted, after one of them.
+    view: Snapshot, query: Query, parts: Parts, positions: Range, after: Place = (0, 0), limit: int = 100
+) -> tuple[list[Entry], int | None]:  # fmt: skip
+    """Return entries in the order in which they were posted, after one of them, and how many there are in all pages.
 
-    Where there are `many`, they are come across in that order; else all are looked up by campaign, measure and day.
+    None where there are more than can be counted while somebody waits.
     """
-    sql = Selection(view.moment, query, tuple(parts))
-    matching = _matching(sql, positions, after, many=many)
-    if many:
-        matching += f" ORDER BY position, line LIMIT {int(limit)}"
-    rows = await view.connection.fetch(
-        f"""
-        {sql.campaigns()}, matching AS MATERIALIZED ({matching})
-        SELECT b.position, b.line, measure, entity, s.campaign, s.channel, s.source, s.medium, s.owner, b.day, b.cohort,
-               amount, value, detail, {sql.keys()}
-        FROM {sql.joined("SELECT * FROM matching")} ORDER BY b.position, b.line LIMIT {int(limit)}
-        """,
-        *sql.values,
-    )
-    lines = [((row[0], row[1]), _line(tuple(row)[2:14]), query.labels(tuple(row)[14:])) for row in rows]
+    asked = (view, query, tuple(parts), positions, after, limit)
+    rows = await _rows(*asked)
+    counted: int | None = rows[0][0]
+    if rows[0][0] > MOST_COUNTED:
+        rows, counted = await _rows(*asked, in_order=True), None
+    lines = [
+        ((row[1], row[2]), _line(row[3:15]), query.labels(row[15:])) for row in map(tuple, rows) if row[1] is not None
+    ]
     events = await _events(view, [place[0] for place, _, _ in lines])
     others = await _others(view, lines)
     entries = []
@@ -101,22 +85,52 @@ async def page(
         event = events[place[0]]
         reason = lineage.why(event.type, event.data, line, others[place[0], line.entity])
         entries.append(Entry(place, key, line._replace(amount=parts[line.measure] * line.amount), event, reason))
-    return entries
+    return entries, counted
 
 
-def _matching(sql: Selection, positions: Range, after: Place = (0, 0), *, many: bool = False) -> str:
-    """The postings of the selection."""
+async def _rows(
+    view: Snapshot, query: Query, names: tuple[str, ...], positions: Range, after: Place, limit: int,
+    *, in_order: bool = False,
+) -> Sequence[Any]:  # fmt: skip
+    """Return (how many match, place, line, key) of a page; one row without a place if nothing is on it.
+
+    What matches is looked up by campaign, measure and day, counted and sorted; or it is come across `in_order`, from where the
+    window was first moved until the page is full, and not counted.
+    """
+    sql = Selection(view.moment, query, names)
+    place = f"({sql.parameter(after[0])}::bigint, {sql.parameter(after[1])}::integer)"
+    following = f"(position, line) > {place} ORDER BY position, line LIMIT {int(limit)}"
+    if in_order:
+        low = max(positions.after, after[0] - 1)
+        matching = f"{_matching(sql, low, positions.until)} AND position > {moved_after(sql)} AND {following}"
+    else:
+        matching = f"""{_matching(sql, *positions)} AND campaign = ANY({sql.segments("campaign_segment")})
+            LIMIT {MOST_COUNTED + 1}"""
+    rows: Sequence[Any] = await view.connection.fetch(
+        f"""
+        {sql.campaigns()}, matching AS MATERIALIZED ({matching}),
+        page AS (SELECT * FROM matching WHERE {following}),
+        found AS (
+            SELECT b.position, b.line, measure, entity, s.campaign, s.channel, s.source, s.medium, s.owner, b.day, b.cohort,
+                   amount, value, detail, {sql.keys()}
+            FROM {sql.joined("SELECT * FROM page")}
+        )
+        SELECT counted, found.* FROM (SELECT count(*) AS counted FROM matching) all_of_it LEFT JOIN found ON true
+        ORDER BY position, line
+        """,
+        *sql.values,
+    )
+    return rows
+
+
+def _matching(sql: Selection, low: int, until: int) -> str:
+    """The postings of the selection at positions (low, until]."""
     query, day = sql.query, sql.day()
     window = sql.window(day, query.since or date.min, query.until or date.max)
-    names = sql.parameter(list(sql.measures))
-    low = max(positions.after, after[0] - 1)
-    place = sql.parameter(after[0]), sql.parameter(after[1])
     return f"""
         SELECT *, {day} AS start FROM postings WHERE ledger = $1 AND generation = $2 AND position > {sql.parameter(low)}
-        AND position <= {sql.parameter(positions.until)} AND measure = ANY({names})
-        AND segment = ANY({sql.segments("segment")})
-        {"" if many else f"AND campaign = ANY({sql.segments('campaign_segment')})"}
-        AND ({window} OR {day} = '-infinity') AND (position, line) > ({place[0]}::bigint, {place[1]}::integer)"""
+        AND position <= {sql.parameter(until)} AND measure = ANY({sql.parameter(list(sql.measures))})
+        AND segment = ANY({sql.segments("segment")}) AND ({window} OR {day} = '-infinity')"""
 
 
 def _line(row: tuple[Any, ...]) -> Line:
@@ -141,9 +155,9 @@ async def _others(
     """Return all lines of the same events about the same entities."""
     positions, entities = {place[0] for place, _, _ in lines}, {line.entity for _, line, _ in lines}
     rows = await view.connection.fetch(
-        """
+        f"""
         SELECT position, measure, entity, s.campaign, s.channel, s.source, s.medium, s.owner, day, cohort, amount, value, detail
-        FROM postings p JOIN segments s USING (ledger, generation, segment)
+        FROM postings p {OF_SEGMENT}
         WHERE p.ledger = $1 AND p.generation = $2 AND position = ANY($3) AND entity = ANY($4)
         ORDER BY position, line
         """,
@@ -200,8 +214,7 @@ async def read(
     parts = {name: sign for of in reversed(figures.values()) for name, sign in of.items()}
     positions = Range(0, view.as_of.position)
     sums = {name: amount(name, sum((await figure(view, query, of)).values()), currency) for name, of in figures.items()}
-    counted = await count(view, query, tuple(parts), positions)
-    found = await page(view, query, parts, positions, after, limit + 1, many=counted is None)
+    found, counted = await page(view, query, parts, positions, after, limit + 1)
     answer: dict[str, Any] = {
         "measure": measure,
         "sum": sums.get(measure),

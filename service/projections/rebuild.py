@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from service.projections import generations
+from service.projections.closings import Bookkeeper
 from service.projections.compare import Comparison, compare
 from service.projections.generations import Generation
 from service.projections.projector import LeaseLostError, Projector, fence_off, release, spare_the_collector, take
@@ -77,12 +78,15 @@ async def run(
             if projector is None:
                 await asyncio.sleep(_POLL)
                 continue
+            books = Bookkeeper(pool, ledger.ledger, generation)
             try:
-                await _build(pool, projector, batch, stopping, progress)
+                await _build(pool, projector, books, batch, stopping, progress)
                 if not stopping():
                     await _finish(pool, projector, holder, batch)
             except LeaseLostError:  # paused, cancelled or taken over: the next look tells
                 continue
+            finally:
+                await books.stop()
     await release(pool, holder)
     return found
 
@@ -113,7 +117,12 @@ async def _kept_alive(pool: asyncpg.Pool, ledger: int, holder: str, lease_second
 
 
 async def _build(
-    pool: asyncpg.Pool, projector: Projector, batch: int, stopping: Callable[[], bool], progress: Progress | None
+    pool: asyncpg.Pool,
+    projector: Projector,
+    books: Bookkeeper,
+    batch: int,
+    stopping: Callable[[], bool],
+    progress: Progress | None,
 ) -> None:
     """Project until the serving generation is reached; it is never overtaken, so that both can be compared."""
     while not stopping():
@@ -121,9 +130,12 @@ async def _build(
             "SELECT checkpoint FROM generations WHERE ledger = $1 AND state = 'serving'", projector.ledger.ledger
         )
         if projector.checkpoint >= target:
+            await projector.settle()
+            await books.finish()
             return
         begun = time.monotonic()
         await projector.step(min(batch, target - projector.checkpoint))
+        books.tend()
         await pool.execute(
             "UPDATE generations SET seconds = seconds + $3 WHERE ledger = $1 AND generation = $2",
             projector.ledger.ledger, projector.generation, time.monotonic() - begun,

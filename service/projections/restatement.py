@@ -26,7 +26,6 @@ USUAL = (
 )  # fmt: skip
 # What a campaign is called and classed as is no posting, and may be restated too: groups by it would compare two classings.
 GROUPS = ("campaign", "source", "medium", "owner", *TIME_GROUPS)
-_FEW = 10_000  # positions, among which entries are come across soon enough
 
 
 def measures(name: str | None) -> dict[str, Parts]:
@@ -49,9 +48,7 @@ async def read(
         total[measure] = _pair(measure, sum(old.values()), sum(new.values()), currency)
     together = {posted: sign for parts in compared.values() for posted, sign in parts.items()}
     positions = Range(then.as_of.position, now.as_of.position)
-    counted = await entries.count(now, query, tuple(together), positions)
-    many = counted is None or positions.until - positions.after < _FEW
-    found = await entries.page(now, query, together, positions, after, limit + 1, many=many)
+    found, counted = await entries.page(now, query, together, positions, after, limit + 1)
     zone = Zone(now.ledger.timezone)
     answer = {
         "rows": rows,

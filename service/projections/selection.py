@@ -37,6 +37,13 @@ _OF_CAMPAIGN = {"campaign", "campaign_type", "parent"}  # groups that need no mo
 # The segments of campaigns alone, for the index of postings that starts with them.
 ALL_CAMPAIGNS = "ARRAY(SELECT DISTINCT campaign_segment FROM segments WHERE ledger = $1 AND generation = $2)"
 
+# To join a posting p with its segment: each by itself, for the planner takes the few rows that it expects as a reason to
+# go through all segments for every one that there is.
+OF_SEGMENT = """CROSS JOIN LATERAL (
+    SELECT campaign, channel, source, medium, owner FROM segments s
+    WHERE s.ledger = $1 AND s.generation = $2 AND s.segment = p.segment LIMIT 1
+) s"""
+
 Key = tuple[str | None, ...]
 Sums = dict[str, int]  # measure → amount; what is 0 is not there
 Piece = tuple[str, date, date]  # grain, first day, end
@@ -65,6 +72,8 @@ class Query:
 
     def labels(self, key: Iterable[Any]) -> Key:
         """Return the key of a group as answers write it."""
+        if TIME_GROUPS.keys().isdisjoint(self.group_by):
+            return tuple(key)
         return tuple(
             (None if value == date.min else grain_label(value, group)) if group in TIME_GROUPS else value
             for group, value in zip(self.group_by, key, strict=True)
@@ -188,14 +197,17 @@ class Selection:
             parts.append(self._of_postings(stored, base.position, last, more, undated=undated))
         return " UNION ALL ".join(parts)
 
-    def _stored(self, pieces: Iterable[Piece], more: Sequence[str], *, undated: bool) -> str:
+    def places(self, cube: str, pieces: Iterable[Piece], *, undated: bool = True) -> str:
+        """The condition that a balance or closing is in the pieces of a window, or has no day."""
         windows = [f"(grain = '{grain[0]}' AND {self.window('start', low, high)})" for grain, low, high in pieces]
         if undated:
             windows.append(f"(grain = '{self.coarsest[0]}' AND start = '-infinity')")
-        columns = ", ".join([*map(column, self.measures), *more])
-        places = f"""balances
-            WHERE ledger = $1 AND generation = $2 AND basis = '{self.query.basis[0]}' AND cube = '{self.cube}'
+        return f"""ledger = $1 AND generation = $2 AND basis = '{self.query.basis[0]}' AND cube = '{cube}'
             AND ({" OR ".join(windows) or "false"})"""
+
+    def _stored(self, pieces: Iterable[Piece], more: Sequence[str], *, undated: bool) -> str:
+        columns = ", ".join([*map(column, self.measures), *more])
+        places = f"balances WHERE {self.places(self.cube, pieces, undated=undated)}"
         if self.moment.base.table == "balances":
             return f"SELECT segment, start, grain, {columns} FROM {places}"
         position = self.parameter(self.moment.base.position)

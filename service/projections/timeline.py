@@ -19,6 +19,7 @@ from service.domain.rates import Rates
 from service.domain.voids import Voids
 from service.projections import entries
 from service.projections.reading import Snapshot
+from service.projections.selection import OF_SEGMENT
 from service.projections.state import decode
 from service.store import log
 from service.store.log import Stored
@@ -100,9 +101,9 @@ def _reaching(registers: Iterable[Stored], identities: set[tuple[str, str]], voi
 async def _moved(view: Snapshot, told: Sequence[Stored], names: set[str]) -> dict[int, list[dict[str, Any]]]:
     """Return by position what each event posted about the journey's entities: money, counts and outcomes."""
     rows = await view.connection.fetch(
-        """
+        f"""
         SELECT position, measure, entity, s.campaign, s.channel, s.source, s.medium, s.owner, day, cohort, amount, value, detail
-        FROM postings p JOIN segments s USING (ledger, generation, segment)
+        FROM postings p {OF_SEGMENT}
         WHERE p.ledger = $1 AND p.generation = $2 AND position = ANY($3) AND entity = ANY($4) AND value IS NULL
         AND measure NOT LIKE 'funnel.%' AND measure NOT IN ('pending_links', 'flag', 'invoiced_with_cogs')
         ORDER BY position, line

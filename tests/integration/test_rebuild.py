@@ -10,7 +10,7 @@ import pytest
 
 from service.domain import component, roi
 from service.domain.component import READ_MODEL_VERSION
-from service.projections import compare, generations, reading, rebuild, selection, verify
+from service.projections import closings, compare, generations, reading, rebuild, selection, verify
 from service.projections.projector import LeaseLostError, release, take
 from service.store import ledgers
 from tests.conftest import RUN
@@ -48,6 +48,18 @@ async def test_a_rebuild_has_a_digest_per_read_model_and_serves_if_all_are_the_s
     assert done.as_dict()["progress"] == 1.0
     assert (await reading.serving(pool, ledger)).generation == number
     assert await answers(pool, ledger, selection.Query()) == before
+
+
+async def test_a_rebuild_has_the_books_closed_before_it_serves(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setattr(closings, "EPOCH", 10)
+    ledger = await filled(pool, "books")
+    number = await generations.begin(pool, ledger, "identical")
+    assert (await run(pool, ledger, number, batch=7)).state == "serving"
+    assert await closings.closed(pool, (ledger.ledger, number)) == 40
+    for finding in await verify.verify(pool, ledger):
+        assert finding.good, finding
 
 
 async def test_a_changed_definition_shows_exactly_which_figures_move_before_anyone_serves_them(
