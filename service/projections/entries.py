@@ -19,7 +19,7 @@ from service.domain.money import format_minor
 from service.domain.postings import together
 from service.projections.closings import moved_after
 from service.projections.reading import Snapshot
-from service.projections.selection import OF_SEGMENT, Key, Query, Selection
+from service.projections.selection import OF_SEGMENT, Key, Query, Selection, Sums
 
 Place = tuple[int, int]  # position, line: where an entry stands in the journal
 MOST_COUNTED = 10_000
@@ -56,9 +56,8 @@ class Range(NamedTuple):
     until: int
 
 
-async def figure(view: Snapshot, query: Query, parts: Parts) -> dict[Key, int]:
-    """Return a figure by group, as the reports add it up."""
-    sums = await view.sums(query, tuple(parts))
+def figure(sums: Mapping[Key, Sums], parts: Parts) -> dict[Key, int]:
+    """Return a figure by group, made of the sums of its parts as the reports make it; what is 0 is not there."""
     found = {key: sum(sign * of.get(name, 0) for name, sign in parts.items()) for key, of in sums.items()}
     return {key: amount for key, amount in found.items() if amount}
 
@@ -213,7 +212,8 @@ async def read(
     figures, currency = lineage.parts_of(report, measure), view.ledger.currency
     parts = {name: sign for of in reversed(figures.values()) for name, sign in of.items()}
     positions = Range(0, view.as_of.position)
-    sums = {name: amount(name, sum((await figure(view, query, of)).values()), currency) for name, of in figures.items()}
+    by_group = await view.sums(query, tuple(parts))
+    sums = {name: amount(name, sum(figure(by_group, of).values()), currency) for name, of in figures.items()}
     found, counted = await page(view, query, parts, positions, after, limit + 1)
     answer: dict[str, Any] = {
         "measure": measure,

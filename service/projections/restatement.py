@@ -39,14 +39,15 @@ async def read(
 ) -> tuple[dict[str, Any], Place | None]:  # fmt: skip
     """Return the figures that differ, a page of the entries in between, and where the next page begins."""
     currency, rows, total = now.ledger.currency, [], {}
+    together = {posted: sign for parts in compared.values() for posted, sign in parts.items()}
+    known_then, known_now = [await view.sums(query, tuple(together)) for view in (then, now)]
     for measure, parts in compared.items():
-        old, new = await entries.figure(then, query, parts), await entries.figure(now, query, parts)
+        old, new = entries.figure(known_then, parts), entries.figure(known_now, parts)
         for key in sorted(old.keys() | new.keys(), key=_order):
             if old.get(key, 0) != new.get(key, 0):
                 group = dict(zip(query.names, key, strict=True))
                 rows.append({**group, "measure": measure, **_pair(measure, old.get(key, 0), new.get(key, 0), currency)})
         total[measure] = _pair(measure, sum(old.values()), sum(new.values()), currency)
-    together = {posted: sign for parts in compared.values() for posted, sign in parts.items()}
     positions = Range(then.as_of.position, now.as_of.position)
     found, counted = await entries.page(now, query, together, positions, after, limit + 1)
     zone = Zone(now.ledger.timezone)
