@@ -41,8 +41,8 @@ class Service:
         self.appender = appender
         self.vault = Vault(settings.master_key.get_secret_value() if settings.master_key else None)
         self.intake = Intake(pool, appender, Limits(settings.max_json_depth, settings.max_string_length))
-        self.client = outgoing.client(settings.private_hosts)
-        self.translator = Translator(pool, self.intake, self.vault, settings, self.client)
+        self.outgoing = outgoing.GuardedTransport(settings.private_hosts)
+        self.translator = Translator(pool, self.intake, self.vault, settings, self.outgoing)
         self.hooks = Hooks(pool, self.vault, settings, self.translator.wake)
         self.newest_migration = migrate.newest()
 
@@ -62,7 +62,7 @@ class Service:
             if task and not (await asyncio.wait({task}, timeout=_LAST_SECONDS))[0]:
                 task.cancel()  # it waits for a sender's API; what it has in hand is done again
                 await asyncio.wait({task})
-            await self.client.aclose()
+            await self.outgoing.aclose()
 
 
 @contextmanager

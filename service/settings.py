@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     retention_days: int = Field(90, ge=1, description="days that what senders posted is kept as it came")
     rejected_hours: int = Field(24, ge=1, description="hours that a delivery with a wrong signature is kept")
     private_hosts: list[str] = Field(
-        [], description="hosts that records may be read back from though not public, as JSON"
+        [], description="hosts, as host or host:port, that records may be read back from though not public, as JSON"
     )
     kept_answers_bytes: int = Field(32 * 1024 * 1024, ge=0, description="of answers to reads kept for who asks again")
     cors_origins: list[str] = Field([], description="origins whose pages may read, as a JSON list; none by default")

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from service.store import citus, database, embedded, ledgers, migrate
+from tests.support.senders_api import HOSTS
 
 _names = itertools.count(1)
 MASTER_KEY = "dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk="
@@ -117,7 +118,7 @@ def service_url(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     environment = {
         "CAMPAIGN_LEDGER_DATABASE_URL": dsn,
         "CAMPAIGN_LEDGER_MASTER_KEY": MASTER_KEY,
-        "CAMPAIGN_LEDGER_PRIVATE_HOSTS": '["127.0.0.1"]',  # where the stories' own APIs listen
+        "CAMPAIGN_LEDGER_PRIVATE_HOSTS": json.dumps(HOSTS),  # where the stories' own APIs listen
     }
     running = start_service([], environment, log)
     yield running.url

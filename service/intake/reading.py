@@ -15,6 +15,7 @@ from service.domain.calendar import parse_instant
 from service.domain.catalogue import shown
 from service.intake.decoding import number_of
 from service.intake.hooks import Hook
+from service.intake.outgoing import SpentError
 from service.intake.senders.contract import (
     Fetched,
     Ignored,
@@ -43,11 +44,12 @@ class Reading(NamedTuple):
 
 
 class Api:
-    """A sender's API during one batch: once it does not answer, it is not asked again until the next batch."""
+    """A sender's API during one turn: once it does not answer, or has had its turn, it is not asked again until the next."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
         self._silent: str | None = None
+        self.spent = False
 
     async def fetched(self, hook: Hook, wanted: Wanted) -> Fetched:
         """Read back what a notification points at."""
@@ -57,13 +59,21 @@ class Api:
             raise UnavailableError(self._silent)
         try:
             return await hook.kind.fetch(wanted, hook.source, self._client)
+        except SpentError:
+            self.spent = True
+            raise
         except (UnavailableError, httpx.TransportError) as error:
             self._silent = f"the system's API does not answer: {type(error).__name__}: {error}"
             raise
 
 
-async def read(hook: Hook, delivery: int, request: Request, before: Collection[Stated], api: Api) -> Reading:
-    """Read a delivery. What was read back `before` is not asked for again: the sender's record has moved on since."""
+async def read(
+    hook: Hook, delivery: int, request: Request, before: Collection[Stated], api: Api | None = None
+) -> Reading | None:
+    """Read a delivery; without an API, None for one that needs it.
+
+    What was read back `before` is not asked for again: the sender's record has moved on since.
+    """
     reading = Reading([], [], [])
     if hook.problem:
         reading.problems.append(hook.problem)
@@ -84,7 +94,12 @@ async def read(hook: Hook, delivery: int, request: Request, before: Collection[S
             reading.stated.extend(there)
             continue
         try:
-            got = await api.fetched(hook, part) if isinstance(part, Wanted) else part
+            if not isinstance(part, Wanted):
+                got: Fetched = part
+            elif api is None:
+                return None
+            else:
+                got = await api.fetched(hook, part)
             several = got if isinstance(got, list) else [got]
             stated = [as_stated(one, delivery) for one in several if not isinstance(one, Ignored)]  # all, or none
             reading.stated.extend(stated)

@@ -1,15 +1,18 @@
-"""The translator: makes events of what the inbox holds, in the background and in batches.
+"""The translator: makes events of what the inbox holds, in the background, ledger by ledger.
 
-    claim deliveries (FOR UPDATE SKIP LOCKED) → per source: read, translate the records → settle the deliveries
+    claim deliveries of a ledger (FOR UPDATE SKIP LOCKED) → per source: read, translate the records → settle the deliveries
 
-Several processes share the work by row locks, which a crash gives back at once; doing some of it again changes nothing.
+Each ledger has its turn with a batch, so that one with very much to do, or to do slowly, does not hold up the others. What
+has to be asked for at a sender's API is left to `readback`. Several processes share the work by row locks, which a crash
+gives back at once; doing some of it again changes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 import asyncpg
@@ -17,23 +20,22 @@ import httpx
 
 from service import telemetry
 from service.intake.acceptance import Intake
-from service.intake.hooks import Hook, opened, request_of
-from service.intake.reading import Api, Reading, read, reasons
-from service.intake.translation import Outcome, Translation
+from service.intake.deliveries import OUTAGES, Deliveries, failed
+from service.intake.readback import Readback
+from service.intake.translation import Translation
 from service.settings import Settings
-from service.store import inbox, records, sources
-from service.store.inbox import Delivery, Settled
-from service.store.log import QueueFullError
-from service.store.vault import MasterKeyError, Vault
+from service.store import inbox, records
+from service.store.database import Connection
+from service.store.inbox import Delivery
+from service.store.vault import Vault
 
 _log = telemetry.logger("translator")
-_BATCH = 100
+_BATCH = 50  # deliveries of one ledger's turn, and as many records
+_BATCH_BYTES = 8 * 1024 * 1024
 _CONNECTIONS_OF_TWO = 6  # each turn holds up to two connections, and those who post need some
-_READ_AT_ONCE = 8
 _POLL_SECONDS = 1.0
 _PAUSE_SECONDS = 2.0  # after the database or the log could not be reached
 _TIDY_SECONDS = 300.0
-_OUTAGES = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, QueueFullError, OSError)
 T = TypeVar("T")
 
 
@@ -41,13 +43,16 @@ class Translator:
     """Translates until stopped; `wake` tells that something has come."""
 
     def __init__(
-        self, pool: asyncpg.Pool, intake: Intake, vault: Vault, settings: Settings, client: httpx.AsyncClient
+        self, pool: asyncpg.Pool, intake: Intake, vault: Vault, settings: Settings, transport: httpx.AsyncBaseTransport
     ) -> None:
         self._pool = pool
         self._translation = Translation(pool, intake)
-        self._vault = vault
+        self._deliveries = Deliveries(pool, self._translation, vault, settings)
         self._settings = settings
-        self._client = client
+        self._turns_at_once = 2 if settings.pool_size >= _CONNECTIONS_OF_TWO else 1
+        self._room = asyncio.Semaphore(self._turns_at_once)
+        self.readback = Readback(pool, self._deliveries, transport, self._room)
+        self._in_hand: set[int] = set()
         self._woken = asyncio.Event()
         self._stopping = False
         self._tidied = 0.0
@@ -55,113 +60,113 @@ class Translator:
     def wake(self) -> None:
         """Say that there is something to translate."""
         self._woken.set()
+        self.readback.woken.set()
 
     def stop(self) -> None:
         """Finish what is in hand and end."""
         self._stopping = True
-        self._woken.set()
+        self.wake()
 
     async def run(self) -> None:
-        """Translate until `stop`; in two turns, so that one slow sender's API does not hold up the others."""
-        turns = 2 if self._settings.pool_size >= _CONNECTIONS_OF_TWO else 1
-        await asyncio.gather(*(self._turns() for _ in range(turns)))
+        """Translate until `stop`; two ledgers at once, so that one with a long turn does not hold up the others."""
+        translating = (self._turns(self.step, self._woken) for _ in range(self._turns_at_once))
+        try:
+            await asyncio.gather(*translating, self._turns(self.readback.step, self.readback.woken))
+        finally:
+            await self.readback.finish()
 
-    async def _turns(self) -> None:
-        batch = _BATCH
+    async def _turns(self, step: Callable[[], Awaitable[bool]], woken: asyncio.Event) -> None:
         while not self._stopping:
-            self._woken.clear()
+            woken.clear()
             try:
-                busy = await self.step(batch)
-                batch = _BATCH
+                busy = await step()
                 await self._tidy()
-            except _OUTAGES as error:
+            except OUTAGES as error:
                 _log.error("translation has to wait", error=str(error), kind=type(error).__name__)
-                await self._rest(_PAUSE_SECONDS)
+                await self._rest(_PAUSE_SECONDS, woken)
             except Exception as error:  # noqa: BLE001  whatever it is, the next delivery must have its turn
-                _log.error("translation failed", deliveries=batch, exc_info=error)
-                batch = 1  # find the one that does it
+                _log.error("translation failed", exc_info=error)
+                await self._rest(_PAUSE_SECONDS, woken)
             else:
                 if not busy:
-                    await self._rest(_POLL_SECONDS)
+                    await self._rest(_POLL_SECONDS, woken)
 
-    async def _rest(self, seconds: float) -> None:
+    async def _rest(self, seconds: float, woken: asyncio.Event) -> None:
         if not self._stopping:
             try:
-                await asyncio.wait_for(self._woken.wait(), seconds)
+                await asyncio.wait_for(woken.wait(), seconds)
             except TimeoutError:
                 return
 
     async def step(self, limit: int = _BATCH) -> bool:
-        """Translate what is due, up to `limit` deliveries and as many records; return whether there was anything."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            deliveries = await inbox.claim(connection, limit)
-            if deliveries:
-                await inbox.settle(connection, await self._translated(deliveries))
-        return await self._due_records(limit) or bool(deliveries)
-
-    async def _due_records(self, limit: int) -> bool:
-        """Translate records that are to be translated again; those that fail come back when their lease has run out."""
-        claimed = await records.claim(self._pool, limit)
-        for (ledger, source), several in _grouped((one[0], one[1], one) for one in claimed).items():
+        """Give each ledger with something due a turn of up to `limit` deliveries and records; return whether there was any."""
+        busy = False
+        due = [*await inbox.ledgers_due(self._pool, asks=False), *await records.ledgers_due(self._pool)]
+        for ledger in dict.fromkeys(due):
+            if ledger in self._in_hand or self._stopping:
+                continue
+            self._in_hand.add(ledger)
             try:
-                await self._translation.run(await self._hook(ledger, source), {}, [one[2] for one in several])
-                await records.done(self._pool, several)
-            except MasterKeyError as error:
-                _log.error("records wait for the master key", source=source, error=str(error))
+                async with self._room:
+                    busy |= await self._due_deliveries(ledger, limit)
+                    busy |= await self._due_records(ledger, limit)
+            finally:
+                self._in_hand.discard(ledger)
+        return busy
+
+    async def _due_deliveries(self, ledger: int, limit: int) -> bool:
+        async with self._pool.acquire() as connection, connection.transaction():
+            deliveries = await inbox.claim(connection, ledger, limit, _BATCH_BYTES)
+            asking = [
+                await self._done(connection, ledger, source, several)
+                for source, several in _grouped((one.source, one) for one in deliveries).items()
+            ]
+        if any(asking):
+            self.readback.woken.set()
+        return bool(deliveries)
+
+    async def _done(self, connection: Connection, ledger: int, source: str, several: Sequence[Delivery]) -> bool:
+        """Translate deliveries of a source and settle them; return whether there are others, whose sender has to be asked."""
+        try:
+            hook = await self._deliveries.hook(ledger, source)
+        except OUTAGES:
+            raise
+        except Exception as error:  # noqa: BLE001  a source that cannot be opened holds up no other
+            await inbox.settle(connection, [failed(one, error) for one in several])
+            return False
+        before = await self._deliveries.before(ledger, several)
+        readings = {
+            one.delivery: await self._deliveries.read(hook, one, before.get(one.delivery, ())) for one in several
+        }
+        asking = [one for one in several if readings[one.delivery] is None]
+        await inbox.set_asking(connection, asking)
+        ready = {number: reading for number, reading in readings.items() if reading is not None}
+        told = [one for one in several if one.delivery in ready]
+        await inbox.settle(connection, await self._deliveries.translated(hook, told, ready))
+        return bool(asking)
+
+    async def _due_records(self, ledger: int, limit: int) -> bool:
+        """Translate records that are to be translated again; those that fail come back when their lease has run out."""
+        claimed = await records.claim(self._pool, ledger, limit)
+        for several in _grouped((one[1], one) for one in claimed).values():
+            await self._translated(several)
         return bool(claimed)
 
-    async def _translated(self, deliveries: Sequence[Delivery]) -> list[Settled]:
-        """Translate deliveries; one that fails even by itself is set aside."""
+    async def _translated(self, claimed: Sequence[tuple[int, str, str, datetime]]) -> None:
+        """Translate claimed records of a source; if that fails for all, it is done one by one."""
+        ledger, source, record, _ = claimed[0]
         try:
-            return await self._translate(deliveries)
-        except _OUTAGES:
+            hook = await self._deliveries.hook(ledger, source)
+            await self._translation.run(hook, {}, [one[2] for one in claimed])
+            await records.done(self._pool, claimed)
+        except OUTAGES:
             raise
-        except Exception as error:
-            if len(deliveries) > 1:
-                raise
-            _log.error("a delivery cannot be translated", delivery=deliveries[0].delivery, exc_info=error)
-            reason = f"translation failed: {type(error).__name__}, which is a fault of ours; the log says more"
-            return [Settled(one.ledger, one.delivery, "failed", reason, again=True) for one in deliveries]
-
-    async def _translate(self, deliveries: Sequence[Delivery]) -> list[Settled]:
-        settled: list[Settled] = []
-        for (ledger, source), several in _grouped((one.ledger, one.source, one) for one in deliveries).items():
-            try:
-                hook = await self._hook(ledger, source)
-                readings = await self._read(hook, several)
-            except MasterKeyError as error:
-                settled += [Settled(ledger, one.delivery, "failed", str(error), again=True) for one in several]
-                continue
-            outcomes, first = await self._translation.run(hook, readings)
-            results = [_settled(one, readings[one.delivery], outcomes, first=one.delivery in first) for one in several]
-            for state, count in Counter(one.state for one in results).items():
-                telemetry.DELIVERIES.labels(hook.kind.name, state).inc(count)
-            settled += results
-        return settled
-
-    async def _hook(self, ledger: int, source: str) -> Hook:
-        stored = await sources.one(self._pool, source, ledger, deleted=True)
-        if stored is None:
-            raise LookupError(f"there is no source {source} in ledger {ledger}")
-        return opened(stored, self._vault, self._settings)
-
-    async def _read(self, hook: Hook, deliveries: Sequence[Delivery]) -> dict[int, Reading]:
-        """Read deliveries, several at once where the sender's API is asked."""
-        before = defaultdict(list)
-        async with self._pool.acquire() as connection:
-            again = [one.delivery for one in deliveries if one.attempts or one.settled_at]
-            for stated in await records.of_deliveries(connection, hook.stored.ledger, again):
-                before[stated.delivery].append(stated)
-        turns, api = asyncio.Semaphore(_READ_AT_ONCE), Api(self._client)
-
-        async def one_of(delivery: Delivery) -> Reading:
-            async with turns:
-                await asyncio.sleep(0)  # whoever posts meanwhile gets a turn
-                request = request_of(delivery, self._vault)
-                return await read(hook, delivery.delivery, request, before[delivery.delivery], api)
-
-        readings = await asyncio.gather(*(one_of(one) for one in deliveries))
-        return {one.delivery: reading for one, reading in zip(deliveries, readings, strict=True)}
+        except Exception as error:  # noqa: BLE001  the others must have their turn
+            if len(claimed) == 1:
+                _log.error("a record cannot be translated", source=source, record=record, exc_info=error)
+                return
+            for one in claimed:
+                await self._translated([one])
 
     async def _tidy(self) -> None:
         """Drop what is past its retention, now and then."""
@@ -171,31 +176,8 @@ class Translator:
             await inbox.forget(self._pool, self._settings.retention_days, self._settings.rejected_hours)
 
 
-def _settled(delivery: Delivery, reading: Reading, outcomes: Mapping[str, Outcome], *, first: bool) -> Settled:
-    """Say what became of a delivery, from what became of the records it speaks of."""
-    mine = [outcomes[name] for name in {one.record for one in reading.stated} if name in outcomes]
-    problems = [*reading.problems, *(text for one in mine for text in one.problems)]
-    waiting = [text for one in mine for text in one.waiting]
-    changed = any(one.changed for one in mine)
-
-    def settled(state: str, texts: Sequence[str] = (), *, again: bool = False) -> Settled:
-        return Settled(delivery.ledger, delivery.delivery, state, reasons(texts), again)
-
-    if problems:
-        return settled("failed", problems, again=True)
-    if not mine:
-        return settled("ignored", reading.ignored or ["the message states nothing"])
-    if not first:
-        return settled("duplicate", ["the same was stated before", *waiting])
-    if changed or waiting:
-        return settled("accepted", [*waiting, *reading.ignored])
-    if any(one.gives for one in mine):
-        return settled("duplicate", ["what it states is in the ledger already, or changes no event"])
-    return settled("ignored", reading.ignored or ["what it states gives no event"])
-
-
-def _grouped(several: Iterable[tuple[int, str, T]]) -> dict[tuple[int, str], list[T]]:
-    groups: dict[tuple[int, str], list[T]] = defaultdict(list)
-    for ledger, source, one in several:
-        groups[(ledger, source)].append(one)
+def _grouped(several: Iterable[tuple[str, T]]) -> dict[str, list[T]]:
+    groups: dict[str, list[T]] = defaultdict(list)
+    for name, one in several:
+        groups[name].append(one)
     return groups

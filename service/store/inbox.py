@@ -66,20 +66,100 @@ async def put(
     return number
 
 
-async def claim(connection: Connection, limit: int) -> list[Delivery]:
-    """Lock deliveries that are due, those that came first first. The transaction ends the claim, and so does a crash."""
+async def ledgers_due(pool: asyncpg.Pool, *, asks: bool) -> list[int]:
+    """Return the ledgers that have deliveries due – those that ask a sender's API, or the others – longest waiting first."""
+    rows = await pool.fetch(
+        "SELECT ledger FROM deliveries WHERE asks = $1 AND next_try <= now() GROUP BY ledger ORDER BY min(next_try)",
+        asks,
+    )
+    return [row[0] for row in rows]
+
+
+# Deliveries of a ledger that nobody has in hand, those that came first first, up to a number and about so many bytes.
+_DUE = """
+    SELECT {columns} FROM (
+        SELECT *, sum(size) OVER (ORDER BY next_try, delivery) - size AS before FROM (
+            SELECT * FROM deliveries WHERE ledger = $1 AND next_try <= now() AND {which} ORDER BY next_try, delivery LIMIT $2
+            FOR UPDATE SKIP LOCKED
+        ) locked
+    ) d WHERE before < $3
+"""
+
+
+async def claim(connection: Connection, ledger: int, limit: int, size: int) -> list[Delivery]:
+    """Lock deliveries of a ledger that are due and ask nobody. The transaction ends the claim, and so does a crash."""
     rows = await connection.fetch(
-        f"""
-        SELECT {_COLUMNS} FROM deliveries WHERE next_try <= now() ORDER BY next_try, delivery LIMIT $1
-        FOR UPDATE SKIP LOCKED
-        """,
-        limit,
+        f"{_DUE.format(columns=_COLUMNS, which='NOT asks')} ORDER BY next_try, delivery", ledger, limit, size
     )
     return [Delivery(*row) for row in rows]
 
 
+async def set_asking(connection: Connection, deliveries: Sequence[Delivery]) -> None:
+    """Note that the API of their sender has to be asked for deliveries: they are due as before, to whoever asks."""
+    if not deliveries:
+        return
+    await connection.execute(
+        """
+        UPDATE deliveries d SET asks = true FROM unnest($1::integer[], $2::bigint[]) AS a (ledger, delivery)
+        WHERE d.ledger = a.ledger AND d.delivery = a.delivery
+        """,
+        [one.ledger for one in deliveries], [one.delivery for one in deliveries],
+    )  # fmt: skip
+
+
+async def lease(pool: asyncpg.Pool, ledger: int, limit: int, size: int, seconds: float) -> list[Delivery]:
+    """Take deliveries of one source of a ledger that ask its API, without a lock: `next_try` is when the lease runs out.
+
+    Whoever holds them and ends, loses them then, and whoever is too late finds that they are not theirs (`held`).
+    """
+    which = """
+        asks AND source = (
+            SELECT source FROM deliveries WHERE ledger = $1 AND asks AND next_try <= now() ORDER BY next_try, delivery LIMIT 1
+        )
+    """
+    rows = await pool.fetch(
+        f"""
+        UPDATE deliveries d SET next_try = now() + $4 * interval '1 second'
+        FROM ({_DUE.format(columns="delivery AS number", which=which)}) due
+        WHERE d.ledger = $1 AND d.delivery = due.number
+        RETURNING {_COLUMNS}
+        """,
+        ledger, limit, size, seconds,
+    )  # fmt: skip
+    return sorted((Delivery(*row) for row in rows), key=lambda one: one.delivery)
+
+
+async def held(connection: Connection, leased: Sequence[Delivery]) -> list[Delivery]:
+    """Lock those of leased deliveries whose lease still holds, and return them."""
+    rows = await connection.fetch(
+        """
+        SELECT d.delivery FROM deliveries d
+        JOIN unnest($2::bigint[], $3::timestamptz[]) AS l (delivery, until) ON d.delivery = l.delivery AND d.next_try = l.until
+        WHERE d.ledger = $1 ORDER BY d.delivery FOR UPDATE OF d
+        """,
+        leased[0].ledger, [one.delivery for one in leased], [one.next_try for one in leased],
+    )  # fmt: skip
+    still = {row[0] for row in rows}
+    return [one for one in leased if one.delivery in still]
+
+
+async def give_back(pool: asyncpg.Pool, leased: Sequence[Delivery]) -> None:
+    """End leases: the deliveries are due at once, as if nobody had taken them."""
+    if leased:
+        await pool.execute(
+            """
+            UPDATE deliveries d SET next_try = now()
+            FROM unnest($2::bigint[], $3::timestamptz[]) AS l (delivery, until)
+            WHERE d.ledger = $1 AND d.delivery = l.delivery AND d.next_try = l.until
+            """,
+            leased[0].ledger, [one.delivery for one in leased], [one.next_try for one in leased],
+        )  # fmt: skip
+
+
 async def settle(connection: Connection, settled: Sequence[Settled]) -> None:
     """Note what became of deliveries; those worth another try come back after a pause that doubles."""
+    if not settled:
+        return
     await connection.execute(
         f"""
         UPDATE deliveries d SET state = s.state, reason = s.reason, attempts = d.attempts + 1, settled_at = now(),

@@ -212,16 +212,24 @@ async def again(pool: asyncpg.Pool, ledger: int, source: str) -> int:
     return int(done.split()[1])
 
 
-async def claim(pool: asyncpg.Pool, limit: int) -> list[tuple[int, str, str, datetime]]:
+async def ledgers_due(pool: asyncpg.Pool) -> list[int]:
+    """Return the ledgers that have records to be translated again, longest waiting first."""
+    rows = await pool.fetch("SELECT ledger FROM records WHERE due <= now() GROUP BY ledger ORDER BY min(due)")
+    return [row[0] for row in rows]
+
+
+async def claim(pool: asyncpg.Pool, ledger: int, limit: int) -> list[tuple[int, str, str, datetime]]:
     """Return (ledger, source, record, lease) of records that are due. Whoever takes them and fails, loses them again soon."""
     rows = await pool.fetch(
         f"""
         UPDATE records r SET due = now() + interval '{_LEASE}' FROM (
-            SELECT ledger, source, record FROM records WHERE due <= now() ORDER BY due LIMIT $1 FOR UPDATE SKIP LOCKED
+            SELECT source, record FROM records WHERE ledger = $1 AND due <= now() ORDER BY due LIMIT $2
+            FOR UPDATE SKIP LOCKED
         ) c
-        WHERE r.ledger = c.ledger AND r.source = c.source AND r.record = c.record
+        WHERE r.ledger = $1 AND r.source = c.source AND r.record = c.record
         RETURNING r.ledger, r.source, r.record, r.due
         """,
+        ledger,
         limit,
     )
     return [(row[0], row[1], row[2], row[3]) for row in rows]

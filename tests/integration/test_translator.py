@@ -64,6 +64,14 @@ async def put(service: Service, source: sources.Stored, body: bytes) -> None:
     assert (await service.hooks.receive(hook, request, "in-the-path")).status == 202
 
 
+async def translated(service: Service) -> None:
+    """Translate what is due, and ask senders' APIs for what is due to be asked."""
+    while await service.translator.step():
+        pass
+    for ledger in await inbox.ledgers_due(service.pool, asks=True):
+        await service.translator.readback.turn(ledger)
+
+
 async def settled(pool: asyncpg.Pool, ledger: Ledger, source: sources.Stored) -> list[inbox.Delivery]:
     while True:
         found = await inbox.listed(pool, ledger.ledger, source.source, 2**62, 1000, None)
@@ -113,8 +121,7 @@ async def test_a_fault_in_a_kind_fails_its_message_and_no_other(
     monkeypatch.setitem(KINDS, "generic", good._replace(translate=translate))  # type: ignore[arg-type]
     for key in range(3):
         await put(service, source, order(key, 1))
-    while await service.translator.step():
-        pass
+    await translated(service)
     found = {one.delivery: (one.state, one.reason or "") for one in await settled(pool, ledger, source)}
     assert sorted(state for state, _ in found.values()) == ["accepted", "accepted", "failed"]
     (reason,) = (reason for state, reason in found.values() if state == "failed")
@@ -143,20 +150,19 @@ async def test_a_record_is_read_back_once_its_api_answers_and_then_never_again(
 
     monkeypatch.setitem(KINDS, "generic", good._replace(read=read, fetch=fetch))
 
-    async def translated() -> list[tuple[str, bool]]:
-        while await service.translator.step():
-            pass
+    async def states() -> list[tuple[str, bool]]:
+        await translated(service)
         found = sorted(await settled(pool, ledger, source), key=lambda one: one.delivery)
         return [(one.state, one.next_try is not None) for one in found]
 
     for key in (b"1", b"2"):
         await put(service, source, key)
-    assert await translated() == [("failed", True), ("failed", True)]
+    assert await states() == [("failed", True), ("failed", True)]
     assert len(asked) == 1  # the second one was not even tried
     await pool.execute("UPDATE deliveries SET next_try = now() WHERE ledger = $1", ledger.ledger)
-    assert await translated() == [("accepted", False), ("accepted", False)]
+    assert await states() == [("accepted", False), ("accepted", False)]
     assert await inbox.again(pool, ledger.ledger, source.source) == 2
-    assert [state for state, _ in await translated()] == ["duplicate", "duplicate"]
+    assert [state for state, _ in await states()] == ["duplicate", "duplicate"]
     assert sorted(asked) in (["1", "1", "2"], ["1", "2", "2"])
     assert len(await log.read(pool, ledger.ledger, 0, 10)) == 2
 
@@ -166,8 +172,7 @@ async def test_what_a_sender_has_for_another_master_key_waits_for_that_key(pool:
     source = await connected(service, ledger)
     await put(service, source, order(1, 1))
     await pool.execute("UPDATE sources SET credentials = 'unreadable' WHERE source = $1", source.source)
-    while await service.translator.step():
-        pass
+    await translated(service)
     (one,) = await settled(pool, ledger, source)
     assert (one.state, "another master key" in (one.reason or "")) == ("failed", True)
     assert one.next_try is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +11,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Answer = Callable[[str, str, Mapping[str, str], bytes], tuple[int, Any]]
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+PORTS = [free_port() for _ in range(4)]  # that the service under test may ask; one for each API at the same time
+HOSTS = [f"{host}:{port}" for host in ("127.0.0.1", "localhost") for port in PORTS]
 
 
 @contextmanager
@@ -35,7 +47,7 @@ def serving(answer: Answer) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:  # it would write to the tests' output
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _server(Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
@@ -45,3 +57,12 @@ def serving(answer: Answer) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def _server(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    for port in PORTS:
+        try:
+            return ThreadingHTTPServer(("127.0.0.1", port), handler)
+        except OSError:  # another API has it
+            continue
+    raise RuntimeError("all ports for senders' APIs are taken")

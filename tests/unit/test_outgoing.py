@@ -12,9 +12,7 @@ from service.intake import outgoing
 from service.intake.outgoing import ForbiddenAddressError, TooLargeError, client
 from service.intake.senders import oauth
 from service.intake.senders.contract import MalformedError, Source, UnavailableError
-from tests.support.senders_api import serving
-
-LOCAL = ("127.0.0.1", "localhost")
+from tests.support.senders_api import HOSTS, serving
 
 
 @pytest.mark.parametrize(
@@ -39,7 +37,7 @@ async def test_a_host_that_is_allowed_is_asked_and_named_in_the_request() -> Non
 
     with serving(answer) as url:
         named = url.replace("127.0.0.1", "localhost")
-        async with client(LOCAL) as http:
+        async with client(HOSTS) as http:
             got = (await http.get(f"{named}/a?b=c")).json()
     assert got == {"method": "GET", "path": "/a?b=c", "host": named.removeprefix("http://")}
 
@@ -50,14 +48,14 @@ async def test_what_looks_temporary_is_asked_again_and_redirects_are_not_followe
     monkeypatch.setattr(outgoing, "_pause", lambda *_: 0.0)
     statuses = iter([503, 429, 200, 302, 500])
     with serving(lambda *_: (next(statuses), {"ok": 1})) as url:
-        async with client(LOCAL) as http:
+        async with client(HOSTS) as http:
             assert [(await http.get(url)).status_code for _ in range(3)] == [200, 302, 500]
 
 
 async def test_an_answer_that_is_too_large_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outgoing, "MAX_ANSWER", 1000)
     with serving(lambda *_: (200, "x" * 2000)) as url:
-        async with client(LOCAL) as http:
+        async with client(HOSTS) as http:
             with pytest.raises(TooLargeError):
                 await http.get(url)
 
@@ -75,7 +73,7 @@ async def test_a_token_is_asked_for_once_and_no_error_tells_the_secret() -> None
         return answers[path]
 
     with serving(answer) as url:
-        async with client(LOCAL) as http:
+        async with client(HOSTS) as http:
             tokens = [await oauth.bearer(http, source, f"{url}/token", scope="s") for _ in range(2)]
             assert tokens == [{"Authorization": "Bearer t-1"}] * 2
             assert asked == [b"grant_type=client_credentials&client_id=id&client_secret=hush-hush&scope=s"]

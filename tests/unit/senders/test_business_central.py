@@ -225,7 +225,9 @@ async def test_what_was_read_back_is_kept_when_a_delivery_is_read_again(
     ]
     hook = Hook(cast("Stored", None), api(), KIND)
     async with httpx.AsyncClient() as client:
+        assert await read(hook, 1, request({"value": notices}), []) is None  # not without the API
         first = await read(hook, 1, request({"value": notices}), [], Api(client))
+        assert first is not None
         asked = len(calls)
         again = await read(hook, 1, request({"value": notices}), first.stated, Api(client))
     assert len(first.stated) == 5
