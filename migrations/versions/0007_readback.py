@@ -10,7 +10,7 @@ branch_labels = None
 depends_on = None
 
 UP = (
-    "ALTER TABLE deliveries ADD COLUMN asks boolean NOT NULL DEFAULT false",
+    "ALTER TABLE deliveries ADD COLUMN asks boolean NOT NULL DEFAULT false, ADD COLUMN leased_until timestamptz",
     "DROP INDEX deliveries_due",
     "CREATE INDEX deliveries_due ON deliveries (asks, ledger, next_try, delivery) WHERE next_try IS NOT NULL",
     "DROP INDEX records_due",
@@ -21,7 +21,7 @@ DOWN = (
     "CREATE INDEX records_due ON records (due) WHERE due IS NOT NULL",
     "DROP INDEX deliveries_due",
     "CREATE INDEX deliveries_due ON deliveries (next_try, delivery) WHERE next_try IS NOT NULL",
-    "ALTER TABLE deliveries DROP COLUMN asks",
+    "ALTER TABLE deliveries DROP COLUMN asks, DROP COLUMN leased_until",
 )
 
 

@@ -34,6 +34,7 @@ class Delivery(NamedTuple):
     size: int
     head: bytes | None
     body: bytes | None
+    leased_until: datetime | None  # while it is in the hands of who asks its sender's API
 
 
 class Settled(NamedTuple):
@@ -66,20 +67,23 @@ async def put(
     return number
 
 
+_FREE = "next_try <= now() AND (leased_until IS NULL OR leased_until <= now())"
+
+
 async def ledgers_due(pool: asyncpg.Pool, *, asks: bool) -> list[int]:
     """Return the ledgers that have deliveries due – those that ask a sender's API, or the others – longest waiting first."""
     rows = await pool.fetch(
-        "SELECT ledger FROM deliveries WHERE asks = $1 AND next_try <= now() GROUP BY ledger ORDER BY min(next_try)",
+        f"SELECT ledger FROM deliveries WHERE asks = $1 AND {_FREE} GROUP BY ledger ORDER BY min(next_try)",
         asks,
     )
     return [row[0] for row in rows]
 
 
 # Deliveries of a ledger that nobody has in hand, those that came first first, up to a number and about so many bytes.
-_DUE = """
-    SELECT {columns} FROM (
+_DUE = f"""
+    SELECT {{columns}} FROM (
         SELECT *, sum(size) OVER (ORDER BY next_try, delivery) - size AS before FROM (
-            SELECT * FROM deliveries WHERE ledger = $1 AND next_try <= now() AND {which} ORDER BY next_try, delivery LIMIT $2
+            SELECT * FROM deliveries WHERE ledger = $1 AND {{which}} AND {_FREE} ORDER BY next_try, delivery LIMIT $2
             FOR UPDATE SKIP LOCKED
         ) locked
     ) d WHERE before < $3
@@ -108,18 +112,18 @@ async def set_asking(connection: Connection, deliveries: Sequence[Delivery]) -> 
 
 
 async def lease(pool: asyncpg.Pool, ledger: int, limit: int, size: int, seconds: float) -> list[Delivery]:
-    """Take deliveries of one source of a ledger that ask its API, without a lock: `next_try` is when the lease runs out.
+    """Take deliveries of one source of a ledger that ask its API, without a lock, for so many seconds.
 
     Whoever holds them and ends, loses them then, and whoever is too late finds that they are not theirs (`held`).
     """
-    which = """
+    which = f"""
         asks AND source = (
-            SELECT source FROM deliveries WHERE ledger = $1 AND asks AND next_try <= now() ORDER BY next_try, delivery LIMIT 1
+            SELECT source FROM deliveries WHERE ledger = $1 AND asks AND {_FREE} ORDER BY next_try, delivery LIMIT 1
         )
     """
     rows = await pool.fetch(
         f"""
-        UPDATE deliveries d SET next_try = now() + $4 * interval '1 second'
+        UPDATE deliveries d SET leased_until = now() + $4 * interval '1 second'
         FROM ({_DUE.format(columns="delivery AS number", which=which)}) due
         WHERE d.ledger = $1 AND d.delivery = due.number
         RETURNING {_COLUMNS}
@@ -134,10 +138,10 @@ async def held(connection: Connection, leased: Sequence[Delivery]) -> list[Deliv
     rows = await connection.fetch(
         """
         SELECT d.delivery FROM deliveries d
-        JOIN unnest($2::bigint[], $3::timestamptz[]) AS l (delivery, until) ON d.delivery = l.delivery AND d.next_try = l.until
-        WHERE d.ledger = $1 ORDER BY d.delivery FOR UPDATE OF d
+        JOIN unnest($2::bigint[], $3::timestamptz[]) AS l (delivery, until)
+        ON d.delivery = l.delivery AND d.leased_until = l.until WHERE d.ledger = $1 ORDER BY d.delivery FOR UPDATE OF d
         """,
-        leased[0].ledger, [one.delivery for one in leased], [one.next_try for one in leased],
+        leased[0].ledger, [one.delivery for one in leased], [one.leased_until for one in leased],
     )  # fmt: skip
     still = {row[0] for row in rows}
     return [one for one in leased if one.delivery in still]
@@ -148,11 +152,11 @@ async def give_back(pool: asyncpg.Pool, leased: Sequence[Delivery]) -> None:
     if leased:
         await pool.execute(
             """
-            UPDATE deliveries d SET next_try = now()
+            UPDATE deliveries d SET leased_until = NULL
             FROM unnest($2::bigint[], $3::timestamptz[]) AS l (delivery, until)
-            WHERE d.ledger = $1 AND d.delivery = l.delivery AND d.next_try = l.until
+            WHERE d.ledger = $1 AND d.delivery = l.delivery AND d.leased_until = l.until
             """,
-            leased[0].ledger, [one.delivery for one in leased], [one.next_try for one in leased],
+            leased[0].ledger, [one.delivery for one in leased], [one.leased_until for one in leased],
         )  # fmt: skip
 
 
@@ -163,6 +167,7 @@ async def settle(connection: Connection, settled: Sequence[Settled]) -> None:
     await connection.execute(
         f"""
         UPDATE deliveries d SET state = s.state, reason = s.reason, attempts = d.attempts + 1, settled_at = now(),
+               leased_until = NULL,
                next_try = CASE WHEN s.again AND d.attempts + 1 < {MOST_ATTEMPTS} THEN
                    now() + least({_FIRST_PAUSE} * 2 ^ d.attempts, {_LONGEST_PAUSE}) * interval '1 second' END
         FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::text[], $5::boolean[])
@@ -208,7 +213,7 @@ async def again(pool: asyncpg.Pool, ledger: int, source: str, delivery: int | No
     """Have deliveries of a source translated again, as far as their bodies are there; return how many."""
     done = await pool.execute(
         """
-        UPDATE deliveries SET next_try = now(), attempts = 0
+        UPDATE deliveries SET next_try = now(), attempts = 0, leased_until = NULL
         WHERE ledger = $1 AND source = $2 AND ($3::bigint IS NULL OR delivery = $3) AND body IS NOT NULL
               AND state <> 'rejected'
         """,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from random import Random
 from typing import Any
 
@@ -18,8 +18,9 @@ from tests.support.stories import Message, Story, all_stories
 STORIES = all_stories()
 
 
-def told(story: Story, api: Api, messages: list[Message]) -> tuple[dict[str, Any], Sender]:
-    """Post a story's messages and return the campaign's ROI."""
+@contextmanager
+def told(story: Story, api: Api, messages: list[Message]) -> Iterator[tuple[dict[str, Any], Sender]]:
+    """Post a story's messages and give the campaign's ROI, while the story's API answers."""
     with ExitStack() as stack:
         url = stack.enter_context(serving(story.api)) if story.api else ""
         mapping = json.loads(json.dumps(story.mapping).replace("{api}", url))
@@ -36,7 +37,7 @@ def told(story: Story, api: Api, messages: list[Message]) -> tuple[dict[str, Any
         assert len(deliveries) == len(messages)
         bad = [one for one in deliveries if one["state"] in ("failed", "rejected")]
         assert not bad, bad
-        return api.read(f"/v1/campaigns/{story.campaign_id}/roi"), sender
+        yield api.read(f"/v1/campaigns/{story.campaign_id}/roi"), sender
 
 
 def matches(expected: Any, got: Any) -> bool:
@@ -60,9 +61,9 @@ def test_a_story_gives_the_roi_that_it_says(story: Story, order: str, open_api: 
         "shuffled": shuffled(story, 1), "shuffled otherwise": shuffled(story, 2),
     }[order]  # fmt: skip
     api = open_api(currency=_currency(story))
-    roi, sender = told(story, api, messages)
-    got = {name: roi[name] for name in story.roi}
-    assert matches(dict(story.roi), got), (got, dict(story.roi), sender.deliveries(), api.read("/v1/flags"))
+    with told(story, api, messages) as (roi, sender):
+        got = {name: roi[name] for name in story.roi}
+        assert matches(dict(story.roi), got), (got, dict(story.roi), sender.deliveries(), api.read("/v1/flags"))
 
 
 def _currency(story: Story) -> str:
@@ -72,9 +73,9 @@ def _currency(story: Story) -> str:
 @pytest.mark.parametrize("story", STORIES, ids=lambda one: one.kind)
 def test_translating_a_story_again_changes_nothing(story: Story, open_api: Callable[..., Api]) -> None:
     api = open_api(currency=_currency(story))
-    _, sender = told(story, api, list(story.messages))
-    before = api.http.get("/v1/ledger").json()["last_position"]
-    assert sender.call("POST", "/retranslate").status_code == 202
-    states = {one["state"] for one in sender.settled()}
-    assert states <= {"duplicate", "ignored"}, sender.deliveries()
+    with told(story, api, list(story.messages)) as (_, sender):
+        before = api.http.get("/v1/ledger").json()["last_position"]
+        assert sender.call("POST", "/retranslate").status_code == 202
+        states = {one["state"] for one in sender.settled()}
+        assert states <= {"duplicate", "ignored"}, sender.deliveries()
     assert api.http.get("/v1/ledger").json()["last_position"] == before
