@@ -1,7 +1,14 @@
-"""Deliveries whose sender's API has to be asked wait apart from the others, and turns are taken ledger by ledger."""
+"""Deliveries whose sender's API has to be asked wait apart from the others, and turns are taken ledger by ledger.
+
+Secrets that senders put into bodies are blotted out of those that are kept: Business Central's clientState, and the id of
+a session in Salesforce's outbound messages.
+"""
 
 from __future__ import annotations
 
+import re
+
+import sqlalchemy
 from alembic import op
 
 revision = "0007"
@@ -23,11 +30,34 @@ DOWN = (
     "CREATE INDEX deliveries_due ON deliveries (next_try, delivery) WHERE next_try IS NOT NULL",
     "ALTER TABLE deliveries DROP COLUMN asks, DROP COLUMN leased_until",
 )
+SECRETS = {
+    "business-central": re.compile(rb'("clientState"\s*:\s*)"(?:[^"\\]|\\.)*"?'),
+    "salesforce": re.compile(rb"(<(?:\w+:)?SessionId(?:\s[^>]*)?>)[^<]*"),
+}
+BLOTTED = {"business-central": rb'\1"***"', "salesforce": rb"\1***"}
+BATCH = 20
 
 
 def upgrade() -> None:
     for statement in UP:
         op.execute(statement)
+    for kind in SECRETS:
+        blot(kind)
+
+
+def blot(kind: str) -> None:
+    """Blot the secrets of a kind out of the bodies that are kept."""
+    connection, after = op.get_bind(), 0
+    read = sqlalchemy.text("""
+        SELECT d.ledger, d.delivery, d.body FROM deliveries d JOIN sources s USING (ledger, source)
+        WHERE s.kind = :kind AND d.body IS NOT NULL AND d.delivery > :after ORDER BY d.delivery LIMIT :batch
+    """)
+    write = sqlalchemy.text("UPDATE deliveries SET body = :body WHERE ledger = :ledger AND delivery = :delivery")
+    while rows := connection.execute(read, {"kind": kind, "after": after, "batch": BATCH}).all():
+        after = rows[-1].delivery
+        for ledger, delivery, body in rows:
+            if (clean := SECRETS[kind].sub(BLOTTED[kind], body)) != body:
+                connection.execute(write, {"body": clean, "ledger": ledger, "delivery": delivery})
 
 
 def downgrade() -> None:

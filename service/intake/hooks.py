@@ -98,7 +98,11 @@ class Hooks:
         if reason is None and request.method not in ("POST", "PUT"):
             return Reply(405, {"allow": "POST"})
         reason = reason or self._verified(hook, request)
-        await self._keep(hook, request, reason)
+        kept = hook.kind.screened(request, hook.source)
+        if kept.own is not None:
+            await self._keep(hook, request._replace(body=kept.own), reason)
+        if kept.foreign is not None:
+            await self._keep(hook, request._replace(body=kept.foreign), reason or kept.reason)
         return hook.kind.reply(request, reason is None)
 
     def _verified(self, hook: Hook, request: Request) -> str | None:

@@ -27,7 +27,7 @@ from service.store.inbox import Delivery
 
 TURN_SECONDS = 90.0
 TURN_BYTES = 32 * 1024 * 1024
-_LEASE_SECONDS = TURN_SECONDS + 60  # with time to write down what was read
+LEASE_SECONDS = TURN_SECONDS + 60  # with time to write down what was read
 _TURNS = 16  # at once, of so many ledgers
 _BATCH = 20  # deliveries of a turn
 _BATCH_BYTES = 4 * 1024 * 1024
@@ -71,7 +71,7 @@ class Readback:
 
     async def turn(self, ledger: int) -> None:
         """Ask for one source of a ledger what its deliveries want, and translate that."""
-        leased = await inbox.lease(self._pool, ledger, _BATCH, _BATCH_BYTES, _LEASE_SECONDS)
+        leased = await inbox.lease(self._pool, ledger, _BATCH, _BATCH_BYTES, LEASE_SECONDS)
         if not leased:
             return
         try:

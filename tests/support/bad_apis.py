@@ -63,7 +63,14 @@ class Endless:
             self.pages += 1
             page = self.pages
         documents = [
-            document(f"PS-{page}-{number}", "2026-05-04T10:00:00Z", 10.0, "Open", postingDate="2026-05-04", orderNumber="x" * 2000)
+            document(
+                f"PS-{page}-{number}",
+                "2026-05-04T10:00:00Z",
+                10.0,
+                "Open",
+                postingDate="2026-05-04",
+                orderNumber="x" * 2000,
+            )
             for number in range(500)
         ]
         link = f"http://{headers['host']}{path.partition('&$skiptoken')[0]}&$skiptoken={page}"

@@ -125,6 +125,19 @@ class Reply(NamedTuple):
     body: bytes = b""
 
 
+class Screened(NamedTuple):
+    """A body as it is kept: no secret in it, and what is not of the sender apart from what is."""
+
+    own: bytes | None  # translated, if the request is verified
+    foreign: bytes | None = None  # rejected: listed, counted and kept shortly, whatever becomes of the rest
+    reason: str = ""  # why
+
+
+def as_it_came(request: Request, _: Source) -> Screened:
+    """Most bodies hold no secret, and are of one sender."""
+    return Screened(request.body)
+
+
 def default_reply(_: Request, accepted: bool) -> Reply:
     """Answer 202, or 401 to what was not verified: senders that retry are served by both."""
     if accepted:
@@ -158,6 +171,7 @@ class Kind(NamedTuple):
     sign: Callable[[bytes, Source, datetime], dict[str, str]]  # headers of a POST to public_url that verify
     handshake: Callable[[Request, Source], Reply | None] = no_handshake  # answered before the inbox
     reply: Callable[[Request, bool], Reply] = default_reply
+    screened: Callable[[Request, Source], Screened] = as_it_came  # what is kept of the body
     delivery_id: Callable[[Request], str | None] = no_delivery_id  # the sender's own, where repeats keep it
     fetch: Fetch | None = None  # reads a Wanted back; may raise UnavailableError, MalformedError or httpx.HTTPError
     credentials: tuple[str, ...] = ()  # what `fetch` needs: "token", or "client_id" and "client_secret"

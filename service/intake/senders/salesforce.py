@@ -43,6 +43,7 @@ from service.intake.senders.contract import (
     MalformedError,
     Reply,
     Request,
+    Screened,
     Source,
     Statement,
     Waiting,
@@ -50,7 +51,7 @@ from service.intake.senders.contract import (
     default_reply,
 )
 from service.intake.senders.fields import from_epoch, identifier, instant, json_of, list_of, object_of, padded
-from service.intake.senders.salesforce_soap import ACK, is_xml, notifications_of
+from service.intake.senders.salesforce_soap import ACK, is_xml, notifications_of, without_session
 from service.intake.senders.signatures import check_any, check_secret, hmac_hex
 
 SIGNATURE = "x-signature"
@@ -140,6 +141,11 @@ def verify(request: Request, source: Source, _: datetime) -> None:
         check_secret(given.removeprefix("Bearer "), source.secrets, "the bearer token")
     else:
         check_secret(request.query.get("key"), source.secrets, "X-Signature, Authorization or the parameter key")
+
+
+def screened(request: Request, _: Source) -> Screened:
+    """Keep an outbound message without the session's id that it may carry."""
+    return Screened(without_session(request.body) if is_xml(request.body) else request.body)
 
 
 def sign(body: bytes, source: Source, _: datetime) -> dict[str, str]:
@@ -294,5 +300,6 @@ KIND = Kind(
     read=read,
     translate=translate,
     sign=sign,
+    screened=screened,
     reply=reply,
 )

@@ -5,6 +5,7 @@ XML is read without document types and entities, so that a small message cannot 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, ParseError
@@ -23,6 +24,7 @@ ACK = (
 )
 _TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+_SESSION = re.compile(rb"(<(?:\w+:)?SessionId(?:\s[^>]*)?>)[^<]*(?=</)")
 
 
 class Notification(NamedTuple):
@@ -36,6 +38,11 @@ class Notification(NamedTuple):
 def is_xml(body: bytes) -> bool:
     """Whether a body is XML rather than JSON."""
     return body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
+
+
+def without_session(body: bytes) -> bytes:
+    """Return an outbound message without the session's id, which opens the sender's API to whoever has it."""
+    return _SESSION.sub(rb"\1***", body)
 
 
 def notifications_of(body: bytes) -> tuple[str, list[Notification]]:

@@ -9,8 +9,9 @@ Authentication" [3]:
   several subscriptions at once; nothing is signed, `clientState` is the shared secret (2048 characters at most) [1].
 - changeType is created, updated, deleted, or `collection`: so much has changed that the resource is a filter to read by.
   Notifications come half a minute late, one for several changes; a change of a line is one of its document [1].
-- After 408, 429 and 5xx it tries again for 36 hours. After any other failure the subscription is deleted [1]: so what is
-  not verified is answered 503, and a part that cannot be read never spoils the others.
+- After 408, 429 and 5xx it tries again for 36 hours. After any other failure the subscription is deleted [1]: so a request
+  of which nothing is verified is answered 503, and one with something of ours 200, whatever else is in it: a notification
+  of another sender, or one that cannot be read, never spoils the others.
 - Order is not promised. Versions before 19 begin the body with a byte order mark [1].
 - An invoice keeps its id when it is posted; its number is another then. Posted are the states Open, Paid, Canceled (there is a
   corrective credit memo) and Corrective [2]. An order that is invoiced completely is deleted.
@@ -19,7 +20,7 @@ Authentication" [3]:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,9 +28,10 @@ from service.domain.catalogue import shown
 from service.domain.money import MINOR_DIGITS
 from service.intake.senders.business_central.reading import COMPANY, fetch, items, read, selected
 from service.intake.senders.business_central.rules import translate
-from service.intake.senders.contract import Kind, MalformedError, RejectedError, Reply, Request, Source
+from service.intake.senders.contract import Kind, MalformedError, RejectedError, Reply, Request, Screened, Source
 from service.intake.senders.fields import with_defaults, zone
 from service.intake.senders.signatures import check_secret
+from service.store.rows import encode_json
 
 DEFAULTS: dict[str, Any] = {
     "company_url": None,  # …/v2.0/<tenant>/<environment>/api/v2.0/companies(<id>): where documents are read back
@@ -52,6 +54,7 @@ DEFAULTS: dict[str, Any] = {
 _FIELDS = {
     "order": "salesOrder", "opportunity": "salesOrder", "invoiced_order": "salesInvoice", "campaign_field": "purchaseInvoice",
 }  # fmt: skip
+_FOREIGN = "the clientState is missing, or does not fit any secret of this source"
 
 
 def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,14 +91,39 @@ def handshake(request: Request, _: Source) -> Reply | None:
 
 
 def verify(request: Request, source: Source, _: datetime) -> None:
-    """Check the clientState of each notification."""
+    """Check that a notification carries the clientState; those that do not are told apart by `screened`."""
     try:
         parts = items(request)
     except MalformedError:
         raise RejectedError("the body is no list of notifications with a clientState") from None
-    for item in parts or [None]:
-        state = item.get("clientState") if isinstance(item, dict) else None
-        check_secret(state if isinstance(state, str) else None, source.secrets, "the clientState of a notification")
+    if not any(_is_own(one, source) for one in parts):
+        raise RejectedError(_FOREIGN)
+
+
+def screened(request: Request, source: Source) -> Screened:
+    """Divide the notifications by their clientState, which is a secret and not kept."""
+    try:
+        parts = items(request)
+    except MalformedError:
+        return Screened(request.body)
+    own = [one for one in parts if not source.secrets or _is_own(one, source)]
+    foreign = [one for one in parts if source.secrets and not _is_own(one, source)]
+    reason = f"{len(foreign)} of {len(parts)} notifications: {_FOREIGN}"
+    return Screened(_kept(own) if own or not foreign else None, _kept(foreign) if foreign else None, reason)
+
+
+def _is_own(item: Any, source: Source) -> bool:
+    state = item.get("clientState") if isinstance(item, dict) else None
+    try:
+        check_secret(state if isinstance(state, str) else None, source.secrets, "clientState")
+    except RejectedError:
+        return False
+    return True
+
+
+def _kept(several: Sequence[Any]) -> bytes:
+    hidden = [{**one, "clientState": "***"} if isinstance(one, dict) else one for one in several]
+    return encode_json({"value": hidden})
 
 
 def sign(_: bytes, __: Source, ___: datetime) -> dict[str, str]:
@@ -118,6 +146,7 @@ KIND = Kind(
     read=read,
     translate=translate,
     sign=sign,
+    screened=screened,
     handshake=handshake,
     reply=reply,
     fetch=fetch,

@@ -45,6 +45,7 @@ _GUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 COMPANY = re.compile(rf".+/companies\(({_GUID})\)")
 _RESOURCE = re.compile(rf"(?:.*/)?api/v2\.0/companies\(({_GUID})\)/(\w+)(?:\(({_GUID})\))?(?:\?(.*))?", re.DOTALL)
 _MAX_PAGES = 1_000
+_MAX_DOCUMENTS = 20_000
 _PAGE = {"Accept": "application/json", "Prefer": "odata.maxpagesize=500"}
 
 
@@ -114,7 +115,10 @@ async def fetch(wanted: Wanted, source: Source, client: httpx.AsyncClient) -> Fe
     name, url = _SETS[wanted.record.partition(":")[2]], wanted.url
     for _ in range(_MAX_PAGES):
         page = await _get(client, source, url) or {}
-        found += [_stated(name, object_of(one, "value"), wanted) for one in list_of(page.get("value"), "value")]
+        documents = list_of(page.get("value"), "value")
+        if len(found) + len(documents) > _MAX_DOCUMENTS:
+            raise MalformedError(f"{wanted.record}: more than {_MAX_DOCUMENTS} documents; its filter is too wide")
+        found += [_stated(name, object_of(one, "value"), wanted) for one in documents]
         following = page.get("@odata.nextLink")
         if following is None:
             return found or [Ignored(f"{wanted.record} has nothing that fits its filter any more")]
@@ -161,12 +165,18 @@ async def _token(client: httpx.AsyncClient, source: Source) -> dict[str, str]:
 
 def _stated(name: str, document: Mapping[str, Any], wanted: Wanted) -> Statement:
     """Return what a document says, as of its own last change."""
-    fields = {field: document[field] for field in selected(name) if field in document}
+    fields: dict[str, Any] = {field: _plain(document[field], field) for field in selected(name) if field in document}
     lines = [
         object_of(one, "dimensionSetLines")
         for one in list_of(document.get("dimensionSetLines") or [], "dimensionSetLines")
     ]
-    fields["dimensions"] = {str(one.get("code")): one.get("valueCode") for one in lines}
+    fields["dimensions"] = {str(one.get("code")): _plain(one.get("valueCode"), "valueCode") for one in lines}
     record = f"{name}:{identifier(document.get('id'), 'id').lower()}"
     at = instant(document.get("lastModifiedDateTime"), "lastModifiedDateTime") or wanted.at
     return Statement(record, wanted.key, at, "0", wanted.verb, fields)
+
+
+def _plain(value: Any, what: str) -> Any:
+    if isinstance(value, dict | list):
+        raise MalformedError(f"{what}: expected a text or a number, got {shown(value)}")
+    return value
