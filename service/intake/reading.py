@@ -106,7 +106,7 @@ async def read(
             reading.ignored.extend(one.reason for one in several if isinstance(one, Ignored))
         except (MalformedError, UnavailableError) as error:
             reading.problems.append(str(error))
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             reading.problems.append(f"reading back failed: {type(error).__name__}: {error}")
         except Exception as error:  # noqa: BLE001  as above
             reading.problems.append(fault(hook, "reading back", error))

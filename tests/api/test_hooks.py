@@ -17,6 +17,7 @@ from service.store import inbox
 from tests.conftest import Api
 from tests.support.hooks import Sender, connect
 from tests.support.stories import Story, all_stories
+from tests.support.stories.business_central import guid, notice
 from tests.support.stories.generic import MAPPING
 
 SECRET = "whsec_YS1zZWNyZXQtZm9yLXRlc3RzLTAxMjM0NTY3ODk="
@@ -96,6 +97,35 @@ def test_a_bad_signature_is_rejected_kept_counted_and_never_translated(api: Api)
     metrics = api.http.get("/metrics").text
     assert 'campaign_ledger_deliveries_total{kind="standard-webhooks",state="rejected"}' in metrics
     assert sender.events() == []
+
+
+def test_a_foreign_notification_is_rejected_and_counted_and_the_others_count(api: Api) -> None:
+    """Business Central posts those of several subscriptions at once, and drops a subscription for a wrong answer."""
+    state, other = "a-client-state-0123456789", "another-client-state-0123456789"
+    sender = connect(api, "business-central", state, credentials={"client_id": "i", "client_secret": "s-0123456789"})
+    resource = f"salesOrders({guid('S-ORD101001')})"
+    own = {**notice(resource, "deleted", "2026-05-08T11:00:00Z"), "clientState": state}
+    foreign = {**notice(resource, "deleted", "2026-05-09T11:00:00Z"), "clientState": other}
+    counted = 'campaign_ledger_deliveries_total{kind="business-central",state="rejected"}'
+
+    def rejected() -> float:
+        lines = api.http.get("/metrics").text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(counted))
+
+    before = rejected()
+    assert sender.post(json.dumps({"value": [foreign, own, foreign]}).encode()).status_code == 200
+    ours, theirs = sender.settled()
+    assert (ours["state"], theirs["state"]) == ("ignored", "rejected")  # of an order that nobody has placed
+    assert theirs["reason"].startswith("2 of 3 notifications")
+    assert rejected() == before + 1
+    assert [one["record"] for one in sender.call("GET", "/records").json()["items"]] == [
+        f"salesOrder:{guid('S-ORD101001')}"
+    ]
+    assert sender.post(json.dumps({"value": [foreign]}).encode()).status_code == 503
+    bodies = [sender.call("GET", f"/deliveries/{one['id']}").json()["body"] for one in sender.deliveries()]
+    assert len(bodies) == 3
+    assert state not in "".join(bodies)
+    assert other not in "".join(bodies)
 
 
 def test_secrets_are_rotated_by_having_two_for_a_while(api: Api) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from random import Random
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.conftest import Api
@@ -64,6 +66,22 @@ def test_a_story_gives_the_roi_that_it_says(story: Story, order: str, open_api: 
     with told(story, api, messages) as (roi, sender):
         got = {name: roi[name] for name in story.roi}
         assert matches(dict(story.roi), got), (got, dict(story.roi), sender.deliveries(), api.read("/v1/flags"))
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda one: one.kind)
+def test_what_is_kept_of_a_story_holds_no_secret(story: Story, open_api: Callable[..., Api], dsn: str) -> None:
+    async def kept(ledger: int) -> list[bytes]:
+        connection = await asyncpg.connect(dsn)
+        rows = await connection.fetch("SELECT body, head FROM deliveries WHERE ledger = $1", ledger)
+        await connection.close()
+        return [bytes(one) for row in rows for one in row]
+
+    api = open_api(currency=_currency(story))
+    with told(story, api, list(story.messages)):
+        found = b"".join(asyncio.run(kept(api.ledger.ledger)))
+    assert found
+    for secret in (*story.secrets, *story.credentials.values()):
+        assert secret.encode() not in found
 
 
 def _currency(story: Story) -> str:

@@ -18,7 +18,7 @@ from service.bootstrap import Service
 from service.intake.senders import KINDS
 from service.intake.senders.contract import Kind, Request, Source, Statement, UnavailableError, Wanted
 from service.settings import Settings
-from service.store import database, inbox, log, migrate, records, sources
+from service.store import database, inbox, ledgers, log, migrate, records, sources
 from service.store.ledgers import Ledger
 from tests.conftest import MASTER_KEY
 from tests.support.stories.generic import MAPPING
@@ -179,3 +179,84 @@ async def test_what_a_sender_has_for_another_master_key_waits_for_that_key(pool:
     await pool.execute(
         "UPDATE sources SET credentials = NULL WHERE source = $1", source.source
     )  # others rekey them all
+
+
+async def test_each_ledger_has_its_turn_however_much_another_has_waiting(pool: asyncpg.Pool, ledger: Ledger) -> None:
+    service = service_on(pool)
+    other = await ledgers.create_ledger(pool, f"{ledger.name}-other")
+    busy, quiet = await connected(service, ledger), await connected(service, other)
+    for key in range(30):
+        await put(service, busy, order(key, 1))
+    await put(service, quiet, order(1, 1))
+    await service.translator.step(10)
+    assert [one.state for one in await inbox.listed(pool, other.ledger, quiet.source, 2**62, 10, None)] == ["accepted"]
+    states = [one.state for one in await inbox.listed(pool, ledger.ledger, busy.source, 2**62, 100, None)]
+    assert states == ["received"] * 20 + ["accepted"] * 10
+    await translated(service)
+
+    async def due(one: Ledger) -> int:
+        return int(await pool.fetchval("SELECT count(*) FROM records WHERE ledger = $1 AND due <= now()", one.ledger))
+
+    await pool.execute("UPDATE deliveries SET body = NULL WHERE ledger = ANY($1)", [ledger.ledger, other.ledger])
+    assert [
+        await records.again(pool, one.ledger, source.source) for one, source in ((ledger, busy), (other, quiet))
+    ] == [30, 1]
+    await service.translator.step(10)
+    assert [await due(ledger), await due(other)] == [20, 0]
+    await translated(service)
+
+
+async def test_a_turn_takes_no_more_bytes_than_it_may_but_one_delivery_at_least(
+    pool: asyncpg.Pool, ledger: Ledger
+) -> None:
+    service = service_on(pool)
+    source = await connected(service, ledger)
+    for key in range(4):
+        await put(service, source, order(key, 1))
+    size = len(order(0, 1))
+    async with pool.acquire() as connection:
+        for most, number in ((1, 1), (size, 1), (size + 1, 2), (10 * size, 4)):
+            async with connection.transaction():
+                assert len(await inbox.claim(connection, ledger.ledger, 100, most)) == number
+    await translated(service)
+
+
+async def test_a_delivery_that_cannot_be_opened_fails_alone(pool: asyncpg.Pool, ledger: Ledger) -> None:
+    service = service_on(pool)
+    source = await connected(service, ledger)
+    for key in range(3):
+        await put(service, source, order(key, 1))
+    head = service.vault.lock(b"no JSON")
+    first = "SELECT min(delivery) FROM deliveries WHERE ledger = $1"
+    await pool.execute(f"UPDATE deliveries SET head = $2 WHERE delivery = ({first})", ledger.ledger, head)
+    await service.translator.step()
+    found = await inbox.listed(pool, ledger.ledger, source.source, 2**62, 10, None)
+    assert [one.state for one in found] == ["accepted", "accepted", "failed"]
+    assert "opening this failed" in (found[-1].reason or "")
+
+
+async def test_whoever_asks_for_longer_than_its_lease_writes_nothing(
+    pool: asyncpg.Pool, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = service_on(pool)
+    source = await connected(service, ledger)
+    good: Kind = KINDS["generic"]
+    nets = iter((1, 2))
+
+    def read(_: Request, __: Source) -> list[Wanted]:
+        return [Wanted("order:1", "k", "2026-04-01T10:00:00Z", "", "changed", "https://x.test/1")]
+
+    async def fetch(wanted: Wanted, _: Source, __: httpx.AsyncClient) -> Statement:
+        net = next(nets)
+        if net == 1:  # meanwhile the lease ends, and another one reads the record as it is by then
+            await pool.execute("UPDATE deliveries SET leased_until = now() WHERE ledger = $1", ledger.ledger)
+            await service_on(pool).translator.readback.turn(ledger.ledger)
+        return Statement(wanted.record, wanted.key, wanted.at, wanted.order, wanted.verb, json.loads(order(1, net)))
+
+    monkeypatch.setitem(KINDS, "generic", good._replace(read=read, fetch=fetch))
+    await put(service, source, b"{}")
+    await translated(service)
+    (event,) = await log.read(pool, ledger.ledger, 0, 10)
+    assert json.loads(event.data)["net_value"]["amount"] == "2.00"
+    (one,) = await settled(pool, ledger, source)
+    assert (one.state, one.attempts, one.leased_until) == ("accepted", 1, None)

@@ -99,15 +99,29 @@ def test_the_handshake_answers_with_the_token_as_plain_text() -> None:
     assert KIND.handshake(request(b"{}"), SOURCE) is None
 
 
-def test_every_notification_has_to_carry_a_client_state_of_the_source() -> None:
+def test_a_request_has_to_carry_a_client_state_of_the_source() -> None:
     good, older = notice("salesInvoices(x)", "updated", ""), notice("items(x)", "updated", "", clientState="older")
-    KIND.verify(request({"value": [good, older]}), SOURCE, NOW)
-    for bad in ([good, {**good, "clientState": "other"}], [{**good, "clientState": None}], [good, 3], []):
+    foreign = [{**good, "clientState": "other"}, {**good, "clientState": None}, 3]
+    for several in ([good], [older], [*foreign, good]):
+        KIND.verify(request({"value": several}), SOURCE, NOW)
+    for bad in (foreign, []):
         with pytest.raises(RejectedError) as refused:
             KIND.verify(request({"value": bad}), SOURCE, NOW)
         assert SECRET not in str(refused.value)
     with pytest.raises(RejectedError):
         KIND.verify(request(b"no JSON"), SOURCE, NOW)
+
+
+def test_foreign_notifications_are_kept_apart_and_no_client_state_is_kept() -> None:
+    good, other = notice("salesInvoices(x)", "updated", ""), notice("items(x)", "updated", "", clientState="other-one")
+    own, foreign, reason = KIND.screened(request({"value": [good, other, 3]}), SOURCE)
+    assert json.loads(own or b"") == {"value": [{**good, "clientState": "***"}]}
+    assert json.loads(foreign or b"") == {"value": [{**other, "clientState": "***"}, 3]}
+    assert reason.startswith("2 of 3 notifications")
+    assert KIND.screened(request({"value": [other]}), SOURCE).own is None
+    assert KIND.screened(request({"value": [good]}), SOURCE).foreign is None
+    assert KIND.screened(request({"value": [other]}), SOURCE._replace(secrets=())).foreign is None
+    assert KIND.screened(request(b"no JSON"), SOURCE).own == b"no JSON"
 
 
 def test_no_answer_makes_business_central_delete_the_subscription() -> None:
@@ -283,6 +297,21 @@ async def test_a_next_page_elsewhere_is_not_followed_with_the_token() -> None:
     with serving(luring) as url:
         at = source(company_url=f"{url}{ROOT}", token_url=f"{url}/token")._replace(id=url, credentials=CLIENT)
         with pytest.raises(MalformedError, match="nextLink"):
+            await fetched(at, "salesInvoices?$filter=lastModifiedDateTime%20gt%202026-01-01T00:00:00Z", "collection")
+
+
+@pytest.mark.parametrize(
+    ("page", "problem"),
+    [
+        ({"value": [{"id": str(n)} for n in range(20_001)]}, "more than 20000 documents"),
+        ({"value": [{"id": "1", "number": [[]]}]}, "number: expected a text or a number"),
+        ({"value": [{"id": "1", "dimensionSetLines": [{"code": "C", "valueCode": {}}]}]}, "valueCode"),
+    ],
+)
+async def test_a_collection_that_is_too_much_or_not_plain_is_told(page: dict[str, Any], problem: str) -> None:
+    with serving(lambda method, *_: (200, {"access_token": "t"} if method == "POST" else page)) as url:
+        at = source(company_url=f"{url}{ROOT}", token_url=f"{url}/token")._replace(id=url, credentials=CLIENT)
+        with pytest.raises(MalformedError, match=problem):
             await fetched(at, "salesInvoices?$filter=lastModifiedDateTime%20gt%202026-01-01T00:00:00Z", "collection")
 
 

@@ -100,6 +100,17 @@ def test_an_outbound_message_is_acknowledged_and_one_that_is_not_verified_comes_
     assert KIND.reply(request(b"{}"), True).status == 202
 
 
+def test_the_id_of_a_session_is_not_kept() -> None:
+    body = (SAMPLES / "outbound-opportunity-won.xml").read_bytes()
+    for session in (b"<SessionId>00D8z!AQcAQ.session</SessionId>", b'<s:SessionId a="b">00D8z!AQcAQ</s:SessionId>'):
+        own, foreign, _ = KIND.screened(request(body.replace(b'<SessionId xsi:nil="true"/>', session)), SOURCE)
+        assert own is not None
+        assert b"AQcAQ" not in own
+        assert session.replace(b"00D8z!AQcAQ.session", b"***").replace(b"00D8z!AQcAQ", b"***") in own
+        assert foreign is None
+    assert KIND.screened(request(body), SOURCE).own == body
+
+
 def test_several_notifications_are_several_records() -> None:
     body = (SAMPLES / "outbound-opportunity-won.xml").read_bytes()
     won = by_key(given(f"deal:{OPPORTUNITY}", body))
