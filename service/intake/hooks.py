@@ -17,7 +17,7 @@ import msgspec
 
 from service import telemetry
 from service.intake.senders import KINDS
-from service.intake.senders.contract import Kind, RejectedError, Reply, Request, Source
+from service.intake.senders.contract import Kind, RejectedError, Reply, Request, Screened, Source
 from service.settings import Settings
 from service.store import inbox, sources
 from service.store.vault import Vault
@@ -98,7 +98,11 @@ class Hooks:
         if reason is None and request.method not in ("POST", "PUT"):
             return Reply(405, {"allow": "POST"})
         reason = reason or self._verified(hook, request)
-        kept = hook.kind.screened(request, hook.source)
+        try:
+            kept = hook.kind.screened(request, hook.source)
+        except Exception as error:  # noqa: BLE001  as in `_verified`
+            _log.error("screening failed", source=hook.source.id, kind=hook.kind.name, error=type(error).__name__)
+            kept, reason = Screened(request.body), reason or f"the check itself failed ({type(error).__name__})"
         if kept.own is not None:
             await self._keep(hook, request._replace(body=kept.own), reason)
         if kept.foreign is not None:

@@ -11,6 +11,7 @@ asking again then changes nothing.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -45,16 +46,19 @@ class Readback:
         self._transport = transport
         self._room = room
         self._turns: dict[int, asyncio.Task[None]] = {}
+        self._begun: dict[int, float] = {}  # when each ledger had its last turn
         self.woken = asyncio.Event()
 
     async def step(self) -> bool:
         """Begin a turn of each ledger that waits for one; raise what has ended another. It never asks to be called at once."""
         for ledger in [ledger for ledger, turn in self._turns.items() if turn.done()]:
             self._turns.pop(ledger).result()
-        for ledger in await inbox.ledgers_due(self._pool, asks=True):
+        due = await inbox.ledgers_due(self._pool, asks=True)
+        for ledger in sorted(due, key=lambda one: self._begun.get(one, 0.0)):
             if len(self._turns) >= _TURNS:
                 break
             if ledger not in self._turns:
+                self._begun[ledger] = time.monotonic()
                 self._turns[ledger] = turn = asyncio.create_task(self.turn(ledger))
                 turn.add_done_callback(lambda _: self.woken.set())
         return False
@@ -63,7 +67,8 @@ class Readback:
         """Wait for the turns in hand; if this is cancelled, they give back what they have."""
         turns = list(self._turns.values())
         try:
-            await asyncio.gather(*turns, return_exceptions=True)
+            if turns:
+                await asyncio.wait(turns)
         finally:
             for turn in turns:
                 turn.cancel()

@@ -32,7 +32,7 @@ from service.store.vault import Vault
 _log = telemetry.logger("translator")
 _BATCH = 50  # deliveries of one ledger's turn, and as many records
 _BATCH_BYTES = 8 * 1024 * 1024
-_CONNECTIONS_OF_TWO = 6  # each turn holds up to two connections, and those who post need some
+_ROOMY = 8  # connections: each turn holds up to two, and those who post need some
 _POLL_SECONDS = 1.0
 _PAUSE_SECONDS = 2.0  # after the database or the log could not be reached
 _TIDY_SECONDS = 300.0
@@ -49,9 +49,10 @@ class Translator:
         self._translation = Translation(pool, intake)
         self._deliveries = Deliveries(pool, self._translation, vault, settings)
         self._settings = settings
-        self._turns_at_once = 2 if settings.pool_size >= _CONNECTIONS_OF_TWO else 1
+        roomy = settings.pool_size >= _ROOMY
+        self._turns_at_once = 2 if roomy else 1
         self._room = asyncio.Semaphore(self._turns_at_once)
-        self.readback = Readback(pool, self._deliveries, transport, self._room)
+        self.readback = Readback(pool, self._deliveries, transport, asyncio.Semaphore(1) if roomy else self._room)
         self._in_hand: set[int] = set()
         self._woken = asyncio.Event()
         self._stopping = False
