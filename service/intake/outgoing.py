@@ -102,7 +102,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         host, port = request.url.host, request.url.port or USUAL_PORTS[request.url.scheme]
         named = (host, port) in self._allowed
         if port not in USUAL_PORTS.values() and not named:
-            detail = f"port {port} of {host} is not asked: CAMPAIGN_LEDGER_PRIVATE_HOSTS can allow it as {host}:{port}"
+            entry = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            detail = f"port {port} of {host} is not asked: CAMPAIGN_LEDGER_PRIVATE_HOSTS can allow it as {entry}"
             raise ForbiddenAddressError(detail, request=request)
         loop = asyncio.get_running_loop()
         try:

@@ -30,7 +30,7 @@ from service.store.inbox import Delivery
 from service.store.vault import Vault
 
 _log = telemetry.logger("translator")
-_BATCH = 50  # deliveries of one ledger's turn, and as many records
+_BATCH = 100  # deliveries of one ledger's turn, and as many records
 _BATCH_BYTES = 8 * 1024 * 1024
 _ROOMY = 8  # connections: each turn holds up to two, and those who post need some
 _POLL_SECONDS = 1.0
