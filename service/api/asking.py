@@ -16,8 +16,9 @@ from starlette.responses import Response
 from service.api.auth import Needs
 from service.api.kept import Answers, Standing, matches
 from service.api.problems import ProblemError
+from service.api.urls import next_page
 from service.bootstrap import Service
-from service.domain.calendar import parse_day, parse_instant
+from service.domain.calendar import LAST_DAY, expected_day, parse_day, parse_instant
 from service.projections import reading, selection
 from service.store import log
 from service.store.ledgers import Ledger
@@ -67,14 +68,14 @@ def invalid(field: str, expected: str, got: str) -> ProblemError:
     return ProblemError(422, f"{field}: expected {expected}, got {got[:80]}", kind="invalid-request", errors=errors)
 
 
-def read_day(field: str, text: str | None) -> date | None:
+def read_day(field: str, text: str | None, last: int = LAST_DAY) -> date | None:
     """Read a date."""
     if text is None:
         return None
     try:
-        return date.fromordinal(parse_day(text))
+        return date.fromordinal(parse_day(text, last))
     except ValueError:
-        raise invalid(field, "a date as YYYY-MM-DD", text) from None
+        raise invalid(field, expected_day(last), text) from None
 
 
 def read_moment(text: str | None, field: str = "as_of") -> int | datetime | None:
@@ -104,7 +105,7 @@ def read_asked(
     campaign: str | None = None,
 ) -> Asked:  # fmt: skip
     """Read the parameters of a report."""
-    low, high = read_day("from", since), read_day("to", until)
+    low, high = read_day("from", since), read_day("to", until, LAST_DAY + 1)  # which is not part of the window
     if low and high and low > high:
         raise invalid("to", f"a day not before from ({low})", str(high))
     return Asked(selection.Query(read_groups(groups), low, high, basis, campaign), read_moment(as_of), min_position)
@@ -154,9 +155,7 @@ def answer(
     """
     tag = f'W/"{view.edition}-{view.as_of.position}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
-    if following is not None:
-        url = request.url.include_query_params(after=following)
-        headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    headers |= next_page(request, None if following is None else {"after": following})
     content = msgspec.json.encode({**body, **frame(view)})
     found, unchanged = Response(content, headers=headers, media_type="application/json"), Response(None, 304, headers)
     answers: Answers = request.app.state.answers

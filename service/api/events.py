@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from service.api.auth import Needs
 from service.api.problems import ProblemError, problem, refuse_unknown
+from service.api.urls import next_page
 from service.bootstrap import Service
 from service.domain.catalogue import CATALOGUE
 from service.domain.events import InvalidEventError
@@ -238,10 +239,7 @@ async def get_events(
         raise ProblemError(422, f"type: there is no {unknown[0][:80]}", kind="invalid-request", errors=errors)
     service: Service = request.app.state.service
     rows = await log.read(service.pool, ledger.ledger, after, limit, event_type or ())
-    headers = {}
-    if len(rows) == limit:
-        following = request.url.include_query_params(after=rows[-1].position)
-        headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+    headers = next_page(request, {"after": rows[-1].position} if len(rows) == limit else None)
     return Response(b"[" + b",".join(map(log.as_cloudevent, rows)) + b"]", headers=headers, media_type=_BATCH)
 
 

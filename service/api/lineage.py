@@ -14,12 +14,13 @@ from starlette.responses import Response
 from service.api import asking, schemas, schemas_lineage
 from service.api.asking import After, AsOf, Basis, CampaignId, From, Limit, MinPosition, Reader, To
 from service.api.problems import ProblemError, refuse_unknown
+from service.api.urls import IdRoute
 from service.domain import lineage
 from service.projections import completeness, entries, reading, restatement, timeline
 from service.projections.entries import Place
 from service.store.ledgers import Ledger
 
-router = APIRouter(tags=["lineage"])
+router = APIRouter(tags=["lineage"], route_class=IdRoute)
 _FILTERS = ("channel", "source", "medium", "owner", "campaign_type", "parent")
 _ENTRIES = ("measure", *_FILTERS, "after", "limit", *asking.GROUPED)
 Measure = Annotated[str, Query(description="a figure by its name in the report", examples=["invoiced_revenue"])]

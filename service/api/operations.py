@@ -14,6 +14,7 @@ from service.api.auth import Needs
 from service.api.events import read_body
 from service.api.problems import ProblemError, problem, refuse_unknown
 from service.api.schemas import PROBLEMS
+from service.api.urls import next_page
 from service.bootstrap import Service
 from service.domain.component import READ_MODEL_VERSION
 from service.projections import reading, retry, verify
@@ -99,10 +100,7 @@ async def get_quarantine(
     refuse_unknown(request, ("after", "limit", "state"))
     service: Service = request.app.state.service
     kept = await quarantine.listed(service.pool, ledger.ledger, after, limit, state)
-    headers = {}
-    if len(kept) == limit:
-        following = request.url.include_query_params(after=kept[-1].item)
-        headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+    headers = next_page(request, {"after": kept[-1].item} if len(kept) == limit else None)
     return Response(msgspec.json.encode({"items": [_shown(one) for one in kept]}), headers=headers, media_type=_JSON)
 
 

@@ -11,11 +11,12 @@ from starlette.responses import Response
 from service.api import asking, schemas
 from service.api.asking import After, AsOf, Basis, From, GroupBy, Limit, MinPosition, Reader, To
 from service.api.problems import ProblemError, refuse_unknown
+from service.api.urls import IdRoute
 from service.domain.postings import FLAG, PENDING_LINKS
 from service.projections import reading, reports, selection
 from service.store.ledgers import Ledger
 
-router = APIRouter(tags=["read models"])
+router = APIRouter(tags=["read models"], route_class=IdRoute)
 _pair = msgspec.json.Decoder(tuple[str, str])
 
 
@@ -108,8 +109,6 @@ async def get_campaign_report(
     date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """One campaign's ROI, conversion or velocity as one flat object."""
-    if not request.scope.get("raw_path", request.url.path.encode()).endswith(f"/{report}".encode()):
-        return await get_campaign(request, ledger, f"{campaign_id}/{report}", as_of, min_position)  # a slash of its id
     refuse_unknown(request, asking.FLAT)
     asked = asking.read_asked("campaign", from_, to, date_basis, as_of, min_position, campaign_id)
     return await _report(request, ledger, report, asked, flat=True)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from service.api import operations_schemas, schemas
 from service.api.auth import Needs
 from service.api.problems import ProblemError, refuse_unknown
+from service.api.urls import next_page
 from service.bootstrap import Service
 from service.projections import compare, generations
 from service.store.ledgers import Ledger
@@ -107,10 +108,7 @@ async def get_differences(
     service: Service = request.app.state.service
     await _one(service, ledger, rebuild_id)
     rows = await compare.listed(service.pool, ledger.ledger, rebuild_id, ledger.currency, after, limit)
-    headers = {}
-    if len(rows) == limit:
-        following = request.url.include_query_params(after=rows[-1]["line"])
-        headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+    headers = next_page(request, {"after": rows[-1]["line"]} if len(rows) == limit else None)
     return _answer({"rows": rows}, headers=headers)
 
 

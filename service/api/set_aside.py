@@ -11,6 +11,7 @@ from starlette.responses import Response
 from service.api import operations_schemas, schemas
 from service.api.auth import Needs
 from service.api.problems import ProblemError, refuse_unknown
+from service.api.urls import next_page
 from service.bootstrap import Service
 from service.projections import retry
 from service.store.ledgers import Ledger
@@ -41,11 +42,8 @@ async def get_set_aside(
             422, "after: expected what the `Link` of the page before has", kind="invalid-request"
         ) from None
     items = await retry.listed(service.pool, ledger.ledger, pair, limit)
-    headers = {}
-    if len(items) == limit:
-        last = f"[{items[-1]['position']},{items[-1]['component']}]"
-        following = request.url.include_query_params(after=last)
-        headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+    last = f"[{items[-1]['position']},{items[-1]['component']}]" if len(items) == limit else None
+    headers = next_page(request, {"after": last} if last else None)
     return Response(msgspec.json.encode({"items": items}), headers=headers, media_type=_JSON)
 
 

@@ -13,6 +13,7 @@ from service.api import schemas
 from service.api import source_schemas as shapes
 from service.api.auth import Needs
 from service.api.problems import ProblemError, refuse_unknown
+from service.api.urls import next_page
 from service.bootstrap import Service
 from service.intake.senders import KINDS
 from service.store import inbox, records, sources
@@ -111,7 +112,7 @@ async def get_deliveries(
     await _found(service, ledger, source)
     found = await inbox.listed(service.pool, ledger.ledger, source, before, limit, state)
     following = {"before": found[-1].delivery} if len(found) == limit else None
-    return _answer({"items": [_delivery(one) for one in found]}, headers=_next(request, following))
+    return _answer({"items": [_delivery(one) for one in found]}, headers=next_page(request, following))
 
 
 @router.get(
@@ -150,7 +151,7 @@ async def get_records(
     await _found(service, ledger, source)
     found = await records.listed(service.pool, ledger.ledger, source, after, limit, state)
     following = {"after": found[-1].record} if len(found) == limit else None
-    return _answer({"items": [one._asdict() for one in found]}, headers=_next(request, following))
+    return _answer({"items": [one._asdict() for one in found]}, headers=next_page(request, following))
 
 
 @router.post(
@@ -245,13 +246,6 @@ def _delivery(one: inbox.Delivery) -> dict[str, Any]:
         "attempts": one.attempts, "next_try": one.next_try, "settled_at": one.settled_at, "sender_id": one.sender_id,
         "size": one.size,
     }  # fmt: skip
-
-
-def _next(request: Request, following: dict[str, Any] | None) -> dict[str, str]:
-    if following is None:
-        return {}
-    url = request.url.include_query_params(**following)
-    return {"Link": f'<{url.path}?{url.query}>; rel="next"'}
 
 
 def _answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -1,7 +1,9 @@
 """Days and instants (SPEC section 3): instants at full precision, calendar days in the ledger's time zone.
 
 A day is an integer, `date.toordinal()`; an instant is whole microseconds since 1970 plus the digits beyond them, so that
-no precision of a sender is lost and comparing two instants compares two tuples.
+no precision of a sender is lost and comparing two instants compares two tuples. Days that figures are reported by lie between
+FIRST_DAY and LAST_DAY (SPEC section 7), so that there is a month and a year before and after each, in Python as in the
+database. An event whose day lies outside is refused; one that an earlier release took counts on the nearest day within.
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-NO_DATE = "0001-01-01"  # stands for no day at all, so no event may state it
+FIRST_DAY, LAST_DAY = date(1900, 1, 1).toordinal(), date(9998, 12, 31).toordinal()
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 MICROS_PER_DAY = 86_400_000_000
-_FIRST_DAY, _LAST_DAY = date(1, 1, 3).toordinal(), date(9999, 12, 29).toordinal()  # room for any zone's offset
+_FIRST_INSTANT, _LAST_INSTANT = date(1, 1, 3).toordinal(), date(9999, 12, 29).toordinal()  # room for any zone's offset
 _MICROS_PER_QUARTER_HOUR = 900_000_000
 
 _RFC3339 = re.compile(
@@ -33,11 +35,26 @@ class Instant(NamedTuple):
     rest: str = ""
 
 
-def parse_day(text: str) -> int:
-    """Return the ordinal of a `YYYY-MM-DD` date; ValueError if it is none."""
-    if _DATE.fullmatch(text) is None or text == NO_DATE:
-        raise ValueError("a date as YYYY-MM-DD")
+def expected_day(last: int = LAST_DAY) -> str:
+    """Say what a day has to be like, for a problem."""
+    return f"a day from {date.fromordinal(FIRST_DAY)} to {date.fromordinal(last)}, as YYYY-MM-DD"
+
+
+def parse_day(text: str, last: int = LAST_DAY) -> int:
+    """Return the ordinal of a `YYYY-MM-DD` date from FIRST_DAY to `last`; ValueError if it is none."""
+    if _DATE.fullmatch(text) is None or not FIRST_DAY <= _ordinal(text) <= last:
+        raise ValueError(expected_day(last))
     return _ordinal(text)
+
+
+def recorded_day(text: str) -> int:
+    """Return the ordinal of a date that the log has: the nearest day within the bounds, for those who came before them."""
+    return within(_ordinal(text))
+
+
+def within(day: int) -> int:
+    """Return a day, or the nearest one between FIRST_DAY and LAST_DAY."""
+    return min(max(day, FIRST_DAY), LAST_DAY)
 
 
 @lru_cache(maxsize=8192)
@@ -73,7 +90,7 @@ def _midnight(text: str) -> int:
     if _DATE.fullmatch(text) is None:
         raise ValueError("a date as YYYY-MM-DD")
     day = date.fromisoformat(text).toordinal()
-    if not _FIRST_DAY <= day <= _LAST_DAY:
+    if not _FIRST_INSTANT <= day <= _LAST_INSTANT:
         raise ValueError("a time between the years 1 and 9999")
     return (day - EPOCH_DAY) * MICROS_PER_DAY
 
@@ -95,7 +112,15 @@ class Zone:
         self._offsets: dict[int, int] = {}
 
     def day(self, micros: int) -> int:
-        """Return the ordinal of the local day at `micros`."""
+        """Return the ordinal of the local day at `micros`, or of the nearest one within the bounds."""
+        day = self._day(micros)
+        return day if FIRST_DAY <= day <= LAST_DAY else within(day)
+
+    def holds(self, micros: int) -> bool:
+        """Tell whether the local day at `micros` is within the bounds."""
+        return FIRST_DAY <= self._day(micros) <= LAST_DAY
+
+    def _day(self, micros: int) -> int:
         if self._zone is not None:
             quarter = micros // _MICROS_PER_QUARTER_HOUR
             offset = self._offsets.get(quarter)
@@ -140,9 +165,11 @@ def after(month: date) -> date:
 
 
 def _next(start: date, grain: str) -> date:
-    if grain == "year":
-        return date(start.year + 1, 1, 1)
-    return date(start.year + start.month // 12, start.month % 12 + 1, 1)
+    """Return the first day of the next month or year; none comes after the last year that a date can have."""
+    year = start.year + (1 if grain == "year" else start.month // 12)
+    if year > date.max.year:
+        return date.max
+    return date(year, 1 if grain == "year" else start.month % 12 + 1, 1)
 
 
 def covering(since: date | None, until: date | None, coarsest: str = "year") -> list[tuple[str, date, date]]:
@@ -162,7 +189,7 @@ def _coarsen(piece: tuple[str, date, date], finer: str, coarser: str) -> list[tu
     grain, low, high = piece
     if grain != finer:
         return [piece]
-    start = low if low == grain_start(low, coarser) else _next(low, coarser) if low.year < date.max.year else high
+    start = low if low == grain_start(low, coarser) else _next(low, coarser)
     end = high if high == date.max else grain_start(high, coarser)
     if start >= end:
         return [piece]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from service.domain import calendar, money
 
 MAX_ID = 200
+MAX_NUMBER = 2**53 - 1  # what every reader of JSON numbers holds exactly
 
 Check = Callable[[Any], "str | None"]
 
@@ -88,14 +89,15 @@ def _parsed(parse: Callable[[str], object], expected: str) -> Check:
     return check
 
 
-def _between(low: int | None, high: int | None, expected: str, *, whole: bool = False) -> Check:
+def _between(low: int, high: int, *, whole: bool = False) -> Check:
     types = (int,) if whole else (int, Decimal, float)
+    expected = f"a {'whole ' if whole else ''}number from {low} to {high}"
+    return lambda value: None if type(value) in types and low <= value <= high else expected
 
-    def check(value: Any) -> str | None:
-        good = type(value) in types and (low is None or value >= low) and (high is None or value <= high)
-        return None if good else expected
 
-    return check
+def _number(low: int, high: int, *, whole: bool = False) -> Kind:
+    schema = {"type": "integer" if whole else "number", "minimum": low, "maximum": high}
+    return Kind(_between(low, high, whole=whole), schema)
 
 
 def _one_of(*names: str) -> Kind:
@@ -125,11 +127,10 @@ ID = Kind(check_id, {"type": "string", "minLength": 1, "maxLength": MAX_ID})
 TEXT = Kind(_text, {"type": "string"})
 MONEY = Kind(_money, {"$ref": "#/components/schemas/Money"})
 MONEY_ABOVE_0 = Kind(_money_above_zero, {"$ref": "#/components/schemas/Money"})
-DATE = Kind(_parsed(calendar.parse_day, "a date as YYYY-MM-DD"), {"type": "string", "format": "date"})
+DATE = Kind(_parsed(calendar.parse_day, calendar.expected_day()), {"type": "string", "format": "date"})
 RATE = Kind(
-    _parsed(money.parse_rate, 'a positive decimal string such as "1.0842"'),
-    {"type": "string", "pattern": r"^\d{1,15}(\.\d{1,18})?$"},
-)
+    _parsed(money.parse_rate, money.EXPECTED_RATE), {"type": "string", "pattern": f"^{money.RATE_PATTERN}$"}
+)  # fmt: skip
 CURRENCY = Kind(
     lambda value: (
         None if type(value) is str and value in money.MINOR_DIGITS else 'an ISO 4217 currency code such as "EUR"'
@@ -138,19 +139,17 @@ CURRENCY = Kind(
 )
 BOOL = Kind(_is(bool, "true or false"), {"type": "boolean"})
 OBJECT = Kind(_is(dict, "an object"), {"type": "object"})
-NUMBER = Kind(_between(None, None, "a number"), {"type": "number"})
-NUMBER_0 = Kind(_between(0, None, "a number of 0 or more"), {"type": "number", "minimum": 0})
-COUNT = Kind(_between(0, None, "a whole number of 0 or more", whole=True), {"type": "integer", "minimum": 0})
-SHARE = Kind(_between(0, 1, "a number from 0 to 1"), {"type": "number", "minimum": 0, "maximum": 1})
-SCORE = Kind(_between(1, 5, "a number from 1 to 5"), {"type": "number", "minimum": 1, "maximum": 5})
+NUMBER = _number(-MAX_NUMBER, MAX_NUMBER)
+NUMBER_0 = _number(0, MAX_NUMBER)
+COUNT = _number(0, MAX_NUMBER, whole=True)
+SHARE = _number(0, 1)
+SCORE = _number(1, 5)
 UTM = Kind(_utm, {"type": "object", "additionalProperties": {"type": ["string", "null"]}})
 IDS = _list_of(ID, f"a list of ids (non-empty strings of at most {MAX_ID} characters)")
 TEXTS = _list_of(TEXT, "a list of strings")
 NUMBER_OR_TEXT = Kind(
-    lambda value: (
-        None if type(value) in (int, Decimal, float, str) and "\x00" not in str(value) else "a number or text"
-    ),
-    {"type": ["number", "string"]},
+    lambda value: None if NUMBER.check(value) is None or _text(value) is None else f"{NUMBER.check(None)}, or text",
+    {"type": ["number", "string"], "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER},
 )
 
 _CAMPAIGN = {

@@ -26,7 +26,7 @@ MEASURES = tuple(
 )
 # Part of every ETag; a changed definition of any figure gets a new one. A release that takes a measure away still has to be
 # able to add up its postings: an older generation may have some that are in no balance yet when they are compared.
-READ_MODEL_VERSION = "1"
+READ_MODEL_VERSION = "2"
 
 
 # What each kind of entity of a journey contributes, read model by read model.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from service.domain.calendar import Zone, parse_day
+from service.domain.calendar import Zone, recorded_day
 from service.domain.entities import (
     NO_DAY,
     NONE,
@@ -135,7 +135,7 @@ def take_invoice(journey: Journey, fact: Fact) -> Invoice:
     if fact.type == "invoice.posted":
         one.posted = one.posted or fact
         one.order_id = data.get("order_id", one.order_id)
-        day = parse_day(data["posting_date"])
+        day = recorded_day(data["posting_date"])
         one.day = day if one.day == NO_DAY else min(one.day, day)
         if one.cancelled is None or one.amount is None:
             one.amount = money_of(data["net_amount"])
@@ -155,7 +155,7 @@ def take_credit_note(journey: Journey, fact: Fact) -> CreditNote:
     one.last = fact
     one.invoice_id = data["invoice_id"]
     one.amount = money_of(data["net_amount"])
-    one.day = parse_day(data["posting_date"])
+    one.day = recorded_day(data["posting_date"])
     one.cogs = money_of(data["cogs"]) if "cogs" in data else one.cogs
     return one
 

@@ -1,7 +1,9 @@
 """Money: integer minor units and exact fractions, never a binary float (SPEC section 3).
 
 An amount travels as a decimal string ("1234.50") and is kept as an integer number of its currency's minor units
-(123450 cents). Digits per currency are those of ISO 4217.
+(123450 cents). Digits per currency are those of ISO 4217. Amounts and rates have limits, so that whatever they come to is
+bounded, too: 15 digits before the point hold the largest order in the weakest currency, and no two currencies are as far
+apart as a rate may say.
 """
 
 from __future__ import annotations
@@ -14,7 +16,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 _DECIMAL = re.compile(r"(-?)(\d{1,15})(?:\.(\d+))?", re.ASCII)
-_RATE = re.compile(r"\d{1,15}(?:\.\d{1,18})?", re.ASCII)
+# Below 10^9, and something other than 0 within nine decimal places; one Chilean UF is some 50 million Iranian rials.
+RATE_PATTERN = r"(?=[0-9]*[1-9]|0+\.0{0,8}[1-9])[0-9]{1,9}(\.[0-9]{1,18})?"
+EXPECTED_RATE = 'a positive decimal string such as "1.0842", from 0.000000001 to below 1000000000, at most 18 decimal places'
+_RATE = re.compile(RATE_PATTERN)
 
 # ISO 4217, active codes by their number of minor digits.
 _CODES = {
@@ -65,10 +70,10 @@ def money_of(stated: Mapping[str, str]) -> Money:
 
 
 def parse_rate(text: str) -> Fraction:
-    """Return an exchange rate given as a decimal string; ValueError unless it is a positive decimal."""
-    if _RATE.fullmatch(text) is None or not (rate := Fraction(text)):
-        raise ValueError('a positive decimal string such as "1.0842", at most 15 digits before the point and 18 after')
-    return rate
+    """Return an exchange rate given as a decimal string; ValueError unless it is a positive decimal within the limits."""
+    if _RATE.fullmatch(text) is None:
+        raise ValueError(EXPECTED_RATE)
+    return Fraction(text)
 
 
 def format_minor(minor: int, currency: str) -> str:

@@ -5,7 +5,8 @@ Each distinct (from, to) counts once; a change of what has not arrived is named 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from service.domain.entities import CreditNote, Invoice, Opportunity, Order, Quote
 from service.domain.facts import Fact
@@ -47,6 +48,13 @@ def contribute_credit_note(one: CreditNote, book: Book) -> None:
     """A credit note waits for its invoice."""
     if one.invoice is None:
         book.pending(one.name, f"invoice:{one.invoice_id}")
+
+
+# By kind of entity: what a journey waits for can be told alone, also where its amounts cannot be worked out.
+RULES: dict[str, Callable[[Any, Book], None]] = {
+    "opportunity": contribute_opportunity, "quote": contribute_quote, "order": contribute_order,
+    "invoice": contribute_invoice, "credit_note": contribute_credit_note,
+}  # fmt: skip
 
 
 def _changes(changes: Iterable[Fact], name: str, book: Book) -> None:

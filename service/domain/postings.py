@@ -30,6 +30,7 @@ PENDING_LINKS = "pending_links"
 UNCONVERTED = "unconverted"
 FLAG = "flag"
 LISTS = (UNCONVERTED, FLAG)  # posted to be listed: they add up to no figure
+LARGEST = 2**62 - 1  # of a cell: what is posted is the difference of two, and has to fit into 64 bits
 
 
 class Segments(dict[Where, int]):
@@ -74,10 +75,16 @@ class Book:
         self.put((measure, entity.name, self.segments[entity.where], day, entity.cohort, None, None), amount)
 
     def put(self, cell: Cell, amount: int = 1) -> None:
-        """Contribute `amount` to a cell."""
+        """Contribute `amount` to a cell; OverflowError where that comes to more than any business has."""
         cells = self.cells
         if cell in cells:
             amount += cells[cell]
+        if not -LARGEST <= amount <= LARGEST:
+            most = format_minor(LARGEST, self.rates.currency)
+            raise OverflowError(
+                f"{cell[0]} of {cell[1]} comes to more than {most} {self.rates.currency}: void or correct the amount, or the "
+                "exchange rate that it is converted at"
+            )
         cells[cell] = amount
 
     def pending(self, origin: str, target: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import NamedTuple
 
-from service.domain.calendar import parse_day
+from service.domain.calendar import recorded_day
 from service.domain.facts import Fact
 from service.domain.money import parse_rate
 
@@ -39,13 +39,13 @@ class Rates:
         base, quote = fact.data["base"], fact.data["quote"]
         if base == quote or self.currency not in (base, quote):
             return None
-        direct, day = quote == self.currency, parse_day(fact.data["rate_date"])
+        direct, day = quote == self.currency, recorded_day(fact.data["rate_date"])
         foreign = base if direct else quote
         last = self._stated.get((foreign, direct, day))
         if last is not None and last[:4] > fact[:4]:
             return None
+        rate = parse_rate(fact.data["rate"])  # first: one that cannot be read must not stand in for the one before
         self._stated[(foreign, direct, day)] = fact
-        rate = parse_rate(fact.data["rate"])
         if not direct and (foreign, True, day) in self._stated:
             return None
         rates = self._rates.setdefault(foreign, {})

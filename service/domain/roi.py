@@ -7,7 +7,7 @@ from datetime import date
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from service.domain.calendar import Zone, parse_day
+from service.domain.calendar import Zone, recorded_day
 from service.domain.entities import NO_DAY, Invoice, Order, Where
 from service.domain.facts import Fact, merge_classes
 from service.domain.money import Money, money_of
@@ -109,11 +109,11 @@ def contribute_cost(facts: Sequence[Fact], book: Book) -> None:
         Where(booked.data["campaign_id"]),
         money_of(booked.data["amount"]),
     )
-    entry_day = parse_day(booked.data["cost_date"])
+    entry_day = recorded_day(booked.data["cost_date"])
     left = Remainder(book, amount.currency, entry_day)
     left.post({"actual_cost": 1}, entity, where, entry_day, entry_day, amount.minor)
     for fact in reversals:
-        day = parse_day(fact.data["cost_date"]) if "cost_date" in fact.data else entry_day
+        day = recorded_day(fact.data["cost_date"]) if "cost_date" in fact.data else entry_day
         asked = money_of(fact.data["amount"]) if "amount" in fact.data else None
         if asked and asked.currency != left.currency:
             book.flag(f"reversal in {asked.currency} of a cost in {left.currency}", event_name(fact), where, day, day)

@@ -1,4 +1,4 @@
-"""Takes events in: decode, validate, check corrections against what they correct, append; what is invalid is kept."""
+"""Takes events in: decode, validate, check what depends on the ledger, append; what is invalid is kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 
 from service import telemetry
 from service.domain.events import InvalidEventError, read_event
-from service.intake import compiled
+from service.intake import compiled, days
 from service.intake.corrections import CORRECTIONS, wrong_currency
 from service.intake.decoding import Limits, decode
 from service.store import log, quarantine
@@ -124,7 +124,7 @@ class Intake:
     ) -> Taken:  # fmt: skip
         rows: dict[int, Row] = {}
         refused: dict[int, Result] = {}
-        correcting = False
+        distant = correcting = False
         for index, raw in enumerate(raws):
             if index % _AT_ONCE == _AT_ONCE - 1:
                 await asyncio.sleep(0)  # others, and the database's answers, get their turn
@@ -133,14 +133,15 @@ class Intake:
             except InvalidEventError as error:
                 refused[index] = _invalid(error.given, error)
                 continue
+            distant = distant or days.at_the_ends(row)
             correcting = correcting or row.type in CORRECTIONS
         if turn is not None:
             await turn
-        if correcting:
-            for index, problem in (await wrong_currency(self._pool, ledger, rows)).items():
+        for check, needed in ((days.outside, distant), (wrong_currency, correcting)):
+            for index, problem in ((await check(self._pool, ledger, rows)) if needed else {}).items():
                 row = rows.pop(index)
                 refused[index] = _invalid({"source": row.source, "id": row.id}, InvalidEventError([problem]))
-            refused = dict(sorted(refused.items()))
+        refused = dict(sorted(refused.items()))
         taken = Taken(rows, await self._appender.append(ledger, list(rows.values())), refused)
         if refused and keep:
             await quarantine.keep(

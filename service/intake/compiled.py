@@ -17,10 +17,10 @@ import msgspec
 from msgspec import Meta
 
 from service.domain import catalogue
-from service.domain.calendar import parse_instant, whole_seconds
-from service.domain.catalogue import CATALOGUE, MAX_ID, EventType, Kind
+from service.domain.calendar import FIRST_DAY, LAST_DAY, parse_instant, whole_seconds
+from service.domain.catalogue import CATALOGUE, MAX_ID, MAX_NUMBER, EventType, Kind
 from service.domain.events import CURRENT_VERSION, MAX_SOURCE, newest_version
-from service.domain.money import MINOR_DIGITS, whole_digits
+from service.domain.money import MINOR_DIGITS, RATE_PATTERN, whole_digits
 from service.intake.decoding import Limits
 from service.store.rows import CORRECTABLE, Row, content_of
 
@@ -47,14 +47,13 @@ def _money(least: str) -> Any:
     return Union[tuple(structures)]  # noqa: UP007  made from a list
 
 
-_EXACT = 2**53  # up to here binary floats tell whole numbers apart
-_TINY, _HUGE = 1e-290, 1e290
+_TINY = 1e-290
+_FIRST, _LAST = date.fromordinal(FIRST_DAY), date.fromordinal(LAST_DAY)
 
 
-def _number(least: int | None = None, most: int | None = None) -> Any:
-    """Return a type of numbers. What a float may only seem to be goes the general way: a bound itself, 0, extremes."""
-    whole = Meta(ge=-_EXACT if least is None else least, le=_EXACT if most is None else most)
-    return Annotated[int, whole] | Annotated[float, Meta(gt=least or _TINY, lt=most or _HUGE)]
+def _number(least: int = -MAX_NUMBER, most: int = MAX_NUMBER) -> Any:
+    """Return a type of numbers. What a float may only seem to be goes the general way: a bound itself, 0, what is tiny."""
+    return Annotated[int, Meta(ge=least, le=most)] | Annotated[float, Meta(gt=max(least, _TINY), lt=most)]
 
 
 _ID = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
@@ -67,11 +66,11 @@ _TYPES: dict[int, Any] = {
         (catalogue.MONEY_ABOVE_0, _money(r"(?=.*[1-9])")),
         (catalogue.DATE, date),
         (catalogue.CURRENCY, Literal[tuple(MINOR_DIGITS)]),
-        (catalogue.RATE, Annotated[str, Meta(pattern=r"^(?=.*[1-9])[0-9]{1,15}(\.[0-9]{1,18})?\Z")]),
+        (catalogue.RATE, Annotated[str, Meta(pattern=rf"^{RATE_PATTERN}\Z")]),
         (catalogue.BOOL, bool),
         (catalogue.NUMBER, _number()),
         (catalogue.NUMBER_0, _number(0)),
-        (catalogue.COUNT, Annotated[int, Meta(ge=0, le=_EXACT)]),
+        (catalogue.COUNT, Annotated[int, Meta(ge=0, le=MAX_NUMBER)]),
         (catalogue.SHARE, _number(0, 1)),
         (catalogue.SCORE, _number(1, 5)),
         (catalogue.IDS, list[_ID]),
@@ -161,7 +160,9 @@ def read(raw: bytes, limits: Limits) -> Row | None:
             micros, rest = parse_instant(time)
     except (msgspec.MsgspecError, KeyError, ValueError, RecursionError):
         return None
-    if (payload.days and date.min in payload.days(data)) or (payload.any_of and set(payload.any_of(data)) == {None}):
+    if payload.days and any(day is not None and not _FIRST <= day <= _LAST for day in payload.days(data)):
+        return None
+    if payload.any_of and set(payload.any_of(data)) == {None}:
         return None
     kept = bytes(envelope.data)
     if _LINE_FEED in raw or _RETURN in raw:  # white space in JSON; wherever the log is written out an event is one line

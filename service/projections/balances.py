@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import date
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -91,16 +92,13 @@ class Unsettled:
             for what, amount in sorted(amounts.items())
             if amount
         ]
-        balances, rows = [], self._rows(campaigns)
-        while rows:
-            rows, beyond = _within_64_bits(rows)
-            measures = sorted({measure for amounts in rows.values() for measure in amounts})
-            index = {measure: number for number, measure in enumerate(measures)}
-            blank: list[Any] = [None] * len(measures)
-            records = [_record(place, rows[place], index, blank) for place in sorted(rows)]
-            balances.append(([COLUMNS[measure] for measure in measures], records))
-            rows = beyond
-        return Addition(balances, histograms)
+        rows = self._rows(campaigns)
+        beyond = _cut_to_64_bits(rows)
+        measures = sorted({measure for amounts in rows.values() for measure in amounts})
+        index = {measure: number for number, measure in enumerate(measures)}
+        blank: list[Any] = [None] * len(measures)
+        records = [_record(place, rows[place], index, blank) for place in sorted(rows)]
+        return Addition([COLUMNS[measure] for measure in measures], records, beyond, histograms)
 
     def _rows(self, campaigns: Mapping[int, int]) -> Rows:
         """Each level adds up the one before: days, then days of campaigns alone, then months, then years."""
@@ -129,30 +127,30 @@ def _record(place: Place, amounts: Mapping[str, int], index: Mapping[str, int], 
 
 
 class Addition(NamedTuple):
-    """Records for the tables: `balances` are (columns, records) pairs, more than one only for amounts beyond 64 bits."""
+    """Records for the tables: `balances` with these `columns`, of 64 bits; by column, what some amounts have `beyond` them."""
 
-    balances: list[tuple[list[str], list[tuple[Any, ...]]]]
+    columns: list[str]
+    balances: list[tuple[Any, ...]]
+    beyond: dict[str, list[tuple[Any, ...]]]
     histograms: list[tuple[Any, ...]]
 
 
-NOTHING = Addition([], [])
+NOTHING = Addition([], [], {}, [])
 
 
-def pieces(amount: int) -> list[int]:
-    """Cut an amount into parts of 64 bits that add up to it: the driver encodes integers several times faster than numeric."""
-    parts = [(_LARGEST if amount > 0 else -_LARGEST)] * (abs(amount) // _LARGEST)
-    return [*parts, amount - sum(parts)]
+def _cut_to_64_bits(rows: Rows) -> dict[str, list[tuple[Any, ...]]]:
+    """Leave in the rows what fits, which is nearly always all of it; return the rest, by column, each with its place.
 
-
-def _within_64_bits(rows: Rows) -> tuple[Rows, Rows]:
-    """Part rows into what fits, which is nearly always all of it, and the rest."""
-    beyond: Rows = {}
+    The driver encodes integers several times faster than numeric.
+    """
+    beyond: dict[str, list[tuple[Any, ...]]] = {}
     for place, amounts in rows.items():
         for measure, amount in amounts.items():
             if not -_LARGEST <= amount <= _LARGEST:
-                amounts[measure] = pieces(amount)[0]
-                beyond.setdefault(place, {})[measure] = amount - amounts[measure]
-    return rows, beyond
+                amounts[measure] = _LARGEST if amount > 0 else -_LARGEST
+                rest = (*_stored(place), Decimal(amount - amounts[measure]))
+                beyond.setdefault(COLUMNS[measure], []).append(rest)
+    return beyond
 
 
 async def write(connection: Any, key: tuple[int, int], addition: Addition, *, fresh: bool = False) -> None:
@@ -161,11 +159,10 @@ async def write(connection: Any, key: tuple[int, int], addition: Addition, *, fr
     Records go by COPY through temporary tables: as arrays they would cost more to encode than everything else here.
     """
     await connection.execute(_MAKE_ROOM)
-    for number, (names, records) in enumerate(addition.balances):
-        if number:
-            await connection.execute("DELETE FROM fresh_balances")
+    if addition.balances:
+        names = addition.columns
         added = ", ".join(f"{c} = coalesce(balances.{c} + excluded.{c}, balances.{c}, excluded.{c})" for c in names)
-        await connection.copy_records_to_table("fresh_balances", records=records, columns=[*_PLACES, *names])
+        await connection.copy_records_to_table("fresh_balances", records=addition.balances, columns=[*_PLACES, *names])
         await connection.execute(
             f"""
             INSERT INTO balances (ledger, generation, {", ".join(_PLACES)}, {", ".join(names)})
@@ -174,8 +171,15 @@ async def write(connection: Any, key: tuple[int, int], addition: Addition, *, fr
             """,
             *key,
         )
+        for name, records in addition.beyond.items():
+            await connection.executemany(
+                f"""
+                UPDATE balances SET {name} = {name} + $8
+                WHERE ledger = $1 AND generation = $2 AND ({", ".join(_PLACES)}) = ($3, $4, $5, $6, $7)
+                """,
+                [(*key, *record) for record in records],
+            )
         await peaks.update(connection, key)
-        fresh = False
     if addition.histograms:
         await connection.copy_records_to_table("fresh_histograms", records=addition.histograms)
         await connection.execute(

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from service.domain.appending import fold_on
-from service.domain.calendar import Zone, parse_day
+from service.domain.calendar import Zone, recorded_day
 from service.domain.component import campaign_attributes, contribute_entity, contribute_others
 from service.domain.entities import Journey, Order
 from service.domain.facts import RULES, Fact, Key, keys_of
@@ -162,10 +162,9 @@ class Engine:
         self._set.changes.kept[component.id] = component
         try:
             found, told, whole = self._contributed(component, appended)
-        except MemoryError:
-            raise
         except Exception as error:  # noqa: BLE001  whatever a rule raises concerns this component alone
             self.aside.note(self._position, error, component.id)
+            self._set.ask(component, self._book.lookups, whole=False)  # another rate may be what it needs
             return
         if self.aside:
             self.aside.clear(component.id)
@@ -260,7 +259,7 @@ class Engine:
         rule = RULES[voided.type]
         if rule.component == "rates":
             self._rates = self._book.rates = self._live_rates()
-            day = parse_day(voided.data["rate_date"])
+            day = recorded_day(voided.data["rate_date"])
             for currency in {voided.data["base"], voided.data["quote"]} - {self._currency}:
                 await self._fold_all(await self._set.asking_for(currency, day))
         elif rule.component != "voids":

@@ -18,7 +18,6 @@ from service.projections import aside, balances
 from service.projections.state import Component, decode
 from service.store import copying, log
 
-_LARGEST = 2**63
 # A posting as COPY takes it, in pieces of which most come again at once.
 _number = struct.Struct("!iqii").pack  # position and line
 _duration = struct.Struct("!ihiqiq").pack  # bucket, amount, value
@@ -181,14 +180,13 @@ class Tables:
         campaigns, rows, text, start = self.segments.campaigns, [copying.START], copying.text, _begin(*self.key)
         line, last = self._line, self._last_position
         for position, (measure, entity, segment, day, cohort, value, detail), amount in postings:
-            for part in (amount,) if -_LARGEST < amount < _LARGEST else balances.pieces(amount):
-                line, last = (line + 1 if position == last else 1), position
-                rows += (
-                    start, _number(8, position, 4, line), _place(segment, campaigns[segment], day, cohort),
-                    _count(part, measure) if value is None else
-                    _duration(2, bucket_of(value), 8, part, 8, value) + copying.known_text(measure),
-                    _entity(entity) if detail is None else text(entity) + text(detail),
-                )  # fmt: skip
+            line, last = (line + 1 if position == last else 1), position
+            rows += (
+                start, _number(8, position, 4, line), _place(segment, campaigns[segment], day, cohort),
+                _count(amount, measure) if value is None else
+                _duration(2, bucket_of(value), 8, amount, 8, value) + copying.known_text(measure),
+                _entity(entity) if detail is None else text(entity) + text(detail),
+            )  # fmt: skip
         self._line, self._last_position = line, last  # the same event may go on in the next write
         await copying.copy(self.connection, "postings", rows)
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import msgspec
 
-from service.domain import lineage
+from service.domain import lineage, pending
 from service.domain.calendar import Zone
-from service.domain.component import contribute_entity
 from service.domain.entities import NO_DAY, Journey, Where
 from service.domain.facts import Fact, Key, keys_of, read_fact
 from service.domain.journey import fold
-from service.domain.postings import PENDING_LINKS, Book, Segments
+from service.domain.postings import Book, Segments
 from service.domain.rates import Rates
 from service.domain.voids import Voids
 from service.projections import entries
@@ -169,7 +168,7 @@ def _entity(
 def _pending(journey: Journey, view: Snapshot) -> list[dict[str, str]]:
     """Return what the journey waits for."""
     book = Book(Zone(view.ledger.timezone), Rates(view.ledger.currency), Segments())
-    waiting = [
-        cell for entity in journey.entities() for cell in contribute_entity(entity, book) if cell[0] == PENDING_LINKS
-    ]
-    return [{"from": cell[1], "to": cell[6] or ""} for cell in waiting]
+    for entity in journey.entities():
+        if rule := pending.RULES.get(entity.kind):
+            rule(entity, book)
+    return [{"from": cell[1], "to": cell[6] or ""} for cell in book.cells]

@@ -9,12 +9,12 @@ import msgspec
 
 from service.domain.events import check_version, upcast
 from service.domain.facts import RULES, Fact, read_fact
+from service.domain.money import parse_rate
 from service.store.log import Brief, Stored
 
 Row = Brief | Stored
 _json = msgspec.json.Decoder(float_hook=str)  # no figure is made of a JSON number, and none may stop the ledger
 _LARGEST = 2**63  # beyond it, a number does not fit into a component's stored form
-_FREE = ("utm", "target_audience_size")  # what may hold a number among the fields that are kept of an event
 
 
 def read_rows(rows: Iterable[Row]) -> tuple[list[tuple[int, Fact]], list[tuple[Row, Exception]]]:
@@ -33,13 +33,18 @@ def read_rows(rows: Iterable[Row]) -> tuple[list[tuple[int, Fact]], list[tuple[R
 
 
 def fact_of(row: Row) -> Fact:
-    """Return the fact of one event whose type moves a figure; raises what decoding or an upcaster raises."""
+    """Return the fact of one event whose type moves a figure; raises what decoding or an upcaster raises.
+
+    A rate beyond the limits is none either: it may have been taken before there were any.
+    """
     data: Any = upcast(row.type, row.version, _json.decode(row.data))
     fact = read_fact(row.micros, row.rest, row.source, row.id, row.type, data)
     stated = fact[5]
-    for name in _FREE:
-        if name in stated:
-            stated[name] = _without_huge(stated[name])
+    for name, value in stated.items():
+        if type(value) is dict or type(value) is int:
+            stated[name] = _without_huge(value)
+    if row.type == "fx.rate_published":
+        parse_rate(stated["rate"])
     return fact
 
 

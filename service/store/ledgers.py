@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from functools import cache
+from importlib.resources import files
 from typing import NamedTuple
-from zoneinfo import available_timezones
 
 import asyncpg
 
@@ -42,13 +43,28 @@ class Access(NamedTuple):
     scopes: frozenset[str]
 
 
+@cache
+def time_zones() -> frozenset[str]:
+    """Return the names of IANA: the machine has more of its own, which mean something else on another one (localtime)."""
+    listed = (files("tzdata") / "zones").read_text("utf-8").split()
+    return frozenset(listed) - {"Factory"}  # stands for a zone that nobody has set
+
+
+async def timezone_of(pool: asyncpg.Pool, ledger: int) -> str:
+    """Return the time zone of a ledger; LookupError if there is no such ledger."""
+    found: str | None = await pool.fetchval("SELECT timezone FROM ledgers WHERE ledger = $1", ledger)
+    if found is None:
+        raise LookupError(f"there is no ledger {ledger}")
+    return found
+
+
 async def create_ledger(pool: asyncpg.Pool, name: str, currency: str = "EUR", timezone: str = "UTC") -> Ledger:
     """Create a ledger with its head and its first, serving generation; ValueError says what is wrong with the input."""
     if not name or len(name) > 100:  # noqa: PLR2004  a name for people
         raise ValueError("a ledger's name has 1 to 100 characters")
     if currency not in MINOR_DIGITS:
         raise ValueError(f"{currency!r} is not an ISO 4217 currency code such as EUR")
-    if timezone != "UTC" and timezone not in available_timezones():
+    if timezone not in time_zones():
         raise ValueError(f"{timezone!r} is not an IANA time zone such as Europe/Berlin")
     async with pool.acquire() as connection, connection.transaction():
         number = await connection.fetchval(

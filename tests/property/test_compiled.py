@@ -20,8 +20,9 @@ from tests.reference.strategies import event_sets
 LIMITS = Limits(32, 65_536)
 STRANGE: st.SearchStrategy[Any] = st.sampled_from(
     ["", "x", "x" * 201, "a\x00b", 0, 1, -1, 1.5, True, None, [], {}, ["a"], ["a", ""], [1], "2024-02-30", "2024-02-29",
-     "0000-01-01",
-     "2024-1-1", "2024-01-01T00:00:00Z", "1.0842", "0.0", "-1", "mql", "click", "EUR", "eur", 2**70, 1e400, {"a": None}]
+     "0000-01-01", "1899-12-31", "1900-01-01", "9998-12-31", "9999-01-01",
+     "2024-1-1", "2024-01-01T00:00:00Z", "1.0842", "0.0", "-1", "mql", "click", "EUR", "eur", 2**53, 2**70, 1e400, {"a": None},
+     "0.000000001", "0.0000000009", "999999999.9", "1000000000"]
 )  # fmt: skip
 AMOUNTS = st.sampled_from(
     ["1", "1.5", "1.50", "1.505", "-3", "0", "0.00", "1e3", "+1", " 1", "1 ", "1\n", "", "٣", "9" * 15, "9" * 16, 5, None]
@@ -93,8 +94,8 @@ def test_the_compiled_way_never_takes_what_the_general_way_refuses(event: dict[s
         assert_same(fast, general, event["data"])
 
 
-@pytest.mark.parametrize("count", ["5.0", "5e0", "-0", "-0.0", "9007199254740993", "18446744073709551616"])
-def test_a_count_is_a_whole_number_written_as_one(count: str) -> None:
+@pytest.mark.parametrize("count", ["5.0", "5e0", "-0", "-0.0", "9007199254740992", "18446744073709551616"])
+def test_a_count_is_a_whole_number_written_as_one_that_every_reader_holds_exactly(count: str) -> None:
     text = {
         "specversion": "1.0",
         "id": "1",
@@ -104,7 +105,7 @@ def test_a_count_is_a_whole_number_written_as_one(count: str) -> None:
     }
     raw = f'{json.dumps(text)[:-1]},"data":{{"campaign_id":"C","count":{count}}}}}'.encode()
     fast, general = both(raw)
-    assert (general is not None) is (not set(".e") & set(count))
+    assert (general is not None) is (count == "-0")
     assert fast is None or general is not None
 
 
@@ -136,10 +137,11 @@ def test_data_is_kept_as_it_was_sent_on_one_line() -> None:
 
 @pytest.mark.parametrize(
     ("day", "good"),
-    [("0001-01-01", False), (r"000\u0031-01-01", False), ("0001-01-02", True), (r"2024-01-0\u0031", True)],
-)
+    [("0001-01-01", False), (r"189\u0039-12-31", False), ("1900-01-01", True), (r"2024-01-0\u0031", True),
+     ("9998-12-31", True), ("9999-01-01", False)],
+)  # fmt: skip
 @pytest.mark.parametrize("field", ["start_date", "end_date"])
-def test_the_day_that_stands_for_none_is_refused_however_it_is_spelled(field: str, day: str, good: bool) -> None:
+def test_a_day_outside_the_calendar_of_figures_is_refused_however_it_is_spelled(field: str, day: str, good: bool) -> None:
     event = b'{"specversion":"1.0","id":"1","source":"/s","type":"campaign.updated","time":"2024-01-01T00:00:00Z","data":%b}'
     fast, general = both(event % f'{{"campaign_id":"C","{field}":"{day}"}}'.encode())
     assert (general is not None) is good

@@ -48,6 +48,17 @@ def test_conversion_rounds_half_to_even() -> None:
 
 def test_a_rate_is_a_positive_decimal() -> None:
     assert money.parse_rate("1.0842") == Fraction("1.0842")
-    for text in ("0", "0.0", "-1", "1e2", "1/2", ""):
+    for text in ("0", "0.0", "-1", "1e2", "1/2", "", "1\n", "٣"):
         with pytest.raises(ValueError, match="positive decimal"):
             money.parse_rate(text)
+
+
+@pytest.mark.parametrize("text", ["0.000000001", "999999999.999999999999999999", "000000001", "50000000", "0.00000002"])
+def test_a_rate_may_be_as_far_from_one_as_two_currencies_are(text: str) -> None:
+    assert money.parse_rate(text) == Fraction(text)
+
+
+@pytest.mark.parametrize("text", ["0.000000000999999999", "1000000000", "1" * 15, "0.000000000000000001", "1." + "0" * 19])
+def test_a_rate_beyond_that_is_refused_with_what_it_may_be(text: str) -> None:
+    with pytest.raises(ValueError, match="from 0.000000001 to below 1000000000"):
+        money.parse_rate(text)
