@@ -18,7 +18,9 @@ from typing import NamedTuple
 _DECIMAL = re.compile(r"(-?)(\d{1,15})(?:\.(\d+))?", re.ASCII)
 # Below 10^9, and something other than 0 within nine decimal places; one Chilean UF is some 50 million Iranian rials.
 RATE_PATTERN = r"(?=[0-9]*[1-9]|0+\.0{0,8}[1-9])[0-9]{1,9}(\.[0-9]{1,18})?"
-EXPECTED_RATE = 'a positive decimal string such as "1.0842", from 0.000000001 to below 1000000000, at most 18 decimal places'
+EXPECTED_RATE = (
+    'a positive decimal string such as "1.0842", from 0.000000001 to below 1000000000, at most 18 decimal places'
+)
 _RATE = re.compile(RATE_PATTERN)
 
 # ISO 4217, active codes by their number of minor digits.

@@ -150,8 +150,8 @@ def figures(sums: Sums, samples: Samples, cohort: Sums, currency: str) -> dict[s
         row[name] = {
             "count": count,
             "mean_days": _days(Fraction(sums.get(f"{name}.total", 0), count)) if count else None,
-            "p50_days": _days(percentile(of, SHARES[0])) if count else None,
-            "p90_days": _days(percentile(of, SHARES[1])) if count else None,
+            "p50_days": _days(percentile(of, SHARES[0])) if of else None,
+            "p90_days": _days(percentile(of, SHARES[1])) if of else None,
             "out_of_sequence": sums.get(f"{name}.out_of_sequence", 0),
         }
     row["pipeline_velocity"] = _pipeline(make, cohort)

@@ -72,11 +72,9 @@ class Snapshot:
             ("day", max(month, query.since or month), min(after(month), query.until or date.max))
             for month in sorted({*months.values()})
         ]
-        if not pieces:
-            return {}
         days = Selection(self.moment, query, [measure], coarsest="day", pieces=pieces)
-        found = await self._last(days, measure, "day")
-        return {**found, None: max(found.values())}
+        found = await self._last(days, measure, "day") if pieces else {}
+        return {**found, None: max(found.values())} if found else {}
 
     async def _last(self, sql: Selection, measure: str, grain: str) -> dict[Key | None, date]:
         rows = await self.connection.fetch(

@@ -44,9 +44,9 @@ def event(number: int, event_type: str, **data: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def held(pool: asyncpg.Pool, name: str, currency: str = "EUR") -> ledgers.Ledger:
+async def held(pool: asyncpg.Pool, name: str, currency: str = "EUR", timezone: str = "UTC") -> ledgers.Ledger:
     """Create a ledger that only these tests project: other tests' services share the database."""
-    ledger = await ledgers.create_ledger(pool, name, currency)
+    ledger = await ledgers.create_ledger(pool, name, currency, timezone)
     await pool.execute(
         "UPDATE generations SET holder = 'test', lease_until = 'infinity' WHERE ledger = $1", ledger.ledger
     )

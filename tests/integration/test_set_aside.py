@@ -141,15 +141,6 @@ async def test_an_event_of_a_newer_version_is_kept_and_processed_after_an_upgrad
     await proven(pool, ledger)
 
 
-async def test_numbers_of_any_size_are_no_poison(pool: asyncpg.Pool) -> None:
-    ledger = await held(pool, f"{RUN}-huge")
-    sized = event("campaign.registered", campaign_id="c", name="C", target_audience_size=10**30)
-    await append(pool, ledger, [sized, lead("L", utm={"term": "t", "x": -(10**25)}), order("O", "1.00")])
-    await project_all(pool, ledger, 10)
-    assert await retry.listed(pool, ledger.ledger) == []
-    assert await revenue(pool, ledger) == "1.00"
-
-
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 @given(events=event_sets(), seed=st.integers(), batches=st.lists(st.integers(0, 50), max_size=4))
 async def test_whatever_failed_and_is_retried_gives_what_never_failed(

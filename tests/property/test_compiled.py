@@ -141,7 +141,9 @@ def test_data_is_kept_as_it_was_sent_on_one_line() -> None:
      ("9998-12-31", True), ("9999-01-01", False)],
 )  # fmt: skip
 @pytest.mark.parametrize("field", ["start_date", "end_date"])
-def test_a_day_outside_the_calendar_of_figures_is_refused_however_it_is_spelled(field: str, day: str, good: bool) -> None:
+def test_a_day_outside_the_calendar_of_figures_is_refused_however_it_is_spelled(
+    field: str, day: str, good: bool
+) -> None:
     event = b'{"specversion":"1.0","id":"1","source":"/s","type":"campaign.updated","time":"2024-01-01T00:00:00Z","data":%b}'
     fast, general = both(event % f'{{"campaign_id":"C","{field}":"{day}"}}'.encode())
     assert (general is not None) is good
