@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from service.domain.component import READ_MODEL_VERSION
 from tests.conftest import Api
 from tests.support.sending import cost, event, invoice, lead, money, order
 
@@ -47,7 +48,7 @@ def test_entries_add_up_to_the_figure_and_name_their_events(api: Api) -> None:
         answer, found = entries(api, "/v1/roi/entries", campaign_id="a", measure=measure)
         assert answer["sum"] == row[measure] == str(sum(Decimal(one["amount"]) for one in found))
         assert answer["count"] == len(found)
-        assert (answer["read_model_version"], answer["as_of"]["position"]) == ("1", 6)
+        assert (answer["read_model_version"], answer["as_of"]["position"]) == (READ_MODEL_VERSION, 6)
     assert api.read("/v1/campaigns/a/roi/entries", measure="invoiced_revenue")["sum"] == "4380.00"
     note = found[-1]
     sent = api.http.get("/v1/events/6").json()
