@@ -42,9 +42,13 @@ def expected_day(last: int = LAST_DAY) -> str:
 
 def parse_day(text: str, last: int = LAST_DAY) -> int:
     """Return the ordinal of a `YYYY-MM-DD` date from FIRST_DAY to `last`; ValueError if it is none."""
-    if _DATE.fullmatch(text) is None or not FIRST_DAY <= _ordinal(text) <= last:
+    try:
+        day = _ordinal(text) if _DATE.fullmatch(text) else 0
+    except ValueError:  # there is no such day in that month
+        day = 0
+    if not FIRST_DAY <= day <= last:
         raise ValueError(expected_day(last))
-    return _ordinal(text)
+    return day
 
 
 def recorded_day(text: str) -> int:

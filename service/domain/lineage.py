@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from service.domain import conversion, velocity
-from service.domain.money import parse_amount
+from service.domain.money import minor_of, parse_amount
 
 Parts = Mapping[str, int]  # posted measure → sign
 
@@ -196,7 +196,7 @@ def _restates(data: Mapping[str, Any], line: Line, others: Sequence[Line]) -> bo
     if first or not stated or line.measure == "cogs" or not is_money(line.measure):
         return False
     used = converted(line.detail)
-    moved = parse_amount(used["amount"], used["currency"]) if used else line.amount
+    moved = minor_of(used["amount"]) if used else line.amount
     return abs(moved) != parse_amount(stated["amount"], stated["currency"])
 
 

@@ -85,6 +85,11 @@ def format_minor(minor: int, currency: str) -> str:
     return f"{sign}{text[:-digits]}.{text[-digits:]}" if digits else sign + text
 
 
+def minor_of(written: str) -> int:
+    """Return the minor units of what `format_minor` has written, however many."""
+    return int(written.replace(".", "", 1))
+
+
 @lru_cache(maxsize=8192)
 def format_rate(rate: Fraction) -> str:
     """Write an exchange rate as a decimal: with every digit where it ends within 18, else rounded to 12 significant ones."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from service.domain.lineage import split_entity
-from service.domain.money import MINOR_DIGITS, format_minor, parse_amount
+from service.domain.money import MINOR_DIGITS, format_minor, minor_of, parse_amount
 from service.projections.reading import Snapshot
 from service.store import quarantine
 
@@ -129,7 +129,7 @@ async def _rates(view: Snapshot, waiting: Groups) -> None:
         kind, name = split_entity(entity)
         _, currency, amount, _ = detail.split(" ")
         group = _group(waiting, kind, f"rate {currency}/{view.ledger.currency}", "/v1/roi")
-        group.add(name, (parse_amount(amount, currency) * times, currency), recorded_at, position)
+        group.add(name, (minor_of(amount) * times, currency), recorded_at, position)
 
 
 async def _quarantined(view: Snapshot, waiting: Groups) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -84,7 +85,7 @@ def test_a_path_that_was_not_escaped_is_read_as_it_is_and_its_link_can_be_follow
 
 
 def test_a_list_that_has_filters_keeps_them_from_page_to_page(filled: Api) -> None:
-    types = {"type": ["lead.captured", "order.placed"], "limit": 7}
+    types: dict[str, Any] = {"type": ["lead.captured", "order.placed"], "limit": 7}
     answer = filled.http.get("/v1/events", params=types)
     found = {one["type"] for one in answer.json()}
     for _ in range(3):

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from service.domain import calendar
-from service.projections import entries, reading, rebuild, restatement, retry, selection, timeline, verify
+from service.projections import completeness, entries, reading, rebuild, restatement, retry, selection, timeline, verify
 from service.store import ledgers
 from tests.conftest import RUN
 from tests.integration.test_engine import answers, append, held, project_all
@@ -121,6 +121,28 @@ async def test_what_many_entries_of_one_component_come_to_is_bounded(pool: async
         62: "OverflowError: invoiced_revenue_gross of invoice:I", 64: "OverflowError: cogs of credit_note:N",
     }  # fmt: skip
     assert (await total(pool, ledger))["actual_cost"] == "1.00"
+    await proven(pool, ledger)
+
+
+@pytest.mark.parametrize("rated", [True, False])
+async def test_what_adds_up_to_more_than_one_event_may_state_can_be_read(pool: asyncpg.Pool, rated: bool) -> None:
+    ledger = await held(pool, f"{RUN}-adds-up-{rated}")
+    notes = [
+        event("invoice.credited", credit_note_id=f"N{n}", invoice_id="I", net_amount=money(MOST, "USD"),
+              posting_date="2026-03-01")
+        for n in range(20)
+    ]  # fmt: skip
+    cancelled = event("invoice.cancelled", invoice_id="I")
+    rates = [rate("0.5")] if rated else []
+    await append(pool, ledger, [*rates, invoice("I", MOST, currency="USD"), *notes, cancelled])
+    await project_all(pool, ledger, 1000)
+    assert await errors(pool, ledger) == {}
+    async with reading.snapshot(pool, ledger) as view:
+        found, _ = await entries.read(view, selection.Query(), "roi", "invoiced_revenue", (0, 0), 100)
+        assert [found["sum"], found["count"]] == ["0.00", 22 if rated else 0]
+        assert (await timeline.read(view, "invoice", "I") or {})["pending_links"] == []
+        waiting = (await completeness.read(view))["waiting"]
+        assert bool(waiting) is not rated
     await proven(pool, ledger)
 
 

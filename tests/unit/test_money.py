@@ -33,10 +33,18 @@ def test_what_is_no_decimal_of_the_currency_is_refused(text: str, currency: str)
 
 @pytest.mark.parametrize(
     ("minor", "currency", "text"),
-    [(5, "EUR", "0.05"), (-5, "EUR", "-0.05"), (0, "EUR", "0.00"), (7, "JPY", "7"), (1234, "KWD", "1.234")],
+    [
+        (5, "EUR", "0.05"),
+        (-5, "EUR", "-0.05"),
+        (0, "EUR", "0.00"),
+        (7, "JPY", "7"),
+        (1234, "KWD", "1.234"),
+        (-(10**30), "EUR", f"-1{'0' * 28}.00"),
+    ],
 )
 def test_minor_units_are_written_with_the_digits_of_the_currency(minor: int, currency: str, text: str) -> None:
     assert money.format_minor(minor, currency) == text
+    assert money.minor_of(text) == minor
 
 
 def test_conversion_rounds_half_to_even() -> None:

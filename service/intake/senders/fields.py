@@ -204,18 +204,24 @@ def _written(moment: datetime) -> str:
     return written
 
 
+_NO_DAYS = ("0001-01-01", "9999-12-31")  # how systems write that there is none, or no end
+
+
 def day(value: Any, what: str, local: str = "UTC") -> str | None:
-    """Return the calendar day (YYYY-MM-DD) of a date, or of an instant in a time zone."""
+    """Return the calendar day (YYYY-MM-DD) of a date, or of an instant in a time zone; None if it stands for none."""
     if value is None or value == "":
         return None
+    found = value
+    if not isinstance(value, str) or len(value) != len("2026-03-01"):
+        moment = instant(value, what, local) or ""
+        found = datetime.fromisoformat(moment).astimezone(zone(local)).date().isoformat()
+    if found in _NO_DAYS:
+        return None
     try:
-        if isinstance(value, str) and len(value) == len("2026-03-01"):
-            parse_day(value)
-            return value
-    except ValueError:
-        raise MalformedError(f"{what}: expected a date as YYYY-MM-DD, got {shown(value)}") from None
-    moment = instant(value, what, local) or ""
-    return datetime.fromisoformat(moment).astimezone(zone(local)).date().isoformat()
+        parse_day(found)
+    except ValueError as error:
+        raise MalformedError(f"{what}: expected {error}, got {shown(value)}") from None
+    return found
 
 
 def stated(**members: Any) -> dict[str, Any]:
