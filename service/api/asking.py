@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Path, Query, Request
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.responses import Response
 
@@ -52,6 +52,12 @@ After = Annotated[str, Query(description="as the `Link` of the page before has i
 Limit = Annotated[int, Query(ge=1, le=1000)]
 CampaignId = Annotated[
     str | None, Query(description="one campaign; empty = what is unattributed", examples=["fair-2026"])
+]
+CampaignPath = Annotated[
+    str,
+    Path(
+        description="the campaign's id, percent-encoded; many clients drop one of dots alone, for which there is `campaign_id`"
+    ),
 ]
 GroupBy = Annotated[
     str,

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from service.api import asking, schemas, schemas_lineage
-from service.api.asking import After, AsOf, Basis, CampaignId, From, Limit, MinPosition, Reader, To
+from service.api.asking import After, AsOf, Basis, CampaignId, CampaignPath, From, Limit, MinPosition, Reader, To
 from service.api.problems import ProblemError, refuse_unknown
 from service.api.urls import IdRoute
 from service.domain import lineage
@@ -94,7 +94,7 @@ async def get_entries(
     response_model=schemas_lineage.Entries, responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_campaign_entries(
-    request: Request, ledger: Reader, campaign_id: Annotated[str, Path(description="the campaign")],
+    request: Request, ledger: Reader, campaign_id: CampaignPath,
     report: Annotated[Literal["roi", "conversion", "velocity"], Path()], measure: Measure, from_: From = None,
     to: To = None, date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0, after: After = "",
     limit: Limit = 100,
@@ -111,7 +111,7 @@ async def get_campaign_entries(
 )  # fmt: skip
 async def get_journey(
     request: Request, ledger: Reader, kind: Annotated[str, Path(description=", ".join(timeline.KINDS))],
-    identity: Annotated[str, Path(alias="id", description="of the lead, order, … to begin with")], as_of: AsOf = None,
+    identity: Annotated[str, Path(alias="id", description="of the entity to begin with, percent-encoded")], as_of: AsOf = None,
     min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """Tell everything that hangs together with an entity: events in event order, what each moved, and what waits."""

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from service.api import asking, schemas
-from service.api.asking import After, AsOf, Basis, From, GroupBy, Limit, MinPosition, Reader, To
+from service.api.asking import After, AsOf, Basis, CampaignPath, From, GroupBy, Limit, MinPosition, Reader, To
 from service.api.problems import ProblemError, refuse_unknown
 from service.api.urls import IdRoute
 from service.domain.postings import FLAG, PENDING_LINKS
@@ -104,7 +104,7 @@ async def get_campaigns(
     responses={200: {"model": schemas.FlatAnswer}, **schemas.PROBLEMS},
 )  # fmt: skip
 async def get_campaign_report(
-    request: Request, ledger: Reader, campaign_id: Annotated[str, Path(description="the campaign")],
+    request: Request, ledger: Reader, campaign_id: CampaignPath,
     report: Annotated[Literal["roi", "conversion", "velocity"], Path()], from_: From = None, to: To = None,
     date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
@@ -121,7 +121,7 @@ async def get_campaign_report(
     responses=schemas.PROBLEMS,
 )
 async def get_campaign(
-    request: Request, ledger: Reader, campaign_id: Annotated[str, Path(description="the campaign")], as_of: AsOf = None,
+    request: Request, ledger: Reader, campaign_id: CampaignPath, as_of: AsOf = None,
     min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """One campaign's attributes, the last statement of each."""

@@ -211,8 +211,9 @@ def day(value: Any, what: str, local: str = "UTC") -> str | None:
     """Return the calendar day (YYYY-MM-DD) of a date, or of an instant in a time zone; None if it stands for none."""
     if value is None or value == "":
         return None
-    found = value
-    if not isinstance(value, str) or len(value) != len("2026-03-01"):
+    if isinstance(value, str) and len(value) == len("2026-03-01"):
+        found = value
+    else:
         moment = instant(value, what, local) or ""
         found = datetime.fromisoformat(moment).astimezone(zone(local)).date().isoformat()
     if found in _NO_DAYS:
