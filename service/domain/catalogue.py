@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from service.domain import calendar, money
 
 MAX_ID = 200
-MAX_NUMBER = 2**53 - 1  # what every reader of JSON numbers holds exactly
+MAX_NUMBER = 2**53 - 1  # of what figures are made of: every reader of JSON numbers holds it exactly
 
 Check = Callable[[Any], "str | None"]
 
@@ -139,7 +139,7 @@ CURRENCY = Kind(
 )
 BOOL = Kind(_is(bool, "true or false"), {"type": "boolean"})
 OBJECT = Kind(_is(dict, "an object"), {"type": "object"})
-NUMBER = _number(-MAX_NUMBER, MAX_NUMBER)
+NUMBER = Kind(lambda value: None if type(value) in (int, Decimal, float) else "a number", {"type": "number"})
 NUMBER_0 = _number(0, MAX_NUMBER)
 COUNT = _number(0, MAX_NUMBER, whole=True)
 SHARE = _number(0, 1)
@@ -148,8 +148,8 @@ UTM = Kind(_utm, {"type": "object", "additionalProperties": {"type": ["string", 
 IDS = _list_of(ID, f"a list of ids (non-empty strings of at most {MAX_ID} characters)")
 TEXTS = _list_of(TEXT, "a list of strings")
 NUMBER_OR_TEXT = Kind(
-    lambda value: None if NUMBER.check(value) is None or _text(value) is None else f"{NUMBER.check(None)}, or text",
-    {"type": ["number", "string"], "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER},
+    lambda value: None if NUMBER.check(value) is None or _text(value) is None else "a number or text",
+    {"type": ["number", "string"]},
 )
 
 _CAMPAIGN = {

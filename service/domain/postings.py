@@ -30,7 +30,7 @@ PENDING_LINKS = "pending_links"
 UNCONVERTED = "unconverted"
 FLAG = "flag"
 LISTS = (UNCONVERTED, FLAG)  # posted to be listed: they add up to no figure
-LARGEST = 2**62 - 1  # of a cell: what is posted is the difference of two, and has to fit into 64 bits
+LARGEST = 2**63 - 1  # minor units of one entry: 64 bits
 
 
 class Segments(dict[Where, int]):
@@ -75,16 +75,10 @@ class Book:
         self.put((measure, entity.name, self.segments[entity.where], day, entity.cohort, None, None), amount)
 
     def put(self, cell: Cell, amount: int = 1) -> None:
-        """Contribute `amount` to a cell; OverflowError where that comes to more than any business has."""
+        """Contribute `amount` to a cell."""
         cells = self.cells
         if cell in cells:
             amount += cells[cell]
-        if not -LARGEST <= amount <= LARGEST:
-            most = format_minor(LARGEST, self.rates.currency)
-            raise OverflowError(
-                f"{cell[0]} of {cell[1]} comes to more than {most} {self.rates.currency}: void or correct the amount, or the "
-                "exchange rate that it is converted at"
-            )
         cells[cell] = amount
 
     def pending(self, origin: str, target: str) -> None:
@@ -123,7 +117,10 @@ class Remainder:
         return self._rate is not None
 
     def post(self, measures: Mapping[str, int], entity: str, where: Where, day: int, cohort: int, minor: Minor) -> None:
-        """Add an entry of `minor` units to each of the measures, times its sign; without a rate, list it instead."""
+        """Add an entry of `minor` units to each of the measures, times its sign; without a rate, list it instead.
+
+        OverflowError where it comes to more than any business has; what takes out all that is left only adds up such entries.
+        """
         if not minor:
             return
         self.left += minor
@@ -134,6 +131,10 @@ class Remainder:
             detail = f"{measure} {self.currency} {written} {self._day}"
             self._book.put((UNCONVERTED, entity, self._book.segments[where], day, cohort, None, detail))
             return
+        if self.left and not -LARGEST <= amount <= LARGEST:
+            most = f"{format_minor(LARGEST, self._book.rates.currency)} {self._book.rates.currency}"
+            told = f"{next(iter(measures))} of {entity} comes to more than {most}"
+            raise OverflowError(f"{told}: void or correct the amount, or the exchange rate that it is converted at")
         self._left_converted += amount
         segment = self._book.segments[where]
         for measure, sign in measures.items():

@@ -47,13 +47,15 @@ def _money(least: str) -> Any:
     return Union[tuple(structures)]  # noqa: UP007  made from a list
 
 
-_TINY = 1e-290
+_EXACT = 2**53  # up to here binary floats tell whole numbers apart
+_TINY, _HUGE = 1e-290, 1e290
 _FIRST, _LAST = date.fromordinal(FIRST_DAY), date.fromordinal(LAST_DAY)
 
 
-def _number(least: int = -MAX_NUMBER, most: int = MAX_NUMBER) -> Any:
-    """Return a type of numbers. What a float may only seem to be goes the general way: a bound itself, 0, what is tiny."""
-    return Annotated[int, Meta(ge=least, le=most)] | Annotated[float, Meta(gt=max(least, _TINY), lt=most)]
+def _number(least: int | None = None, most: int | None = None) -> Any:
+    """Return a type of numbers. What a float may only seem to be goes the general way: a bound itself, 0, extremes."""
+    whole = Meta(ge=-_EXACT if least is None else least, le=_EXACT if most is None else most)
+    return Annotated[int, whole] | Annotated[float, Meta(gt=least or _TINY, lt=most or _HUGE)]
 
 
 _ID = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
@@ -69,7 +71,7 @@ _TYPES: dict[int, Any] = {
         (catalogue.RATE, Annotated[str, Meta(pattern=rf"^{RATE_PATTERN}\Z")]),
         (catalogue.BOOL, bool),
         (catalogue.NUMBER, _number()),
-        (catalogue.NUMBER_0, _number(0)),
+        (catalogue.NUMBER_0, _number(0, MAX_NUMBER)),
         (catalogue.COUNT, Annotated[int, Meta(ge=0, le=MAX_NUMBER)]),
         (catalogue.SHARE, _number(0, 1)),
         (catalogue.SCORE, _number(1, 5)),

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from service.domain.calendar import grain_start
 from service.domain.component import MEASURES
-from service.domain.postings import LISTS, Cell
+from service.domain.postings import LARGEST, LISTS, Cell
 from service.domain.velocity import DURATIONS, TOTALS, bucket_of
 from service.projections import peaks
 
@@ -30,7 +30,6 @@ def column(measure: str) -> str:
     return measure.replace(".", "_")
 
 
-_LARGEST = 2**63 - 1
 _TOTALS = dict(zip(DURATIONS, TOTALS, strict=True))
 COLUMNS = {measure: column(measure) for measure in MEASURES}
 
@@ -138,6 +137,12 @@ class Addition(NamedTuple):
 NOTHING = Addition([], [], {}, [])
 
 
+def pieces(amount: int) -> list[int]:
+    """Cut an amount into parts of 64 bits that add up to it: no more than it has entries, each of which fits by itself."""
+    parts = [(LARGEST if amount > 0 else -LARGEST)] * (abs(amount) // LARGEST)
+    return [*parts, amount - sum(parts)]
+
+
 def _cut_to_64_bits(rows: Rows) -> dict[str, list[tuple[Any, ...]]]:
     """Leave in the rows what fits, which is nearly always all of it; return the rest, by column, each with its place.
 
@@ -146,8 +151,8 @@ def _cut_to_64_bits(rows: Rows) -> dict[str, list[tuple[Any, ...]]]:
     beyond: dict[str, list[tuple[Any, ...]]] = {}
     for place, amounts in rows.items():
         for measure, amount in amounts.items():
-            if not -_LARGEST <= amount <= _LARGEST:
-                amounts[measure] = _LARGEST if amount > 0 else -_LARGEST
+            if not -LARGEST <= amount <= LARGEST:
+                amounts[measure] = LARGEST if amount > 0 else -LARGEST
                 rest = (*_stored(place), Decimal(amount - amounts[measure]))
                 beyond.setdefault(COLUMNS[measure], []).append(rest)
     return beyond

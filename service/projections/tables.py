@@ -12,7 +12,7 @@ import msgspec
 
 from service.domain.entities import Where
 from service.domain.facts import Key
-from service.domain.postings import Cell, Segments
+from service.domain.postings import LARGEST, Cell, Segments
 from service.domain.velocity import bucket_of
 from service.projections import aside, balances
 from service.projections.state import Component, decode
@@ -180,13 +180,14 @@ class Tables:
         campaigns, rows, text, start = self.segments.campaigns, [copying.START], copying.text, _begin(*self.key)
         line, last = self._line, self._last_position
         for position, (measure, entity, segment, day, cohort, value, detail), amount in postings:
-            line, last = (line + 1 if position == last else 1), position
-            rows += (
-                start, _number(8, position, 4, line), _place(segment, campaigns[segment], day, cohort),
-                _count(amount, measure) if value is None else
-                _duration(2, bucket_of(value), 8, amount, 8, value) + copying.known_text(measure),
-                _entity(entity) if detail is None else text(entity) + text(detail),
-            )  # fmt: skip
+            for part in (amount,) if -LARGEST <= amount <= LARGEST else balances.pieces(amount):
+                line, last = (line + 1 if position == last else 1), position
+                rows += (
+                    start, _number(8, position, 4, line), _place(segment, campaigns[segment], day, cohort),
+                    _count(part, measure) if value is None else
+                    _duration(2, bucket_of(value), 8, part, 8, value) + copying.known_text(measure),
+                    _entity(entity) if detail is None else text(entity) + text(detail),
+                )  # fmt: skip
         self._line, self._last_position = line, last  # the same event may go on in the next write
         await copying.copy(self.connection, "postings", rows)
 

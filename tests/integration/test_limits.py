@@ -49,7 +49,7 @@ async def test_an_amount_that_its_rate_makes_too_large_is_set_aside_until_the_ra
     wrong = rate("1000000")
     await append(pool, ledger, [wrong, order("O", MOST, currency="USD"), order("P", "10.00", currency="USD")])
     await project_all(pool, ledger, 10)
-    assert "booked_revenue of order:O comes to more than 46116860184273879.03 EUR" in (await errors(pool, ledger))[2]
+    assert "booked_revenue of order:O comes to more than 92233720368547758.07 EUR" in (await errors(pool, ledger))[2]
     assert (await total(pool, ledger))["booked_revenue"] == "10000000.00"
     async with reading.snapshot(pool, ledger) as view:
         assert await timeline.read(view, "order", "O") is not None
@@ -98,28 +98,17 @@ async def test_a_rate_that_was_taken_before_there_were_limits_is_set_aside_alone
     await proven(pool, ledger)
 
 
-async def test_what_many_entries_of_one_component_come_to_is_bounded(pool: asyncpg.Pool) -> None:
-    ledger = await held(pool, f"{RUN}-many-entries")
-    notes = [
-        event("invoice.credited", credit_note_id=f"N{n}", invoice_id="I", net_amount=money(MOST), posting_date="2026-03-01")
-        for n in range(60)
-    ]  # fmt: skip
-    cents = {
-        "net_amount": money("0.01"),
-        "cogs": money(MOST),
-        "posting_date": "2026-03-01",
-    }
-    thin = event("invoice.posted", invoice_id="J", **cents)
+async def test_a_credit_note_that_takes_back_more_cogs_than_any_business_has_is_set_aside(pool: asyncpg.Pool) -> None:
+    ledger = await held(pool, f"{RUN}-cogs")
+    thin = event(
+        "invoice.posted", invoice_id="J", net_amount=money("0.01"), cogs=money(MOST), posting_date="2026-03-01"
+    )
     note = event(
         "invoice.credited", credit_note_id="N", invoice_id="J", net_amount=money(MOST), posting_date="2026-03-01"
     )
-    await append(
-        pool, ledger, [invoice("I", MOST), *notes, event("invoice.cancelled", invoice_id="I"), thin, note, cost("C", "c", "1.00")]
-    )  # fmt: skip
+    await append(pool, ledger, [thin, note, cost("C", "c", "1.00")])
     await project_all(pool, ledger, 1000)
-    assert {position: text.partition(" comes")[0] for position, text in (await errors(pool, ledger)).items()} == {
-        62: "OverflowError: invoiced_revenue_gross of invoice:I", 64: "OverflowError: cogs of credit_note:N",
-    }  # fmt: skip
+    assert (await errors(pool, ledger))[2].startswith("OverflowError: cogs of credit_note:N comes to more than")
     assert (await total(pool, ledger))["actual_cost"] == "1.00"
     await proven(pool, ledger)
 
@@ -130,7 +119,7 @@ async def test_what_adds_up_to_more_than_one_event_may_state_can_be_read(pool: a
     notes = [
         event("invoice.credited", credit_note_id=f"N{n}", invoice_id="I", net_amount=money(MOST, "USD"),
               posting_date="2026-03-01")
-        for n in range(20)
+        for n in range(200)
     ]  # fmt: skip
     cancelled = event("invoice.cancelled", invoice_id="I")
     rates = [rate("0.5")] if rated else []
@@ -138,8 +127,9 @@ async def test_what_adds_up_to_more_than_one_event_may_state_can_be_read(pool: a
     await project_all(pool, ledger, 1000)
     assert await errors(pool, ledger) == {}
     async with reading.snapshot(pool, ledger) as view:
-        found, _ = await entries.read(view, selection.Query(), "roi", "invoiced_revenue", (0, 0), 100)
-        assert [found["sum"], found["count"]] == ["0.00", 22 if rated else 0]
+        found, _ = await entries.read(view, selection.Query(), "roi", "invoiced_revenue", (0, 0), 300)
+        assert found["sum"] == "0.00"
+        assert (found["count"] > 200) is rated
         assert (await timeline.read(view, "invoice", "I") or {})["pending_links"] == []
         waiting = (await completeness.read(view))["waiting"]
         assert bool(waiting) is not rated
