@@ -162,7 +162,7 @@ def read(raw: bytes, limits: Limits) -> Row | None:
             micros, rest = parse_instant(time)
     except (msgspec.MsgspecError, KeyError, ValueError, RecursionError):
         return None
-    if payload.days and any(day is not None and not _FIRST <= day <= _LAST for day in payload.days(data)):
+    if payload.days and _outside(payload.days(data)):
         return None
     if payload.any_of and set(payload.any_of(data)) == {None}:
         return None
@@ -177,3 +177,11 @@ def read(raw: bytes, limits: Limits) -> Row | None:
     return Row(
         micros, CURRENT_VERSION, source, identity, event_type, time, rest, subject, None, kept, None, entity, content
     )  # fmt: skip
+
+
+def _outside(days: Sequence[date | None]) -> bool:
+    """Tell whether any of these days is one that no figure is reported by."""
+    for day in days:  # noqa: SIM110  a generator costs twice as much
+        if day is not None and not _FIRST <= day <= _LAST:
+            return True
+    return False

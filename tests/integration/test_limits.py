@@ -9,7 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.domain import calendar
+from service.domain import calendar, component
+from service.domain.entities import Order
+from service.domain.postings import Book
 from service.projections import completeness, entries, reading, rebuild, restatement, retry, selection, timeline, verify
 from service.store import ledgers
 from tests.conftest import RUN
@@ -96,6 +98,21 @@ async def test_a_rate_that_was_taken_before_there_were_limits_is_set_aside_alone
     assert list(await errors(pool, ledger)) == [2]
     assert await retry.retry(pool, ledger) == (0, 1)
     await proven(pool, ledger)
+
+
+async def test_running_out_of_memory_at_one_component_concerns_that_one_alone(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greedy(one: Order, _: Book) -> None:
+        if one.id == "O":
+            raise MemoryError
+
+    monkeypatch.setitem(component.RULES_OF, "order", (*component.RULES_OF["order"], greedy))
+    ledger = await held(pool, f"{RUN}-memory")
+    await append(pool, ledger, [order("O", "1.00"), order("P", "2.00")])
+    await project_all(pool, ledger, 10)
+    assert await errors(pool, ledger) == {1: "MemoryError"}
+    assert (await total(pool, ledger))["booked_revenue"] == "2.00"
 
 
 async def test_a_credit_note_that_takes_back_more_cogs_than_any_business_has_is_set_aside(pool: asyncpg.Pool) -> None:
