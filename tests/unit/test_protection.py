@@ -86,6 +86,14 @@ def test_times_of_a_site_are_read_in_its_zone() -> None:
             fields.instant(wrong, "t", "Europe/Berlin")
 
 
+def test_days_that_stand_for_none_state_none_and_others_lie_within_the_calendar_of_figures() -> None:
+    for none in ("9999-12-31", "0001-01-01", "9999-12-31T00:00:00", None, ""):
+        assert fields.day(none, "end") is None
+    for wrong in ("9999-01-01", "1899-12-31", "2026-02-30"):
+        with pytest.raises(MalformedError, match="end: expected a day from 1900-01-01 to 9998-12-31"):
+            fields.day(wrong, "end")
+
+
 def test_a_mapping_is_completed_and_what_is_wrong_in_it_is_named() -> None:
     defaults = {"stages": {"won": "opportunity.won"}, "fields": {"campaign": "campaign_id"}, "days": 3, "zone": None}
     given = {"stages": {"closed": "opportunity.won"}, "zone": "UTC"}

@@ -209,15 +209,13 @@ _NO_DAYS = ("0001-01-01", "9999-12-31")  # how systems write that there is none,
 
 def day(value: Any, what: str, local: str = "UTC") -> str | None:
     """Return the calendar day (YYYY-MM-DD) of a date, or of an instant in a time zone; None if it stands for none."""
-    if value is None or value == "":
+    if value is None or value == "" or str(value)[:10] in _NO_DAYS:
         return None
     if isinstance(value, str) and len(value) == len("2026-03-01"):
         found = value
     else:
         moment = instant(value, what, local) or ""
         found = datetime.fromisoformat(moment).astimezone(zone(local)).date().isoformat()
-    if found in _NO_DAYS:
-        return None
     try:
         parse_day(found)
     except ValueError as error:
