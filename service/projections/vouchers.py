@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from service.domain.catalogue import shown
 from service.domain.events import check_version, upcast
 from service.domain.facts import RULES, Fact, read_fact
 from service.domain.money import parse_rate
@@ -44,7 +45,10 @@ def fact_of(row: Row) -> Fact:
         if type(value) is dict or type(value) is int:
             stated[name] = _without_huge(value)
     if row.type == "fx.rate_published":
-        parse_rate(stated["rate"])
+        try:
+            parse_rate(stated["rate"])
+        except ValueError as error:
+            raise ValueError(f"rate: expected {error}, got {shown(stated['rate'])}") from None
     return fact
 
 

@@ -86,7 +86,7 @@ async def test_a_rate_that_was_taken_before_there_were_limits_is_set_aside_alone
     beyond = rate(value, "2026-02-01")
     await earlier.append(pool, ledger, [rate("0.5"), beyond, order("O", MOST, currency="USD")])
     await project_all(pool, ledger, 1)
-    assert "below 1000000000" in (await errors(pool, ledger))[2]
+    assert f"below 1000000000, at most 18 decimal places, got {value}" in (await errors(pool, ledger))[2]
     assert (await total(pool, ledger))["booked_revenue"] == "500000000000000.00"
     await proven(pool, ledger)
     taken_back = void(beyond)
