@@ -129,7 +129,10 @@ MONEY = Kind(_money, {"$ref": "#/components/schemas/Money"})
 MONEY_ABOVE_0 = Kind(_money_above_zero, {"$ref": "#/components/schemas/Money"})
 DATE = Kind(_parsed(calendar.parse_day, calendar.expected_day()), {"type": "string", "format": "date"})
 RATE = Kind(
-    _parsed(money.parse_rate, money.EXPECTED_RATE), {"type": "string", "pattern": f"^{money.RATE_PATTERN}$"}
+    _parsed(money.parse_rate, money.EXPECTED_RATE),
+    {  # the pattern is one that every language's regular expressions have; the description says the rest
+        "type": "string", "pattern": r"^\d{1,9}(\.\d{1,18})?$", "description": money.EXPECTED_RATE, "examples": ["1.0842"],
+    },
 )  # fmt: skip
 CURRENCY = Kind(
     lambda value: (
