@@ -5,10 +5,7 @@ Each distinct (from, to) counts once; a change of what has not arrived is named 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from service.domain.entities import CreditNote, Invoice, Opportunity, Order, Quote
-from service.domain.facts import Fact
+from service.domain.entities import Change, CreditNote, Invoice, Opportunity, Order, Quote
 from service.domain.postings import Book, event_name
 
 
@@ -20,14 +17,13 @@ def contribute_opportunity(one: Opportunity, book: Book) -> None:
 
 def contribute_quote(one: Quote, book: Book) -> None:
     """A quote waits for its opportunity."""
-    if one.parent is None:
+    if one.parent is None and one.stated:
         book.pending(one.name, f"opportunity:{one.opportunity_id}")
 
 
 def contribute_order(one: Order, book: Book) -> None:
-    """An order waits for the quote and the opportunity that it names, and its changes wait for it."""
+    """An order waits for the quote and the opportunity that it names."""
     if not one.placed:
-        _changes(one.changes, one.name, book)
         return
     if one.quote_id is not None and one.quote is None:
         book.pending(one.name, f"quote:{one.quote_id}")
@@ -36,19 +32,18 @@ def contribute_order(one: Order, book: Book) -> None:
 
 
 def contribute_invoice(one: Invoice, book: Book) -> None:
-    """An invoice waits for the order that it names, and its cancellation waits for it."""
-    if not one.posted:
-        _changes(one.changes, one.name, book)
-    elif one.order_id is not None and one.parent is None:
+    """An invoice waits for the order that it names."""
+    if one.posted and one.order_id is not None and one.parent is None:
         book.pending(one.name, f"order:{one.order_id}")
 
 
 def contribute_credit_note(one: CreditNote, book: Book) -> None:
     """A credit note waits for its invoice."""
-    if one.invoice is None:
-        book.pending(one.name, f"invoice:{one.invoice_id}")
+    if one.invoice is None and one.known:
+        book.pending(one.name, f"invoice:{one.fact.data['invoice_id']}")
 
 
-def _changes(changes: Iterable[Fact], name: str, book: Book) -> None:
-    for change in changes:
-        book.pending(event_name(change), name)
+def contribute_change(change: Change, book: Book) -> None:
+    """The cancellation of an invoice waits for it; what changes orders and costs is posted with those."""
+    if isinstance(change.of, Invoice) and change.of.posted is None and not change.withdrawn:
+        book.pending(event_name(change.fact), change.name)
