@@ -8,7 +8,7 @@ from typing import Any
 from service.domain.calendar import Zone
 from service.domain.entities import Change, Entity
 from service.domain.facts import Fact
-from service.domain.series import Series
+from service.domain.series import Deductions
 
 
 class CostEntry(Entity):
@@ -16,12 +16,12 @@ class CostEntry(Entity):
 
     kind = "cost"
     booked: Fact | None = None
-    reversals: Series[Change]
+    reversals: Deductions[Change]
     start: tuple[Any, ...] = ()  # what the reversals start from, when they were last worked out
 
     def __init__(self, identity: str) -> None:
         super().__init__(identity)
-        self.reversals = Series(additive=True)
+        self.reversals = Deductions()
 
 
 class Costs:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from service.domain.calendar import Zone, parse_day
 from service.domain.facts import Fact, Key, Merges
 from service.domain.money import Money, money_of
-from service.domain.series import Series, earliest, last_before
+from service.domain.series import Deductions, Series, earliest, last_before
 
 
 class Where(NamedTuple):
@@ -191,11 +191,12 @@ class Quote(Entity):
 class Change(Entity):
     """An amendment or a cancellation of an order, or a cancellation of an invoice: `of` is what it changes.
 
-    `after` is what is left then, in the currency of what it changes and in the ledger's.
+    `after` is what is left then, in the currency of what it changes and in the ledger's; `taken` is what a reversal takes.
     """
 
     kind = "change"
     after: tuple[Any, ...] | None = None
+    taken: tuple[Any, ...] = ()
     withdrawn = False
 
     def __init__(self, fact: Fact, of: Entity) -> None:
@@ -262,16 +263,17 @@ class Order(Entity):
 class CreditNote(Entity):
     """A credit note, as its last statement (`fact`) has it; `invoice` is there once that is posted.
 
-    `after` is what is left of the invoice then, as `Change` has it.
+    `counted` is what the invoice counts of it as credited, `after` what is left of the invoice then, as `Change` has it.
     """
 
     kind = "credit_note"
     fact: Fact
     cogs: Money | None = None
     invoice: Invoice | None = None
-    taken: int = 0  # what the invoice counts of it as credited
+    counted = 0
     after: tuple[Any, ...] | None = None
-    KEPT = Entity.KEPT | {"invoice", "taken", "after"}
+    taken: tuple[Any, ...] = ()
+    KEPT = Entity.KEPT | {"invoice", "counted", "after", "taken"}
 
     @property
     def known(self) -> bool:
@@ -306,14 +308,14 @@ class Invoice(Entity):
     day = NO_DAY
     postings: Sequence[Fact] = ()
     cancellations: Sequence[Change] = ()
-    credits: Series[CreditNote]
+    credits: Deductions[CreditNote]
     credited = 0
     start: tuple[Any, ...] = ()  # what the credit notes start from, when they were last worked out
     KEPT = Entity.KEPT | {"parent", "credits", "credited", "cancelled", "cancellations", "start"}
 
     def __init__(self, identity: str) -> None:
         super().__init__(identity)
-        self.credits = Series(additive=True)
+        self.credits = Deductions()
 
     @property
     def amount(self) -> Money | None:

@@ -25,7 +25,7 @@ from service.domain.entities import (
     Order,
     Quote,
 )
-from service.domain.facts import RULES, Fact, Merges
+from service.domain.facts import RULES, Fact, Key, Merges
 from service.domain.links import NO_MERGES, Links
 from service.domain.money import money_of
 from service.domain.series import earliest, put_in
@@ -40,6 +40,10 @@ _ORDER_STATES = (
 
 class Journey(Links):
     """The fold of the facts of one component of entities that hang together."""
+
+    def __init__(self, zone: Zone) -> None:
+        super().__init__(zone)
+        self._statements: dict[Key, list[Fact]] | None = None  # by what they are about, once something was taken back
 
     def contributing(self) -> Iterator[Entity]:
         """Return everything that may contribute: all entities, and the changes of orders and invoices."""
@@ -56,6 +60,8 @@ class Journey(Links):
 
     def take(self, fact: Fact) -> None:
         """Take in one live fact."""
+        if self._statements is not None and fact.type in _OWN:
+            self._statements.setdefault(self._subject(fact), []).append(fact)
         self._TAKE[fact[4]](self, fact)
 
     def withdraw(self, fact: Fact, others: Iterable[Fact]) -> bool:
@@ -68,23 +74,28 @@ class Journey(Links):
         if fact.type in self.WITHDRAW:
             self.WITHDRAW[fact.type](self, fact)
             return True
-        kind, field = _OWN[fact.type]
-        identity = self._name(kind, fact.data[field])
-        entity = self.entities[(kind, identity)]
+        subject = self._subject(fact)
+        if self._statements is None:
+            self._statements = {}
+            for one in others:
+                if one.type in _OWN:
+                    self._statements.setdefault(self._subject(one), []).append(one)
+        left = [one for one in self._statements.get(subject, ()) if one[:4] != fact[:4]]
+        self._statements[subject] = left
+        entity = self.entities[subject]
         if isinstance(entity, CreditNote):
             self._detach(entity)
         entity.forget()
-        again = [
-            one for one in others
-            if one.type in _OWN and _OWN[one.type][0] == kind and self._name(kind, one.data[field]) == identity
-        ]  # fmt: skip
-        for one in again:
+        for one in left:
             self._TAKE[one.type](self, one)
         self._settle(entity)
         return True
 
-    def _name(self, kind: str, identity: str) -> str:
-        return self._merges.name(identity) if kind == "lead" else identity
+    def _subject(self, fact: Fact) -> Key:
+        """Return the entity that a fact states something of."""
+        kind, field = _OWN[fact.type]
+        identity = fact.data[field]
+        return kind, self._merges.name(identity) if kind == "lead" else identity
 
     def _entity(self, make: type[E], identity: str) -> E:
         """Return the entity of an id, made if it is new."""
@@ -139,6 +150,9 @@ class Journey(Links):
         for entity in referring:
             entity.names = ()  # they refer to it by its old name
             self._link(entity)
+        if self._statements is not None:
+            stated = [one for old in classes for one in self._statements.pop(("lead", old), ())]
+            self._statements["lead", name] = stated
         found = [cast("Lead", lead) for old in classes if (lead := self.entities.pop(("lead", old), None))]
         self.touched.update(dict.fromkeys(found))
         merged = Lead(name)

@@ -201,8 +201,8 @@ class Links:
             self.touched.update(dict.fromkeys(one.cancellations))
             one.credited = 0
             for note in one.credits:
-                note.taken = _taken(note, amount)
-                one.credited += note.taken
+                note.counted = _counted(note, amount)
+                one.credited += note.counted
         return (one.posted is not None, amount)
 
     def _place_credit_note(self, one: CreditNote) -> tuple[Any, ...]:
@@ -216,8 +216,8 @@ class Links:
             self._detach(one)
             if invoice is not None:
                 one.invoice = invoice
-                one.taken = _taken(one, invoice.amount)
-                invoice.credited += one.taken
+                one.counted = _counted(one, invoice.amount)
+                invoice.credited += one.counted
                 invoice.credits.insert(one)
                 self._come_out(invoice)
         return ()
@@ -227,8 +227,7 @@ class Links:
         invoice, note.invoice = note.invoice, None
         if invoice is not None:
             invoice.credits.remove(note.fact)
-            invoice.credited -= note.taken
-            note.after = None
+            invoice.credited -= note.counted
             self.touched[note] = None
             self._come_out(invoice)
 
@@ -308,7 +307,7 @@ def _capture_order(lead: Lead) -> tuple[Any, ...]:
     return lead.captured[:2], lead.id
 
 
-def _taken(note: CreditNote, amount: Money | None) -> int:
+def _counted(note: CreditNote, amount: Money | None) -> int:
     """Return what an invoice of an amount counts of a note as credited: nothing of one in another currency."""
     stated = note.amount
     return stated.minor if amount is not None and stated.currency == amount.currency else 0

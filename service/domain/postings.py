@@ -133,11 +133,6 @@ class Remainder:
         """What the conversion of an entry depends on, apart from the entry."""
         return self.currency, self._rate, self._used, self.left, self.left_converted
 
-    @property
-    def plain(self) -> bool:
-        """Whether nothing is converted, so that no entry depends on those before it."""
-        return self.currency == self._book.rates.currency
-
     def post(self, measures: Mapping[str, int], entity: str, where: Where, day: int, cohort: int, minor: Minor) -> None:
         """Add an entry of `minor` units to each of the measures, times its sign; without a rate, list it instead."""
         if not minor:

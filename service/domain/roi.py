@@ -89,19 +89,15 @@ def contribute_invoice(invoice: Invoice, book: Book) -> None:
     if start != invoice.start:
         invoice.start = start
         invoice.credits.restart()
-    plain = left.plain and cogs is None
     begin = _left(left, cogs)
     for state, note in invoice.credits.again(begin):
         book.open(note)
-        _set_left(state or begin, left, cogs)
+        _set_left(state, left, cogs)
         _credit(invoice, note, left, cogs, covered, book)
-        note.after = None if plain else _left(left, cogs)
+        note.after = _left(left, cogs)
     book.cells = own
     if invoice.cancelled is not None:
-        last = invoice.credits.items[-1].after if invoice.credits.items else None
-        _set_left(last or begin, left, cogs)
-        if plain:
-            left.left = left.left_converted = amount.minor - invoice.credited
+        _set_left(invoice.credits.left(begin), left, cogs)
         day = max(invoice.day, book.zone.day(invoice.cancelled.micros))
         left.post({"invoiced_revenue_gross": 1, **covered}, entity, where, day, cohort, -left.left)
         if cogs and (covered or not cogs.known):
@@ -159,8 +155,7 @@ def contribute_cost(entry: CostEntry, book: Book) -> None:
     if start != entry.start:
         entry.start = start
         entry.reversals.restart()
-    begin = (left.left, left.left_converted) if left else ()
-    for state, reversal in entry.reversals.again(begin):
+    for state, reversal in entry.reversals.again((left.left, left.left_converted) if left else ()):
         book.open(reversal)
         if left is None:
             book.pending(event_name(reversal.fact), entry.name)

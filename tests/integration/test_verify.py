@@ -75,7 +75,14 @@ async def test_a_log_rewritten_with_a_chain_that_fits_is_found_by_an_anchor(pool
     await append(pool, ledger, [cost("later", "c", "1.00")])
     findings = await verify.verify(pool, ledger, against=anchor)
     assert all(one.good for one in findings)
-    assert [one.check for one in findings] == ["density", "hash chain", "anchor", "projection", "balances", "conservation"]
+    assert [one.check for one in findings] == [
+        "density",
+        "hash chain",
+        "anchor",
+        "projection",
+        "balances",
+        "conservation",
+    ]
 
     async with pool.acquire() as connection, connection.transaction():  # what only the owner of the database can do
         await connection.execute("SET LOCAL session_replication_role = replica")
