@@ -8,7 +8,7 @@ looked at again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -55,6 +55,7 @@ class Entity:
     names: Sequence[Key] = ()
     seen: tuple[Any, ...] = ()
     dated = False  # its cohort day is the first date in its journey
+    ends = False  # whether a duration may end with it
     KEPT: frozenset[str] = frozenset({
         "id", "name", "where", "cohort", "cells", "marks", "queues", "names", "seen", "dated"
     })  # fmt: skip
@@ -71,13 +72,13 @@ class Entity:
             self.stated[attribute] = fact
             setattr(self, attribute, value)
 
-    def parents(self) -> Iterable[Entity]:
+    def parents(self) -> Collection[Entity]:
         """Return the entities that this one came out of."""
         return ()
 
-    def came_out_of(self, parent: Entity) -> bool:
+    def came_out_of(self, parent: Entity) -> bool:  # noqa: ARG002  for those that did
         """Tell whether an entity is one of its parents."""
-        return any(one is parent for one in self.parents())
+        return False
 
     def own_marks(self) -> dict[str, Mark]:
         """Return the marks that are its own."""
@@ -131,6 +132,7 @@ class Opportunity(Entity):
     """
 
     kind = "opportunity"
+    ends = True
     opened: Fact | None = None
     campaign: str | None = None
     owner: str | None = None
@@ -141,7 +143,7 @@ class Opportunity(Entity):
     giver: Lead | None = None
     KEPT = Entity.KEPT | {"leads", "awaited", "giver"}
 
-    def parents(self) -> Iterable[Entity]:
+    def parents(self) -> Collection[Entity]:
         """Return the leads that it lists."""
         return self.leads.values()
 
@@ -166,14 +168,19 @@ class Quote(Entity):
     """A quote, known by any event about it; `accepted` is the first time it was."""
 
     kind = "quote"
+    ends = True
     accepted: Fact | None = None
     opportunity_id = ""
     parent: Opportunity | None = None
     KEPT = Entity.KEPT | {"parent"}
 
-    def parents(self) -> Iterable[Entity]:
+    def parents(self) -> Collection[Entity]:
         """Return its opportunity, if that is opened."""
         return (self.parent,) if self.parent else ()
+
+    def came_out_of(self, parent: Entity) -> bool:
+        """Tell whether that is its parent."""
+        return self.parent is parent
 
     def refers_to(self, _: Merges) -> Sequence[Key]:
         """Return its opportunity."""
@@ -212,6 +219,7 @@ class Order(Entity):
     """
 
     kind = "order"
+    ends = True
     placed: Fact | None = None
     cancelled: Fact | None = None
     campaign: str | None = None
@@ -242,9 +250,13 @@ class Order(Entity):
         """A live order was placed and not cancelled."""
         return self.placed is not None and self.cancelled is None
 
-    def parents(self) -> Iterable[Entity]:
+    def parents(self) -> Collection[Entity]:
         """Return its opportunity, if that is opened."""
         return (self.parent,) if self.parent else ()
+
+    def came_out_of(self, parent: Entity) -> bool:
+        """Tell whether that is its parent."""
+        return self.parent is parent
 
     def refers_to(self, _: Merges) -> Sequence[Key]:
         """Return the opportunity and the quote that it names."""
@@ -301,6 +313,7 @@ class Invoice(Entity):
     """
 
     kind = "invoice"
+    ends = True
     posted: Fact | None = None
     cancelled: Fact | None = None
     order_id: str | None = None
@@ -336,9 +349,13 @@ class Invoice(Entity):
         """A live invoice was posted and not cancelled."""
         return self.posted is not None and self.cancelled is None
 
-    def parents(self) -> Iterable[Entity]:
+    def parents(self) -> Collection[Entity]:
         """Return its order, if that is placed."""
         return (self.parent,) if self.parent else ()
+
+    def came_out_of(self, parent: Entity) -> bool:
+        """Tell whether that is its parent."""
+        return self.parent is parent
 
     def refers_to(self, _: Merges) -> Sequence[Key]:
         """Return the order that it names."""

@@ -11,7 +11,7 @@ the journey", where the exact journey is worked out (`first_dates`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any, ClassVar, cast
@@ -36,6 +36,7 @@ from service.domain.first_dates import FirstDates
 from service.domain.money import Money
 
 NO_MERGES = Merges()
+_FEW = 8  # parents that are looked through sooner than a set of them is made
 _number = count().__next__  # so that two entries of a queue are never compared beyond their marks
 
 
@@ -79,7 +80,7 @@ class Links:
     def _place(self, entity: Entity) -> None:
         """Give an entity its parents, dimensions and cohort day, and hand on what others see of it."""
         self.touched[entity] = None
-        parents = tuple(entity.parents())
+        parents = entity.parents()
         before = (entity.where, entity.cohort)
         seen = self._PLACE[entity.kind](self, entity)
         moved = (entity.where, entity.cohort) != before
@@ -87,10 +88,10 @@ class Links:
             entity.seen = seen
             for one in [*self._referring.get((entity.kind, entity.id), ())]:
                 self._place(one)
-        self._come_out(entity, parents, joined=True)
-        if moved:  # durations that end with it have its dimensions and its cohort day
-            for mark in entity.own_marks().values():
-                self._touch_up(entity, mark[1])
+        if entity.ends:
+            self._hand_up(entity, self._find_marks(entity), parents)
+            if moved:  # durations that end with it have its dimensions and its cohort day
+                self._touch_up(entity, entity)
 
     def _dated_day(self, entity: Entity) -> int:
         """Return the first date in an entity's journey, which is its cohort day from now on."""
@@ -237,24 +238,28 @@ class Links:
 
     # First ends, for durations and for how far a lead has come
 
-    def _come_out(self, entity: Entity, left: Sequence[Entity] = (), *, joined: bool = False) -> None:
-        """Find an entity's first ends anew and hand them up; `joined` if its parents may be others than before (`left`)."""
+    def _come_out(self, entity: Entity) -> None:
+        """Find an entity's first ends anew and hand them up: its own facts have changed them."""
         self.touched[entity] = None
-        self._hand_up(entity, self._find_marks(entity), left if joined else None)
+        self._hand_up(entity, self._find_marks(entity))
 
-    def _hand_up(self, entity: Entity, changed: Sequence[str], left: Sequence[Entity] | None = None) -> None:
+    def _hand_up(self, entity: Entity, changed: Sequence[str], left: Collection[Entity] | None = None) -> None:
         """Have parents know of first ends that have changed: all of them, of one that was no parent before (not in `left`)."""
-        parents = tuple(entity.parents())
-        known = set(parents if left is None else left)
+        parents = entity.parents()
+        if not parents and not left:
+            return
+        known = parents if left is None else left
+        known_ones = known if len(known) < _FEW else set(known)
         for parent in parents:
-            names = changed if parent in known else entity.marks.keys()
+            names = changed if parent in known_ones else entity.marks
             for name in names:
                 if name in entity.marks:
                     _queue(parent, name, entity)
             if names:
                 self._risen(parent)
-        for parent in known.difference(parents):
-            self._risen(parent)
+        if left and parents is not left and left != parents:
+            for parent in set(known).difference(parents):
+                self._risen(parent)
 
     def _risen(self, parent: Entity) -> None:
         """Find first ends anew after those of something that came out of it have changed."""
@@ -263,19 +268,19 @@ class Links:
             self.touched[parent] = None
             self._hand_up(parent, changed)
 
-    def _find_marks(self, entity: Entity) -> list[str]:
+    def _find_marks(self, entity: Entity) -> Sequence[str]:
         """Find an entity's first ends anew; return the names of those that have changed."""
-        marks = entity.own_marks()
+        before, marks = entity.marks, entity.own_marks()
         for name, queue in entity.queues.items():
             while queue and not _stands(queue[0], name, entity):
                 heappop(queue)
             if queue:
                 marks[name] = queue[0][2].marks[name]
-        before = entity.marks
         if not marks and not before:
-            return []
+            return ()
         entity.marks = marks
-        changed = [name for name in marks.keys() | before.keys() if not _same(marks.get(name), before.get(name))]
+        changed = [name for name, mark in marks.items() if not _same(mark, before.get(name))]
+        changed += [name for name in before if name not in marks]
         if "accepted" in changed and isinstance(entity, Opportunity):
             self.touched.update(dict.fromkeys(self._orders_of(entity)))  # how long from there to the order
         return changed
@@ -331,7 +336,5 @@ def _stands(entry: tuple[Fact, int, Entity], name: str, parent: Entity) -> bool:
     return mark is not None and mark[0] is fact and entity.came_out_of(parent)
 
 
-def _same(one: Mark | None, other: Mark | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one[0] is other[0] and one[1] is other[1]
+def _same(one: Mark, other: Mark | None) -> bool:
+    return other is not None and one[0] is other[0] and one[1] is other[1]

@@ -173,9 +173,10 @@ class Engine:
 
     async def _contributed(self, folded: Folded) -> None:
         """Have all that was touched contribute to the book."""
-        self._book.begin()
-        for number, entity in enumerate(folded.touched, 1):
-            contribute(entity, self._book)
+        book, touched = self._book, folded.touched
+        book.begin()
+        for number, entity in enumerate(touched, 1):
+            contribute(entity, book)
             if number % _TURN == 0:
                 await self._let_others()
 
@@ -202,10 +203,8 @@ class Engine:
             if folded is None:
                 folded = await self._folded(component)
             else:
-                for number, fact in enumerate(self._live(component.untaken), 1):
+                for fact in self._live(component.untaken):
                     folded.take(fact)
-                    if number % _TURN == 0:
-                        await self._let_others()
             if anew:
                 folded.touch_all()
             await self._contributed(folded)
@@ -223,26 +222,26 @@ class Engine:
             self._set.ask(component, lookups, whole=whole)
         if isinstance(folded, Campaign):
             self._describe(component, folded)
-        touched, folded.touched = folded.touched, {}
-        orders = {one.id: account_order(one, self._zone) for one in touched if isinstance(one, Order)}
+        orders = {one.id: account_order(one, self._zone) for one in folded.touched if isinstance(one, Order)}
+        folded.touched = {}
         if orders or (whole and component.exports):
             await self._tell_accounts(component, orders, whole=whole)
 
     def _post(self, component: Component, folded: Folded) -> None:
         """Post what the entities of a component contribute now less what they, or others before them, did."""
-        changed = [(one, now) for one, now in self._book.found.items() if now != one.cells]
-        before: list[Cells] = [one.cells for one, _ in changed]
-        if component.cells:
-            before.append(component.cells)
+        position, postings, found = self._position, self._writer.journal.postings, self._book.found
+        if component.cells or "change" in {one.kind for one in found}:  # they may share cells with others
+            before = together((component.cells, *(one.cells for one in found)))
+            lines = difference(before, together(found.values()))
+            postings += [(position, cell, amount) for cell, amount in lines]
             component.cells = _NOTHING
-        if len(changed) == len(before) == 1:
-            lines = difference(before[0], changed[0][1])
+            for one, now in found.items():
+                one.cells = now
         else:
-            lines = difference(together(before), together(now for _, now in changed))
-        position = self._position
-        self._writer.journal.postings += [(position, cell, amount) for cell, amount in lines]
-        for one, now in changed:
-            one.cells = now
+            for one, now in found.items():
+                if now != one.cells:
+                    postings += [(position, cell, amount) for cell, amount in difference(one.cells, now)]
+                    one.cells = now
         component.folded, component.untaken = folded, []
 
     def _stays_aside(self, component: Component, *, anew: bool) -> bool:
