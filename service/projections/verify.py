@@ -164,10 +164,10 @@ async def _projected(pool: asyncpg.Pool, ledger: Ledger) -> Finding:
     (found,) = await lags(pool, ledger.ledger)
     told = f"the figures are made of the events up to position {found.checkpoint} of {found.head}"
     waits = f"; the next one has waited for {found.seconds:,.0f} s" if found.events else ""
-    return Finding("projection", found.seconds < _LONGEST_WAIT, told + waits)
+    return Finding("projection", found.seconds < LONGEST_WAIT, told + waits)
 
 
-_LONGEST_WAIT = 60.0  # seconds
+LONGEST_WAIT = 60.0  # seconds
 _KEY = "basis, cube, grain, start, segment"
 _BUCKETS = "basis, start, segment, measure, bucket, amount"
 
