@@ -230,7 +230,10 @@ class Engine:
     def _post(self, component: Component, folded: Folded) -> None:
         """Post what the entities of a component contribute now less what they, or others before them, did."""
         position, postings, found = self._position, self._writer.journal.postings, self._book.found
-        if component.cells or "change" in {one.kind for one in found}:  # they may share cells with others
+        shared = len(found) > 1 and len({one.name for one in found}) < len(
+            found
+        )  # changes of one order, a lead merged anew
+        if component.cells or shared:
             before = together((component.cells, *(one.cells for one in found)))
             lines = difference(before, together(found.values()))
             postings += [(position, cell, amount) for cell, amount in lines]
