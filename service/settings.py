@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     projection_poll: float = Field(0.5, gt=0, description="seconds between looks for events appended elsewhere")
     lease_seconds: float = Field(10.0, gt=0, description="how long a worker holds a ledger without a sign of life")
     ready_lag_events: int = Field(100_000, ge=0, description="projection lag from which on /readyz says no")
+    ready_lag_seconds: float = Field(60.0, gt=0, description="wait of the next event from which on /readyz says no")
     master_key: SecretStr | None = Field(
         None, description="encrypts the secrets of sources; the first of several encrypts"
     )

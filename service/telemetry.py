@@ -16,6 +16,9 @@ APPEND_BATCH = Histogram(
 )
 PROJECTED = Counter("campaign_ledger_projected_events_total", "Events projected", ["ledger"])
 LAG = Gauge("campaign_ledger_projection_lag_events", "Events appended but not yet projected", ["ledger"])
+LAG_SECONDS = Gauge(
+    "campaign_ledger_projection_lag_seconds", "How long the next event has waited to be projected", ["ledger"]
+)
 REQUESTS = Counter("campaign_ledger_http_requests_total", "HTTP requests by status", ["status"])
 SET_ASIDE = Gauge("campaign_ledger_set_aside", "Events and components set aside: they wait for a fix", ["ledger"])
 PROOF = Gauge("campaign_ledger_verify_good", "Whether the last proof was good: 1 or 0", ["ledger"])

@@ -17,7 +17,7 @@ from service.api.schemas import PROBLEMS
 from service.api.urls import next_page
 from service.bootstrap import Service
 from service.domain.component import READ_MODEL_VERSION
-from service.projections import reading, retry, verify
+from service.projections import lag, reading, verify
 from service.store import database, inbox, log, quarantine
 from service.store.ledgers import Ledger
 
@@ -41,22 +41,19 @@ async def readyz(request: Request) -> Response:
         checks["database"] = "ok"
         newest = service.newest_migration
         checks["migrations"] = "ok" if migration == newest else f"at {migration}, the code needs {newest}"
-        lag = await service.pool.fetchval(
-            """
-            SELECT coalesce(max(h.position - g.checkpoint), 0) FROM heads h JOIN generations g USING (ledger)
-            WHERE g.state = 'serving'
-            """
-        )
-        checks["projection_lag_events"] = lag
-        checks["made_by_other_definitions"] = await service.pool.fetchval(
-            "SELECT count(*) FROM generations WHERE state = 'serving' AND version <> $1", READ_MODEL_VERSION
-        )
-        checks["set_aside"] = sum((await retry.counts(service.pool)).values())
+        lags = await lag.lags(service.pool)
+        checks["projection_lag_events"] = max((one.events for one in lags), default=0)
+        checks["projection_lag_seconds"] = round(max((one.seconds for one in lags), default=0.0), 3)
+        checks["made_by_other_definitions"] = sum(one.version != READ_MODEL_VERSION for one in lags)
+        checks["set_aside"] = sum(one.set_aside for one in lags)
     except Exception as error:  # noqa: BLE001  whatever is wrong with the database, the answer is no
         checks["database"] = f"does not answer ({type(error).__name__})"
         return problem(503, "the database does not answer", headers={"Retry-After": "1"}, checks=checks)
-    good = checks["migrations"] == "ok" and lag <= service.settings.ready_lag_events
-    if not good:
+    behind = (
+        checks["projection_lag_events"] > service.settings.ready_lag_events
+        or checks["projection_lag_seconds"] > service.settings.ready_lag_seconds
+    )
+    if checks["migrations"] != "ok" or behind:
         return problem(503, "not ready: see checks", headers={"Retry-After": "1"}, checks=checks)
     return Response(msgspec.json.encode({"status": "ready", **checks}), media_type=_JSON)
 
@@ -65,8 +62,10 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request, _: Annotated[Ledger, Depends(Needs("admin"))]) -> Response:
     """Give the process's counters, and gauges of the database, in Prometheus's text format."""
     service: Service = request.app.state.service
-    for name, count in (await retry.counts(service.pool)).items():
-        telemetry.SET_ASIDE.labels(name).set(count)
+    for one in await lag.lags(service.pool):
+        telemetry.SET_ASIDE.labels(one.ledger).set(one.set_aside)
+        telemetry.LAG.labels(one.ledger).set(one.events)
+        telemetry.LAG_SECONDS.labels(one.ledger).set(one.seconds)
     for proof in await verify.last_proofs(service.pool):
         telemetry.PROOF.labels(proof.ledger).set(proof.good)
         telemetry.PROOF_TIME.labels(proof.ledger).set(proof.checked_at.timestamp())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ import typer
 from rich.table import Table
 
 from service.cli.common import DataDir, chosen, say, show, with_pool
-from service.projections import retry, verify
+from service.projections import lag, retry, verify
 
 OneLedger = Annotated[str | None, typer.Option("--ledger", help="Only this ledger; default: all.")]
 
@@ -31,25 +30,13 @@ def status(
     """Show each ledger's head, checkpoint and lag in events and seconds."""
 
     async def work(pool: asyncpg.Pool) -> list[dict[str, object]]:
-        rows = await pool.fetch(
-            """
-            SELECT l.name, h.position AS head, g.checkpoint, g.generation, g.version, g.holder,
-                   (SELECT count(*) FROM set_aside s WHERE s.ledger = g.ledger AND s.generation = g.generation) AS set_aside,
-                   (SELECT recorded_at FROM events e WHERE e.ledger = l.ledger AND e.position = g.checkpoint + 1) AS waiting_since
-            FROM ledgers l JOIN heads h USING (ledger) JOIN generations g USING (ledger)
-            WHERE g.state = 'serving' ORDER BY l.ledger
-            """
-        )
-        now = datetime.now(UTC)
         return [
             {
-                "ledger": row["name"], "head": row["head"], "checkpoint": row["checkpoint"],
-                "lag_events": row["head"] - row["checkpoint"],
-                "lag_seconds": round((now - row["waiting_since"]).total_seconds(), 3) if row["waiting_since"] else 0.0,
-                "generation": row["generation"], "definitions": row["version"], "worker": row["holder"],
-                "set_aside": row["set_aside"],
+                "ledger": one.ledger, "head": one.head, "checkpoint": one.checkpoint, "lag_events": one.events,
+                "lag_seconds": round(one.seconds, 3), "generation": one.generation, "definitions": one.version,
+                "worker": one.worker, "set_aside": one.set_aside,
             }
-            for row in rows
+            for one in await lag.lags(pool)
         ]  # fmt: skip
 
     rows = with_pool(data_dir, work)

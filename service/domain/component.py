@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
 
 from service.domain import conversion, pending, roi, velocity
-from service.domain.entities import Entity
+from service.domain.accounts import Accounts
+from service.domain.calendar import Zone
+from service.domain.campaigns import Campaign
+from service.domain.costs import Costs
+from service.domain.entities import CreditNote, Entity
 from service.domain.facts import Fact
-from service.domain.postings import PENDING_LINKS, Book, Cells
-from service.domain.roi import AccountOrder
+from service.domain.journey import Journey
+from service.domain.postings import PENDING_LINKS, Book
 
 # Every measure that postings add up to, as the columns of the balances are named after them. A duration has its count, the
 # sum of its lengths (`.total`, in microseconds) and how many were out of sequence.
@@ -29,7 +33,30 @@ MEASURES = tuple(
 READ_MODEL_VERSION = "2"
 
 
-# What each kind of entity of a journey contributes, read model by read model.
+class Folded(Protocol):
+    """What the facts of a component have been folded into, and which of its entities may contribute something else now."""
+
+    touched: dict[Entity, None]
+
+    def contributing(self) -> Iterator[Entity]:
+        """Return everything that may contribute."""
+
+    def touch_all(self) -> None:
+        """Have everything contribute anew: a rate may have changed."""
+
+    def take(self, fact: Fact) -> None:
+        """Take in one live fact, whenever it comes."""
+
+    def withdraw(self, fact: Fact, others: Iterable[Fact]) -> bool:
+        """Take back a fact that was voided; False where only a new fold of the live facts that remain will do."""
+
+
+FOLDS: dict[str, Callable[[Zone], Folded]] = {
+    "journey": Journey, "cost": Costs, "campaign": Campaign, "account": Accounts,
+}  # fmt: skip
+
+# What each kind of entity contributes, read model by read model. Those of ROI come last: they go on with changes and credit
+# notes, which contribute for themselves.
 RULES_OF: dict[str, tuple[Callable[[Any, Book], None], ...]] = {
     "lead": (conversion.contribute_lead, velocity.contribute_lead),
     "opportunity": (
@@ -37,42 +64,21 @@ RULES_OF: dict[str, tuple[Callable[[Any, Book], None], ...]] = {
     ),
     "quote": (conversion.contribute_quote, pending.contribute_quote),
     "order": (
-        conversion.contribute_order, velocity.contribute_order, roi.contribute_order, pending.contribute_order,
+        conversion.contribute_order, velocity.contribute_order, pending.contribute_order, roi.contribute_order,
     ),
-    "invoice": (conversion.contribute_invoice, roi.contribute_invoice, pending.contribute_invoice),
+    "invoice": (conversion.contribute_invoice, pending.contribute_invoice, roi.contribute_invoice),
     "credit_note": (pending.contribute_credit_note,),
+    "change": (pending.contribute_change,),
+    "cost": (roi.contribute_cost,),
+    "budget": (roi.contribute_budget,),
+    "account_order": (roi.contribute_new_customer,),
 }  # fmt: skip
 
 
-def contribute_entity(entity: Entity, book: Book) -> Cells:
-    """Return what one entity of a journey contributes; no two entities contribute to the same cell."""
-    cells: Cells = {}
-    book.cells = cells
+def contribute(entity: Entity, book: Book) -> None:
+    """Have an entity contribute to a book, and those changes of it that may contribute something else now."""
+    if isinstance(entity, CreditNote) and entity.invoice is not None:
+        return  # its invoice posts it
+    book.open(entity)
     for rule in RULES_OF[entity.kind]:
         rule(entity, book)
-    return cells
-
-
-def contribute_others(kind: str, facts: Sequence[Fact], orders: Sequence[AccountOrder], book: Book) -> Cells:
-    """Return what a component contributes that is no journey, from its live facts in event order.
-
-    `orders` are those that journeys have told an account of.
-    """
-    cells: Cells = {}
-    book.cells = cells
-    if kind == "cost":
-        roi.contribute_cost(facts, book)
-    elif kind == "campaign":
-        roi.contribute_budget(facts, book)
-    else:
-        roi.contribute_new_customers(orders, facts, book)
-    return cells
-
-
-def campaign_attributes(facts: Sequence[Fact]) -> dict[str, object]:
-    """Return the attributes of a campaign, the last statement of each, from its facts in event order."""
-    attributes: dict[str, object] = {}
-    for fact in facts:
-        if fact.type != "campaign.budget_set":
-            attributes.update({name: value for name, value in fact.data.items() if name != "campaign_id"})
-    return attributes

@@ -54,7 +54,7 @@ def contribute_order(one: Order, book: Book) -> None:
         placed = book.zone.day(one.placed.micros)
         book.add("entered.ordered", one, placed)
         if one.cancelled is not None:
-            book.add("entered.ordered", one, max(placed, book.zone.day(one.cancelled)), -1)
+            book.add("entered.ordered", one, max(placed, book.zone.day(one.cancelled.micros)), -1)
 
 
 def contribute_invoice(one: Invoice, book: Book) -> None:
@@ -62,7 +62,7 @@ def contribute_invoice(one: Invoice, book: Book) -> None:
     if one.posted and one.amount is not None:
         book.add("entered.invoiced", one, one.day)
         if one.cancelled is not None:
-            book.add("entered.invoiced", one, max(one.day, book.zone.day(one.cancelled)), -1)
+            book.add("entered.invoiced", one, max(one.day, book.zone.day(one.cancelled.micros)), -1)
 
 
 def _reached(lead: Lead) -> list[str]:
@@ -70,24 +70,17 @@ def _reached(lead: Lead) -> list[str]:
     reached = ["funnel.captured"]
     if lead.qualified:
         reached.append("funnel.qualified")
-    if lead.branch:
-        reached.append("funnel.opportunity")
-        if any(quote.accepted for one in lead.branch for quote in one.quotes):
-            reached.append("funnel.quote_accepted")
-        orders = [order for one in lead.branch for order in one.orders]
-        if any(order.live for order in orders):
-            reached.append("funnel.ordered")
-        if any(_counts(invoice) for order in orders for invoice in order.invoices):
-            reached.append("funnel.invoiced")
+    marks = lead.marks
+    if marks:
+        reached += [step for step, mark in _REACHED if mark in marks]
     return reached
 
 
-def _counts(invoice: Invoice) -> bool:
-    """Tell whether an invoice is live and not fully credited."""
-    if not invoice.live or invoice.amount is None:
-        return False
-    notes = [note.amount.minor for note in invoice.credits if note.amount.currency == invoice.amount.currency]
-    return not notes or sum(notes) < invoice.amount.minor
+# Steps of the funnel by what has to have come out of a lead: an invoice that counts is live and not fully credited.
+_REACHED = (
+    ("funnel.opportunity", "opened"), ("funnel.quote_accepted", "accepted"), ("funnel.ordered", "ordered"),
+    ("funnel.invoiced", "counted"),
+)  # fmt: skip
 
 
 def _outcome(one: Opportunity) -> tuple[str, int]:
@@ -95,8 +88,8 @@ def _outcome(one: Opportunity) -> tuple[str, int]:
     if one.outcome is not None:
         outcome = one.outcome.type.partition(".")[2]
         return ("open" if outcome == "reopened" else outcome), one.outcome.micros
-    first = min((order.placed[:4] for order in one.orders if order.live and order.placed), default=None)
-    return ("open", 0) if first is None else ("won", first[0])
+    first = one.marks.get("ordered")
+    return ("open", 0) if first is None else ("won", first[0].micros)
 
 
 # The figures

@@ -114,29 +114,47 @@ def keys_of(fact: Fact) -> list[Key]:
 _ALONE = {event_type: rule.ties[0] for event_type, rule in RULES.items() if len(rule.ties) == 1}
 
 
-def merge_classes(pairs: list[tuple[str, str]]) -> dict[str, str]:
-    """Map each merged id to the id its equivalence class goes by (SPEC section 7).
+class Merges:
+    """The equivalence classes that merges form (SPEC section 7), and the id that each goes by.
 
-    `pairs` are (survivor, merged). A class goes by the id that was never merged away, the least if several; where every
-    id was merged away (a circle), by the least of all.
+    A class goes by the id that was never merged away, the least if several; where every id was (a circle), by the least of all.
     """
-    parent: dict[str, str] = {}
 
-    def root(one: str) -> str:
-        while (up := parent.setdefault(one, one)) != one:
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+        self._standing: dict[str, set[str]] = {}  # by root: who was never merged away
+        self._least: dict[str, str] = {}  # by root
+
+    def __bool__(self) -> bool:
+        return bool(self._parent)
+
+    def take(self, fact: Fact) -> None:
+        """Take in one merge."""
+        survivor, merged = fact.data["survivor_id"], fact.data["merged_id"]
+        large, small = self._root(survivor), self._root(merged)
+        if survivor != merged:
+            self._standing[small].discard(merged)
+        if large != small:
+            if len(self._standing[large]) < len(self._standing[small]):
+                large, small = small, large
+            self._parent[small] = large
+            self._standing[large] |= self._standing.pop(small)
+            self._least[large] = min(self._least[large], self._least.pop(small))
+
+    def name(self, one: str) -> str:
+        """Return the id that the class of an id goes by."""
+        if one not in self._parent:
+            return one
+        root = self._root(one)
+        standing = self._standing[root]
+        return min(standing) if standing else self._least[root]
+
+    def _root(self, one: str) -> str:
+        parent = self._parent
+        if one not in parent:
+            parent[one] = self._least[one] = one
+            self._standing[one] = {one}
+            return one
+        while (up := parent[one]) != one:
             parent[one] = one = parent[up]
         return one
-
-    merged_away: set[str] = set()
-    for survivor, merged in pairs:
-        if survivor != merged:
-            merged_away.add(merged)
-            parent[root(survivor)] = root(merged)
-    classes: dict[str, list[str]] = {}
-    for one in parent:
-        classes.setdefault(root(one), []).append(one)
-    names = {}
-    for members in classes.values():
-        name = min([one for one in members if one not in merged_away] or members)
-        names.update(dict.fromkeys(members, name))
-    return names

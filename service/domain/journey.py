@@ -1,345 +1,287 @@
 """The journey (SPEC section 2): leads – opportunities – quotes – orders – invoices – credit notes, folded from facts.
 
-`fold` takes all live facts of a component in event order and returns its entities with their links resolved: who is whose
-parent, which campaign an entity belongs to, on which cohort day. It is pure and does not care how the facts arrived.
-A component may hold more than one journey (a link may have been restated or voided), which only matters for "the first
-date in the journey", where the exact journey is worked out.
+    journey = Journey(zone)
+    journey.take(fact)          # in any order
+    journey.touched             # the entities that may contribute something else now
+
+A fact is taken in by the entity that it is about (`entities` says what wins), and what that changes is handed on (`links`). It is
+pure and does not care how the facts arrived.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar, TypeVar, cast
 
 from service.domain.calendar import Zone, recorded_day
 from service.domain.entities import (
     NO_DAY,
-    NONE,
+    Change,
     CreditNote,
     Entity,
     Invoice,
-    Journey,
     Lead,
     Opportunity,
     Order,
     Quote,
-    Where,
 )
-from service.domain.facts import RULES, Fact, merge_classes
+from service.domain.facts import RULES, Fact, Key, Merges
+from service.domain.links import NO_MERGES, Links
 from service.domain.money import money_of
+from service.domain.series import earliest, put_in
 
 E = TypeVar("E", bound=Entity)
+_LEAD_STATES = {"campaign_id": "campaign", "channel": "channel", "source": "source", "medium": "medium", "utm": "utm"}
+_ORDER_STATES = (
+    ("campaign_id", "campaign"), ("account_id", "account"), ("new_customer", "new_customer"),
+    ("opportunity_id", "opportunity_id"), ("quote_id", "quote_id"),
+)  # fmt: skip
 
 
-def _entity(journey: Journey, group: str, make: Callable[[str], E], identity: str) -> E:
-    """Return the entity of an id in a group, made if it is new."""
-    entities = getattr(journey, group)
-    if entities is NONE:
-        entities = {}
-        setattr(journey, group, entities)
-    found: E | None = entities.get(identity)
-    if found is None:
-        found = entities[identity] = make(identity)
-    return found
+class Journey(Links):
+    """The fold of the facts of one component of entities that hang together."""
+
+    def __init__(self, zone: Zone) -> None:
+        super().__init__(zone)
+        self._statements: dict[Key, list[Fact]] | None = None  # by what they are about, once something was taken back
+
+    def contributing(self) -> Iterator[Entity]:
+        """Return everything that may contribute: all entities, and the changes of orders and invoices."""
+        for one in self.entities.values():
+            yield one
+            if isinstance(one, Order):
+                yield from one.changes
+            elif isinstance(one, Invoice):
+                yield from one.cancellations
+
+    def touch_all(self) -> None:
+        """Have everything contribute anew: a rate may have changed."""
+        self.touched.update(dict.fromkeys(self.entities.values()))
+
+    def take(self, fact: Fact) -> None:
+        """Take in one live fact."""
+        if self._statements is not None and fact.type in _OWN:
+            self._statements.setdefault(self._subject(fact), []).append(fact)
+        self._TAKE[fact[4]](self, fact)
+
+    def withdraw(self, fact: Fact, others: Iterable[Fact]) -> bool:
+        """Take back a fact that was voided; `others` are the live facts that remain.
+
+        False where only a new fold will do: the journey is of no use any more then.
+        """
+        if fact.type == "lead.merged":
+            return False
+        if fact.type in self.WITHDRAW:
+            self.WITHDRAW[fact.type](self, fact)
+            return True
+        subject = self._subject(fact)
+        if self._statements is None:
+            self._statements = {}
+            for one in others:
+                if one.type in _OWN:
+                    self._statements.setdefault(self._subject(one), []).append(one)
+        left = [one for one in self._statements.get(subject, ()) if one[:4] != fact[:4]]
+        self._statements[subject] = left
+        entity = self.entities[subject]
+        if isinstance(entity, CreditNote):
+            self._detach(entity)
+        entity.forget()
+        for one in left:
+            self._TAKE[one.type](self, one)
+        self._settle(entity)
+        return True
+
+    def _subject(self, fact: Fact) -> Key:
+        """Return the entity that a fact states something of."""
+        kind, field = _OWN[fact.type]
+        identity = fact.data[field]
+        return kind, self._merges.name(identity) if kind == "lead" else identity
+
+    def _entity(self, make: type[E], identity: str) -> E:
+        """Return the entity of an id, made if it is new."""
+        key = (make.kind, identity)
+        found: Any = self.entities.get(key)
+        if found is None:
+            found = self.entities[key] = make(identity)
+        return cast("E", found)
+
+    def _lead(self, fact: Fact) -> Lead:
+        return self._entity(Lead, self._merges.name(fact[5]["lead_id"]))
+
+    def _take_captured(self, fact: Fact) -> None:
+        lead, data = self._lead(fact), fact[5]
+        lead.captured = earliest(lead.captured, fact)
+        for name, value in data.items():
+            if value and name in _LEAD_STATES:
+                lead.state(_LEAD_STATES[name], value, fact)
+        if "owner_id" in data:
+            lead.state("owner", data["owner_id"], fact)
+        self._settle(lead)
+
+    def _take_qualified(self, fact: Fact) -> None:
+        lead = self._lead(fact)
+        lead.qualified = earliest(lead.qualified, fact)
+        if "owner_id" in fact.data:
+            lead.state("owner", fact.data["owner_id"], fact)
+        self._settle(lead)
+
+    def _take_reassigned(self, fact: Fact) -> None:
+        lead = self._lead(fact)
+        lead.state("campaign", fact.data.get("campaign_id"), fact)
+        self._settle(lead)
+
+    def _take_handled(self, fact: Fact) -> None:
+        lead = self._lead(fact)
+        if "owner_id" in fact.data:
+            lead.state("owner", fact.data["owner_id"], fact)
+            self._settle(lead)
+
+    def _take_merged(self, fact: Fact) -> None:
+        """Make one lead of two classes of merged leads."""
+        pair = (fact.data["survivor_id"], fact.data["merged_id"])
+        if self._merges is NO_MERGES:
+            self._merges = Merges()
+        classes = dict.fromkeys(map(self._merges.name, pair))
+        self._merges.take(fact)
+        name = self._merges.name(pair[0])
+        referring: dict[Entity, None] = {}
+        for old in classes:
+            referring.update(self._referring.pop(("lead", old), {}))
+        for entity in referring:
+            entity.names = ()  # they refer to it by its old name
+            self._link(entity)
+        if self._statements is not None:
+            stated = [one for old in classes for one in self._statements.pop(("lead", old), ())]
+            self._statements["lead", name] = stated
+        found = [cast("Lead", lead) for old in classes if (lead := self.entities.pop(("lead", old), None))]
+        self.touched.update(dict.fromkeys(found))
+        merged = Lead(name)
+        for lead in found:
+            merged.absorb(lead)
+            self._undated(lead)
+            lead.forget()
+        if found:
+            self.entities["lead", name] = merged
+        self._redate()
+        if found:
+            self._settle(merged)
+        for entity in referring:
+            self._place(entity)
+
+    def _take_opened(self, fact: Fact) -> None:
+        data = fact[5]
+        one = self._entity(Opportunity, data["opportunity_id"])
+        one.opened = earliest(one.opened, fact)
+        for field, attribute in (("campaign_id", "campaign"), ("owner_id", "owner"), ("lead_ids", "lead_ids")):
+            if field in data:
+                one.state(attribute, data[field], fact)
+        self._settle(one)
+
+    def _take_outcome(self, fact: Fact) -> None:
+        one = self._entity(Opportunity, fact[5]["opportunity_id"])
+        one.state("outcome", fact, fact)
+        self.touched[one] = None
+
+    def _take_quote(self, fact: Fact) -> None:
+        one = self._entity(Quote, fact[5]["quote_id"])
+        one.state("opportunity_id", fact[5]["opportunity_id"], fact)
+        if fact[4] == "quote.accepted":
+            one.accepted = earliest(one.accepted, fact)
+        self._settle(one)
+
+    def _take_placed(self, fact: Fact) -> None:
+        data = fact[5]
+        one = self._entity(Order, data["order_id"])
+        one.placed = earliest(one.placed, fact)
+        for field, attribute in _ORDER_STATES:
+            if field in data:
+                one.state(attribute, data[field], fact)
+        one.placings = put_in(one.placings, fact)
+        self._settle(one)
+
+    def _take_change(self, fact: Fact) -> None:
+        one = self._entity(Order, fact[5]["order_id"])
+        one.changes.insert(Change(fact, one))
+        if fact[4] == "order.cancelled":
+            one.cancelled = earliest(one.cancelled, fact)
+        self._come_out(one)
+
+    def _withdraw_change(self, fact: Fact) -> None:
+        one = self._entity(Order, fact.data["order_id"])
+        self._withdrawn(one.changes.remove(fact))
+        one.cancelled = next((other.fact for other in one.changes if other.fact.type == "order.cancelled"), None)
+        self._come_out(one)
+
+    def _withdrawn(self, change: Change) -> None:
+        change.withdrawn = True
+        self.touched[change] = None
+
+    def _take_posted(self, fact: Fact) -> None:
+        data = fact[5]
+        one = self._entity(Invoice, data["invoice_id"])
+        one.posted = earliest(one.posted, fact)
+        if "order_id" in data:
+            one.state("order_id", data["order_id"], fact)
+        day = recorded_day(data["posting_date"])
+        one.day = day if one.day == NO_DAY else min(one.day, day)
+        one.postings = put_in(one.postings, fact)
+        self._settle(one)
+
+    def _take_invoice_cancelled(self, fact: Fact) -> None:
+        one = self._entity(Invoice, fact[5]["invoice_id"])
+        change = Change(fact, one)
+        one.cancellations = [*one.cancellations, change]
+        one.cancelled = earliest(one.cancelled, fact)
+        self.touched[change] = None
+        self._settle(one)
+
+    def _withdraw_invoice_cancelled(self, fact: Fact) -> None:
+        one = self._entity(Invoice, fact.data["invoice_id"])
+        for change in one.cancellations:
+            if change.fact[:4] == fact[:4]:
+                self._withdrawn(change)
+        one.cancellations = [change for change in one.cancellations if not change.withdrawn]
+        one.cancelled = min((change.fact for change in one.cancellations), default=None)
+        self._settle(one)
+
+    def _take_credited(self, fact: Fact) -> None:
+        one = self._entity(CreditNote, fact[5]["credit_note_id"])
+        self._detach(one)  # its place among the others is that of its last statement
+        one.state("fact", fact, fact)
+        if "cogs" in fact[5]:
+            one.state("cogs", money_of(fact[5]["cogs"]), fact)
+        self._settle(one)
+
+    _TAKE: ClassVar[dict[str, Callable[[Any, Fact], None]]] = {
+        "lead.captured": _take_captured,
+        "lead.qualified": _take_qualified,
+        "lead.campaign_reassigned": _take_reassigned,
+        **dict.fromkeys(("lead.handed_over", "lead.accepted", "lead.rejected", "lead.followed_up"), _take_handled),
+        "lead.merged": _take_merged,
+        "opportunity.opened": _take_opened,
+        **dict.fromkeys(("opportunity.won", "opportunity.lost", "opportunity.reopened"), _take_outcome),
+        **dict.fromkeys(("quote.sent", "quote.accepted", "quote.rejected", "quote.expired"), _take_quote),
+        "order.placed": _take_placed,
+        **dict.fromkeys(("order.amended", "order.cancelled"), _take_change),
+        "invoice.posted": _take_posted,
+        "invoice.cancelled": _take_invoice_cancelled,
+        "invoice.credited": _take_credited,
+    }
+    # Each of these is a thing of its own; others state something of their entity.
+    WITHDRAW: ClassVar[dict[str, Callable[[Any, Fact], None]]] = {
+        "order.amended": _withdraw_change, "order.cancelled": _withdraw_change,
+        "invoice.cancelled": _withdraw_invoice_cancelled,
+    }  # fmt: skip
 
 
-def fold(facts: Sequence[Fact], zone: Zone) -> Journey:
-    """Fold live facts in event order into entities, links resolved (campaign, dimensions, cohort day)."""
-    merges = [(one[5]["survivor_id"], one[5]["merged_id"]) for one in facts if one[4] == "lead.merged"]
-    journey = Journey(merge_classes(merges) if merges else NONE)
+def fold(facts: Iterable[Fact], zone: Zone) -> Journey:
+    """Fold live facts into a journey."""
+    journey = Journey(zone)
     for fact in facts:
-        if fact[4] != "lead.merged":
-            _TAKE[fact[4]](journey, fact)
-    _resolve(journey, zone)
+        journey.take(fact)
     return journey
 
 
-_STATED = {"campaign_id": "campaign", "channel": "channel", "source": "source", "medium": "medium", "utm": "utm"}
-
-
-# Taking in what facts state
-
-
-def take_lead(journey: Journey, fact: Fact) -> Lead:
-    """Take in what a fact states of a lead."""
-    _, _, _, _, kind, data = fact
-    lead = _entity(journey, "leads", Lead, journey.names.get(data["lead_id"], data["lead_id"]))
-    if kind == "lead.captured":
-        lead.captured = lead.captured or fact
-        for name, value in data.items():
-            if value and name in _STATED:
-                setattr(lead, _STATED[name], value)
-    elif kind == "lead.qualified":
-        lead.qualified = lead.qualified or fact
-    elif kind == "lead.campaign_reassigned":
-        lead.campaign = data.get("campaign_id")
-    if "owner_id" in data:
-        lead.owner = data["owner_id"]
-    return lead
-
-
-def take_opportunity(journey: Journey, fact: Fact) -> Opportunity:
-    """Take in what a fact states of an opportunity."""
-    data = fact.data
-    journey.only_leads = False
-    one = _entity(journey, "opportunities", Opportunity, data["opportunity_id"])
-    if fact.type == "opportunity.opened":
-        one.opened = one.opened or fact
-        one.campaign = data.get("campaign_id", one.campaign)
-        one.owner = data.get("owner_id", one.owner)
-        one.lead_ids = data.get("lead_ids", one.lead_ids)
-    else:
-        one.outcome = fact
-    return one
-
-
-def take_quote(journey: Journey, fact: Fact) -> Quote:
-    """Take in what a fact states of a quote."""
-    journey.only_leads = False
-    one = _entity(journey, "quotes", Quote, fact.data["quote_id"])
-    one.opportunity_id = fact.data["opportunity_id"]
-    if fact.type == "quote.accepted":
-        one.accepted = one.accepted or fact
-    return one
-
-
-def take_order(journey: Journey, fact: Fact) -> Order:
-    """Take in what a fact states of an order."""
-    data = fact.data
-    journey.only_leads = False
-    one = _entity(journey, "orders", Order, data["order_id"])
-    if fact.type == "order.placed":
-        one.placed = one.placed or fact
-        one.campaign = data.get("campaign_id", one.campaign)
-        one.account = data.get("account_id", one.account)
-        one.new_customer = data.get("new_customer", one.new_customer)
-        one.opportunity_id = data.get("opportunity_id", one.opportunity_id)
-        one.quote_id = data.get("quote_id", one.quote_id)
-        if one.cancelled is None or one.base is None:  # cancellation is final: a later placing posts nothing more
-            one.base = money_of(data["net_value"])
-        return one
-    one.changes = (*one.changes, fact)
-    if fact.type == "order.amended":
-        if one.cancelled is None:
-            one.amendments = (*one.amendments, (fact.micros, money_of(data["net_value"])))
-    elif one.cancelled is None:
-        one.cancelled = fact.micros
-    return one
-
-
-def take_invoice(journey: Journey, fact: Fact) -> Invoice:
-    """Take in what a fact states of an invoice."""
-    data = fact.data
-    journey.only_leads = False
-    one = _entity(journey, "invoices", Invoice, data["invoice_id"])
-    if fact.type == "invoice.posted":
-        one.posted = one.posted or fact
-        one.order_id = data.get("order_id", one.order_id)
-        day = recorded_day(data["posting_date"])
-        one.day = day if one.day == NO_DAY else min(one.day, day)
-        if one.cancelled is None or one.amount is None:
-            one.amount = money_of(data["net_amount"])
-            one.cogs = money_of(data["cogs"]) if "cogs" in data else one.cogs
-        return one
-    one.changes = (*one.changes, fact)
-    if one.cancelled is None:
-        one.cancelled = fact.micros
-    return one
-
-
-def take_credit_note(journey: Journey, fact: Fact) -> CreditNote:
-    """Take in what a fact states of a credit note."""
-    data = fact.data
-    journey.only_leads = False
-    one = _entity(journey, "credit_notes", CreditNote, data["credit_note_id"])
-    one.last = fact
-    one.invoice_id = data["invoice_id"]
-    one.amount = money_of(data["net_amount"])
-    one.day = recorded_day(data["posting_date"])
-    one.cogs = money_of(data["cogs"]) if "cogs" in data else one.cogs
-    return one
-
-
-def by_type(of: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
-    """Return what serves each type of event of a journey, given what serves each kind of entity."""
-    kinds = {"invoice.credited": "credit_note"}
-    names = [name for name, rule in RULES.items() if rule.component == "journey" and name != "lead.merged"]
-    return {name: of[kinds.get(name, name.partition(".")[0])] for name in names}
-
-
-_TAKE = by_type({
-    "lead": take_lead, "opportunity": take_opportunity, "quote": take_quote, "order": take_order,
-    "invoice": take_invoice, "credit_note": take_credit_note,
-})  # fmt: skip
-
-
-# Resolving links
-
-
-def _resolve(journey: Journey, zone: Zone) -> None:
-    """Link parents, then hand campaign, dimensions and cohort day down from leads to invoices."""
-    for lead in journey.leads.values():
-        place_lead(lead, journey, zone)
-    if journey.only_leads:
-        return
-    for opportunity in journey.opportunities.values():
-        if opportunity.opened:
-            place_opportunity(opportunity, journey, zone)
-    for quote in journey.quotes.values():
-        place_quote(quote, journey, zone)
-    for order in journey.orders.values():
-        if order.placed:
-            place_order(order, journey, zone)
-    for invoice in journey.invoices.values():
-        if invoice.posted:
-            place_invoice(invoice, journey, zone)
-    for note in journey.credit_notes.values():
-        place_credit_note(note, journey)
-
-
-def place_lead(lead: Lead, journey: Journey, zone: Zone) -> None:
-    """Give a lead its dimensions and cohort day."""
-    source, medium, utm = lead.source, lead.medium, lead.utm
-    if utm:
-        source, medium = source or utm.get("source") or None, medium or utm.get("medium") or None
-    lead.where = Where(lead.campaign, lead.channel, source, medium, lead.owner)
-    lead.cohort = zone.day(lead.captured[0]) if lead.captured else _first_date(lead, journey, zone)
-
-
-def place_opportunity(one: Opportunity, journey: Journey, zone: Zone) -> None:
-    """Link an opened opportunity with its leads, and choose the one that gives it its campaign and cohort day."""
-    names = {journey.names.get(lead_id, lead_id): None for lead_id in one.lead_ids}
-    one.leads = [journey.leads[name] for name in names if name in journey.leads]
-    for lead in one.leads:
-        lead.branch = (*lead.branch, one)
-    captured = [lead for lead in one.leads if lead.captured]
-    if len(captured) < len(names):
-        one.awaited = names.keys() - {lead.id for lead in captured}
-    if len(captured) > 1:
-        captured.sort(key=lambda lead: (lead.captured and lead.captured[:2], lead.id))
-    with_campaign = [lead for lead in captured if lead.campaign is not None]
-    if one.campaign is None and with_campaign:
-        one.giver = with_campaign[0]
-    elif captured:
-        one.giver = captured[0]
-    giver = one.giver
-    if giver is None:
-        one.where = Where(one.campaign, owner=one.owner)
-        one.cohort = _first_date(one, journey, zone)
-        return
-    campaign = giver.campaign if one.campaign is None else one.campaign
-    one.where = Where(campaign, *giver.where[1:4], one.owner or giver.owner)
-    one.cohort = giver.cohort
-
-
-def place_quote(one: Quote, journey: Journey, zone: Zone) -> None:
-    """Link a quote with its opportunity."""
-    parent = one.parent = opened(journey, one.opportunity_id)
-    if parent is not None:
-        parent.quotes = (*parent.quotes, one)
-        one.where, one.cohort = parent.where, parent.cohort
-    elif one.accepted:
-        one.cohort = _first_date(one, journey, zone)
-
-
-def place_order(one: Order, journey: Journey, zone: Zone) -> None:
-    """Link a placed order with its quote and its parent: the quote's opportunity if opened, else the one that it names."""
-    quote = one.quote = journey.quotes.get(one.quote_id or "")
-    one.named = journey.opportunities.get(one.opportunity_id or "")
-    parent = one.parent = (quote.parent if quote else None) or opened(journey, one.opportunity_id)
-    if parent is None:
-        one.where, one.cohort = Where(one.campaign), _first_date(one, journey, zone)
-        return
-    parent.orders = (*parent.orders, one)
-    one.where = parent.where if one.campaign is None else parent.where._replace(campaign=one.campaign)
-    one.cohort = parent.cohort
-
-
-def place_invoice(one: Invoice, journey: Journey, zone: Zone) -> None:
-    """Link a posted invoice with its order."""
-    parent = journey.orders.get(one.order_id or "")
-    if parent is None or not parent.placed:
-        one.cohort = _first_date(one, journey, zone)
-        return
-    one.parent = parent
-    parent.invoices = (*parent.invoices, one)
-    one.where, one.cohort = parent.where, parent.cohort
-
-
-def place_credit_note(one: CreditNote, journey: Journey) -> None:
-    """Link a credit note with its invoice."""
-    invoice = journey.invoices.get(one.invoice_id)
-    if invoice is not None and invoice.posted:
-        one.invoice = invoice
-        invoice.credits = (*invoice.credits, one)
-
-
-def opened(journey: Journey, identity: str | None) -> Opportunity | None:
-    """Return the opportunity of an id, if it is opened."""
-    found = journey.opportunities.get(identity or "")
-    return found if found is not None and found.opened else None
-
-
-# The first date in a journey
-
-
-def _first_date(one: Entity, journey: Journey, zone: Zone) -> int:
-    """Return the least of the captured, qualified, opened, accepted, placed days and posting dates of an entity's journey."""
-    if not journey.dated:
-        journey.dated = True
-        journey.first_dates = _FirstDates(journey, zone).work_out()
-    return journey.first_dates[(one.kind, one.id)]
-
-
-class _FirstDates:
-    """The first date in the exact journey of each entity.
-
-    Ids tie journeys together whether or not the entities behind them have arrived.
-    """
-
-    def __init__(self, journey: Journey, zone: Zone) -> None:
-        self._journey = journey
-        self._zone = zone
-
-    def work_out(self) -> dict[tuple[str, str], int]:
-        """Return them by (kind, id)."""
-        dated = list(self._dated())
-        parent: dict[tuple[str, str], tuple[str, str]] = {}
-
-        def root(one: tuple[str, str]) -> tuple[str, str]:
-            while (up := parent.setdefault(one, one)) != one:
-                parent[one] = one = parent[up]
-            return one
-
-        for one, ties, _ in dated:
-            root(one)
-            for other in ties:
-                parent[root(other)] = root(one)
-        first: dict[tuple[str, str], int] = {}
-        for one, _, days in dated:
-            if days:
-                top = root(one)
-                first[top] = min(first.get(top, days[0]), *days)
-        return {one: first.get(root(one), NO_DAY) for one, _, _ in dated}
-
-    def _dated(self) -> Iterable[tuple[tuple[str, str], list[tuple[str, str]], list[int]]]:
-        journey = self._journey
-        for lead in journey.leads.values():
-            yield ("lead", lead.id), [], self._days_of(lead.captured, lead.qualified)
-        for one in journey.opportunities.values():
-            ties = [("lead", journey.names.get(lead, lead)) for lead in one.lead_ids]
-            yield ("opportunity", one.id), ties, self._days_of(one.opened)
-        for quote in journey.quotes.values():
-            yield ("quote", quote.id), [("opportunity", quote.opportunity_id)], self._days_of(quote.accepted)
-        for order in journey.orders.values():
-            named = (("opportunity", order.opportunity_id), ("quote", order.quote_id))
-            ties = [(kind, identity) for kind, identity in named if identity is not None]
-            yield ("order", order.id), ties, self._days_of(order.placed)
-        for invoice in journey.invoices.values():
-            ties = [("order", invoice.order_id)] if invoice.order_id is not None else []
-            yield ("invoice", invoice.id), ties, [invoice.day] if invoice.posted else []
-        for note in journey.credit_notes.values():
-            yield ("credit_note", note.id), [("invoice", note.invoice_id)], [note.day]
-
-    def _days_of(self, *marks: Fact | None) -> list[int]:
-        return [self._zone.day(one.micros) for one in marks if one is not None]
+# Per type, the kind of entity that it states something of, and the field with its id.
+_OWN = {name: (rule.ties[0][1], rule.ties[0][0]) for name, rule in RULES.items()
+        if rule.component == "journey" and name not in {"lead.merged", *Journey.WITHDRAW}}  # fmt: skip

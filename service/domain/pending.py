@@ -5,11 +5,10 @@ Each distinct (from, to) counts once; a change of what has not arrived is named 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-from service.domain.entities import CreditNote, Invoice, Opportunity, Order, Quote
-from service.domain.facts import Fact
+from service.domain.entities import Change, CreditNote, Invoice, Opportunity, Order, Quote
 from service.domain.postings import Book, event_name
 
 
@@ -21,14 +20,13 @@ def contribute_opportunity(one: Opportunity, book: Book) -> None:
 
 def contribute_quote(one: Quote, book: Book) -> None:
     """A quote waits for its opportunity."""
-    if one.parent is None:
+    if one.parent is None and one.stated:
         book.pending(one.name, f"opportunity:{one.opportunity_id}")
 
 
 def contribute_order(one: Order, book: Book) -> None:
-    """An order waits for the quote and the opportunity that it names, and its changes wait for it."""
+    """An order waits for the quote and the opportunity that it names."""
     if not one.placed:
-        _changes(one.changes, one.name, book)
         return
     if one.quote_id is not None and one.quote is None:
         book.pending(one.name, f"quote:{one.quote_id}")
@@ -37,26 +35,25 @@ def contribute_order(one: Order, book: Book) -> None:
 
 
 def contribute_invoice(one: Invoice, book: Book) -> None:
-    """An invoice waits for the order that it names, and its cancellation waits for it."""
-    if not one.posted:
-        _changes(one.changes, one.name, book)
-    elif one.order_id is not None and one.parent is None:
+    """An invoice waits for the order that it names."""
+    if one.posted and one.order_id is not None and one.parent is None:
         book.pending(one.name, f"order:{one.order_id}")
 
 
 def contribute_credit_note(one: CreditNote, book: Book) -> None:
     """A credit note waits for its invoice."""
-    if one.invoice is None:
-        book.pending(one.name, f"invoice:{one.invoice_id}")
+    if one.invoice is None and one.known:
+        book.pending(one.name, f"invoice:{one.fact.data['invoice_id']}")
+
+
+def contribute_change(change: Change, book: Book) -> None:
+    """What changes an order, an invoice or a cost entry waits for it, until it is placed, posted or booked."""
+    if not change.of.arrived and not change.withdrawn:
+        book.pending(event_name(change.fact), change.name)
 
 
 # By kind of entity: what a journey waits for can be told alone, also where its amounts cannot be worked out.
 RULES: dict[str, Callable[[Any, Book], None]] = {
     "opportunity": contribute_opportunity, "quote": contribute_quote, "order": contribute_order,
-    "invoice": contribute_invoice, "credit_note": contribute_credit_note,
+    "invoice": contribute_invoice, "credit_note": contribute_credit_note, "change": contribute_change,
 }  # fmt: skip
-
-
-def _changes(changes: Iterable[Fact], name: str, book: Book) -> None:
-    for change in changes:
-        book.pending(event_name(change), name)

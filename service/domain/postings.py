@@ -59,16 +59,29 @@ class Segments(dict[Where, int]):
 
 
 class Book:
-    """Collects what one component contributes, and which exchange rates it asked for."""
+    """Collects what the entities of one component contribute, and which exchange rates they asked for.
 
-    __slots__ = ("cells", "lookups", "rates", "segments", "zone")
+    `found` is what each has contributed since `begin`, and `cells` that of the one whose turn it is.
+    """
+
+    __slots__ = ("cells", "found", "lookups", "rates", "segments", "zone")
 
     def __init__(self, zone: Zone, rates: Rates, segments: Segments) -> None:
         self.zone = zone
         self.rates = rates
         self.segments = segments
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin with another component."""
+        self.found: dict[Entity, Cells] = {}
         self.cells: Cells = {}
         self.lookups: set[tuple[str, int]] = set()
+
+    def open(self, entity: Entity) -> Cells:
+        """Have what comes be contributed by an entity, whatever it contributed before."""
+        self.cells = self.found[entity] = {}
+        return self.cells
 
     def add(self, measure: str, entity: Entity, day: int, amount: int = 1) -> None:
         """Contribute `amount` to a measure, under an entity's dimensions."""
@@ -100,7 +113,7 @@ class Remainder:
     def __init__(self, book: Book, currency: str, rate_day: int) -> None:
         self.currency = currency
         self.left: Fraction | int = 0
-        self._left_converted = 0
+        self.left_converted = 0
         self._book = book
         self._day = rate_day
         self._rate: Fraction | None = Fraction(1)
@@ -115,6 +128,11 @@ class Remainder:
     def known(self) -> bool:
         """Whether there is a rate to convert with."""
         return self._rate is not None
+
+    @property
+    def terms(self) -> tuple[object, ...]:
+        """What the conversion of an entry depends on, apart from the entry."""
+        return self.currency, self._rate, self._used, self.left, self.left_converted
 
     def post(self, measures: Mapping[str, int], entity: str, where: Where, day: int, cohort: int, minor: Minor) -> None:
         """Add an entry of `minor` units to each of the measures, times its sign; without a rate, list it instead.
@@ -135,7 +153,7 @@ class Remainder:
             most = f"{format_minor(LARGEST, self._book.rates.currency)} {self._book.rates.currency}"
             told = f"{next(iter(measures))} of {entity} comes to more than {most}"
             raise OverflowError(f"{told}: void or correct the amount, or the exchange rate that it is converted at")
-        self._left_converted += amount
+        self.left_converted += amount
         segment = self._book.segments[where]
         for measure, sign in measures.items():
             used = self._detail(minor * sign) if self._used else None
@@ -149,7 +167,7 @@ class Remainder:
         if self._rate is None:
             return None
         if self.left == 0:
-            return -self._left_converted
+            return -self.left_converted
         if self.currency == self._book.rates.currency:
             return round(minor)
         return convert(minor, self.currency, self._rate, self._book.rates.currency)

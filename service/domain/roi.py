@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from datetime import date
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
-from service.domain.calendar import Zone, recorded_day
-from service.domain.entities import NO_DAY, Invoice, Order, Where
-from service.domain.facts import Fact, merge_classes
+from service.domain import pending
+from service.domain.accounts import AccountsOrder
+from service.domain.calendar import recorded_day
+from service.domain.campaigns import Budget
+from service.domain.costs import CostEntry
+from service.domain.entities import NO_DAY, CreditNote, Invoice, Order, Where
+from service.domain.facts import Fact
 from service.domain.money import Money, money_of
 from service.domain.postings import Book, Remainder, event_name
 from service.domain.ratios import Figures, Sums
@@ -33,146 +36,165 @@ _BOOKED = {"booked_revenue": 1}
 
 
 def contribute_order(order: Order, book: Book) -> None:
-    """Post the value of an order: placed, amended, cancelled."""
-    if order.placed is None or order.base is None:
-        return
-    placed = book.zone.day(order.placed.micros)
-    left = Remainder(book, order.base.currency, placed)
-    left.post(_BOOKED, order.name, order.where, placed, order.cohort, order.base.minor)
-    for micros, value in order.amendments:
-        day = max(placed, book.zone.day(micros))
-        if value.currency != left.currency:
-            reason = f"amendment in {value.currency} of an order in {left.currency}"
-            book.flag(reason, order.name, order.where, day, order.cohort)
-            continue
-        left.post(_BOOKED, order.name, order.where, day, order.cohort, value.minor - int(left.left))
-    if order.cancelled is not None:
-        day = max(placed, book.zone.day(order.cancelled))
-        left.post(_BOOKED, order.name, order.where, day, order.cohort, -left.left)
-    elif order.account is None and order.new_customer:
-        book.add("new_customers", order, placed)
+    """Post the value of an order as it was placed, and what each of its changes makes of that; comes last of its rules."""
+    base, left = order.base, None
+    start: tuple[object, ...] = ()
+    if order.placed is not None and base is not None:
+        placed = book.zone.day(order.placed.micros)
+        left = Remainder(book, base.currency, placed)
+        left.post(_BOOKED, order.name, order.where, placed, order.cohort, base.minor)
+        start = (left.terms, order.where, order.cohort, placed)
+        if order.account is None and order.new_customer and order.live:
+            book.add("new_customers", order, placed)
+    if start != order.start:
+        order.start = start
+        order.changes.restart()
+    begin = (left.left, left.left_converted, False) if left else ()
+    for state, change in order.changes.again(begin):
+        book.open(change)
+        if left is None:
+            pending.contribute_change(change, book)
+            change.after = ()
+        else:
+            left.left, left.left_converted, ended = state
+            change.after = state if ended else _changed(order, change.fact, left, placed, book)
+
+
+def _changed(order: Order, fact: Fact, left: Remainder, placed: int, book: Book) -> tuple[object, ...]:
+    """Post an amendment or the cancellation of an order that is placed; return what is left then."""
+    day, entity = max(placed, book.zone.day(fact.micros)), (order.name, order.where)
+    if fact.type == "order.cancelled":
+        left.post(_BOOKED, *entity, day, order.cohort, -left.left)
+    else:
+        value = money_of(fact.data["net_value"])
+        if value.currency == left.currency:
+            left.post(_BOOKED, *entity, day, order.cohort, value.minor - int(left.left))
+        else:
+            book.flag(f"amendment in {value.currency} of an order in {left.currency}", *entity, day, order.cohort)
+    return left.left, left.left_converted, fact.type == "order.cancelled"
 
 
 def contribute_invoice(invoice: Invoice, book: Book) -> None:
-    """Post an invoice with its costs of goods, its credit notes and its cancellation."""
-    if invoice.posted is None or invoice.amount is None:
+    """Post an invoice with its costs of goods, its credit notes and its cancellation; comes last of its rules."""
+    amount, stated = invoice.amount, invoice.cogs
+    if invoice.posted is None or amount is None:
         return
-    entity, where, cohort = invoice.name, invoice.where, invoice.cohort
-    left = Remainder(book, invoice.amount.currency, invoice.day)
-    cogs = Remainder(book, invoice.cogs.currency, invoice.day) if invoice.cogs else None
+    entity, where, cohort, own = invoice.name, invoice.where, invoice.cohort, book.cells
+    left = Remainder(book, amount.currency, invoice.day)
+    cogs = Remainder(book, stated.currency, invoice.day) if stated else None
     covered = {"invoiced_with_cogs": 1} if cogs and cogs.known and left.known else {}
-    left.post({"invoiced_revenue_gross": 1, **covered}, entity, where, invoice.day, cohort, invoice.amount.minor)
-    if cogs and invoice.cogs and (covered or not cogs.known):
-        cogs.post({"cogs": 1}, entity, where, invoice.day, cohort, invoice.cogs.minor)
-    for note in sorted(invoice.credits, key=lambda one: one.last[:4]):
-        if note.amount.currency != left.currency:
-            reason = f"credit note in {note.amount.currency} of an invoice in {left.currency}"
-            book.flag(reason, note.name, where, note.day, cohort)
-            continue
-        left.post({"credited": -1, **covered}, note.name, where, note.day, cohort, -note.amount.minor)
-        if cogs and note.cogs and note.cogs.currency != cogs.currency:
-            reason = (
-                f"cogs of a credit note in {note.cogs.currency} of an invoice's in {cogs.currency}, taken in proportion"
-            )
-            book.flag(reason, note.name, where, note.day, cohort)
-        if cogs and covered:
-            taken_back = _cogs_of(note.amount.minor, note.cogs, invoice)
-            cogs.post({"cogs": 1}, note.name, where, note.day, cohort, -taken_back)
+    left.post({"invoiced_revenue_gross": 1, **covered}, entity, where, invoice.day, cohort, amount.minor)
+    if cogs and stated and (covered or not cogs.known):
+        cogs.post({"cogs": 1}, entity, where, invoice.day, cohort, stated.minor)
+    start = (left.terms, cogs and cogs.terms, where, cohort, invoice.day)
+    if start != invoice.start:
+        invoice.start = start
+        invoice.credits.restart()
+    begin = _left(left, cogs)
+    for state, note in invoice.credits.again(begin):
+        book.open(note)
+        _set_left(state, left, cogs)
+        _credit(invoice, note, left, cogs, covered, book)
+        note.after = _left(left, cogs)
+    book.cells = own
     if invoice.cancelled is not None:
-        day = max(invoice.day, book.zone.day(invoice.cancelled))
+        _set_left(invoice.credits.left(begin), left, cogs)
+        day = max(invoice.day, book.zone.day(invoice.cancelled.micros))
         left.post({"invoiced_revenue_gross": 1, **covered}, entity, where, day, cohort, -left.left)
         if cogs and (covered or not cogs.known):
             cogs.post({"cogs": 1}, entity, where, day, cohort, -cogs.left)
 
 
+def _left(left: Remainder, cogs: Remainder | None) -> tuple[Any, ...]:
+    return (left.left, left.left_converted, *((cogs.left, cogs.left_converted) if cogs else ()))
+
+
+def _set_left(state: tuple[Any, ...], left: Remainder, cogs: Remainder | None) -> None:
+    left.left, left.left_converted = state[:2]
+    if cogs:
+        cogs.left, cogs.left_converted = state[2:]
+
+
+def _credit(
+    invoice: Invoice, note: CreditNote, left: Remainder, cogs: Remainder | None, covered: dict[str, int], book: Book
+) -> None:
+    """Post one credit note."""
+    amount, day = note.amount, recorded_day(note.fact.data["posting_date"])
+    place = (note.name, invoice.where, day, invoice.cohort)
+    if amount.currency != left.currency:
+        book.flag(f"credit note in {amount.currency} of an invoice in {left.currency}", *place)
+        return
+    left.post({"credited": -1, **covered}, *place, -amount.minor)
+    if cogs and note.cogs and note.cogs.currency != cogs.currency:
+        reason = (
+            f"cogs of a credit note in {note.cogs.currency} of an invoice's in {cogs.currency}, taken in proportion"
+        )
+        book.flag(reason, *place)
+    if cogs and covered:
+        cogs.post({"cogs": 1}, *place, -_cogs_of(amount.minor, note.cogs, invoice))
+
+
 def _cogs_of(credited: int, own: Money | None, invoice: Invoice) -> Fraction | int:
     """Return what a credit note takes back of its invoice's cogs: its own statement, else in proportion."""
-    assert invoice.cogs is not None and invoice.amount is not None  # noqa: PT018, S101  the caller's condition, for the types
-    if own is not None and own.currency == invoice.cogs.currency:
+    cogs, amount = invoice.cogs, invoice.amount
+    assert cogs is not None and amount is not None  # noqa: PT018, S101  the caller's condition, for the types
+    if own is not None and own.currency == cogs.currency:
         return own.minor
-    return Fraction(invoice.cogs.minor * credited, invoice.amount.minor) if invoice.amount.minor else 0
+    return Fraction(cogs.minor * credited, amount.minor) if amount.minor else 0
 
 
-def contribute_cost(facts: Sequence[Fact], book: Book) -> None:
-    """Post one cost entry and its reversals, given in event order."""
-    booked = None
-    for fact in facts:
-        if fact.type == "campaign.cost_booked":
-            booked = fact  # a second booking of the entry restates it, date included
-    reversals = [fact for fact in facts if fact.type == "campaign.cost_reversed"]
-    if booked is None:
-        for fact in reversals:
-            book.pending(event_name(fact), f"cost:{fact.data['cost_entry_id']}")
+def contribute_cost(entry: CostEntry, book: Book) -> None:
+    """Post one cost entry and its reversals."""
+    left, booked = None, entry.booked
+    start: tuple[object, ...] = ()
+    if booked is not None:
+        where, amount = Where(booked.data["campaign_id"]), money_of(booked.data["amount"])
+        booked_on = recorded_day(booked.data["cost_date"])
+        left = Remainder(book, amount.currency, booked_on)
+        left.post({"actual_cost": 1}, entry.name, where, booked_on, booked_on, amount.minor)
+        start = (left.terms, where, booked_on)
+    if start != entry.start:
+        entry.start = start
+        entry.reversals.restart()
+    for state, reversal in entry.reversals.again((left.left, left.left_converted) if left else ()):
+        book.open(reversal)
+        if left is None:
+            pending.contribute_change(reversal, book)
+            reversal.after = ()
+        else:
+            left.left, left.left_converted = state
+            _reverse(entry, reversal.fact, left, where, booked_on, book)
+            reversal.after = (left.left, left.left_converted)
+
+
+def _reverse(entry: CostEntry, fact: Fact, left: Remainder, where: Where, booked_on: int, book: Book) -> None:
+    """Post one reversal of a cost entry: at most what is left of it."""
+    day = recorded_day(fact.data["cost_date"]) if "cost_date" in fact.data else booked_on
+    asked = money_of(fact.data["amount"]) if "amount" in fact.data else None
+    if asked and asked.currency != left.currency:
+        book.flag(f"reversal in {asked.currency} of a cost in {left.currency}", event_name(fact), where, day, day)
         return
-    entity, where, amount = (
-        f"cost:{booked.data['cost_entry_id']}",
-        Where(booked.data["campaign_id"]),
-        money_of(booked.data["amount"]),
-    )
-    entry_day = recorded_day(booked.data["cost_date"])
-    left = Remainder(book, amount.currency, entry_day)
-    left.post({"actual_cost": 1}, entity, where, entry_day, entry_day, amount.minor)
-    for fact in reversals:
-        day = recorded_day(fact.data["cost_date"]) if "cost_date" in fact.data else entry_day
-        asked = money_of(fact.data["amount"]) if "amount" in fact.data else None
-        if asked and asked.currency != left.currency:
-            book.flag(f"reversal in {asked.currency} of a cost in {left.currency}", event_name(fact), where, day, day)
-            continue
-        taken = min(asked.minor, int(left.left)) if asked else int(left.left)
-        if asked and asked.minor > taken:
-            book.flag("reversal of more than was booked, capped", event_name(fact), where, day, day)
-        left.post({"actual_cost": 1}, entity, where, day, day, -taken)
+    taken = min(asked.minor, int(left.left)) if asked else int(left.left)
+    if asked and asked.minor > taken:
+        book.flag("reversal of more than was booked, capped", event_name(fact), where, day, day)
+    left.post({"actual_cost": 1}, entry.name, where, day, day, -taken)
 
 
-def contribute_budget(facts: Iterable[Fact], book: Book) -> None:
-    """Post the last budget per period of one campaign, given its facts in event order; periods add up."""
-    last = {fact.data.get("period"): fact for fact in facts if fact.type == "campaign.budget_set"}
-    for period, fact in last.items():
-        amount, identity = money_of(fact.data["amount"]), fact.data["campaign_id"]
-        left = Remainder(book, amount.currency, book.zone.day(fact.micros))
-        entity = f"budget:{identity}" if period is None else f"budget:{identity} {period}"
-        left.post({"budget": 1}, entity, Where(identity), NO_DAY, NO_DAY, amount.minor)
+def contribute_budget(budget: Budget, book: Book) -> None:
+    """Post the last budget of one campaign for one period; periods add up."""
+    if budget.fact is None:
+        return
+    amount = money_of(budget.fact.data["amount"])
+    left = Remainder(book, amount.currency, book.zone.day(budget.fact.micros))
+    left.post({"budget": 1}, budget.name, Where(budget.fact.data["campaign_id"]), NO_DAY, NO_DAY, amount.minor)
 
 
-class AccountOrder(NamedTuple):
-    """What an account needs to know of one of its orders to count new customers."""
-
-    placed: tuple[int, str, str, str]  # event order of the first placing
-    order_id: str
-    account_id: str
-    live: bool
-    new_customer: bool | None
-    where: Where
-    day: int
-    cohort: int
-
-
-def account_order(order: Order, zone: Zone) -> AccountOrder | None:
-    """Return what its account needs to know of an order; None unless it is placed and names one."""
-    if order.placed is None or order.account is None:
-        return None
-    return AccountOrder(
-        order.placed[:4], order.id, order.account, order.live, order.new_customer, order.where,
-        zone.day(order.placed.micros), order.cohort,
-    )  # fmt: skip
-
-
-def contribute_new_customers(orders: Iterable[AccountOrder], merges: Iterable[Fact], book: Book) -> None:
-    """Post the new customers among the orders of one component of merged accounts.
-
-    Where an order of the account says so either way (a cancelled one too), the live orders that say true are the new
-    customers; where none says anything, the account's first live order is.
-    """
-    names = merge_classes([(one.data["survivor_id"], one.data["merged_id"]) for one in merges])
-    accounts: dict[str, list[AccountOrder]] = {}
-    for order in sorted(orders):
-        accounts.setdefault(names.get(order.account_id, order.account_id), []).append(order)
-    for all_orders in accounts.values():
-        live = [one for one in all_orders if one.live]
-        stated = any(one.new_customer is not None for one in all_orders)
-        for one in [one for one in live if one.new_customer] if stated else live[:1]:
-            segment = book.segments[one.where]
-            book.put(("new_customers", f"order:{one.order_id}", segment, one.day, one.cohort, None, None))
+def contribute_new_customer(one: AccountsOrder, book: Book) -> None:
+    """Count an order that brought a new customer."""
+    order = one.counted
+    if order is not None:
+        segment = book.segments[order.where]
+        book.put(("new_customers", one.name, segment, order.day, order.cohort, None, None))
 
 
 # The figures

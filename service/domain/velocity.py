@@ -7,14 +7,14 @@ count, and the middle of a bucket is within 1 % of everything in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil, floor, log
 from typing import Any
 
 from service.domain.calendar import MICROS_PER_DAY
-from service.domain.entities import Entity, Invoice, Lead, Opportunity, Order
+from service.domain.entities import Entity, Lead, Opportunity, Order
 from service.domain.facts import Fact
 from service.domain.postings import Book
 from service.domain.ratios import Figures, Sums
@@ -34,7 +34,6 @@ EXACT_BELOW = 1000  # samples: percentiles are exact below, within 1 % from here
 _ERROR = 0.01
 _GAMMA = (1 + _ERROR) / (1 - _ERROR)
 _LOG_GAMMA = log(_GAMMA)
-End = tuple[Fact | None, Entity]  # the first fact of its kind, and of which entity
 
 
 # What entities contribute
@@ -45,21 +44,15 @@ def contribute_lead(lead: Lead, book: Book) -> None:
     captured, qualified = lead.captured, lead.qualified
     if captured and qualified:
         _post(book, "captured_to_qualified", captured, qualified, lead, lead)
-    if not lead.branch:
-        return
-    if qualified:
-        _post_first(book, "qualified_to_opened", qualified, [(one.opened, one) for one in lead.branch], lead)
-    if captured:
-        orders = [order for one in lead.branch for order in one.orders]
-        _post_first(book, "full_cycle", captured, _placed(orders), lead)
-        _post_first(book, "lead_to_cash", captured, _posted([one for order in orders for one in order.invoices]), lead)
+    _post_first(book, "qualified_to_opened", qualified, "opened", lead)
+    _post_first(book, "full_cycle", captured, "ordered", lead)
+    _post_first(book, "lead_to_cash", captured, "invoiced", lead)
 
 
 def contribute_opportunity(one: Opportunity, book: Book) -> None:
     """Post the durations that begin with an opened opportunity."""
-    if one.opened:
-        _post_first(book, "opened_to_accepted", one.opened, [(quote.accepted, quote) for quote in one.quotes], one)
-        _post_first(book, "sales_cycle", one.opened, _placed(one.orders), one)
+    _post_first(book, "opened_to_accepted", one.opened, "accepted", one)
+    _post_first(book, "sales_cycle", one.opened, "ordered", one)
 
 
 def contribute_order(order: Order, book: Book) -> None:
@@ -67,29 +60,18 @@ def contribute_order(order: Order, book: Book) -> None:
     if not order.live or order.placed is None:
         return
     accepted = order.quote.accepted if order.quote else None
-    if accepted is None and order.parent:
-        marks = [quote.accepted for quote in order.parent.quotes if quote.accepted]
-        accepted = min(marks, key=lambda mark: mark[:4], default=None)
+    if accepted is None and order.parent and "accepted" in order.parent.marks:
+        accepted = order.parent.marks["accepted"][0]
     if accepted:
         _post(book, "accepted_to_ordered", accepted, order.placed, order, order)
-    _post_first(book, "ordered_to_invoiced", order.placed, _posted(order.invoices), order)
+    _post_first(book, "ordered_to_invoiced", order.placed, "invoiced", order)
 
 
-def _placed(orders: Sequence[Order]) -> list[End]:
-    return [(order.placed, order) for order in orders if order.live]
-
-
-def _posted(invoices: Sequence[Invoice]) -> list[End]:
-    return [(invoice.posted, invoice) for invoice in invoices if invoice.live]
-
-
-def _post_first(book: Book, name: str, start: Fact, ends: list[End], entity: Entity) -> None:
-    first: tuple[Fact, Entity] | None = None
-    for mark, ending in ends:
-        if mark is not None and (first is None or mark[:4] < first[0][:4]):
-            first = (mark, ending)
-    if first is not None:
-        _post(book, name, start, *first, entity)
+def _post_first(book: Book, name: str, start: Fact | None, end: str, entity: Entity) -> None:
+    """Post a duration of an entity that ends with its first mark of a name, if both ends are there."""
+    mark = entity.marks.get(end)
+    if start is not None and mark is not None:
+        _post(book, name, start, *mark, entity)
 
 
 def _post(book: Book, name: str, start: Fact, end: Fact, ending: Entity, entity: Entity) -> None:

@@ -52,7 +52,7 @@ class Voids:
 
     def concerned(self, fact: Fact) -> Identity:
         """Return the event, not itself a void, whose standing a void changes: the end of its chain of targets."""
-        identity, seen = (fact.source, fact.id), set()
+        identity, seen = (fact.data["source"], fact.data["id"]), {(fact.source, fact.id)}
         while identity in self._targets and identity not in seen:
             seen.add(identity)
             identity = self._targets[identity]

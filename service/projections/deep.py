@@ -83,6 +83,10 @@ class _Nothing:
     async def write(self, _: Any) -> None:
         """Nothing is written: what is folded is only looked at."""
 
+    async def show_life(self) -> None:
+        """Show the database that the proof goes on."""
+        await self._stored.show_life()
+
 
 class _Proof:
     def __init__(self, connection: Any, ledger: Ledger, generation: int, checkpoint: int) -> None:
@@ -167,7 +171,7 @@ class _Proof:
                     self.wrong.append(f"account {order.account_id} does not know order {order.order_id} as it is")
         for account in {one.id: one for one in (*accounts.values(), *page) if one.kind == "account"}.values():
             if self._aside.get(account.id) is None:
-                self._equal(account, account.all_cells(), engine.contributed_by(account), engine)
+                self._equal(account, account.all_cells(), await engine.contributed_by(account), engine)
         self.events += len(rows)
         self.components += len(page)
         await self._keep(page)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from service.store.ledgers import Ledger
 
 _WORKING_SET = 20_000  # components kept in memory between batches
 SHORTEST_IDLE = 5.0  # seconds: folding may take some between two statements
+LONGEST_BATCH = 10.0  # seconds of folding
 _LONGEST_STATEMENT = 60.0  # seconds, for a usual batch
 _SLOWEST = 100  # events per second of a larger one, on the slowest machine
 _PAGE = 5_000  # events read at a time
@@ -72,16 +74,17 @@ class Projector:
     def _key(self) -> tuple[int, int]:
         return self.ledger.ledger, self.generation
 
-    async def step(self, limit: int) -> int:
-        """Project the next batch of at most `limit` events, in one transaction; return how many it had.
+    async def step(self, limit: int, seconds: float = LONGEST_BATCH) -> int:
+        """Project the next batch, in one transaction; return how many events it had.
 
-        What they post is added to the balances later, when there is more of it or nothing to project: until then, reads add it
-        up themselves, and no event waits for that.
+        It has at most `limit` events, and ends with the one at which it has folded for `seconds`: however long a batch takes to
+        work on, it is stored, and others have their turn. What events post is added to the balances later, when there is more of
+        it or nothing to project: until then, reads add it up themselves, and no event waits for that.
         """
         async with self._transaction(limit) as connection:
-            last = await self._project(connection, limit)
+            last, more = await self._project(connection, limit, seconds)
         before, self.checkpoint = self.checkpoint, last
-        most = _MOST_BEHIND if last - before == limit else _MOST_UNSETTLED
+        most = _MOST_BEHIND if more else _MOST_UNSETTLED
         many = self._engine is not None and self._engine.unsettled > most
         if self._settled < last and (many or last == before):
             await self.settle()
@@ -154,18 +157,20 @@ class Projector:
         if self._engine is None:
             self.checkpoint, self._settled = row[:2]
 
-    async def _project(self, connection: Any, limit: int) -> int:
-        """Project page by page and store all that comes of it but balances; return the position reached."""
+    async def _project(self, connection: Any, limit: int, seconds: float) -> tuple[int, bool]:
+        """Project page by page and store all that comes of it but balances; return the position reached, and whether to go on."""
         page, last = await self._page(connection, self.checkpoint, limit), self.checkpoint
         if not page.rows:
-            return last
-        engine, end = await self._opened(connection), self.checkpoint + limit
-        while page.rows:
-            last = page.rows[-1].position
-            more = last < end and len(page.rows) == _PAGE
-            reading_on = asyncio.create_task(self._page(self._pool, last, end - last)) if more else None
+            return last, False
+        engine, end, until = await self._opened(connection), self.checkpoint + limit, time.monotonic() + seconds
+        stopped = False
+        while page.rows and not stopped:
+            read = page.rows[-1].position
+            more = read < end and len(page.rows) == _PAGE
+            reading_on = asyncio.create_task(self._page(self._pool, read, end - read)) if more else None
             try:
-                await engine.project(*page)
+                last = await engine.project(*page, until - time.monotonic())
+                stopped = last < read
             finally:
                 page = await reading_on if reading_on else _Page([], [])
         await engine.store()
@@ -177,7 +182,7 @@ class Projector:
             """,
             *self._key, last, engine.next_component, self._lease_seconds,
         )  # fmt: skip
-        return last
+        return last, stopped or last == end
 
     async def _opened(self, connection: Any) -> Engine:
         """Return the engine, which goes on over this connection."""

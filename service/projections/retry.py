@@ -14,17 +14,6 @@ from service.store.ledgers import Ledger
 _MOST_ENTITIES = 20
 
 
-async def counts(pool: Any) -> dict[str, int]:
-    """Return how much is set aside in the serving read models of each ledger, by name."""
-    rows = await pool.fetch(
-        """
-        SELECT l.name, count(s.position) FROM ledgers l JOIN generations g USING (ledger)
-        LEFT JOIN set_aside s USING (ledger, generation) WHERE g.state = 'serving' GROUP BY l.name
-        """
-    )
-    return {row[0]: row[1] for row in rows}
-
-
 async def listed(
     pool: asyncpg.Pool, ledger: int, after: tuple[int, int] = (0, 0), limit: int = 100
 ) -> list[dict[str, Any]]:

@@ -137,6 +137,10 @@ class Tables:
             *self.key, position,
         )  # fmt: skip
 
+    async def show_life(self) -> None:
+        """Send the least there is over the connection."""
+        await self.connection.execute("SELECT")
+
     async def set_aside(self, kept: list[aside.Entry], gone: list[tuple[int, int]]) -> None:
         """Store what has been set aside and remove what no longer is."""
         await aside.store(self.connection, self.key, kept, gone)

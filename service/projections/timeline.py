@@ -10,9 +10,9 @@ import msgspec
 
 from service.domain import lineage, pending
 from service.domain.calendar import Zone
-from service.domain.entities import NO_DAY, Journey, Where
+from service.domain.entities import NO_DAY, CreditNote, Entity, Invoice, Opportunity, Order, Quote, Where
 from service.domain.facts import Fact, Key, keys_of, read_fact
-from service.domain.journey import fold
+from service.domain.journey import Journey, fold
 from service.domain.postings import Book, Segments
 from service.domain.rates import Rates
 from service.domain.voids import Voids
@@ -137,38 +137,38 @@ def _event(row: Stored, moved: list[dict[str, Any]], *, void: bool) -> dict[str,
 
 
 def _entities(journey: Journey) -> Iterable[dict[str, Any]]:
-    """Describe each entity as it stands: its campaign and dimensions, its cohort day, and whose part it is."""
-    for lead in journey.leads.values():
-        yield _entity("lead", lead.id, lead.where, lead.cohort)
-    for one in journey.opportunities.values():
-        giver = [("lead", one.giver.id)] if one.giver else []
-        yield _entity("opportunity", one.id, one.where, one.cohort, giver)
-    for quote in journey.quotes.values():
-        parents = [("opportunity", quote.parent.id)] if quote.parent else []
-        yield _entity("quote", quote.id, quote.where, quote.cohort, parents)
-    for order in journey.orders.values():
-        parents = [("opportunity", order.parent.id)] if order.parent else []
-        yield _entity("order", order.id, order.where, order.cohort, parents, live=order.live)
-    for invoice in journey.invoices.values():
-        parents = [("order", invoice.parent.id)] if invoice.parent else []
-        yield _entity("invoice", invoice.id, invoice.where, invoice.cohort, parents, live=invoice.live)
-        for note in invoice.credits:
-            yield _entity("credit_note", note.id, invoice.where, invoice.cohort, [("invoice", invoice.id)])
+    """Describe each entity as it stands, parents first: its campaign and dimensions, its cohort day, and whose part it is."""
+    for one in sorted(journey.entities.values(), key=lambda entity: KINDS.index(entity.kind)):
+        if isinstance(one, CreditNote):
+            if one.invoice:
+                yield _entity(one, one.invoice, part_of=one.invoice)
+            continue
+        yield _entity(one, _parent(one), live=one.live if isinstance(one, Order | Invoice) else None)
+
+
+def _parent(one: Entity) -> Entity | None:
+    """Return what an entity has its dimensions from."""
+    if isinstance(one, Opportunity):
+        return one.giver
+    return one.parent if isinstance(one, Quote | Order | Invoice) else None
 
 
 def _entity(
-    kind: str, identity: str, where: Where, cohort: int, parents: Sequence[Key] = (), **more: Any
-) -> dict[str, Any]:  # fmt: skip
+    one: Entity, parent: Entity | None, *, part_of: Entity | None = None, live: bool | None = None
+) -> dict[str, Any]:
+    """Describe an entity; one that is `part_of` another has that one's dimensions."""
+    where, cohort = (part_of or one).where, (part_of or one).cohort
     dimensions = {"campaign_id": where.campaign, **dict(zip(Where._fields[1:], where[1:], strict=True))}
     day = None if cohort == NO_DAY else date.fromordinal(cohort).isoformat()
-    parent = {"kind": parents[0][0], "id": parents[0][1]} if parents else None
-    return {"kind": kind, "id": identity, **dimensions, "cohort_day": day, "parent": parent, **more}
+    told = {"kind": parent.kind, "id": parent.id} if parent else None
+    stands = {} if live is None else {"live": live}
+    return {"kind": one.kind, "id": one.id, **dimensions, "cohort_day": day, "parent": told, **stands}
 
 
 def _pending(journey: Journey, view: Snapshot) -> list[dict[str, str]]:
     """Return what the journey waits for."""
     book = Book(Zone(view.ledger.timezone), Rates(view.ledger.currency), Segments())
-    for entity in journey.entities():
+    for entity in journey.contributing():
         if rule := pending.RULES.get(entity.kind):
             rule(entity, book)
     return [{"from": cell[1], "to": cell[6] or ""} for cell in book.cells]

@@ -13,6 +13,7 @@ from service.projections import closings, peaks
 from service.projections.balances import column
 from service.projections.deep import fold_afresh
 from service.projections.definition import BALANCE, BUCKETED, SOME_BALANCE, SUMMED
+from service.projections.lag import lags
 from service.projections.reading import serving
 from service.store import log
 from service.store.ledgers import Ledger
@@ -56,6 +57,7 @@ async def verify(
     """
     findings = [
         *await _log(pool, ledger, against),
+        await _projected(pool, ledger),
         await _balances(pool, ledger),
         await _conserved(pool, ledger),
     ]
@@ -157,6 +159,15 @@ async def _conserved(pool: asyncpg.Pool, ledger: Ledger) -> Finding:
     return Finding("conservation", not wrong, f"differs for {names}" if wrong else "attributed + unattributed = total")
 
 
+async def _projected(pool: asyncpg.Pool, ledger: Ledger) -> Finding:
+    """Tell how far the figures go, which is how far they can be proven; bad if an event waits for long."""
+    (found,) = await lags(pool, ledger.ledger)
+    told = f"the figures are made of the events up to position {found.checkpoint} of {found.head}"
+    waits = f"; the next one has waited for {found.seconds:,.0f} s" if found.events else ""
+    return Finding("projection", found.seconds < LONGEST_WAIT, told + waits)
+
+
+LONGEST_WAIT = 60.0  # seconds
 _KEY = "basis, cube, grain, start, segment"
 _BUCKETS = "basis, start, segment, measure, bucket, amount"
 

@@ -20,6 +20,9 @@ from service.store.ledgers import Ledger
 
 _log = telemetry.logger("projector")
 _LONGEST_PAUSE = 30.0
+_AT_ONCE = 4  # ledgers; each takes a connection or two, and they share one processor
+_ROUND = 1.0  # seconds of folding until whoever waits has its turn, however many do
+_SHORTEST_TURN = 0.1  # seconds: storing what a batch gives takes some, too
 
 
 class Worker:
@@ -32,6 +35,8 @@ class Worker:
         self._projectors: dict[int, Projector] = {}
         self._failures: dict[int, int] = {}
         self._resting: dict[int, float] = {}
+        self._batches: dict[int, asyncio.Task[bool]] = {}  # by ledger, while one is under way
+        self._turns: dict[int, float] = {}  # by ledger, when its last batch began
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
         self._stopping = False
@@ -68,6 +73,7 @@ class Worker:
                     await asyncio.wait_for(self._woken.wait(), self._settings.projection_poll)
                 except TimeoutError:
                     continue
+        await asyncio.gather(*self._batches.values(), return_exceptions=True)
         if self._rebuilding is not None:
             await self._rebuilding  # it ends with the step in hand; whoever takes it up goes on from there
         looking.cancel()
@@ -91,7 +97,10 @@ class Worker:
                 _log.error("cannot look for silent processes", error=str(error))
 
     async def _round(self) -> bool:
-        """Project one batch of every ledger that is behind; return whether there may be more to do at once."""
+        """Begin a batch of those ledgers that are behind, and wait for the first that is done; return whether there may be more.
+
+        Several are under way at once and let each other go on, so that nobody waits for a ledger with much to do.
+        """
         behind = await self._pool.fetch(
             """
             SELECT l.ledger, l.name, l.currency, l.timezone, h.position - g.checkpoint AS lag
@@ -101,12 +110,33 @@ class Worker:
             component.READ_MODEL_VERSION,
         )
         self._far_behind = any(row["lag"] > self._settings.projection_batch for row in behind)
-        now, busy = self._loop.time(), False
-        for number, name, currency, timezone, lag in behind:
+        now = self._loop.time()
+        seconds = max(_SHORTEST_TURN, min(_ROUND, _ROUND * _AT_ONCE / max(1, len(behind))))
+        for number, name, currency, timezone, lag in sorted(
+            behind, key=lambda row: self._turns.get(row["ledger"], 0.0)
+        ):
             telemetry.LAG.labels(name).set(lag)
-            if self._resting.get(number, 0.0) <= now and not self._stopping:
-                busy |= await self._batch(Ledger(number, name, currency, timezone))
-        return busy
+            free = number not in self._batches and len(self._batches) < _AT_ONCE
+            if free and self._resting.get(number, 0.0) <= now and not self._stopping:
+                self._turns[number] = now
+                batch = self._batch(Ledger(number, name, currency, timezone), seconds)
+                self._batches[number] = asyncio.create_task(batch)
+        return await self._first_done()
+
+    async def _first_done(self) -> bool:
+        """Wait until a batch is done, or until something was appended; return whether there may be more to do at once."""
+        if not self._batches:
+            return False
+        woken = asyncio.create_task(self._woken.wait())
+        await asyncio.wait(
+            {woken, *self._batches.values()}, timeout=self._settings.projection_poll,
+            return_when=asyncio.FIRST_COMPLETED,
+        )  # fmt: skip
+        woken.cancel()
+        done = {number: batch for number, batch in self._batches.items() if batch.done()}
+        for number in done:
+            del self._batches[number]
+        return any(batch.result() for batch in done.values()) or bool(self._batches)
 
     async def _take_up_rebuild(self) -> None:
         """Build a generation that nobody builds: asked for over the API, or left by a process that ended."""
@@ -134,7 +164,7 @@ class Worker:
         else:
             _log.info("rebuild ended", ledger=ledger.name, generation=generation, state=done.state)
 
-    async def _batch(self, ledger: Ledger) -> bool:
+    async def _batch(self, ledger: Ledger, seconds: float) -> bool:
         projector = self._projectors.get(ledger.ledger)
         try:
             if projector is None:
@@ -142,7 +172,7 @@ class Worker:
                 if projector is None:
                     return False
                 self._projectors[ledger.ledger] = projector
-            done = await projector.step(self._settings.projection_batch)
+            done = await projector.step(self._settings.projection_batch, seconds)
         except LeaseLostError:
             self._projectors.pop(ledger.ledger, None)
             return True

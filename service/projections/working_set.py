@@ -50,8 +50,8 @@ class WorkingSet:
 
     def _join(self, found: Iterable[Component]) -> Component:
         component, *others = sorted(found, key=lambda one: (-len(one.facts), one.id))
+        component.absorb(others)
         for other in others:
-            component.absorb(other)
             self._own(other.keys(), component)
             del self.components[other.id]
             for currency in other.lookups:

@@ -27,8 +27,13 @@ class Writer:
         if begin and free:
             await self.written()
             self._writing = asyncio.create_task(self._tables.write(self._taken()))
-        if self._writing is not None:
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    async def show_life(self) -> None:
+        """Have the database see that the transaction is alive, unless a write shows it: it ends one that is silent for long."""
+        if self._writing is None or self._writing.done():
+            await self.written()
+            await self._tables.show_life()
 
     async def written(self) -> None:
         """Wait for the write in hand."""

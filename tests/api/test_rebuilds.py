@@ -19,12 +19,12 @@ from tests.support.sending import cost, lead, order
 NEXT_RELEASE = """
 from service.domain import component, roi
 
-def doubled(facts, book, contribute=roi.contribute_cost):
-    contribute(facts, book)
+def doubled(entry, book):
+    roi.contribute_cost(entry, book)
     for cell in book.cells:
         book.cells[cell] *= 2
 
-roi.contribute_cost = doubled
+component.RULES_OF["cost"] = (doubled,)
 component.READ_MODEL_VERSION = "next"
 """
 

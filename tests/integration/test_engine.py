@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+import time
 from datetime import date
 from typing import Any
 from unittest import mock
@@ -14,9 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.domain import component
 from service.domain.component import MEASURES
 from service.domain.events import read_event
-from service.projections import closings, projector, reading, rebuild, reports, selection, verify
+from service.projections import closings, engine, lag, projector, reading, rebuild, reports, selection, verify
 from service.projections.balances import column
 from service.projections.peaks import PEAKS
 from service.projections.projector import LeaseLostError, take
@@ -25,6 +27,7 @@ from service.store.rows import row_of
 from tests.conftest import RUN
 from tests.reference.strategies import event_sets
 from tests.support import memory
+from tests.support.sending import invoice, order
 
 EXAMPLES = settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
 QUERIES = [
@@ -263,3 +266,54 @@ async def test_sums_beyond_64_bits_are_exact(pool: asyncpg.Pool) -> None:
     assert total["credited"] == total["invoiced_revenue_gross"] == "29999999999999999.970"
     assert total["invoiced_revenue"] == "0.000"
     assert all(finding.good for finding in await verify.verify(pool, ledger))
+
+
+async def test_a_fold_that_takes_long_shows_the_database_that_it_is_alive(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projector, "SHORTEST_IDLE", 0.4)
+    monkeypatch.setattr(engine, "_LIFE_SECONDS", 0.1)
+
+    def slowly(*arguments: Any) -> None:
+        time.sleep(0.005)
+        component.contribute(*arguments)
+
+    ledger = await held(pool, f"{RUN}-slow-fold")
+    invoices = [invoice(f"I{number}", "1.00", order_id="O") for number in range(300)]
+    await append(pool, ledger, invoices)
+    await project_all(pool, ledger, 1_000)
+    await append(pool, ledger, [order("O", "9.00", campaign_id="c")])  # moves all of them, for a second and a half
+    monkeypatch.setattr(engine, "contribute", slowly)
+    one = await take(pool, ledger, "test", 0.1)
+    assert one is not None
+    assert await one.step(1_000) == 1
+    rows = (await answers(pool, ledger, selection.Query(("campaign",))))["roi"]["rows"]
+    assert {row["campaign_id"]: row["invoiced_revenue"] for row in rows}["c"] == "300.00"
+
+
+async def test_a_batch_ends_in_time_and_the_next_goes_on_from_there(pool: asyncpg.Pool) -> None:
+    ledger = await held(pool, f"{RUN}-short-batches")
+    await append(pool, ledger, [order(f"O{number}", "1.00") for number in range(10)])
+    one = await take(pool, ledger, "test", 30)
+    assert one is not None
+    done = [await one.step(1_000, 0.0) for _ in range(11)]
+    assert done == [1] * 10 + [0]
+    assert (await answers(pool, ledger, selection.Query()))["roi"]["total"]["booked_revenue"] == "10.00"
+
+
+async def test_lag_is_told_in_events_and_in_time_and_a_long_one_is_no_good_proof(pool: asyncpg.Pool) -> None:
+    ledger = await held(pool, f"{RUN}-lag")
+    await append(pool, ledger, [order("O", "1.00")])
+    (found,) = await lag.lags(pool, ledger.ledger)
+    assert (found.events, found.head, found.checkpoint) == (1, 1, 0)
+    assert 0 < found.seconds < 60
+    await asyncio.sleep(0.01)
+    assert (await lag.lags(pool, ledger.ledger))[0].seconds > found.seconds
+    projection = next(one for one in await verify.verify(pool, ledger) if one.check == "projection")
+    assert projection.good
+    assert "up to position 0 of 1; the next one has waited" in projection.detail
+    with mock.patch.object(verify, "LONGEST_WAIT", 0.001):
+        assert not next(one for one in await verify.verify(pool, ledger) if one.check == "projection").good
+    await project_all(pool, ledger, 10)
+    (found,) = await lag.lags(pool, ledger.ledger)
+    assert (found.events, found.seconds) == (0, 0.0)

@@ -67,15 +67,14 @@ async def test_a_changed_definition_shows_exactly_which_figures_move_before_anyo
 ) -> None:
     ledger = await filled(pool, "changed")
     before = await answers(pool, ledger, selection.Query())
-    contribute = roi.contribute_cost
 
-    def changed(facts: Any, book: Any) -> None:
-        contribute(facts, book)
+    def changed(entry: Any, book: Any) -> None:
+        roi.contribute_cost(entry, book)
         for cell, amount in book.cells.items():
             if cell[1] == "cost:D":
                 book.cells[cell] = amount * 2
 
-    monkeypatch.setattr(roi, "contribute_cost", changed)
+    monkeypatch.setitem(component.RULES_OF, "cost", (changed,))
     monkeypatch.setattr(component, "READ_MODEL_VERSION", "next")
     assert await take(pool, ledger, "test", 10) is None  # nobody goes on with figures of other definitions
     for serve in ("never", "identical"):

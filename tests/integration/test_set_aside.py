@@ -14,7 +14,7 @@ from service.domain import component
 from service.domain import events as catalogue
 from service.domain.entities import Order
 from service.domain.postings import Book
-from service.projections import closings, completeness, engine, reading, rebuild, retry, selection, verify
+from service.projections import closings, completeness, engine, lag, reading, rebuild, retry, selection, verify
 from service.store import ledgers
 from tests.conftest import RUN
 from tests.integration.test_engine import answers, append, held, project_all
@@ -70,7 +70,7 @@ async def test_a_poison_event_is_set_aside_with_its_component_and_processed_afte
     assert found["error"] == "ZeroDivisionError: a rule that cannot"
     assert {"opportunity:P", f"order:{POISON}", "invoice:I"} <= set(found["entities"])
     assert found["event"]["id"] == poison["id"]
-    assert (await retry.counts(pool))[ledger.name] == 1
+    assert [one.set_aside for one in await lag.lags(pool, ledger.ledger)] == [1]
     async with reading.snapshot(pool, ledger) as view:
         waiting = {(one["kind"], one["waits_for"]): one for one in (await completeness.read(view))["waiting"]}
     assert waiting["order.placed", "a fix"]["amounts"] == [{"amount": "10.00", "currency": "EUR"}]
@@ -157,8 +157,7 @@ async def test_whatever_failed_and_is_retried_gives_what_never_failed(
         return maybe
 
     with monkeypatch.context() as patch:
-        for name in ("contribute_entity", "contribute_others"):
-            patch.setattr(engine, name, failing(getattr(component, name)))
+        patch.setattr(engine, "contribute", failing(component.contribute))
         tables = await memory.project(events, batches)
     await memory.retry(tables)
     assert tables.aside == {}

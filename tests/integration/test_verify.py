@@ -60,7 +60,7 @@ async def test_what_a_component_contributes_is_held_against_its_events(pool: asy
     ledger = await filled(pool, "tampered-state")
     for row in await pool.fetch("SELECT component, kind, state FROM components WHERE ledger = $1", ledger.ledger):
         component = decode(*row)
-        component.cells = {"": {cell: amount * 2 for cell, amount in component.all_cells().items()}}
+        component.cells = {cell: amount * 2 for cell, amount in component.all_cells().items()}
         await pool.execute(
             "UPDATE components SET state = $3 WHERE ledger = $1 AND component = $2",
             ledger.ledger, component.id, component.encode(),
@@ -75,7 +75,14 @@ async def test_a_log_rewritten_with_a_chain_that_fits_is_found_by_an_anchor(pool
     await append(pool, ledger, [cost("later", "c", "1.00")])
     findings = await verify.verify(pool, ledger, against=anchor)
     assert all(one.good for one in findings)
-    assert [one.check for one in findings] == ["density", "hash chain", "anchor", "balances", "conservation"]
+    assert [one.check for one in findings] == [
+        "density",
+        "hash chain",
+        "anchor",
+        "projection",
+        "balances",
+        "conservation",
+    ]
 
     async with pool.acquire() as connection, connection.transaction():  # what only the owner of the database can do
         await connection.execute("SET LOCAL session_replication_role = replica")

@@ -75,6 +75,9 @@ class MemoryTables:
     async def go_on_at(self, position: int) -> None:
         """Nothing is numbered here."""
 
+    async def show_life(self) -> None:
+        """Nobody waits here."""
+
     async def set_aside(self, kept: list[Entry], gone: list[tuple[int, int]]) -> None:
         self.aside = {(one.position, one.component): one for one in [*self.aside.values(), *kept]}
         for one in gone:

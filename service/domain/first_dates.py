@@ -1,0 +1,98 @@
+"""The first date in a journey (SPEC section 7): the cohort day of what no captured lead gives one.
+
+It is the least of the captured, qualified, opened, accepted, placed days and posting dates of what hangs together. Ids tie
+entities together whether or not the entities behind them have arrived. A component may hold more than one journey (a link may
+have been restated or voided), so that this is worked out for the exact one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from service.domain.entities import NO_DAY, Entity
+from service.domain.facts import Key
+
+State = tuple[Sequence[Key], int]  # what an entity is tied to, and its own least day
+
+
+class FirstDates:
+    """The first dates of the journeys of one component, kept as facts come in.
+
+    Ties that come and days that get earlier are taken in at once. A tie that goes, or the first day of a journey that does, is
+    told by `note`: then it is all to be worked out anew.
+    """
+
+    def __init__(self) -> None:
+        self._parent: dict[Key, Key] = {}
+        self._size: dict[Key, int] = {}
+        self._day: dict[Key, int] = {}  # by root
+        self._dated: dict[Key, dict[Entity, None]] = {}  # by root: the entities that go by the date
+        self._states: dict[Key, State] = {}
+        self._tied: dict[Key, int] = {}  # how many others are tied to it
+
+    def of(self, entity: Entity) -> int:
+        """Return the first date in the journey of an entity, which goes by it from now on."""
+        root = self._root((entity.kind, entity.id))
+        self._dated.setdefault(root, {})[entity] = None
+        return self._day.get(root, NO_DAY)
+
+    def leave(self, entity: Entity) -> None:
+        """Note that an entity does not go by the date any more."""
+        self._dated.get(self._root((entity.kind, entity.id)), {}).pop(entity, None)
+
+    def dated(self) -> list[Entity]:
+        """Return all entities that go by the date."""
+        return [entity for some in self._dated.values() for entity in some]
+
+    def note(self, node: Key, state: State) -> list[Entity] | None:
+        """Take in what an entity is tied to and its day; return the entities whose first date this moves.
+
+        None if that cannot be told from what is known.
+        """
+        before = self._states.get(node)
+        if before == state:
+            return []
+        ties, day = state
+        if before is not None and not ties and day == NO_DAY and not self._tied.get(node):
+            ties = before[0]  # nothing is left of it, and nothing else hangs on it: that it stays tied changes no date
+        self._states[node] = ties, day
+        if before is not None:
+            root = self._root(node)
+            lost = before[1] != NO_DAY and (day == NO_DAY or day > before[1]) and before[1] <= self._day[root]
+            if lost or not set(before[0]) <= set(ties):
+                return None
+        moved: list[Entity] = []
+        for other in ties:
+            if before is None or other not in before[0]:
+                self._tied[other] = self._tied.get(other, 0) + 1
+                self._tie(node, other, moved)
+        root = self._root(node)
+        if day != NO_DAY and day < self._day.get(root, day + 1):
+            self._day[root] = day
+            moved += self._dated.get(root, ())
+        return moved
+
+    def _root(self, node: Key) -> Key:
+        parent = self._parent
+        while (up := parent.setdefault(node, node)) != node:
+            parent[node] = node = parent[up]
+        return node
+
+    def _tie(self, node: Key, other: Key, moved: list[Entity]) -> None:
+        """Make one journey of two: the smaller joins the larger."""
+        large, small = self._root(node), self._root(other)
+        if large == small:
+            return
+        if self._size.get(large, 1) < self._size.get(small, 1):
+            large, small = small, large
+        self._parent[small] = large
+        self._size[large] = self._size.get(large, 1) + self._size.pop(small, 1)
+        days = {root: self._day.get(root) for root in (large, small)}
+        first = min((day for day in days.values() if day is not None), default=None)
+        for root, day in days.items():
+            if day != first:
+                moved += self._dated.get(root, ())
+        if first is not None:
+            self._day[large] = first
+        self._day.pop(small, None)
+        self._dated.setdefault(large, {}).update(self._dated.pop(small, {}))
