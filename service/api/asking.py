@@ -19,6 +19,7 @@ from service.api.problems import ProblemError
 from service.bootstrap import Service
 from service.domain.calendar import parse_day, parse_instant
 from service.projections import reading, selection
+from service.projections.threads import apart
 from service.store import log
 from service.store.ledgers import Ledger
 
@@ -121,7 +122,8 @@ async def views(
     if max(asked, min_position) > 0 and (at := (await standing.of(ledger)).checkpoint) < max(asked, min_position):
         if asked > at:  # what was known at a position is known once it has been projected
             min_position = max(min_position, min(asked, (await log.head(service.pool, ledger.ledger))[0]))
-        await _wait(service, standing, ledger, min_position)
+        async with request.state.turn.set_down():
+            await _wait(service, standing, ledger, min_position)
     async with reading.snapshots(service.pool, ledger, *moments) as opened:
         yield opened
 
@@ -145,7 +147,7 @@ def frame(view: reading.Snapshot) -> dict[str, Any]:
     return {"as_of": moment, "read_model_version": view.version}
 
 
-def answer(
+async def answer(
     request: Request, view: reading.Snapshot, body: dict[str, Any], following: str | None = None
 ) -> Response:  # fmt: skip
     """Answer a read, or 304 to whom it tells nothing new; `following` is the `after` of the next page, if there is one.
@@ -157,7 +159,8 @@ def answer(
     if following is not None:
         url = request.url.include_query_params(after=following)
         headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-    content = msgspec.json.encode({**body, **frame(view)})
+    rows = body.get("rows", ())
+    content = await apart(len(rows), msgspec.json.encode, {**body, **frame(view)})
     found, unchanged = Response(content, headers=headers, media_type="application/json"), Response(None, 304, headers)
     answers: Answers = request.app.state.answers
     answers.keep(request, view, tag, found, unchanged)

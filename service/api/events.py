@@ -15,7 +15,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from service.api.auth import Needs
+from service.api.auth import Guarded, Needs
+from service.api.bodies import read_body
 from service.api.problems import ProblemError, problem, refuse_unknown
 from service.bootstrap import Service
 from service.domain.catalogue import CATALOGUE
@@ -25,7 +26,7 @@ from service.intake.decoding import header_text, split
 from service.store import log
 from service.store.ledgers import Ledger
 
-router = APIRouter(tags=["events"])
+router = APIRouter(tags=["events"], route_class=Guarded)
 _JSON = "application/json"
 _BATCH = "application/cloudevents-batch+json"
 _SINGLE = "application/cloudevents+json"
@@ -40,7 +41,7 @@ _GOOD = ("accepted", "duplicate")
 async def post_events(request: Request) -> Response:
     """Take events in whatever form they come."""
     service: Service = request.app.state.service
-    ledger = await request.app.state.doorkeeper.admit(request.headers.get("authorization"), "ingest")
+    ledger = (await request.app.state.doorkeeper.admit(request.headers.get("authorization"), "ingest")).ledger
     headers = request.headers
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
@@ -56,27 +57,6 @@ async def post_events(request: Request) -> Response:
     if media_type == _BATCH or (media_type == _JSON and body.lstrip()[:1] == b"["):
         return await _batch(service, ledger, body)
     return await _single((await service.intake.take(ledger.ledger, [body]))[0], service, ledger)
-
-
-async def read_body(request: Request, most: int) -> bytes:
-    """Read the body, giving up as soon as it is too large."""
-    announced = request.headers.get("content-length", "")
-    size, parts = int(announced) if announced.isdigit() else 0, []
-    if size <= most:
-        size = 0
-        try:
-            async for part in request.stream():
-                size += len(part)
-                if size > most:
-                    break
-                parts.append(part)
-        except ClientDisconnect as error:
-            raise ProblemError(400, "the body ended before all of it was here") from error
-    if size > most:
-        raise ProblemError(
-            413, f"a body may have {most} bytes; send NDJSON, which has no such limit, or smaller batches"
-        )
-    return b"".join(parts)
 
 
 async def _binary(request: Request, service: Service, ledger: Ledger, media_type: str) -> Response:

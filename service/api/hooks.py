@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api.events import read_body
+from service.api.bodies import read_body
 from service.api.problems import ProblemError
 from service.bootstrap import Service
 from service.intake.limits import Buckets, retry_after

@@ -13,13 +13,14 @@ from starlette.responses import Response
 
 from service.api import asking, schemas, schemas_lineage
 from service.api.asking import After, AsOf, Basis, CampaignId, From, Limit, MinPosition, Reader, To
+from service.api.auth import Guarded
 from service.api.problems import ProblemError, refuse_unknown
 from service.domain import lineage
 from service.projections import completeness, entries, reading, restatement, timeline
 from service.projections.entries import Place
 from service.store.ledgers import Ledger
 
-router = APIRouter(tags=["lineage"])
+router = APIRouter(tags=["lineage"], route_class=Guarded)
 _FILTERS = ("channel", "source", "medium", "owner", "campaign_type", "parent")
 _ENTRIES = ("measure", *_FILTERS, "after", "limit", *asking.GROUPED)
 Measure = Annotated[str, Query(description="a figure by its name in the report", examples=["invoiced_revenue"])]
@@ -61,7 +62,7 @@ async def _entries(request: Request, ledger: Ledger, report: str, asked: _Asked)
             view, asked.asked.query, report, asked.measure, asked.after, asked.limit
         )  # fmt: skip
     frame = {"currency": ledger.currency, "date_basis": asked.asked.query.basis}
-    return asking.answer(request, view, {**body, **frame}, _mark(following))
+    return await asking.answer(request, view, {**body, **frame}, _mark(following))
 
 
 @router.get(
@@ -121,7 +122,7 @@ async def get_journey(
         body = await timeline.read(view, kind, identity)
     if body is None:
         raise ProblemError(404, f"no event names a {kind} {identity!r}")
-    return asking.answer(request, view, body)
+    return await asking.answer(request, view, body)
 
 
 @router.get(
@@ -184,7 +185,9 @@ async def get_restatement(
         if then.as_of.position > now.as_of.position:
             raise asking.invalid("to_as_of", f"a moment not before from_as_of ({from_as_of})", to_as_of or "")
         body, following = await restatement.read(then, now, asked.query, compared, _place(after), limit)
-    return asking.answer(request, now, {**_between(then, now), **body, "date_basis": date_basis}, _mark(following))
+    return await asking.answer(
+        request, now, {**_between(then, now), **body, "date_basis": date_basis}, _mark(following)
+    )
 
 
 def _between(then: reading.Snapshot, now: reading.Snapshot) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
 from service import __version__, telemetry
-from service.api.auth import Needs
-from service.api.events import read_body
+from service.api.auth import Guarded, Needs
+from service.api.bodies import read_body
 from service.api.problems import ProblemError, problem, refuse_unknown
 from service.api.schemas import PROBLEMS
 from service.bootstrap import Service
@@ -20,7 +20,7 @@ from service.projections import reading, retry, verify
 from service.store import database, inbox, log, quarantine
 from service.store.ledgers import Ledger
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=Guarded)
 _JSON = "application/json"
 
 

@@ -10,12 +10,13 @@ from starlette.responses import Response
 
 from service.api import asking, schemas
 from service.api.asking import After, AsOf, Basis, From, GroupBy, Limit, MinPosition, Reader, To
+from service.api.auth import Guarded
 from service.api.problems import ProblemError, refuse_unknown
 from service.domain.postings import FLAG, PENDING_LINKS
 from service.projections import reading, reports, selection
 from service.store.ledgers import Ledger
 
-router = APIRouter(tags=["read models"])
+router = APIRouter(tags=["read models"], route_class=Guarded)
 _pair = msgspec.json.Decoder(tuple[str, str])
 
 
@@ -25,7 +26,7 @@ async def _report(request: Request, ledger: Ledger, name: str, asked: asking.Ask
         answer |= await _frame(view, asked.query)
         if flat:
             answer = await _flat(view, answer, asked.query.campaign or "")
-    return asking.answer(request, view, answer)
+    return await asking.answer(request, view, answer)
 
 
 async def _frame(view: reading.Snapshot, query: selection.Query) -> dict[str, Any]:
@@ -95,7 +96,7 @@ async def get_campaigns(
     async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
         known = [(one, attributes) for one, attributes in (await view.campaigns()).items() if one > after]
     rows = [{"campaign_id": one, **attributes} for one, attributes in known[:limit]]
-    return asking.answer(request, view, {"rows": rows}, rows[-1]["campaign_id"] if len(known) > limit else None)
+    return await asking.answer(request, view, {"rows": rows}, rows[-1]["campaign_id"] if len(known) > limit else None)
 
 
 @router.get(
@@ -131,7 +132,7 @@ async def get_campaign(
         known = await view.campaigns()
     if campaign_id not in known:
         raise ProblemError(404, f"there is no campaign {campaign_id!r}")
-    return asking.answer(request, view, {"campaign_id": campaign_id, **known[campaign_id]})
+    return await asking.answer(request, view, {"campaign_id": campaign_id, **known[campaign_id]})
 
 
 async def _listed(
@@ -147,7 +148,7 @@ async def _listed(
     names = ("from", "to") if measure == PENDING_LINKS else ("entity", "reason")
     rows = [dict(zip((*names, "campaign_id", "since_position"), one, strict=True)) for one in found]
     following = msgspec.json.encode(found[-1][:2]).decode() if len(found) == limit else None
-    return asking.answer(request, view, {"rows": rows}, following)
+    return await asking.answer(request, view, {"rows": rows}, following)
 
 
 @router.get("/v1/pending-links", summary="Pending links", response_model=schemas.Links, responses=schemas.PROBLEMS)

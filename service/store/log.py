@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -25,6 +25,7 @@ _SOME_ARE_THERE = (
     "23505",
     "XX000",
 )  # ours; a unique violation of COPY; and how a distributed table reports that
+_ROW_BYTES = 1_000  # that a row takes besides
 MANY = 100  # rows from which COPY is faster than one round trip
 
 
@@ -95,6 +96,7 @@ class Chain:
 
 class _Waiting(NamedTuple):
     rows: Sequence[Row]
+    size: int
     answer: asyncio.Future[list[Outcome]]
 
 
@@ -102,15 +104,18 @@ class Appender:
     """Appends to the ledgers of one database; one writing task per ledger while anything waits."""
 
     def __init__(
-        self, pool: asyncpg.Pool, *, queue_events: int, batch_events: int, appended: Callable[[int], None] | None = None
-    ) -> None:
+        self, pool: asyncpg.Pool, *, queue_events: int, batch_events: int, queue_bytes: int = 2**30,
+        appended: Callable[[int], None] | None = None,
+    ) -> None:  # fmt: skip
         """`appended` is called with the ledger after each commit, to wake whoever follows the log."""
         self._pool = pool
         self._queue_events = queue_events
+        self._queue_bytes = queue_bytes
         self._batch_events = batch_events
         self._appended = appended
         self._queues: dict[int, deque[_Waiting]] = {}
         self._waiting: dict[int, int] = {}
+        self._bytes: Counter[int] = Counter()  # that what waits takes, by ledger
         self._writers: dict[int, asyncio.Task[None]] = {}
         self.last_positions: dict[int, int] = {}  # by ledger, as far as this process has appended
 
@@ -124,9 +129,15 @@ class Appender:
         waiting = self._waiting.get(ledger, 0)
         if waiting and waiting + len(rows) > self._queue_events:
             raise QueueFullError(f"{waiting} events wait to be stored")
+        size = sum(map(_size, rows))
+        if self._bytes[ledger] and self._bytes[ledger] + size > self._queue_bytes // 2:
+            raise QueueFullError(f"{self._bytes[ledger]} bytes of events wait to be stored")
+        if (total := self._bytes.total()) and total + size > self._queue_bytes:
+            raise QueueFullError(f"{total} bytes of events wait to be stored")
         answer: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(ledger, deque()).append(_Waiting(rows, answer))
+        self._queues.setdefault(ledger, deque()).append(_Waiting(rows, size, answer))
         self._waiting[ledger] = waiting + len(rows)
+        self._bytes[ledger] += size
         if ledger not in self._writers:
             self._writers[ledger] = asyncio.create_task(self._write(ledger))
         return await answer
@@ -146,8 +157,9 @@ class Appender:
                     size += len(group[-1].rows)
                 await self._store(ledger, group)
                 self._waiting[ledger] -= size
+                self._bytes[ledger] -= sum(one.size for one in group)
         finally:
-            del self._writers[ledger]
+            del self._writers[ledger], self._bytes[ledger]
 
     async def _store(self, ledger: int, group: list[_Waiting]) -> None:
         try:
@@ -168,6 +180,11 @@ class Appender:
             if not one.answer.done():
                 one.answer.set_result(outcomes[at : at + len(one.rows)])
             at += len(one.rows)
+
+
+def _size(row: Row) -> int:
+    """Return about how many bytes a row takes in memory: its data are there twice, once within `content`."""
+    return _ROW_BYTES + len(row.data) + len(row.content)
 
 
 async def store(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> list[Outcome]:
