@@ -21,6 +21,7 @@ from service.store import citus, database, embedded, ledgers, migrate
 from tests.support.senders_api import HOSTS
 
 _names = itertools.count(1)
+OPERATOR = "the-operators-token-0123"
 MASTER_KEY = "dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk="
 RUN = f"{os.getpid()}-{int(time.time())}"
 
@@ -118,6 +119,7 @@ def service_url(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     environment = {
         "CAMPAIGN_LEDGER_DATABASE_URL": dsn,
         "CAMPAIGN_LEDGER_MASTER_KEY": MASTER_KEY,
+        "CAMPAIGN_LEDGER_OPERATOR_TOKEN": OPERATOR,
         "CAMPAIGN_LEDGER_PRIVATE_HOSTS": json.dumps(HOSTS),  # where the stories' own APIs listen
     }
     running = start_service([], environment, log)

@@ -21,9 +21,10 @@ from service.domain.calendar import parse_day, parse_instant
 from service.projections import reading, selection
 from service.projections.threads import apart
 from service.store import log
-from service.store.ledgers import Ledger
+from service.store.ledgers import Access, Ledger
 
 Reader = Annotated[Ledger, Depends(Needs("read"))]
+FigureReader = Annotated[Ledger, Depends(Needs("figures"))]
 _MOST_GROUPS = 3
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -147,10 +148,19 @@ def frame(view: reading.Snapshot) -> dict[str, Any]:
     return {"as_of": moment, "read_model_version": view.version}
 
 
+def sees_entries(request: Request) -> bool:
+    """Tell whether the key of a request may see single entries and entities, and not figures only."""
+    access: Access = request.state.access
+    return access.may("read")
+
+
 async def answer(
-    request: Request, view: reading.Snapshot, body: dict[str, Any], following: str | None = None
+    request: Request, view: reading.Snapshot, body: dict[str, Any], following: str | None = None,
+    scope: str | None = "read",
 ) -> Response:  # fmt: skip
     """Answer a read, or 304 to whom it tells nothing new; `following` is the `after` of the next page, if there is one.
+
+    `scope` is what a key needs to have this very answer; None: it has parts left out, and is not kept for others.
 
     The weak ETag is the edition of the read models and the position.
     """
@@ -162,8 +172,9 @@ async def answer(
     rows = body.get("rows", ())
     content = await apart(len(rows), msgspec.json.encode, {**body, **frame(view)})
     found, unchanged = Response(content, headers=headers, media_type="application/json"), Response(None, 304, headers)
-    answers: Answers = request.app.state.answers
-    answers.keep(request, view, tag, found, unchanged)
+    if scope:
+        answers: Answers = request.app.state.answers
+        answers.keep(request, view, scope, tag, found, unchanged)
     return unchanged if matches(request.headers, tag) else found
 
 

@@ -25,6 +25,9 @@ _LINGER = 5.0  # seconds in which the rest of a body is passed over after the an
 _FILES_KEPT = 128  # for the database, logs and what else is not a connection of this server
 
 
+_AGAIN = {503: {"Retry-After": "1"}}
+
+
 class Limits(NamedTuple):
     """What a connection may take: bytes of a head, seconds for a head or a stretch of a body, and how many there may be."""
 
@@ -83,8 +86,11 @@ class _RefusedError(Exception):
 class Connection(HttpToolsProtocol):
     """uvicorn's connection, with limits."""
 
-    def __init__(self, crowd: Crowd, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
-        super().__init__(config, server_state, app_state)
+    def __init__(
+        self, crowd: Crowd, config: Config, server_state: ServerState, app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(config, server_state, app_state, _loop)
         self._crowd = crowd
         self._limits = crowd.limits
         self._since = 0.0  # since when the client owes what is waited for
@@ -164,9 +170,7 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()  # no second answer into the middle of one
             return
         status, detail = self._refusal
-        answer = problem(
-            status, detail, headers={"Connection": "close", **({"Retry-After": "1"} if status == 503 else {})}
-        )  # noqa: PLR2004
+        answer = problem(status, detail, headers={"Connection": "close", **(_AGAIN.get(status, {}))})
         lines = [b"%b: %b\r\n" % pair for pair in answer.raw_headers]
         self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", bytes(answer.body)]))
         self.transport.close()

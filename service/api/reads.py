@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from service.api import asking, schemas
-from service.api.asking import After, AsOf, Basis, From, GroupBy, Limit, MinPosition, Reader, To
+from service.api.asking import After, AsOf, Basis, FigureReader, From, GroupBy, Limit, MinPosition, Reader, To
 from service.api.auth import Guarded
 from service.api.problems import ProblemError, refuse_unknown
 from service.domain.postings import FLAG, PENDING_LINKS
@@ -26,7 +26,7 @@ async def _report(request: Request, ledger: Ledger, name: str, asked: asking.Ask
         answer |= await _frame(view, asked.query)
         if flat:
             answer = await _flat(view, answer, asked.query.campaign or "")
-    return await asking.answer(request, view, answer)
+    return await asking.answer(request, view, answer, scope="figures")
 
 
 async def _frame(view: reading.Snapshot, query: selection.Query) -> dict[str, Any]:
@@ -61,7 +61,7 @@ async def _read(
 
 @router.get("/v1/roi", summary="ROI", response_model=schemas.RoiAnswer, responses=schemas.PROBLEMS)
 async def get_roi(
-    request: Request, ledger: Reader, group_by: GroupBy = "campaign", from_: From = None, to: To = None,
+    request: Request, ledger: FigureReader, group_by: GroupBy = "campaign", from_: From = None, to: To = None,
     date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0, campaign_id: str | None = None,
 ) -> Response:  # fmt: skip
     """Costs, revenues, margins and returns per group; attributed + unattributed = total, to the cent."""
@@ -70,7 +70,7 @@ async def get_roi(
 
 @router.get("/v1/conversion", summary="Conversion", response_model=schemas.ConversionAnswer, responses=schemas.PROBLEMS)
 async def get_conversion(
-    request: Request, ledger: Reader, group_by: GroupBy = "campaign", from_: From = None, to: To = None,
+    request: Request, ledger: FigureReader, group_by: GroupBy = "campaign", from_: From = None, to: To = None,
     date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0, campaign_id: str | None = None,
 ) -> Response:  # fmt: skip
     """How many entered each step, the cohort funnel of the leads captured in the period, and outcomes."""
@@ -79,7 +79,7 @@ async def get_conversion(
 
 @router.get("/v1/velocity", summary="Velocity", response_model=schemas.VelocityAnswer, responses=schemas.PROBLEMS)
 async def get_velocity(
-    request: Request, ledger: Reader, group_by: GroupBy = "campaign", from_: From = None, to: To = None,
+    request: Request, ledger: FigureReader, group_by: GroupBy = "campaign", from_: From = None, to: To = None,
     date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0, campaign_id: str | None = None,
 ) -> Response:  # fmt: skip
     """How long the steps take, in days: mean, median and 90th percentile; negative durations are counted apart."""
@@ -88,7 +88,7 @@ async def get_velocity(
 
 @router.get("/v1/campaigns", summary="Campaigns", response_model=schemas.Campaigns, responses=schemas.PROBLEMS)
 async def get_campaigns(
-    request: Request, ledger: Reader, after: Annotated[str, Query(description="ids after this one")] = "",
+    request: Request, ledger: FigureReader, after: Annotated[str, Query(description="ids after this one")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100, as_of: AsOf = None, min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """List campaigns, registered or only named, by id; `Link: rel=next` leads on while there are more."""
@@ -96,7 +96,9 @@ async def get_campaigns(
     async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
         known = [(one, attributes) for one, attributes in (await view.campaigns()).items() if one > after]
     rows = [{"campaign_id": one, **attributes} for one, attributes in known[:limit]]
-    return await asking.answer(request, view, {"rows": rows}, rows[-1]["campaign_id"] if len(known) > limit else None)
+    return await asking.answer(
+        request, view, {"rows": rows}, rows[-1]["campaign_id"] if len(known) > limit else None, "figures"
+    )
 
 
 @router.get(
@@ -104,7 +106,7 @@ async def get_campaigns(
     responses={200: {"model": schemas.FlatAnswer}, **schemas.PROBLEMS},
 )  # fmt: skip
 async def get_campaign_report(
-    request: Request, ledger: Reader, campaign_id: Annotated[str, Path(description="the campaign")],
+    request: Request, ledger: FigureReader, campaign_id: Annotated[str, Path(description="the campaign")],
     report: Annotated[Literal["roi", "conversion", "velocity"], Path()], from_: From = None, to: To = None,
     date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
@@ -123,7 +125,7 @@ async def get_campaign_report(
     responses=schemas.PROBLEMS,
 )
 async def get_campaign(
-    request: Request, ledger: Reader, campaign_id: Annotated[str, Path(description="the campaign")], as_of: AsOf = None,
+    request: Request, ledger: FigureReader, campaign_id: Annotated[str, Path(description="the campaign")], as_of: AsOf = None,
     min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """One campaign's attributes, the last statement of each."""
@@ -132,7 +134,7 @@ async def get_campaign(
         known = await view.campaigns()
     if campaign_id not in known:
         raise ProblemError(404, f"there is no campaign {campaign_id!r}")
-    return await asking.answer(request, view, {"campaign_id": campaign_id, **known[campaign_id]})
+    return await asking.answer(request, view, {"campaign_id": campaign_id, **known[campaign_id]}, scope="figures")
 
 
 async def _listed(

@@ -26,6 +26,7 @@ _SOME_ARE_THERE = (
     "XX000",
 )  # ours; a unique violation of COPY; and how a distributed table reports that
 _ROW_BYTES = 1_000  # that a row takes besides
+PAGE_BYTES = 8 * 2**20  # of data with which a page ends: a thousand events of a megabyte do not fit into memory
 MANY = 100  # rows from which COPY is faster than one round trip
 
 
@@ -307,17 +308,24 @@ async def read(
     limit: int,
     types: Sequence[str] = (),
 ) -> list[Stored]:
-    """Return up to `limit` events after a position, in order, of the given types only (none given = all)."""
-    if types:
-        rows = await pool.fetch(
-            f"SELECT {COLUMNS} FROM events WHERE ledger = $1 AND position > $2 AND type = ANY($4) ORDER BY position LIMIT $3",
-            ledger, after, limit, list(types),
-        )  # fmt: skip
-    else:
-        rows = await pool.fetch(
-            f"SELECT {COLUMNS} FROM events WHERE ledger = $1 AND position > $2 ORDER BY position LIMIT $3",
-            ledger, after, limit,
-        )  # fmt: skip
+    """Return up to `limit` events after a position, in order, of the given types only (none given = all).
+
+    The last one is that with which they have PAGE_BYTES of data: there may be more even where there are fewer than `limit`.
+    """
+    of_types, values = (" AND type = ANY($4)", [list(types)]) if types else ("", [])
+    found = f"FROM events WHERE ledger = $1 AND position > $2{of_types}"
+    rows = await pool.fetch(
+        f"""
+        SELECT {COLUMNS} {found} AND position <= (
+            SELECT max(position) FROM (
+                SELECT position, sum(size) OVER (ORDER BY position) - size AS before FROM (
+                    SELECT position, octet_length(data::text) AS size {found} ORDER BY position LIMIT $3
+                ) AS page
+            ) AS sized WHERE before < {PAGE_BYTES}
+        ) ORDER BY position
+        """,
+        ledger, after, limit, *values,
+    )  # fmt: skip
     return [Stored(*row) for row in rows]
 
 
@@ -395,6 +403,11 @@ async def read_all(pool: asyncpg.Pool, ledger: int, page: int = 5_000, after: in
         for row in rows:
             yield row
         after = rows[-1].position
+
+
+def is_full(rows: Sequence[Stored], limit: int) -> bool:
+    """Tell whether `read` may have left out more."""
+    return len(rows) == limit or sum(len(row.data.encode()) for row in rows) >= PAGE_BYTES
 
 
 async def head(pool: asyncpg.Pool, ledger: int) -> tuple[int, datetime | None, bytes]:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from service.store import inbox
-from tests.conftest import Api
+from tests.conftest import OPERATOR, Api
 from tests.support.hooks import Sender, connect
 from tests.support.stories import Story, all_stories
 from tests.support.stories.business_central import guid, notice
@@ -94,7 +94,7 @@ def test_a_bad_signature_is_rejected_kept_counted_and_never_translated(api: Api)
     assert SECRET not in answer.text + json.dumps(found)
     assert sender.call("POST", "/retranslate").json() == {"deliveries": 0, "records": 0}
     assert sender.call("POST", f"/deliveries/{found[0]['id']}/retranslate").status_code == 404
-    metrics = api.http.get("/metrics").text
+    metrics = api.http.get("/metrics", headers={"Authorization": f"Bearer {OPERATOR}"}).text
     assert 'campaign_ledger_deliveries_total{kind="standard-webhooks",state="rejected"}' in metrics
     assert sender.events() == []
 
