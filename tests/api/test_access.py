@@ -98,9 +98,7 @@ NO_FIGURES = (
 )  # fmt: skip
 
 
-def test_a_key_for_figures_sees_reports_and_nothing_that_names_a_person(
-    open_api: Callable[..., Api], dsn: str
-) -> None:
+def test_a_key_for_figures_sees_reports_and_nothing_that_names_a_person(open_api: Callable[..., Api], dsn: str) -> None:
     api = open_api()
     api.post(lead("name@example.com", "c"), order("O-of-name@example.com", "7.00", opportunity_id="not-there"))
     api.http.post("/v1/events", json={"id": "name@example.com"})
@@ -112,7 +110,11 @@ def test_a_key_for_figures_sees_reports_and_nothing_that_names_a_person(
 
     key = {"Authorization": f"Bearer {asyncio.run(create())}"}
     for path in FIGURES:
-        both = [api.http.get(path), api.http.get(path, headers=key), api.http.get(path)]  # also what is kept for the other
+        both = [
+            api.http.get(path),
+            api.http.get(path, headers=key),
+            api.http.get(path),
+        ]  # also what is kept for the other
         assert [one.status_code for one in both] == [200, 200, 200], path
         assert both[0].json().keys() == both[1].json().keys(), path
         assert "name@example.com" not in both[1].text, path
@@ -192,6 +194,43 @@ def test_the_bootstrap_key_opens_the_default_ledger_also_after_a_restart(
         finally:
             stop_service(running)
     assert seen == ["default", "default"]
+
+
+def listed_keys(dsn: str) -> dict[str, str]:
+    """Return the state of the default ledger's keys by their ids, as the operator sees them."""
+    done = subprocess.run(
+        [sys.executable, "-m", "service.cli", "keys", "list"], env={"CAMPAIGN_LEDGER_DATABASE_URL": dsn},
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return {line.split("\t")[0]: line.split("\t")[3] for line in done.stdout.splitlines()}
+
+
+def test_a_bootstrap_key_ends_when_it_is_changed_stays_revoked_and_is_not_shown(
+    dsn: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    def opens(secret: str, asked: str) -> int:
+        environment = {"CAMPAIGN_LEDGER_DATABASE_URL": dsn, "CAMPAIGN_LEDGER_BOOTSTRAP_KEY": secret}
+        running = start_service([], environment, tmp_path_factory.mktemp("bootstrap") / "log")
+        try:
+            return httpx.get(f"{running.url}/v1/ledger", headers={"Authorization": f"Bearer {asked}"}).status_code
+        finally:
+            stop_service(running)
+
+    first, second = f"correct-horse-{time.time_ns()}", f"battery-staple-{time.time_ns()}"
+    assert opens(first, first) == 200
+    assert [one[:10] for one, state in listed_keys(dsn).items() if state == "in force"].count("bootstrap-") == 1
+    assert [opens(second, first), opens(second, second)] == [401, 200]
+    assert opens(first, first) == 401  # it was ended, and stays so
+    assert opens(second, second) == 401  # and so did the other when the environment went back
+    third = f"third-time-lucky-{time.time_ns()}"
+    assert opens(third, third) == 200
+    key_id = next(
+        one for one, state in listed_keys(dsn).items() if one.startswith("bootstrap-") and state == "in force"
+    )
+    revoke = [sys.executable, "-m", "service.cli", "keys", "revoke", key_id]
+    subprocess.run(revoke, env={"CAMPAIGN_LEDGER_DATABASE_URL": dsn}, timeout=60, check=True, capture_output=True)  # noqa: S603
+    assert opens(third, third) == 401
+    assert not [one for one in listed_keys(dsn) if first[:5] in one or second[:5] in one or third[:5] in one]
 
 
 def test_a_bootstrap_key_that_is_too_short_is_refused_without_being_shown(dsn: str) -> None:
