@@ -160,6 +160,10 @@ class Connection(HttpToolsProtocol):
             self._since = self.loop.time()
         super().on_response_complete()
 
+    def resume_writing(self) -> None:  # noqa: D102
+        self._unsent = 0  # all of it was taken; what is to be sent next is another answer
+        super().resume_writing()
+
     def refuse(self, status: int, detail: str) -> None:
         """Answer a request that is not taken, and close the connection."""
         self._refusal = (status, detail)
@@ -217,7 +221,7 @@ class Connection(HttpToolsProtocol):
     def _stands_still(self, now: float) -> bool:
         """Tell whether the client has not taken any of its answer for too long."""
         unsent = self.transport.get_write_buffer_size()
-        if unsent == 0 or unsent < self._unsent:
+        if self._unsent == 0 or unsent < self._unsent:
             self._unsent_since = now
         self._unsent = unsent
         return unsent > 0 and now - self._unsent_since > self._limits.request_seconds
