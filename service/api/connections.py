@@ -20,6 +20,8 @@ from uvicorn.server import ServerState
 from service.api.problems import problem
 
 MOST_URL = 16_384  # bytes
+_MOST_HEADERS = 200  # short ones take thirty times their bytes in memory
+_MOST_AHEAD = 16  # requests sent before the answer to the first; each waits in memory
 _STRETCH = 8_192  # bytes of a body that have to come within the time that a request has
 _LINGER = 5.0  # seconds in which the rest of a body is passed over after the answer, so that the sender can read that
 _FILES_KEPT = 128  # for the database, logs and what else is not a connection of this server
@@ -126,9 +128,15 @@ class Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:  # noqa: D102
         if self._in_body:
             return  # a trailer, which nothing here reads
+        if len(self.headers) == _MOST_HEADERS:
+            self._refusal = (431, f"a request may have {_MOST_HEADERS} headers")
+            raise _RefusedError
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:  # noqa: D102
+        if len(self.pipeline) == _MOST_AHEAD:
+            self.transport.abort()  # no answer to this one may come before those that are due
+            raise _RefusedError
         if self._head + self._chunk > self._limits.head_bytes:  # it may be
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > self._limits.head_bytes or len(self.url) > MOST_URL:
@@ -170,6 +178,8 @@ class Connection(HttpToolsProtocol):
         self.send_400_response("")
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002, D102  as uvicorn calls it, also after _RefusedError
+        if self.transport.is_closing():
+            return
         if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.abort()  # no second answer into the middle of one
             return

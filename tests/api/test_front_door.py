@@ -214,6 +214,7 @@ def test_an_endless_head_is_refused_and_stops_nobody(
     [
         (head("GET", "/v1/roi?x=" + "x" * 20_000), 414),
         (head("GET", "/livez", "X: " + "x" * 70_000), 431),
+        (head("GET", "/livez", *["a: b"] * 300), 431),
         (b"BLA\x00\r\n\r\n", 400),
     ],
 )
@@ -226,6 +227,24 @@ def test_what_is_refused_at_the_door_is_a_problem_too(call: Callable[[], Peer], 
     assert body["status"] == status
     assert set(body) >= {"type", "title", "detail"}
     assert b"content-type: application/problem+json" in said.lower()
+
+
+def test_requests_sent_ahead_are_answered_in_order_and_a_flood_of_them_takes_no_memory(
+    door: Running, call: Callable[[], Peer]
+) -> None:
+    peer = call()
+    peer.send(head("GET", "/livez") * 3 + head("GET", "/nothing") + head("GET", "/livez", "Connection: close"))
+    said = b""
+    with contextlib.suppress(OSError):
+        while part := peer.socket.recv(65_536):
+            said += part
+    assert re.findall(rb"HTTP/1.1 (\d+)", said) == [b"200", b"200", b"200", b"404", b"200"]
+    before = memory(door)
+    peers = [call() for _ in range(40)]
+    for one in peers:
+        one.send(b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n" * 6_000)
+    assert memory(door) - before < 60 * MIB
+    assert httpx.get(f"{door.url}/readyz", timeout=10).status_code == 200
 
 
 def test_heads_and_bodies_up_to_the_limits_are_taken(api: Api, door: Running, call: Callable[[], Peer]) -> None:
