@@ -99,8 +99,8 @@ async def create_key(pool: asyncpg.Pool, ledger: Ledger, scopes: tuple[str, ...]
 async def bootstrap_key(pool: asyncpg.Pool, ledger: Ledger, secret: str) -> bool:
     """Put the key of the environment in force in place of any other that came from there; False if it was revoked.
 
-    Its id shows nothing of it, for it was not made here and may be guessed from a part. What was revoked stays so, whoever
-    starts again with the old environment.
+    Its id shows nothing of it, for it was not made here and may be guessed from a part. What was revoked stays so and ends no
+    other: a process that starts again with the environment of yesterday changes nothing.
     """
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext('bootstrap'))")
@@ -114,6 +114,8 @@ async def bootstrap_key(pool: asyncpg.Pool, ledger: Ledger, secret: str) -> bool
         assert stored is not None  # noqa: S101  an upsert returns its row
         if stored["ledger"] != ledger.ledger:
             raise ValueError("the bootstrap key belongs to another ledger")
+        if stored["revoked_at"] is not None:
+            return False
         await connection.execute(
             f"""
             UPDATE api_keys SET revoked_at = now() WHERE ledger = $1 AND key_id LIKE '{BOOTSTRAP}%' AND key_id <> $2
@@ -122,7 +124,7 @@ async def bootstrap_key(pool: asyncpg.Pool, ledger: Ledger, secret: str) -> bool
             ledger.ledger,
             stored["key_id"],
         )
-    return stored["revoked_at"] is None
+    return True
 
 
 async def keys(pool: asyncpg.Pool, ledger: Ledger) -> list[Key]:
