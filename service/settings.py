@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     max_head_bytes: int = Field(65_536, ge=4_096, description="of a request's URL and headers together")
     request_timeout: float = Field(30.0, gt=0, description="for a request's head, and for every 8 KiB of its body")
     bodies_bytes: int = Field(
-        256 * 1024 * 1024, ge=1024, description="that the bodies in hand may take together before 503"
+        256 * 1024 * 1024, ge=1024, description="that the bodies in hand may take before 503; half of it for one ledger"
     )
     reads_at_once: int = Field(
         4, ge=1, description="reads that one process works out at a time; half of them of one key"

@@ -126,9 +126,9 @@ class Guarded(APIRoute):
         async def guarded(request: Request) -> Response:
             state = request.app.state
             access = request.state.access = await needs.admit(request)
-            if self.body_field is not None:
+            if self.body_field is not None and access is not None:
                 most = min(_MOST_JSON, state.service.settings.max_body_bytes)
-                request._body = await read_body(request, most)  # noqa: SLF001  where the framework looks for it first
+                request._body = await read_body(request, most, access.ledger.ledger)  # noqa: SLF001  where the framework looks for it first
             if request.method != "GET" or access is None:
                 return await handle(request)
             turns: Turns = state.turns

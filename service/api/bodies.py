@@ -1,10 +1,12 @@
 """Bodies of requests: read piece by piece, up to a limit each, and up to a limit of all that are in memory at once.
 
 held = scope["held"] = Held(room)             # the front door, for every request; `release` at its end
-body = await read_body(request, most_bytes)   # whoever wants it, once the caller is known
+body = await read_body(request, most_bytes, ledger)   # whoever wants it, once the caller is known
 """
 
 from __future__ import annotations
+
+from collections import Counter
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -13,11 +15,15 @@ from service.api.problems import ProblemError
 
 
 class Room:
-    """The bytes that bodies take at this moment, of those that they may."""
+    """The bytes that bodies take at this moment, by ledger, of those that they may: all together, and half of it one ledger."""
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
-        self.taken = 0
+        self.taken: Counter[int] = Counter()
+
+    def has(self, size: int, ledger: int) -> bool:
+        """Tell whether there is room for more bytes."""
+        return self.taken.total() + size <= self.most_bytes and self.taken[ledger] + size <= self.most_bytes // 2
 
 
 class Held:
@@ -25,24 +31,27 @@ class Held:
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        self._size = 0
+        self._size = self._ledger = 0
 
-    def take(self, size: int) -> None:
-        """Take room for more bytes; raises a 503 problem if there is none. Whoever is alone is never refused."""
-        if self._room.taken > self._size and self._room.taken + size > self._room.most_bytes:
+    def take(self, size: int, ledger: int) -> None:
+        """Take room for more bytes; raises a 503 problem if there is none. A body alone is never refused."""
+        if self._room.taken.total() > self._size and not self._room.has(size, ledger):
             detail = "too many large requests are in hand: try again in a moment"
             raise ProblemError(503, detail, headers={"Retry-After": "1"})
-        self._size += size
-        self._room.taken += size
+        self._size, self._ledger = self._size + size, ledger
+        self._room.taken[ledger] += size
 
     def release(self) -> None:
         """Give it back."""
-        self._room.taken -= self._size
-        self._size = 0
+        if self._size:
+            self._room.taken[self._ledger] -= self._size
+            self._size = 0
+            if not self._room.taken[self._ledger]:
+                del self._room.taken[self._ledger]
 
 
-async def read_body(request: Request, most: int) -> bytes:
-    """Read the body, giving up as soon as it is too large."""
+async def read_body(request: Request, most: int, ledger: int) -> bytes:
+    """Read the body of a request to a ledger, giving up as soon as it is too large."""
     announced = request.headers.get("content-length", "")
     size, parts = int(announced) if announced.isdigit() else 0, []
     held: Held = request.scope["held"]
@@ -53,7 +62,7 @@ async def read_body(request: Request, most: int) -> bytes:
                 size += len(part)
                 if size > most:
                     break
-                held.take(len(part))
+                held.take(len(part), ledger)
                 parts.append(part)
         except ClientDisconnect as error:
             raise ProblemError(400, "the body ended before all of it was here") from error

@@ -215,7 +215,9 @@ class Connection(HttpToolsProtocol):
         elif now - self._since > self._limits.request_seconds:
             if self._begun:
                 self.refuse(408, f"the head of a request has to come within {self._limits.request_seconds:g} seconds")
-            elif self.cycle is None:  # nothing has ever come; after an answer, uvicorn's keep-alive time holds
+            elif (
+                self.timeout_keep_alive_task is None
+            ):  # nothing has come but empty lines; else uvicorn counts that time
                 self.transport.close()
 
     def _check_body(self, now: float) -> None:

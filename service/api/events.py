@@ -53,7 +53,7 @@ async def post_events(request: Request) -> Response:
     if media_type not in (_JSON, _SINGLE, _BATCH):
         known = ", ".join((_JSON, _SINGLE, _BATCH, _NDJSON[0]))
         raise ProblemError(415, f"send {known}, or ce- headers with JSON; this was {media_type or 'no content-type'}")
-    body = await read_body(request, service.settings.max_body_bytes)
+    body = await read_body(request, service.settings.max_body_bytes, ledger.ledger)
     if media_type == _BATCH or (media_type == _JSON and body.lstrip()[:1] == b"["):
         return await _batch(service, ledger, body)
     return await _single((await service.intake.take(ledger.ledger, [body]))[0], service, ledger)
@@ -69,7 +69,7 @@ async def _binary(request: Request, service: Service, ledger: Ledger, media_type
     }
     if media_type:
         attributes["datacontenttype"] = request.headers["content-type"]
-    body = await read_body(request, service.settings.max_body_bytes)
+    body = await read_body(request, service.settings.max_body_bytes, ledger.ledger)
     return await _single(await service.intake.take_event(ledger.ledger, body, attributes), service, ledger)
 
 

@@ -32,7 +32,7 @@ async def hook(request: Request) -> Response:
         url=_url(request, service.settings.public_url),
         headers=_headers(request),
         query=dict(request.query_params),
-        body=await read_body(request, service.settings.max_body_bytes),
+        body=await read_body(request, service.settings.max_body_bytes, found.stored.ledger),
         received_at=service.hooks.now(),
     )
     try:

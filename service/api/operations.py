@@ -133,7 +133,7 @@ async def retry_quarantined(
     if kept.state == "resolved":
         answer = {"item": item, "status": "duplicate", "position": kept.position, "problem": None}
         return Response(msgspec.json.encode(answer), media_type=_JSON)
-    corrected = await read_body(request, service.settings.max_body_bytes)
+    corrected = await read_body(request, service.settings.max_body_bytes, ledger.ledger)
     result = await service.intake.retry(ledger.ledger, kept, corrected or None)
     if result.problem is not None:
         return problem(

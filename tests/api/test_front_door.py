@@ -165,23 +165,37 @@ def test_a_body_beyond_its_limit_is_refused_before_it_is_parsed(
         assert http.get("/v1/ledger").status_code == 200
 
 
-def test_bodies_in_hand_have_a_limit_together(api: Api, door: Running, call: Callable[[], Peer]) -> None:
-    key = f"Authorization: Bearer {api.key}"
-    first = [call() for _ in range(2)]
-    for peer in first:
+def test_bodies_in_hand_have_a_limit_of_one_ledger_and_in_all(
+    open_api: Callable[..., Api], door: Running, call: Callable[[], Peer]
+) -> None:
+    apis = [open_api() for _ in range(3)]
+
+    def begin(api: Api, size: int) -> Peer:
+        """Post a body of which the last byte never comes."""
+        peer, key = call(), f"Authorization: Bearer {api.key}"
         peer.send(
-            head("POST", "/v1/events", key, "Content-Type: application/json", f"Content-Length: {6 * MIB + 1}")
-            + b" " * 6 * MIB
+            head("POST", "/v1/events", key, "Content-Type: application/json", f"Content-Length: {size + 1}")
+            + b" " * size
         )
-    time.sleep(0.3)
-    answer = httpx.post(
-        f"{door.url}/v1/events", content=b" " * MIB, headers={**api.http.headers, "Content-Type": "application/json"}
-    )
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    for peer in first:
+        time.sleep(0.2)
+        return peer
+
+    def post(api: Api, size: int) -> httpx.Response:
+        content = b" " * size + json.dumps(lead(f"L-{size}")).encode()
+        headers = {**api.http.headers, "Content-Type": "application/json"}
+        return httpx.post(f"{door.url}/v1/events", content=content, headers=headers)
+
+    begun = [begin(apis[0], 5 * MIB)]
+    refused = post(apis[0], 2 * MIB)  # of 12 MiB, half is one ledger's
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert post(apis[1], 2 * MIB).status_code == 201
+    begun.append(begin(apis[1], 5 * MIB))
+    assert post(apis[2], 3 * MIB).status_code == 503
+    assert post(apis[2], MIB).status_code == 201
+    for peer in begun:
         peer.close()
     time.sleep(0.3)
-    assert httpx.post(f"{door.url}/v1/events", json=lead("L"), headers=dict(api.http.headers)).status_code == 201
+    assert post(apis[0], 2 * MIB).status_code == 201
 
 
 @pytest.mark.parametrize(
