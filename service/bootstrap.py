@@ -26,6 +26,7 @@ from service.store.vault import Vault
 _log = telemetry.logger("service")
 DEFAULT_LEDGER = "default"
 _T = TypeVar("_T")
+_CONNECTIONS_KEPT = 3  # of the pool, from reads: to store events, look keys up, and answer /readyz
 _LAST_SECONDS = 10.0  # that the translator has to finish what it has in hand
 
 
@@ -45,6 +46,11 @@ class Service:
         self.translator = Translator(pool, self.intake, self.vault, settings, self.outgoing)
         self.hooks = Hooks(pool, self.vault, settings, self.translator.wake)
         self.newest_migration = migrate.newest()
+
+    @property
+    def reads_at_once(self) -> int:
+        """How many reads may be worked out at a time: never so many that nothing is left to store events with."""
+        return max(1, min(self.settings.reads_at_once, self.settings.pool_size - _CONNECTIONS_KEPT))
 
     def appended(self) -> None:
         """Wake the projector of this process: another process has appended."""
@@ -100,6 +106,7 @@ async def opened(
     appender = log.Appender(
         pool,
         queue_events=settings.append_queue_events,
+        queue_bytes=settings.append_queue_bytes,
         batch_events=settings.append_batch_events,
         appended=thread.wake if thread else appended,
     )
@@ -127,7 +134,7 @@ async def _check_migrated(pool: asyncpg.Pool) -> None:
 
 
 async def _bootstrap_key(pool: asyncpg.Pool, settings: Settings) -> None:
-    """Create the key that the environment asks for, with all scopes on the ledger `default`."""
+    """Put the key that the environment asks for in force, with all scopes on the ledger `default`."""
     if settings.bootstrap_key is None:
         return
     ledger = await ledgers.ledger_named(pool, DEFAULT_LEDGER)
@@ -138,7 +145,8 @@ async def _bootstrap_key(pool: asyncpg.Pool, settings: Settings) -> None:
             ledger = await ledgers.ledger_named(pool, DEFAULT_LEDGER)
             if ledger is None:
                 raise
-    await ledgers.create_key(pool, ledger, ledgers.SCOPES, "bootstrap", settings.bootstrap_key)
+    if not await ledgers.bootstrap_key(pool, ledger, settings.bootstrap_key):
+        _log.error("the key in CAMPAIGN_LEDGER_BOOTSTRAP_KEY was revoked and opens nothing: set another one")
 
 
 def run(work: Coroutine[Any, Any, _T]) -> _T:

@@ -23,6 +23,20 @@ class Settings(BaseSettings):
     pool_size: int = Field(10, ge=2, le=200, description="database connections of one process")
     statement_timeout: float = Field(60.0, gt=0, description="seconds after which the database ends a statement")
 
+    operator_token: SecretStr | None = Field(
+        None, min_length=16, description="opens /metrics of all ledgers; a ledger's own keys see their ledger's"
+    )
+
+    max_connections: int = Field(2_000, ge=16, description="of one process; who has waited longest has to go")
+    max_head_bytes: int = Field(65_536, ge=4_096, description="of a request's URL and headers together")
+    request_timeout: float = Field(30.0, gt=0, description="for a request's head, and for every 8 KiB of its body")
+    bodies_bytes: int = Field(
+        256 * 1024 * 1024, ge=1024, description="that the bodies in hand may take before 503; half of it for one ledger"
+    )
+    reads_at_once: int = Field(
+        4, ge=1, description="reads that one process works out at a time; half of them of one key"
+    )
+    read_wait: float = Field(10.0, ge=0, description="how long a read waits for its turn before 503")
     max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024, description="of a request that is not NDJSON")
     max_line_bytes: int = Field(1024 * 1024, ge=1024, description="of one NDJSON line, which is one event")
     max_batch_items: int = Field(10_000, ge=1, description="events in one JSON batch; NDJSON has no such limit")
@@ -30,6 +44,9 @@ class Settings(BaseSettings):
     max_string_length: int = Field(65_536, ge=200, description="characters of one string in one event")
     append_queue_events: int = Field(
         50_000, ge=1, description="events of one ledger that may wait to be stored before 503"
+    )
+    append_queue_bytes: int = Field(
+        128 * 1024 * 1024, ge=1024, description="that waiting events may take before 503; half of it for one ledger"
     )
     append_batch_events: int = Field(2_000, ge=1, description="events of waiting requests stored in one transaction")
 

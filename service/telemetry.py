@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
 
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.registry import Collector
 
 EVENTS = Counter("campaign_ledger_events_total", "Events by what became of them", ["status"])
 APPEND_BATCH = Histogram(
@@ -28,6 +30,30 @@ PROJECTION_ERRORS = Counter("campaign_ledger_projection_errors_total", "Projecti
 
 DELIVERIES = Counter("campaign_ledger_deliveries_total", "Deliveries of senders by kind and state", ["kind", "state"])
 UNTRANSLATED = Gauge("campaign_ledger_untranslated_deliveries", "Deliveries that wait for translation")
+
+
+def exposed(ledger: str | None) -> bytes:
+    """Return the series in Prometheus's text format: all of them, or those of one ledger, which carry its name."""
+    if ledger is None:
+        return generate_latest()
+    own = CollectorRegistry()
+    own.register(_OfLedger(ledger))
+    return generate_latest(own)
+
+
+class _OfLedger(Collector):
+    """The series that are about one ledger. What is about the process or all ledgers would tell of the others."""
+
+    def __init__(self, ledger: str) -> None:
+        self._ledger = ledger
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in REGISTRY.collect():
+            samples = [one for one in metric.samples if one.labels.get("ledger") == self._ledger]
+            if samples:
+                found = Metric(metric.name, metric.documentation, metric.type)
+                found.samples = samples
+                yield found
 
 
 def configure_logs(level: str) -> None:

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from service.store import citus, database, embedded, ledgers, migrate
 from tests.support.senders_api import HOSTS
 
 _names = itertools.count(1)
+OPERATOR = "the-operators-token-0123"
 MASTER_KEY = "dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk="
 RUN = f"{os.getpid()}-{int(time.time())}"
 
@@ -53,12 +54,12 @@ class Running(NamedTuple):
     url: str
 
 
-def start_service(arguments: list[str], environment: dict[str, str], log: Path) -> Running:
-    """Start the service as its user would, on a free port; returns when it listens."""
+def start_service(arguments: list[str], environment: dict[str, str], log: Path, prefix: Sequence[str] = ()) -> Running:
+    """Start the service as its user would, on a free port, perhaps by another command; returns when it listens."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_LEDGER_")}
     with log.open("wb") as stream:
         process = subprocess.Popen(  # noqa: S603  the service itself
-            [sys.executable, "-m", "service.cli", "serve", "--port", "0", *arguments],
+            [*prefix, sys.executable, "-m", "service.cli", "serve", "--port", "0", *arguments],
             env={**clean, **environment}, stderr=stream, stdout=stream,
         )  # fmt: skip
     deadline = time.monotonic() + 60
@@ -118,6 +119,7 @@ def service_url(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     environment = {
         "CAMPAIGN_LEDGER_DATABASE_URL": dsn,
         "CAMPAIGN_LEDGER_MASTER_KEY": MASTER_KEY,
+        "CAMPAIGN_LEDGER_OPERATOR_TOKEN": OPERATOR,
         "CAMPAIGN_LEDGER_PRIVATE_HOSTS": json.dumps(HOSTS),  # where the stories' own APIs listen
     }
     running = start_service([], environment, log)

@@ -13,9 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service import __version__, telemetry
 from service.api import events, hooks, kept, lineage, openapi, operations, reads, rebuilds, set_aside, sources
 from service.api.auth import Doorkeeper
+from service.api.bodies import Held, Room
 from service.api.problems import HANDLERS, answer_error
+from service.api.turns import Turns
 from service.bootstrap import Service
-from service.intake.limits import Buckets
 
 
 class App(FastAPI):
@@ -33,8 +34,10 @@ class Front:
     finding the answer; what is answered, errors too, is the same.
     """
 
-    def __init__(self, app: App, cors_origins: Sequence[str] = ()) -> None:
+    def __init__(self, app: App, cors_origins: Sequence[str] = (), *, most_bytes: int) -> None:
+        """`most_bytes` are what the bodies of all requests may take at once."""
         self.app = app
+        self._room = Room(most_bytes)
         self._inner: ASGIApp = self._shortcut
         if cors_origins:
             self._inner = CORSMiddleware(
@@ -48,7 +51,11 @@ class Front:
                 telemetry.REQUESTS.labels(str(message["status"])).inc()
             await send(message)
 
-        await self._inner(scope, receive, counted)
+        held = scope["held"] = Held(self._room)
+        try:
+            await self._inner(scope, receive, counted)
+        finally:
+            held.release()
 
     async def _shortcut(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = None
@@ -95,5 +102,5 @@ def create(service: Service) -> Front:
     app.state.doorkeeper = Doorkeeper(service)
     app.state.standing = kept.Standing(service.pool)
     app.state.answers = kept.Answers(service.settings.kept_answers_bytes)
-    app.state.buckets = Buckets()
-    return Front(app, service.settings.cors_origins)
+    app.state.turns = Turns(service.reads_at_once, max(1, service.reads_at_once // 2), service.settings.read_wait)
+    return Front(app, service.settings.cors_origins, most_bytes=service.settings.bodies_bytes)

@@ -20,10 +20,12 @@ from service.api.urls import next_page
 from service.bootstrap import Service
 from service.domain.calendar import LAST_DAY, expected_day, parse_day, parse_instant
 from service.projections import reading, selection
+from service.projections.threads import apart
 from service.store import log
-from service.store.ledgers import Ledger
+from service.store.ledgers import Access, Ledger
 
 Reader = Annotated[Ledger, Depends(Needs("read"))]
+FigureReader = Annotated[Ledger, Depends(Needs("figures"))]
 _MOST_GROUPS = 3
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -128,7 +130,8 @@ async def views(
     if max(asked, min_position) > 0 and (at := (await standing.of(ledger)).checkpoint) < max(asked, min_position):
         if asked > at:  # what was known at a position is known once it has been projected
             min_position = max(min_position, min(asked, (await log.head(service.pool, ledger.ledger))[0]))
-        await _wait(service, standing, ledger, min_position)
+        async with request.state.turn.set_down():
+            await _wait(service, standing, ledger, min_position)
     async with reading.snapshots(service.pool, ledger, *moments) as opened:
         yield opened
 
@@ -152,20 +155,31 @@ def frame(view: reading.Snapshot) -> dict[str, Any]:
     return {"as_of": moment, "read_model_version": view.version}
 
 
-def answer(
-    request: Request, view: reading.Snapshot, body: dict[str, Any], following: str | None = None
+def sees_entries(request: Request) -> bool:
+    """Tell whether the key of a request may see single entries and entities, and not figures only."""
+    access: Access = request.state.access
+    return access.may("read")
+
+
+async def answer(
+    request: Request, view: reading.Snapshot, body: dict[str, Any], following: str | None = None,
+    scope: str | None = "read",
 ) -> Response:  # fmt: skip
     """Answer a read, or 304 to whom it tells nothing new; `following` is the `after` of the next page, if there is one.
+
+    `scope` is what a key needs to have this very answer; None: it has parts left out, and is not kept for others.
 
     The weak ETag is the edition of the read models and the position.
     """
     tag = f'W/"{view.edition}-{view.as_of.position}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
     headers |= next_page(request, None if following is None else {"after": following})
-    content = msgspec.json.encode({**body, **frame(view)})
+    rows = body.get("rows", ())
+    content = await apart(len(rows), msgspec.json.encode, {**body, **frame(view)})
     found, unchanged = Response(content, headers=headers, media_type="application/json"), Response(None, 304, headers)
-    answers: Answers = request.app.state.answers
-    answers.keep(request, view, tag, found, unchanged)
+    if scope:
+        answers: Answers = request.app.state.answers
+        answers.keep(request, view, scope, tag, found, unchanged)
     return unchanged if matches(request.headers, tag) else found
 
 

@@ -15,7 +15,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from service.api.auth import Needs
+from service.api.auth import Guarded, Needs
+from service.api.bodies import read_body
 from service.api.problems import ProblemError, problem, refuse_unknown
 from service.api.urls import next_page
 from service.bootstrap import Service
@@ -26,7 +27,7 @@ from service.intake.decoding import header_text, split
 from service.store import log
 from service.store.ledgers import Ledger
 
-router = APIRouter(tags=["events"])
+router = APIRouter(tags=["events"], route_class=Guarded)
 _JSON = "application/json"
 _BATCH = "application/cloudevents-batch+json"
 _SINGLE = "application/cloudevents+json"
@@ -41,7 +42,7 @@ _GOOD = ("accepted", "duplicate")
 async def post_events(request: Request) -> Response:
     """Take events in whatever form they come."""
     service: Service = request.app.state.service
-    ledger = await request.app.state.doorkeeper.admit(request.headers.get("authorization"), "ingest")
+    ledger = (await request.app.state.doorkeeper.admit(request.headers.get("authorization"), "ingest")).ledger
     headers = request.headers
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
@@ -53,31 +54,10 @@ async def post_events(request: Request) -> Response:
     if media_type not in (_JSON, _SINGLE, _BATCH):
         known = ", ".join((_JSON, _SINGLE, _BATCH, _NDJSON[0]))
         raise ProblemError(415, f"send {known}, or ce- headers with JSON; this was {media_type or 'no content-type'}")
-    body = await read_body(request, service.settings.max_body_bytes)
+    body = await read_body(request, service.settings.max_body_bytes, ledger.ledger)
     if media_type == _BATCH or (media_type == _JSON and body.lstrip()[:1] == b"["):
         return await _batch(service, ledger, body)
     return await _single((await service.intake.take(ledger.ledger, [body]))[0], service, ledger)
-
-
-async def read_body(request: Request, most: int) -> bytes:
-    """Read the body, giving up as soon as it is too large."""
-    announced = request.headers.get("content-length", "")
-    size, parts = int(announced) if announced.isdigit() else 0, []
-    if size <= most:
-        size = 0
-        try:
-            async for part in request.stream():
-                size += len(part)
-                if size > most:
-                    break
-                parts.append(part)
-        except ClientDisconnect as error:
-            raise ProblemError(400, "the body ended before all of it was here") from error
-    if size > most:
-        raise ProblemError(
-            413, f"a body may have {most} bytes; send NDJSON, which has no such limit, or smaller batches"
-        )
-    return b"".join(parts)
 
 
 async def _binary(request: Request, service: Service, ledger: Ledger, media_type: str) -> Response:
@@ -90,7 +70,7 @@ async def _binary(request: Request, service: Service, ledger: Ledger, media_type
     }
     if media_type:
         attributes["datacontenttype"] = request.headers["content-type"]
-    body = await read_body(request, service.settings.max_body_bytes)
+    body = await read_body(request, service.settings.max_body_bytes, ledger.ledger)
     return await _single(await service.intake.take_event(ledger.ledger, body, attributes), service, ledger)
 
 
@@ -231,7 +211,7 @@ async def get_events(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     event_type: Annotated[list[str] | None, Query(alias="type", description="only these types")] = None,
 ) -> Response:
-    """Feed events back as a CloudEvents batch; `Link: rel=next` leads on while there is more."""
+    """Feed events back as a CloudEvents batch; `Link: rel=next` leads on while there is more. A page ends at about 8 MiB."""
     refuse_unknown(request, ("after", "limit", "type"))
     unknown = [one for one in event_type or () if one not in CATALOGUE]
     if unknown:
@@ -239,7 +219,7 @@ async def get_events(
         raise ProblemError(422, f"type: there is no {unknown[0][:80]}", kind="invalid-request", errors=errors)
     service: Service = request.app.state.service
     rows = await log.read(service.pool, ledger.ledger, after, limit, event_type or ())
-    headers = next_page(request, {"after": rows[-1].position} if len(rows) == limit else None)
+    headers = next_page(request, {"after": rows[-1].position} if log.is_full(rows, limit) else None)
     return Response(b"[" + b",".join(map(log.as_cloudevent, rows)) + b"]", headers=headers, media_type=_BATCH)
 
 

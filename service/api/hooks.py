@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api.events import read_body
+from service.api.bodies import read_body
 from service.api.problems import ProblemError
 from service.bootstrap import Service
-from service.intake.limits import Buckets, retry_after
+from service.intake.hooks import TooManyError
+from service.intake.limits import retry_after
 from service.intake.senders import KINDS, contract
 
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT"]
@@ -27,19 +27,18 @@ async def hook(request: Request) -> Response:
     found = await service.hooks.find(identity)
     if found is None:
         raise ProblemError(404, "there is no source of this id: it was deleted, or the URL is not complete")
-    buckets: Buckets = request.app.state.buckets
-    if wait := buckets.take(identity, found.source.rate_per_minute, time.monotonic()):
-        detail = f"this source may send {found.source.rate_per_minute} requests per minute: send it again later"
-        raise ProblemError(429, detail, headers=retry_after(wait))
     asked = contract.Request(
         method=request.method,
         url=_url(request, service.settings.public_url),
         headers=_headers(request),
         query=dict(request.query_params),
-        body=await read_body(request, service.settings.max_body_bytes),
+        body=await read_body(request, service.settings.max_body_bytes, found.stored.ledger),
         received_at=service.hooks.now(),
     )
-    reply = await service.hooks.receive(found, asked, request.path_params.get("path_secret", ""))
+    try:
+        reply = await service.hooks.receive(found, asked, request.path_params.get("path_secret", ""))
+    except TooManyError as error:
+        raise ProblemError(429, str(error), headers=retry_after(error.wait)) from None
     return Response(reply.body, reply.status, dict(reply.headers))
 
 

@@ -32,6 +32,7 @@ _MOST = 8  # an answer larger than this part of what may be kept is not
 class _Kept(NamedTuple):
     """An answer, and when it holds."""
 
+    scope: str  # that a key needs for it
     edition: str
     position: int | None  # where the ledger has to stand; None = anywhere
     headers: tuple[tuple[bytes, bytes], ...]
@@ -65,11 +66,13 @@ class Answers:
             self._kept.move_to_end(key)
         return found
 
-    def keep(self, request: Request, view: reading.Snapshot, tag: str, answer: Response, unchanged: Response) -> None:
-        """Keep an answer and its 304, forgetting those that were not asked for longest."""
+    def keep(
+        self, request: Request, view: reading.Snapshot, scope: str, tag: str, answer: Response, unchanged: Response
+    ) -> None:  # fmt: skip
+        """Keep an answer for keys with a scope, and its 304, forgetting those that were not asked for longest."""
         key = _key(view.ledger, request.scope)
         kept = _Kept(
-            view.edition, view.as_of.position if view.current else None, tuple(answer.raw_headers),
+            scope, view.edition, view.as_of.position if view.current else None, tuple(answer.raw_headers),
             tuple(unchanged.raw_headers), tag, bytes(answer.body),
         )  # fmt: skip
         self._drop(key)
@@ -116,9 +119,11 @@ async def again(app: FastAPI, scope: Scope) -> Response | None:
     access = await doorkeeper.known(authorization)
     if access is None or (kept := answers.get(_key(access.ledger, scope))) is None:
         return None
+    if not access.may(kept.scope):
+        return None  # the route itself refuses it, or leaves out what this key may not see
     if not kept.holds(await standing.of(access.ledger)):
         return None
-    await doorkeeper.admit(authorization, "read")  # refuses as it would without all this
+    await doorkeeper.admit(authorization, kept.scope)  # refuses as it would without all this
     if matches(headers, kept.tag):
         return _Again(304, kept.unchanged)
     return _Again(200, kept.headers, kept.body)

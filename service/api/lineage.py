@@ -12,7 +12,19 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from service.api import asking, schemas, schemas_lineage
-from service.api.asking import After, AsOf, Basis, CampaignId, CampaignPath, From, Limit, MinPosition, Reader, To
+from service.api.asking import (
+    After,
+    AsOf,
+    Basis,
+    CampaignId,
+    CampaignPath,
+    FigureReader,
+    From,
+    Limit,
+    MinPosition,
+    Reader,
+    To,
+)
 from service.api.problems import ProblemError, refuse_unknown
 from service.api.urls import IdRoute
 from service.domain import lineage
@@ -62,7 +74,7 @@ async def _entries(request: Request, ledger: Ledger, report: str, asked: _Asked)
             view, asked.asked.query, report, asked.measure, asked.after, asked.limit
         )  # fmt: skip
     frame = {"currency": ledger.currency, "date_basis": asked.asked.query.basis}
-    return asking.answer(request, view, {**body, **frame}, _mark(following))
+    return await asking.answer(request, view, {**body, **frame}, _mark(following))
 
 
 @router.get(
@@ -122,7 +134,7 @@ async def get_journey(
         body = await timeline.read(view, kind, identity)
     if body is None:
         raise ProblemError(404, f"no event names a {kind} {identity!r}")
-    return asking.answer(request, view, body)
+    return await asking.answer(request, view, body)
 
 
 @router.get(
@@ -130,15 +142,18 @@ async def get_journey(
     responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_completeness(
-    request: Request, ledger: Reader, as_of: AsOf = None, min_position: MinPosition = 0
+    request: Request, ledger: FigureReader, as_of: AsOf = None, min_position: MinPosition = 0
 ) -> Response:  # fmt: skip
     """Tell what is recorded and in no figure yet: what it waits for, how much money it stands for, since when.
 
-    A source is `silent` when nothing came for three times as long as 95 % of its intervals are.
+    A source is `silent` when nothing came for three times as long as 95 % of its intervals are. A key with the scope
+    `figures` alone gets no `examples`.
     """
     refuse_unknown(request, ("as_of", "min_position"))
     async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
         body = await completeness.read(view)
+    if not asking.sees_entries(request):
+        body["waiting"] = [{**one, "examples": []} for one in body["waiting"]]
     return Response(msgspec.json.encode({**body, **asking.frame(view)}), media_type="application/json")
 
 
@@ -159,7 +174,7 @@ def _moment(field: str, text: str) -> int | datetime:
     responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_restatement(
-    request: Request, ledger: Reader,
+    request: Request, ledger: FigureReader,
     from_as_of: Annotated[str, Query(description="known then: a position or an RFC 3339 time", examples=["1200"])],
     to_as_of: Annotated[str | None, Query(description="known later; absent = now", examples=["2026-04-30T00:00:00Z"])] = None,
     measure: Annotated[str | None, Query(description="one figure; absent = all that entries add up to one by one")] = None,
@@ -170,6 +185,7 @@ async def get_restatement(
     """Compare the figures known at two moments: then, now, the difference, and the entries that make it up, in words.
 
     `lines` are those of all rows, in the order in which they were posted; the lines of a row add up to its difference.
+    A key with the scope `figures` alone gets no `lines`.
     """
     refuse_unknown(request, _RESTATED)
     asked = asking.read_asked(group_by, from_, to, date_basis, None, min_position, campaign_id)
@@ -185,7 +201,11 @@ async def get_restatement(
         if then.as_of.position > now.as_of.position:
             raise asking.invalid("to_as_of", f"a moment not before from_as_of ({from_as_of})", to_as_of or "")
         body, following = await restatement.read(then, now, asked.query, compared, _place(after), limit)
-    return asking.answer(request, now, {**_between(then, now), **body, "date_basis": date_basis}, _mark(following))
+    scope: str | None = "read"
+    if not asking.sees_entries(request):
+        body, following, scope = {**body, "lines": []}, None, None
+    content = {**_between(then, now), **body, "date_basis": date_basis}
+    return await asking.answer(request, now, content, _mark(following), scope)
 
 
 def _between(then: reading.Snapshot, now: reading.Snapshot) -> dict[str, Any]:

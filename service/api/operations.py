@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from service import __version__, telemetry
-from service.api.auth import Needs
-from service.api.events import read_body
+from service.api.auth import Guarded, Needs, NeedsOversight
+from service.api.bodies import read_body
 from service.api.problems import ProblemError, problem, refuse_unknown
 from service.api.schemas import PROBLEMS
 from service.api.urls import next_page
@@ -21,7 +21,8 @@ from service.projections import lag, reading, verify
 from service.store import database, inbox, log, quarantine
 from service.store.ledgers import Ledger
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=Guarded)
+Item = Annotated[int, Path(alias="id", ge=1, le=2**62, description="its id in the quarantine")]
 _JSON = "application/json"
 
 
@@ -59,8 +60,8 @@ async def readyz(request: Request) -> Response:
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
-async def metrics(request: Request, _: Annotated[Ledger, Depends(Needs("admin"))]) -> Response:
-    """Give the process's counters, and gauges of the database, in Prometheus's text format."""
+async def metrics(request: Request, ledger: Annotated[Ledger | None, Depends(NeedsOversight())]) -> Response:
+    """Give counters and gauges in Prometheus's text format: of its ledger to a key, of everything to the operator's token."""
     service: Service = request.app.state.service
     for one in await lag.lags(service.pool):
         telemetry.SET_ASIDE.labels(one.ledger).set(one.set_aside)
@@ -71,11 +72,11 @@ async def metrics(request: Request, _: Annotated[Ledger, Depends(Needs("admin"))
         telemetry.PROOF_TIME.labels(proof.ledger).set(proof.checked_at.timestamp())
         telemetry.PROOF_POSITION.labels(proof.ledger).set(proof.position)
     telemetry.UNTRANSLATED.set(await inbox.waiting(service.pool))
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return Response(telemetry.exposed(ledger.name if ledger else None), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/v1/ledger", summary="The ledger of this key", response_class=Response)
-async def get_ledger(request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))]) -> Response:
+async def get_ledger(request: Request, ledger: Annotated[Ledger, Depends(Needs("figures"))]) -> Response:
     """Name, currency, time zone, last position, and the position that the read models are at."""
     refuse_unknown(request, ())
     service: Service = request.app.state.service
@@ -95,20 +96,32 @@ async def get_quarantine(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     state: Annotated[Literal["waiting", "resolved"], Query()] = "waiting",
 ) -> Response:  # fmt: skip
-    """List quarantined items, oldest first, each with its problem and the body as it was sent."""
+    """List quarantined items, oldest first, each with its problem and the body as it was sent.
+
+    Of a body of more than 2,000 bytes the beginning is shown; `size` tells how many it has, and `/v1/quarantine/{id}` gives all.
+    """
     refuse_unknown(request, ("after", "limit", "state"))
     service: Service = request.app.state.service
     kept = await quarantine.listed(service.pool, ledger.ledger, after, limit, state)
-    headers = next_page(request, {"after": kept[-1].item} if len(kept) == limit else None)
+    headers = next_page(request, {"after": kept[-1].item} if quarantine.is_full(kept, limit) else None)
     return Response(msgspec.json.encode({"items": [_shown(one) for one in kept]}), headers=headers, media_type=_JSON)
+
+
+@router.get("/v1/quarantine/{id}", summary="One quarantined item", response_class=Response, responses=PROBLEMS)
+async def get_quarantined(request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))], item: Item) -> Response:
+    """Give one item with all of its body."""
+    refuse_unknown(request, ())
+    service: Service = request.app.state.service
+    kept = await quarantine.one(service.pool, ledger.ledger, item)
+    if kept is None:
+        raise ProblemError(404, f"there is no quarantined item {item}")
+    return Response(msgspec.json.encode(_shown(kept)), media_type=_JSON)
 
 
 @router.post("/v1/quarantine/{id}/retry", summary="Try an item again", response_class=Response, responses=PROBLEMS)
 async def retry_quarantined(
-    request: Request,
-    ledger: Annotated[Ledger, Depends(Needs("ingest"))],
-    item: Annotated[int, Path(alias="id", ge=1, le=2**62, description="its id in the quarantine")],
-) -> Response:
+    request: Request, ledger: Annotated[Ledger, Depends(Needs("ingest"))], item: Item
+) -> Response:  # fmt: skip
     """Try a quarantined item again as it is, or as the event in the request's body corrects it."""
     service: Service = request.app.state.service
     kept = await quarantine.one(service.pool, ledger.ledger, item)
@@ -117,7 +130,7 @@ async def retry_quarantined(
     if kept.state == "resolved":
         answer = {"item": item, "status": "duplicate", "position": kept.position, "problem": None}
         return Response(msgspec.json.encode(answer), media_type=_JSON)
-    corrected = await read_body(request, service.settings.max_body_bytes)
+    corrected = await read_body(request, service.settings.max_body_bytes, ledger.ledger)
     result = await service.intake.retry(ledger.ledger, kept, corrected or None)
     if result.problem is not None:
         return problem(
@@ -131,5 +144,6 @@ async def retry_quarantined(
 def _shown(kept: quarantine.Kept) -> dict[str, Any]:
     return {
         "id": kept.item, "received_at": kept.received_at, "state": kept.state, "position": kept.position,
-        "problem": msgspec.Raw(kept.problem.encode()), "body": kept.body.decode("utf-8", "replace"),
+        "problem": msgspec.Raw(kept.problem.encode()), "body": kept.body.decode("utf-8", "replace"), "size": kept.size,
+        "whole": len(kept.body) == kept.size,
     }  # fmt: skip

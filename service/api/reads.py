@@ -9,7 +9,19 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from service.api import asking, schemas
-from service.api.asking import After, AsOf, Basis, CampaignPath, From, GroupBy, Limit, MinPosition, Reader, To
+from service.api.asking import (
+    After,
+    AsOf,
+    Basis,
+    CampaignPath,
+    FigureReader,
+    From,
+    GroupBy,
+    Limit,
+    MinPosition,
+    Reader,
+    To,
+)
 from service.api.problems import ProblemError, refuse_unknown
 from service.api.urls import IdRoute
 from service.domain.postings import FLAG, PENDING_LINKS
@@ -26,7 +38,7 @@ async def _report(request: Request, ledger: Ledger, name: str, asked: asking.Ask
         answer |= await _frame(view, asked.query)
         if flat:
             answer = await _flat(view, answer, asked.query.campaign or "")
-    return asking.answer(request, view, answer)
+    return await asking.answer(request, view, answer, scope="figures")
 
 
 async def _frame(view: reading.Snapshot, query: selection.Query) -> dict[str, Any]:
@@ -61,7 +73,7 @@ async def _read(
 
 @router.get("/v1/roi", summary="ROI", response_model=schemas.RoiAnswer, responses=schemas.PROBLEMS)
 async def get_roi(
-    request: Request, ledger: Reader, group_by: GroupBy = "campaign", from_: From = None, to: To = None,
+    request: Request, ledger: FigureReader, group_by: GroupBy = "campaign", from_: From = None, to: To = None,
     date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0, campaign_id: str | None = None,
 ) -> Response:  # fmt: skip
     """Costs, revenues, margins and returns per group; attributed + unattributed = total, to the cent."""
@@ -70,7 +82,7 @@ async def get_roi(
 
 @router.get("/v1/conversion", summary="Conversion", response_model=schemas.ConversionAnswer, responses=schemas.PROBLEMS)
 async def get_conversion(
-    request: Request, ledger: Reader, group_by: GroupBy = "campaign", from_: From = None, to: To = None,
+    request: Request, ledger: FigureReader, group_by: GroupBy = "campaign", from_: From = None, to: To = None,
     date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0, campaign_id: str | None = None,
 ) -> Response:  # fmt: skip
     """How many entered each step, the cohort funnel of the leads captured in the period, and outcomes."""
@@ -79,7 +91,7 @@ async def get_conversion(
 
 @router.get("/v1/velocity", summary="Velocity", response_model=schemas.VelocityAnswer, responses=schemas.PROBLEMS)
 async def get_velocity(
-    request: Request, ledger: Reader, group_by: GroupBy = "campaign", from_: From = None, to: To = None,
+    request: Request, ledger: FigureReader, group_by: GroupBy = "campaign", from_: From = None, to: To = None,
     date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0, campaign_id: str | None = None,
 ) -> Response:  # fmt: skip
     """How long the steps take, in days: mean, median and 90th percentile; negative durations are counted apart."""
@@ -88,7 +100,7 @@ async def get_velocity(
 
 @router.get("/v1/campaigns", summary="Campaigns", response_model=schemas.Campaigns, responses=schemas.PROBLEMS)
 async def get_campaigns(
-    request: Request, ledger: Reader, after: Annotated[str, Query(description="ids after this one")] = "",
+    request: Request, ledger: FigureReader, after: Annotated[str, Query(description="ids after this one")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100, as_of: AsOf = None, min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """List campaigns, registered or only named, by id; `Link: rel=next` leads on while there are more."""
@@ -96,7 +108,9 @@ async def get_campaigns(
     async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
         known = [(one, attributes) for one, attributes in (await view.campaigns()).items() if one > after]
     rows = [{"campaign_id": one, **attributes} for one, attributes in known[:limit]]
-    return asking.answer(request, view, {"rows": rows}, rows[-1]["campaign_id"] if len(known) > limit else None)
+    return await asking.answer(
+        request, view, {"rows": rows}, rows[-1]["campaign_id"] if len(known) > limit else None, "figures"
+    )
 
 
 @router.get(
@@ -104,7 +118,7 @@ async def get_campaigns(
     responses={200: {"model": schemas.FlatAnswer}, **schemas.PROBLEMS},
 )  # fmt: skip
 async def get_campaign_report(
-    request: Request, ledger: Reader, campaign_id: CampaignPath,
+    request: Request, ledger: FigureReader, campaign_id: CampaignPath,
     report: Annotated[Literal["roi", "conversion", "velocity"], Path()], from_: From = None, to: To = None,
     date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
@@ -121,7 +135,7 @@ async def get_campaign_report(
     responses=schemas.PROBLEMS,
 )
 async def get_campaign(
-    request: Request, ledger: Reader, campaign_id: CampaignPath, as_of: AsOf = None,
+    request: Request, ledger: FigureReader, campaign_id: CampaignPath, as_of: AsOf = None,
     min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """One campaign's attributes, the last statement of each."""
@@ -130,7 +144,7 @@ async def get_campaign(
         known = await view.campaigns()
     if campaign_id not in known:
         raise ProblemError(404, f"there is no campaign {campaign_id!r}")
-    return asking.answer(request, view, {"campaign_id": campaign_id, **known[campaign_id]})
+    return await asking.answer(request, view, {"campaign_id": campaign_id, **known[campaign_id]}, scope="figures")
 
 
 async def _listed(
@@ -146,7 +160,7 @@ async def _listed(
     names = ("from", "to") if measure == PENDING_LINKS else ("entity", "reason")
     rows = [dict(zip((*names, "campaign_id", "since_position"), one, strict=True)) for one in found]
     following = msgspec.json.encode(found[-1][:2]).decode() if len(found) == limit else None
-    return asking.answer(request, view, {"rows": rows}, following)
+    return await asking.answer(request, view, {"rows": rows}, following)
 
 
 @router.get("/v1/pending-links", summary="Pending links", response_model=schemas.Links, responses=schemas.PROBLEMS)

@@ -10,14 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from service.api import operations_schemas, schemas
-from service.api.auth import Needs
+from service.api.auth import Guarded, Needs
 from service.api.problems import ProblemError, refuse_unknown
 from service.api.urls import next_page
 from service.bootstrap import Service
 from service.projections import compare, generations
 from service.store.ledgers import Ledger
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=Guarded)
 Reader = Annotated[Ledger, Depends(Needs("read"))]
 Admin = Annotated[Ledger, Depends(Needs("admin"))]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="the rebuild's number")]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -47,12 +48,17 @@ async def serving(service: Service, listener: socket.socket) -> AsyncIterator[st
     """Serve in the background and give the URL; at the end of the block, requests in hand are finished first."""
     import uvicorn  # noqa: PLC0415  the framework, which commands that serve nothing need not wait for
 
+    from service.api import connections  # noqa: PLC0415
     from service.api.app import create  # noqa: PLC0415
 
+    settings = service.settings
+    most = connections.room_for(settings.max_connections)
+    crowd = connections.Crowd(connections.Limits(settings.max_head_bytes, settings.request_timeout, most))
     url = url_of(listener)
     config = uvicorn.Config(
         create(service), lifespan="off", log_config=None, access_log=False, server_header=False,
-        timeout_graceful_shutdown=10, timeout_keep_alive=65, backlog=_BACKLOG,
+        timeout_graceful_shutdown=10, timeout_keep_alive=65, backlog=_BACKLOG, ws="none",
+        http=functools.partial(connections.Connection, crowd),  # type: ignore[arg-type]  # it is only called
     )  # fmt: skip
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]  # signals are handled here
@@ -61,7 +67,8 @@ async def serving(service: Service, listener: socket.socket) -> AsyncIterator[st
         while not server.started and not task.done():  # noqa: ASYNC110  uvicorn has no event for it
             await asyncio.sleep(0.005)
         if server.started:
-            yield url
+            async with crowd.watched():
+                yield url
     finally:
         server.should_exit = True
         await task

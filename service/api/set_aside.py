@@ -9,14 +9,14 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from service.api import operations_schemas, schemas
-from service.api.auth import Needs
+from service.api.auth import Guarded, Needs
 from service.api.problems import ProblemError, refuse_unknown
 from service.api.urls import next_page
 from service.bootstrap import Service
 from service.projections import retry
 from service.store.ledgers import Ledger
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=Guarded)
 _JSON = "application/json"
 _pair = msgspec.json.Decoder(tuple[int, int])
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from service.api import schemas
 from service.api import source_schemas as shapes
-from service.api.auth import Needs
+from service.api.auth import Guarded, Needs
 from service.api.problems import ProblemError, refuse_unknown
 from service.api.urls import next_page
 from service.bootstrap import Service
@@ -19,7 +19,7 @@ from service.intake.senders import KINDS
 from service.store import inbox, records, sources
 from service.store.ledgers import Ledger
 
-router = APIRouter(tags=["senders"])
+router = APIRouter(tags=["senders"], route_class=Guarded)
 Admin = Annotated[Ledger, Depends(Needs("admin"))]
 SourceId = Annotated[str, Path(description="the id of the source")]
 _JSON = "application/json"

@@ -14,14 +14,15 @@ from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
 from fastapi import Request
-from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Scope
+
+from service.api.auth import Guarded
 
 _IN_A_PATH = "/%:@!$&'()*+,;=~"  # RFC 3986, beside letters, digits and -._; what is escaped already stays as it is
 
 
-class IdRoute(APIRoute):
+class IdRoute(Guarded):
     """A route whose path, where it ends in an id, is matched as it was sent, and unescaped only then."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

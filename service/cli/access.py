@@ -52,7 +52,7 @@ def list_ledgers(data_dir: DataDir = None) -> None:
 @keys_app.command("create", epilog="Example: campaign-ledger keys create --ledger acme --scope ingest --name crm")
 def create_key(
     ledger: LedgerName = "default",
-    scope: Annotated[list[str] | None, typer.Option(help="ingest, read or admin; may be given again.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="ingest, read, figures or admin; may be given again.")] = None,
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
     data_dir: DataDir = None,
 ) -> None:

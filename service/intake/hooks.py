@@ -16,6 +16,7 @@ import asyncpg
 import msgspec
 
 from service import telemetry
+from service.intake.limits import Buckets, LookedUp
 from service.intake.senders import KINDS
 from service.intake.senders.contract import Kind, RejectedError, Reply, Request, Screened, Source
 from service.settings import Settings
@@ -24,9 +25,20 @@ from service.store.vault import Vault
 
 _log = telemetry.logger("hooks")
 _TRUST_SECONDS = 2.0  # a changed source is in force at most this much later
-_MOST_REMEMBERED = 10_000
-_REJECTED_BYTES = 65_536  # of what nobody vouches for, this much is kept
+_LONGEST_ID = 100  # characters; what is longer is no source and is not looked up
+# Of what nobody vouches for, this much is kept: so many bytes of each, of one source so many per minute and at once. Whoever
+# knows no more than a URL must not fill the disk.
+_REJECTED_BYTES, _REJECTED_HEAD = 4_096, 4_096
+_REJECTED_PER_MINUTE, _REJECTED_AT_ONCE = 6, 100
 _PATH = "the secret in the URL is missing or wrong"
+
+
+class TooManyError(RuntimeError):
+    """More requests of a source than it may send; `wait` is in seconds."""
+
+    def __init__(self, most: int, wait: float) -> None:
+        super().__init__(f"this source may send {most} requests per minute: send it again later")
+        self.wait = wait
 
 
 class Hook(NamedTuple):
@@ -67,7 +79,8 @@ class Hooks:
         self._vault = vault
         self._settings = settings
         self._received = received
-        self._known: dict[str, tuple[float, Hook | None]] = {}
+        self._known: LookedUp[Hook] = LookedUp(_TRUST_SECONDS)
+        self._sent, self._rejected = Buckets(), Buckets()
 
     @staticmethod
     def now() -> datetime:
@@ -76,22 +89,24 @@ class Hooks:
 
     async def find(self, identity: str) -> Hook | None:
         """Return the hook of an id, as it was a moment ago at the oldest; None if there is none."""
-        now = time.monotonic()
-        until, hook = self._known.get(identity, (0.0, None))
-        if until <= now:
+        if len(identity) > _LONGEST_ID:
+            return None
+
+        async def look() -> Hook | None:
             stored = await sources.one(self._pool, identity)
-            hook = opened(stored, self._vault, self._settings) if stored else None
-            if len(self._known) >= _MOST_REMEMBERED:
-                self._known.clear()
-            self._known[identity] = (now + _TRUST_SECONDS, hook)
-        return hook
+            return opened(stored, self._vault, self._settings) if stored else None
+
+        return await self._known.get(identity.encode(), look)
 
     def forget(self, identity: str) -> None:
         """Look a source up anew the next time: it was changed."""
-        self._known.pop(identity, None)
+        self._known.forget(identity.encode())
 
     async def receive(self, hook: Hook, request: Request, path_secret: str) -> Reply:
-        """Take one request: a handshake is answered, a message stored, and answered by what its check says."""
+        """Take one request: a handshake is answered, a message stored, and answered by what its check says.
+
+        What is rejected counts apart: it takes nothing of what the real sender may send. TooManyError says that it has sent all.
+        """
         reason = _path_problem(hook, path_secret)
         if reason is None and (reply := hook.kind.handshake(request, hook.source)) is not None:
             return reply
@@ -103,6 +118,8 @@ class Hooks:
         except Exception as error:  # noqa: BLE001  as in `_verified`
             _log.error("screening failed", source=hook.source.id, kind=hook.kind.name, error=type(error).__name__)
             kept, reason = Screened(request.body), reason or f"the check itself failed ({type(error).__name__})"
+        if reason is None and kept.own is not None:
+            self._charge(hook)
         if kept.own is not None:
             await self._keep(hook, request._replace(body=kept.own), reason)
         if kept.foreign is not None:
@@ -122,17 +139,38 @@ class Hooks:
             return f"the check itself failed ({type(error).__name__})"
         return None
 
+    def _charge(self, hook: Hook) -> None:
+        """Take one request of what the sender may send."""
+        most = hook.source.rate_per_minute
+        if wait := self._sent.take(hook.source.id, most, time.monotonic()):
+            raise TooManyError(most, wait)
+
     async def _keep(self, hook: Hook, request: Request, reason: str | None) -> None:
+        counted, body = telemetry.DELIVERIES.labels(hook.kind.name, "rejected" if reason else "received"), request.body
+        if reason is not None:
+            if self._rejected.take(hook.source.id, _REJECTED_PER_MINUTE, time.monotonic(), _REJECTED_AT_ONCE):
+                counted.inc()
+                return
+            request, body = _cut(request), request.body[:_REJECTED_BYTES]
         head = {"method": request.method, "url": request.url, "headers": request.headers, "query": request.query}
-        body = request.body if reason is None else request.body[:_REJECTED_BYTES]
         sender_id = hook.kind.delivery_id(request)
         await inbox.put(
             self._pool, hook.stored.ledger, hook.stored.source, sender_id and sender_id[:200],
             len(request.body), self._vault.lock(msgspec.json.encode(head)), body, reason,
         )  # fmt: skip
-        telemetry.DELIVERIES.labels(hook.kind.name, "rejected" if reason else "received").inc()
+        counted.inc()
         if reason is None:
             self._received()
+
+
+def _cut(request: Request) -> Request:
+    """Return a request with as much of its head as is kept of what is rejected."""
+    left, headers = _REJECTED_HEAD, {}
+    for name, value in request.headers.items():
+        if (left := left - len(name) - len(value)) < 0:
+            break
+        headers[name] = value
+    return request._replace(url=request.url[:_REJECTED_HEAD], headers=headers, query={})
 
 
 def _path_problem(hook: Hook, path_secret: str) -> str | None:

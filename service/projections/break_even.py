@@ -14,6 +14,7 @@ from service.domain.calendar import after, grain_start
 from service.projections.balances import column
 from service.projections.peaks import MOVED_BY, PEAKS, SERIES
 from service.projections.selection import Key, Moment, Query, Selection, Sums, amounts
+from service.projections.threads import apart
 
 FirstDays = tuple[date | None, date | None]  # on invoiced, on margin basis
 Move = tuple[int, int, int]  # what is added to cumulative cost, invoiced and margin
@@ -38,16 +39,29 @@ async def read(
     """Return the sums of measures, MOVED_BY among them, and the break-even days, by group; None = all groups together."""
     coarsest = "month" if query.by_campaign else "day"
     sums, groups = await _read(connection, Selection(moment, query, measures, coarsest=coarsest))
-    months = {month for parts in groups.values() for month in possible(*parts)}
+    months = await apart(len(groups), _possible_in, groups)
     if months:
         pieces = [("day", month, after(month)) for month in sorted(months)]
         _, inside = await _read(connection, Selection(moment, query, MOVED_BY, coarsest="day", pieces=pieces))
-        for key, (_, days) in inside.items():
-            groups[key][1].update(days)
-        for whole, _ in groups.values():
-            for month in months:
-                whole.pop(month, None)
-    return sums, {key: (first_day(*parts, 1), first_day(*parts, 2)) for key, parts in groups.items()}
+        await apart(len(groups), _replace, groups, inside, months)
+    return sums, await apart(len(groups), _first_days, groups)
+
+
+def _possible_in(groups: Groups) -> set[date]:
+    return {month for parts in groups.values() for month in possible(*parts)}
+
+
+def _replace(groups: Groups, inside: Groups, months: set[date]) -> None:
+    """Put the days of months in their place."""
+    for key, (_, days) in inside.items():
+        groups[key][1].update(days)
+    for whole, _ in groups.values():
+        for month in months:
+            whole.pop(month, None)
+
+
+def _first_days(groups: Groups) -> dict[Key | None, FirstDays]:
+    return {key: (first_day(*parts, 1), first_day(*parts, 2)) for key, parts in groups.items()}
 
 
 async def _read(connection: Any, selection: Selection) -> tuple[dict[Key, Sums], Groups]:
@@ -72,6 +86,11 @@ async def _read(connection: Any, selection: Selection) -> tuple[dict[Key, Sums],
         """,
         *selection.values,
     )
+    return await apart(len(rows), _gathered, selection, rows, bool(more))
+
+
+def _gathered(selection: Selection, rows: Sequence[Any], with_peaks: bool) -> tuple[dict[Key, Sums], Groups]:
+    measures = selection.measures
     width, found, groups = len(selection.query.group_by), dict[Key, Sums](), Groups()
     whole = [(low, high) for grain, low, high in selection.pieces if grain == "month"]
     for row in map(tuple, rows):
@@ -84,7 +103,7 @@ async def _read(connection: Any, selection: Selection) -> tuple[dict[Key, Sums],
             apart = not any(low <= start < high for low, high in whole)
             start, peaks_of = (start, _NOTHING) if apart else (grain_start(start, "month"), _rise(move))
         else:
-            peaks_of = _move(texts[3:]) if more else _NOTHING
+            peaks_of = _move(texts[3:]) if with_peaks else _NOTHING
         for months, days in (groups.setdefault(key, ({}, {})), groups.setdefault(None, ({}, {}))):
             if apart:
                 days[start] = _sum(days.get(start, _NOTHING), move)

@@ -135,7 +135,7 @@ async def _rates(view: Snapshot, waiting: Groups) -> None:
 async def _quarantined(view: Snapshot, waiting: Groups) -> None:
     """Items that could not be taken; what money they stand for, as far as they can be read."""
     then = None if view.current else (view.as_of.position, view.as_of.recorded_at)
-    for kept in await quarantine.waiting(view.connection, view.ledger.ledger, then):
+    async for kept in quarantine.waiting(view.connection, view.ledger.ledger, then):
         try:
             body = _json.decode(kept.body)
         except (msgspec.DecodeError, UnicodeDecodeError):

@@ -8,6 +8,7 @@ from typing import Any
 from service.domain.calendar import covering
 from service.domain.velocity import SHARES
 from service.projections.selection import Key, Moment, Query, Selection
+from service.projections.threads import apart
 
 Lengths = dict[tuple["Key | None", str], dict[int, int]]  # (group, measure) → length → how often; None = all groups
 
@@ -72,12 +73,16 @@ async def _lengths(connection: Any, sql: Selection, source: str, some: str, *, t
         """,
         *sql.values,
     )
-    width = len(sql.query.group_by)
+    return await apart(len(rows), _by_key, sql.query, rows)
+
+
+def _by_key(query: Query, rows: Sequence[Any]) -> Lengths:
+    width = len(query.group_by)
     found: Lengths = {}
     counts: dict[tuple[Key | None, str], int] = {}
     for row in map(tuple, rows):
         level, measure, length, upto, count = row[width:]
-        key = (sql.query.labels(row[:width]) if level == 0 else None, measure)
+        key = (query.labels(row[:width]) if level == 0 else None, measure)
         lengths = found.setdefault(key, {})
         lengths[length] = upto - sum(lengths.values())
         counts[key] = count

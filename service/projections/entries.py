@@ -14,6 +14,7 @@ import msgspec
 
 from service.domain import lineage, roi
 from service.domain.calendar import MICROS_PER_DAY
+from service.domain.catalogue import CATALOGUE
 from service.domain.lineage import Line, Parts
 from service.domain.money import format_minor
 from service.domain.postings import together
@@ -24,6 +25,14 @@ from service.projections.selection import OF_SEGMENT, Key, Query, Selection, Sum
 Place = tuple[int, int]  # position, line: where an entry stands in the journal
 MOST_COUNTED = 10_000
 _json = msgspec.json.Decoder()
+
+# What an entry tells of its event comes from short members of `data` that the catalogue knows. Of large data only those are
+# read: a page of a thousand events of a megabyte would not fit into memory.
+_FIELDS = sorted({field for entry in CATALOGUE.values() for field in (*entry.required, *entry.optional)})
+_TOLD = f"""CASE WHEN octet_length(data::text) <= 16384 THEN data ELSE (
+    SELECT coalesce(json_object_agg(key, value), '{{}}') FROM json_each(data)
+    WHERE key IN ({", ".join(f"'{field}'" for field in _FIELDS)}) AND octet_length(value::text) <= 2000
+) END"""
 
 
 class Event(NamedTuple):
@@ -139,8 +148,8 @@ def _line(row: tuple[Any, ...]) -> Line:
 
 async def _events(view: Snapshot, positions: Sequence[int]) -> dict[int, Event]:
     rows = await view.connection.fetch(
-        """
-        SELECT position, type, time, source, id, recorded_at, data, micros FROM events
+        f"""
+        SELECT position, type, time, source, id, recorded_at, {_TOLD}, micros FROM events
         WHERE ledger = $1 AND position = ANY($2)
         """,
         view.ledger.ledger, sorted(set(positions)),

@@ -19,6 +19,7 @@ from service.domain.postings import PENDING_LINKS, UNCONVERTED
 from service.projections import break_even, closings, durations
 from service.projections.balances import column
 from service.projections.selection import Base, Key, Moment, Query, Selection, Sums, amounts
+from service.projections.threads import apart
 from service.store import log
 from service.store.ledgers import Ledger
 
@@ -58,9 +59,7 @@ class Snapshot:
             f"{sql.campaigns()} SELECT {sql.keys()}, {summed} FROM {sql.source()} GROUP BY {sql.key_numbers()}",
             *sql.values,
         )
-        width = len(query.group_by)
-        found = {query.labels(row[:width]): amounts(measures, row[width:]) for row in map(tuple, rows)}
-        return {key: sums for key, sums in found.items() if sums}
+        return await apart(len(rows), _by_key, query, measures, rows)
 
     async def last_day(self, query: Query, measure: str) -> dict[Key | None, date]:
         """Return the last day with a positive sum of a measure that no day has less than 0 of, by group.
@@ -87,7 +86,7 @@ class Snapshot:
             """,
             *sql.values,
         )
-        return {sql.query.labels(tuple(row)[:-1]): row[-1] for row in rows}
+        return await apart(len(rows), _last_by_key, sql.query, rows)
 
     async def sums_and_break_even(
         self, query: Query, measures: Sequence[str]
@@ -164,6 +163,16 @@ class Snapshot:
         )  # fmt: skip
         named: dict[str, dict[str, Any]] = {row[0]: {} for row in rows}
         return dict(sorted((named | {one: attributes for one, attributes in known.items() if attributes}).items()))
+
+
+def _by_key(query: Query, measures: Sequence[str], rows: Sequence[Any]) -> dict[Key, Sums]:
+    width = len(query.group_by)
+    found = {query.labels(row[:width]): amounts(measures, row[width:]) for row in map(tuple, rows)}
+    return {key: sums for key, sums in found.items() if sums}
+
+
+def _last_by_key(query: Query, rows: Sequence[Any]) -> dict[Key | None, date]:
+    return {query.labels(tuple(row)[:-1]): row[-1] for row in rows}
 
 
 def _waiting(entity: str, detail: str, campaign: str | None, day: date, times: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from service.domain.calendar import Zone
 from service.domain.postings import together
 from service.projections.reading import Snapshot
 from service.projections.selection import Key, Query, Sums
+from service.projections.threads import apart
 
 Report = Callable[[Snapshot, Query], Awaitable[dict[str, Any]]]
 
@@ -25,9 +26,7 @@ async def read_roi(snapshot: Snapshot, query: Query) -> dict[str, Any]:
         invoiced, margin = even.get(key, (None, None))
         return roi.figures(sums, currency, invoiced if roi.gross_margin(sums) is None else margin)
 
-    return _answer(
-        query, {key: figures(key, sums) for key, sums in by_key.items()}, figures(None, together(by_key.values()))
-    )
+    return await _answer_of(query, by_key, figures)
 
 
 async def read_conversion(snapshot: Snapshot, query: Query) -> dict[str, Any]:
@@ -42,25 +41,28 @@ async def read_conversion(snapshot: Snapshot, query: Query) -> dict[str, Any]:
         age = None if last is None or today is None else max(0, (today - last).days)
         return conversion.figures(sums, snapshot.ledger.currency, age)
 
-    return _answer(
-        query, {key: figures(key, sums) for key, sums in by_key.items()}, figures(None, together(by_key.values()))
-    )
+    return await _answer_of(query, by_key, figures)
 
 
 async def read_velocity(snapshot: Snapshot, query: Query) -> dict[str, Any]:
     """Return the velocity rows and total."""
     by_key = _by_key(await snapshot.sums(query, (*velocity.MEASURES, *velocity.TOTALS)), query)
-    total = together(by_key.values())
+    total = await apart(len(by_key), together, by_key.values())
     samples = await _samples(snapshot, query, [*by_key.items(), (None, total)])
     cohort_query = Query(query.group_by, query.since, query.until, "cohort", query.campaign)
     cohorts = await snapshot.sums(cohort_query, velocity.COHORT_MEASURES)
     currency = snapshot.ledger.currency
-    rows = {
-        key: velocity.figures(by_key.get(key, {}), samples.get(key, {}), cohorts.get(key, {}), currency)
-        for key in by_key | cohorts
-    }
-    rows = {key: row for key, row in rows.items() if key in by_key or row["pipeline_velocity"] is not None}
-    return _answer(query, rows, velocity.figures(total, samples.get(None, {}), together(cohorts.values()), currency))
+
+    def answer() -> dict[str, Any]:
+        rows = {
+            key: velocity.figures(by_key.get(key, {}), samples.get(key, {}), cohorts.get(key, {}), currency)
+            for key in by_key | cohorts
+        }
+        rows = {key: row for key, row in rows.items() if key in by_key or row["pipeline_velocity"] is not None}
+        whole = velocity.figures(total, samples.get(None, {}), together(cohorts.values()), currency)
+        return _answer(query, rows, whole)
+
+    return await apart(len(by_key) + len(cohorts), answer)
 
 
 async def _samples(
@@ -91,6 +93,16 @@ def _by_key(sums: dict[Key, Sums], query: Query) -> dict[Key, Sums]:
     """Give a report by campaign its unattributed row, also where it is empty."""
     unattributed: dict[Key, Sums] = {(None,): {}} if query.group_by == ("campaign",) and query.campaign is None else {}
     return unattributed | sums
+
+
+async def _answer_of(query: Query, by_key: dict[Key, Sums], figures: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """Work out the figures of each group, and of all together."""
+
+    def answer() -> dict[str, Any]:
+        rows = {key: figures(key, sums) for key, sums in by_key.items()}
+        return _answer(query, rows, figures(None, together(by_key.values())))
+
+    return await apart(len(by_key), answer)
 
 
 def _answer(query: Query, rows: dict[Key, dict[str, Any]], total: dict[str, Any]) -> dict[str, Any]:

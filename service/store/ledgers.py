@@ -13,7 +13,9 @@ import asyncpg
 from service.domain.component import READ_MODEL_VERSION
 from service.domain.money import MINOR_DIGITS
 
-SCOPES = ("ingest", "read", "admin")
+SCOPES = ("ingest", "read", "figures", "admin")
+_OPENS = {"read": ("figures",)}  # what a scope has in it
+BOOTSTRAP = "bootstrap-"  # how the id of a key from the environment begins
 PREFIX = 11  # characters of a key that are shown: "cl_" and eight more
 
 
@@ -41,6 +43,11 @@ class Access(NamedTuple):
 
     ledger: Ledger
     scopes: frozenset[str]
+    key_id: str = ""
+
+    def may(self, scope: str) -> bool:
+        """Tell whether it opens what needs a scope."""
+        return scope in self.scopes or any(scope in _OPENS.get(one, ()) for one in self.scopes)
 
 
 @cache
@@ -93,23 +100,47 @@ async def ledger_named(pool: asyncpg.Pool, name: str) -> Ledger | None:
     return Ledger(**row) if row else None
 
 
-async def create_key(
-    pool: asyncpg.Pool, ledger: Ledger, scopes: tuple[str, ...], name: str = "", secret: str | None = None
-) -> str:
-    """Create an API key and return it: the only time that it can be seen. Doing it again with the same `secret` is fine."""
+async def create_key(pool: asyncpg.Pool, ledger: Ledger, scopes: tuple[str, ...], name: str = "") -> str:
+    """Create an API key and return it: the only time that it can be seen."""
     if not scopes or (unknown := set(scopes) - set(SCOPES)):
         raise ValueError(f"scopes are {', '.join(SCOPES)}" + (f", not {', '.join(sorted(unknown))}" if scopes else ""))
-    secret = secret or "cl_" + secrets.token_urlsafe(32)
-    stored = await pool.fetchval(
-        """
-        INSERT INTO api_keys (key_id, ledger, name, hash, scopes) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (hash) DO UPDATE SET revoked_at = NULL WHERE api_keys.ledger = excluded.ledger RETURNING key_id
-        """,
-        f"{secret[:PREFIX]}-{secrets.token_hex(3)}", ledger.ledger, name, _hash(secret), list(scopes),
+    secret = "cl_" + secrets.token_urlsafe(32)
+    await pool.execute(
+        "INSERT INTO api_keys (key_id, ledger, name, hash, scopes) VALUES ($1, $2, $3, $4, $5)",
+        f"{secret[:PREFIX]}-{secrets.token_hex(3)}", ledger.ledger, name, hash_of(secret), list(scopes),
     )  # fmt: skip
-    if stored is None:
-        raise ValueError("this key belongs to another ledger")
     return secret
+
+
+async def bootstrap_key(pool: asyncpg.Pool, ledger: Ledger, secret: str) -> bool:
+    """Put the key of the environment in force in place of any other that came from there; False if it was revoked.
+
+    Its id shows nothing of it, for it was not made here and may be guessed from a part. What was revoked stays so and ends no
+    other: a process that starts again with the environment of yesterday changes nothing.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtext('bootstrap'))")
+        stored = await connection.fetchrow(
+            """
+            INSERT INTO api_keys (key_id, ledger, name, hash, scopes) VALUES ($1, $2, 'bootstrap', $3, $4)
+            ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash RETURNING key_id, ledger, revoked_at
+            """,
+            f"{BOOTSTRAP}{secrets.token_hex(4)}", ledger.ledger, hash_of(secret), list(SCOPES),
+        )  # fmt: skip
+        assert stored is not None  # noqa: S101  an upsert returns its row
+        if stored["ledger"] != ledger.ledger:
+            raise ValueError("the bootstrap key belongs to another ledger")
+        if stored["revoked_at"] is not None:
+            return False
+        await connection.execute(
+            f"""
+            UPDATE api_keys SET revoked_at = now() WHERE ledger = $1 AND key_id LIKE '{BOOTSTRAP}%' AND key_id <> $2
+            AND revoked_at IS NULL
+            """,
+            ledger.ledger,
+            stored["key_id"],
+        )
+    return True
 
 
 async def keys(pool: asyncpg.Pool, ledger: Ledger) -> list[Key]:
@@ -133,15 +164,16 @@ async def access(pool: asyncpg.Pool, secret: str) -> Access | None:
     """Return what a presented key opens; None if it opens nothing. Keys are random, so a hash look-up leaks nothing."""
     row = await pool.fetchrow(
         """
-        SELECT ledger, l.name, currency, timezone, scopes FROM api_keys JOIN ledgers l USING (ledger)
+        SELECT ledger, l.name, currency, timezone, scopes, key_id FROM api_keys JOIN ledgers l USING (ledger)
         WHERE hash = $1 AND revoked_at IS NULL
         """,
-        _hash(secret),
+        hash_of(secret),
     )
     if row is None:
         return None
-    return Access(Ledger(row[0], row[1], row[2], row[3]), frozenset(row[4]))
+    return Access(Ledger(row[0], row[1], row[2], row[3]), frozenset(row[4]), row[5])
 
 
-def _hash(secret: str) -> bytes:
+def hash_of(secret: str) -> bytes:
+    """Return what is stored of a key."""
     return hashlib.sha256(secret.encode()).digest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -25,6 +25,8 @@ _SOME_ARE_THERE = (
     "23505",
     "XX000",
 )  # ours; a unique violation of COPY; and how a distributed table reports that
+_ROW_BYTES = 1_000  # that a row takes besides
+PAGE_BYTES = 8 * 2**20  # of data with which a page ends: a thousand events of a megabyte do not fit into memory
 MANY = 100  # rows from which COPY is faster than one round trip
 
 
@@ -95,6 +97,7 @@ class Chain:
 
 class _Waiting(NamedTuple):
     rows: Sequence[Row]
+    size: int
     answer: asyncio.Future[list[Outcome]]
 
 
@@ -102,15 +105,18 @@ class Appender:
     """Appends to the ledgers of one database; one writing task per ledger while anything waits."""
 
     def __init__(
-        self, pool: asyncpg.Pool, *, queue_events: int, batch_events: int, appended: Callable[[int], None] | None = None
-    ) -> None:
+        self, pool: asyncpg.Pool, *, queue_events: int, batch_events: int, queue_bytes: int = 2**30,
+        appended: Callable[[int], None] | None = None,
+    ) -> None:  # fmt: skip
         """`appended` is called with the ledger after each commit, to wake whoever follows the log."""
         self._pool = pool
         self._queue_events = queue_events
+        self._queue_bytes = queue_bytes
         self._batch_events = batch_events
         self._appended = appended
         self._queues: dict[int, deque[_Waiting]] = {}
         self._waiting: dict[int, int] = {}
+        self._bytes: Counter[int] = Counter()  # that what waits takes, by ledger
         self._writers: dict[int, asyncio.Task[None]] = {}
         self.last_positions: dict[int, int] = {}  # by ledger, as far as this process has appended
 
@@ -124,9 +130,15 @@ class Appender:
         waiting = self._waiting.get(ledger, 0)
         if waiting and waiting + len(rows) > self._queue_events:
             raise QueueFullError(f"{waiting} events wait to be stored")
+        size = sum(map(_size, rows))
+        if self._bytes[ledger] and self._bytes[ledger] + size > self._queue_bytes // 2:
+            raise QueueFullError(f"{self._bytes[ledger]} bytes of events wait to be stored")
+        if (total := self._bytes.total()) and total + size > self._queue_bytes:
+            raise QueueFullError(f"{total} bytes of events wait to be stored")
         answer: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(ledger, deque()).append(_Waiting(rows, answer))
+        self._queues.setdefault(ledger, deque()).append(_Waiting(rows, size, answer))
         self._waiting[ledger] = waiting + len(rows)
+        self._bytes[ledger] += size
         if ledger not in self._writers:
             self._writers[ledger] = asyncio.create_task(self._write(ledger))
         return await answer
@@ -146,8 +158,9 @@ class Appender:
                     size += len(group[-1].rows)
                 await self._store(ledger, group)
                 self._waiting[ledger] -= size
+                self._bytes[ledger] -= sum(one.size for one in group)
         finally:
-            del self._writers[ledger]
+            del self._writers[ledger], self._bytes[ledger]
 
     async def _store(self, ledger: int, group: list[_Waiting]) -> None:
         try:
@@ -168,6 +181,11 @@ class Appender:
             if not one.answer.done():
                 one.answer.set_result(outcomes[at : at + len(one.rows)])
             at += len(one.rows)
+
+
+def _size(row: Row) -> int:
+    """Return about how many bytes a row takes in memory: its data are there twice, once within `content`."""
+    return _ROW_BYTES + len(row.data) + len(row.content)
 
 
 async def store(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> list[Outcome]:
@@ -290,17 +308,24 @@ async def read(
     limit: int,
     types: Sequence[str] = (),
 ) -> list[Stored]:
-    """Return up to `limit` events after a position, in order, of the given types only (none given = all)."""
-    if types:
-        rows = await pool.fetch(
-            f"SELECT {COLUMNS} FROM events WHERE ledger = $1 AND position > $2 AND type = ANY($4) ORDER BY position LIMIT $3",
-            ledger, after, limit, list(types),
-        )  # fmt: skip
-    else:
-        rows = await pool.fetch(
-            f"SELECT {COLUMNS} FROM events WHERE ledger = $1 AND position > $2 ORDER BY position LIMIT $3",
-            ledger, after, limit,
-        )  # fmt: skip
+    """Return up to `limit` events after a position, in order, of the given types only (none given = all).
+
+    The last one is that with which they have PAGE_BYTES of data: there may be more even where there are fewer than `limit`.
+    """
+    of_types, values = (" AND type = ANY($4)", [list(types)]) if types else ("", [])
+    found = f"FROM events WHERE ledger = $1 AND position > $2{of_types}"
+    rows = await pool.fetch(
+        f"""
+        SELECT {COLUMNS} {found} AND position <= (
+            SELECT max(position) FROM (
+                SELECT position, sum(size) OVER (ORDER BY position) - size AS before FROM (
+                    SELECT position, octet_length(data::text) AS size {found} ORDER BY position LIMIT $3
+                ) AS page
+            ) AS sized WHERE before < {PAGE_BYTES}
+        ) ORDER BY position
+        """,
+        ledger, after, limit, *values,
+    )  # fmt: skip
     return [Stored(*row) for row in rows]
 
 
@@ -378,6 +403,11 @@ async def read_all(pool: asyncpg.Pool, ledger: int, page: int = 5_000, after: in
         for row in rows:
             yield row
         after = rows[-1].position
+
+
+def is_full(rows: Sequence[Stored], limit: int) -> bool:
+    """Tell whether `read` may have left out more."""
+    return len(rows) == limit or sum(len(row.data.encode()) for row in rows) >= PAGE_BYTES
 
 
 async def head(pool: asyncpg.Pool, ledger: int) -> tuple[int, datetime | None, bytes]:

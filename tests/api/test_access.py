@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,11 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
 from service.domain.catalogue import CATALOGUE
-from tests.conftest import Api, start_service, stop_service
+from service.store import ledgers
+from tests.conftest import OPERATOR, Api, start_service, stop_service
 from tests.support.sending import cost, lead, order
 
 OPEN = ("/livez", "/readyz", "/openapi.json")
@@ -65,7 +68,62 @@ def test_a_key_does_what_its_scopes_say_and_nothing_else(open_api: Callable[...,
         assert [http.get(path).status_code for http in (sender, operator)] == [403, 403], path
     assert {reader.get(path).status_code for path in READS} == {200, 404}
     assert [http.get("/metrics").status_code for http in (sender, reader, operator)] == [403, 403, 200]
-    assert "campaign_ledger_events_total" in operator.get("/metrics").text
+
+
+def test_a_ledgers_key_sees_the_series_of_its_ledger_and_the_operators_token_all(open_api: Callable[..., Api]) -> None:
+    one, other = open_api(), open_api(scopes=("admin",))
+    one.post(lead("L"))
+    one.read("/v1/roi")  # once it is projected, there is a series of it
+    total = f'campaign_ledger_projected_events_total{{ledger="{one.ledger.name}"}} 1.0'
+    assert total in one.http.get("/metrics").text
+    for line in one.http.get("/metrics").text.splitlines():
+        assert line.startswith("#") or f'ledger="{one.ledger.name}"' in line
+    assert one.ledger.name not in other.http.get("/metrics").text
+    everything = other.http.get("/metrics", headers={"Authorization": f"Bearer {OPERATOR}"}).text
+    assert total in everything
+    assert "campaign_ledger_events_total" in everything
+    wrong = other.http.get("/metrics", headers={"Authorization": f"Bearer {OPERATOR}x"})
+    assert wrong.status_code == 401
+    assert other.http.get("/v1/ledger", headers={"Authorization": f"Bearer {OPERATOR}"}).status_code == 401
+
+
+FIGURES = (
+    "/v1/roi", "/v1/conversion", "/v1/velocity", "/v1/campaigns", "/v1/campaigns/c", "/v1/campaigns/c/roi", "/v1/ledger",
+    "/v1/restatement?from_as_of=0", "/v1/completeness",
+)  # fmt: skip
+NO_FIGURES = (
+    "/v1/events", "/v1/events/1", "/v1/roi/entries?measure=booked_revenue", "/v1/campaigns/c/roi/entries?measure=budget",
+    "/v1/journeys/lead/L", "/v1/pending-links", "/v1/flags", "/v1/quarantine", "/v1/quarantine/1", "/v1/set-aside",
+    "/v1/rebuilds", "/v1/generations", "/v1/sources", "/metrics",
+)  # fmt: skip
+
+
+def test_a_key_for_figures_sees_reports_and_nothing_that_names_a_person(open_api: Callable[..., Api], dsn: str) -> None:
+    api = open_api()
+    api.post(lead("name@example.com", "c"), order("O-of-name@example.com", "7.00", opportunity_id="not-there"))
+    api.http.post("/v1/events", json={"id": "name@example.com"})
+    api.read("/v1/roi")
+
+    async def create() -> str:
+        async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as one:
+            return await ledgers.create_key(one, api.ledger, ("figures",))
+
+    key = {"Authorization": f"Bearer {asyncio.run(create())}"}
+    for path in FIGURES:
+        both = [
+            api.http.get(path),
+            api.http.get(path, headers=key),
+            api.http.get(path),
+        ]  # also what is kept for the other
+        assert [one.status_code for one in both] == [200, 200, 200], path
+        assert both[0].json().keys() == both[1].json().keys(), path
+        assert "name@example.com" not in both[1].text, path
+        assert len(both[2].json().get("lines", [])) == len(both[0].json().get("lines", []))
+    for path in NO_FIGURES:
+        assert api.http.get(path, headers=key).status_code == 403, path
+    assert "name@example.com" in api.http.get(FIGURES[-2]).text + api.http.get(FIGURES[-1]).text
+    assert api.http.get(FIGURES[-2]).json()["lines"]
+    assert api.http.post("/v1/events", json=lead("L"), headers=key).status_code == 403
 
 
 def test_one_ledger_sees_nothing_of_another(open_api: Callable[..., Api]) -> None:
@@ -136,6 +194,43 @@ def test_the_bootstrap_key_opens_the_default_ledger_also_after_a_restart(
         finally:
             stop_service(running)
     assert seen == ["default", "default"]
+
+
+def listed_keys(dsn: str) -> dict[str, str]:
+    """Return the state of the default ledger's keys by their ids, as the operator sees them."""
+    done = subprocess.run(
+        [sys.executable, "-m", "service.cli", "keys", "list"], env={"CAMPAIGN_LEDGER_DATABASE_URL": dsn},
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return {line.split("\t")[0]: line.split("\t")[3] for line in done.stdout.splitlines()}
+
+
+def test_a_bootstrap_key_ends_when_it_is_changed_stays_revoked_and_is_not_shown(
+    dsn: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    def opens(secret: str, asked: str) -> int:
+        environment = {"CAMPAIGN_LEDGER_DATABASE_URL": dsn, "CAMPAIGN_LEDGER_BOOTSTRAP_KEY": secret}
+        running = start_service([], environment, tmp_path_factory.mktemp("bootstrap") / "log")
+        try:
+            return httpx.get(f"{running.url}/v1/ledger", headers={"Authorization": f"Bearer {asked}"}).status_code
+        finally:
+            stop_service(running)
+
+    first, second = f"correct-horse-{time.time_ns()}", f"battery-staple-{time.time_ns()}"
+    assert opens(first, first) == 200
+    assert [one[:10] for one, state in listed_keys(dsn).items() if state == "in force"].count("bootstrap-") == 1
+    assert [opens(second, first), opens(second, second)] == [401, 200]
+    assert opens(first, first) == 401  # it was ended, and stays so
+    assert opens(second, second) == 200  # which a process with the old environment does not end
+    third = f"third-time-lucky-{time.time_ns()}"
+    assert opens(third, third) == 200
+    key_id = next(
+        one for one, state in listed_keys(dsn).items() if one.startswith("bootstrap-") and state == "in force"
+    )
+    revoke = [sys.executable, "-m", "service.cli", "keys", "revoke", key_id]
+    subprocess.run(revoke, env={"CAMPAIGN_LEDGER_DATABASE_URL": dsn}, timeout=60, check=True, capture_output=True)  # noqa: S603
+    assert opens(third, third) == 401
+    assert not [one for one in listed_keys(dsn) if first[:5] in one or second[:5] in one or third[:5] in one]
 
 
 def test_a_bootstrap_key_that_is_too_short_is_refused_without_being_shown(dsn: str) -> None:

@@ -246,7 +246,7 @@ def test_verify_proves_a_ledger_and_finds_a_balance_that_was_tampered_with(
         ("keys create --ledger none", "ledgers create none"), ("keys list --ledger none", "'none'"),
         ("keys revoke none", "keys list"), ("ledgers create x --currency XXX", "ISO 4217"),
         ("ledgers create x --timezone Mars/Base", "IANA"),
-        ("keys create --scope write", "ingest, read, admin"),
+        ("keys create --scope write", "ingest, read, figures, admin"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_in_one_line_that_says_what_to_do(run: Run, arguments: str, told: str) -> None:

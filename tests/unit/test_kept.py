@@ -64,7 +64,7 @@ def keep(answers: Answers, path: str, size: int) -> tuple[int, bytes, bytes]:
         "headers": [],
     }
     view = Snapshot(None, LEDGER, 1, AsOf(1, datetime.now(UTC)), True, Base("balances", 1), "1.1.0", "1")
-    answers.keep(Request(scope), view, 'W/"1"', Response(b"x" * size), Response(None, 304))
+    answers.keep(Request(scope), view, "read", 'W/"1"', Response(b"x" * size), Response(None, 304))
     return LEDGER.ledger, path.encode(), b""
 
 
