@@ -3,7 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: setup demo test check format bench openapi lock clean
+ROUNDS ?= 100
+
+.PHONY: setup demo test crash check format bench openapi lock clean
 
 setup: $(STAMP)
 
@@ -18,6 +20,9 @@ demo: setup  ## the main job on the embedded database; stays up until Ctrl-C
 
 test: setup
 	$(BIN)/python -m pytest
+
+crash: setup  ## rounds of faults under load, as in `make crash ROUNDS=1000`; a few seconds each, exit code 1 if anything is lost
+	$(BIN)/python -m tests.crash.campaign --rounds $(ROUNDS)
 
 check: setup  ## exactly what CI runs before the tests
 	$(BIN)/ruff check .

@@ -20,8 +20,10 @@ from service.intake.hooks import Hooks
 from service.intake.translator import Translator
 from service.projections.worker import Worker
 from service.settings import Settings
-from service.store import database, embedded, ledgers, log, migrate
+from service.store import database, embedded, faults, ledgers, log, migrate
 from service.store.vault import Vault
+from service.store.watch import Watch
+from service.supervision import Parts
 
 _log = telemetry.logger("service")
 DEFAULT_LEDGER = "default"
@@ -34,16 +36,19 @@ class Service:
     """One running service: what routes and commands work with."""
 
     def __init__(
-        self, settings: Settings, pool: asyncpg.Pool, appender: log.Appender, wake: Callable[[int], None] | None = None
-    ) -> None:
+        self, settings: Settings, pool: asyncpg.Pool, appender: log.Appender, wake: Callable[[int], None] | None = None,
+        parts: Parts | None = None,
+    ) -> None:  # fmt: skip
         self._wake = wake
+        self.parts = parts or Parts()
         self.settings = settings
         self.pool = pool
         self.appender = appender
         self.vault = Vault(settings.master_key.get_secret_value() if settings.master_key else None)
         self.intake = Intake(pool, appender, Limits(settings.max_json_depth, settings.max_string_length))
         self.outgoing = outgoing.GuardedTransport(settings.private_hosts)
-        self.translator = Translator(pool, self.intake, self.vault, settings, self.outgoing)
+        self.translator = Translator(pool, self.intake, self.vault, settings, self.outgoing, self.parts)
+        self.watch = Watch(pool, self.parts)
         self.hooks = Hooks(pool, self.vault, settings, self.translator.wake)
         self.newest_migration = migrate.newest()
 
@@ -61,9 +66,12 @@ class Service:
     async def translating(self) -> AsyncIterator[None]:
         """Translate what senders post while the block lasts; without a master key no sender can post."""
         task = asyncio.create_task(self.translator.run()) if self.vault.is_open else None
+        watching = asyncio.create_task(self.watch.run())
         try:
             yield
         finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
             self.translator.stop()
             if task and not (await asyncio.wait({task}, timeout=_LAST_SECONDS))[0]:
                 task.cancel()  # it waits for a sender's API; what it has in hand is done again
@@ -72,10 +80,11 @@ class Service:
 
 
 @contextmanager
-def database_of(settings: Settings, *, own: bool = False) -> Iterator[str]:
+def database_of(settings: Settings, *, own: bool = False, parts: Parts | None = None) -> Iterator[str]:
     """Give the URL of the database: the one set, else the embedded server's, started here and stopped at the end.
 
-    A command beside a running service uses that service's server; `own` refuses to (DataDirectoryHeldError).
+    A command beside a running service uses that service's server; `own` refuses to (DataDirectoryHeldError). An embedded
+    server that ends by itself is started again; `parts` tells of it.
     """
     if settings.database_url is not None:
         yield settings.database_url
@@ -85,7 +94,8 @@ def database_of(settings: Settings, *, own: bool = False) -> Iterator[str]:
     if running is not None:
         yield running
         return
-    server = embedded.start(data_dir)
+    part = (parts or Parts())["embedded PostgreSQL"]
+    server = embedded.start(data_dir, ended=part.failed, runs=part.works)
     try:
         asyncio.run(migrate.migrate(server.dsn))
         yield server.dsn
@@ -95,14 +105,16 @@ def database_of(settings: Settings, *, own: bool = False) -> Iterator[str]:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, dsn: str, *, projector: bool, appended: Callable[[int], None] | None = None
-) -> AsyncIterator[Service]:
+    settings: Settings, dsn: str, *, projector: bool, appended: Callable[[int], None] | None = None,
+    parts: Parts | None = None,
+) -> AsyncIterator[Service]:  # fmt: skip
     """Open the service on a migrated database; with `projector`, read models are kept up to date in a thread.
 
-    `appended` is told of each commit, for a projector elsewhere.
+    `appended` is told of each commit, for a projector elsewhere; `parts` are told of what goes and comes back.
     """
+    parts = parts or Parts()
     pool = await database.connect(dsn, size=settings.pool_size, statement_timeout=settings.statement_timeout)
-    thread = _ProjectorThread(dsn, settings) if projector else None
+    thread = _ProjectorThread(Projection(dsn, settings, parts)) if projector else None
     appender = log.Appender(
         pool,
         queue_events=settings.append_queue_events,
@@ -115,14 +127,14 @@ async def opened(
         await _bootstrap_key(pool, settings)
         if thread:
             await asyncio.to_thread(thread.start)
-        service = Service(settings, pool, appender, thread.wake if thread else None)
+        service = Service(settings, pool, appender, thread.wake if thread else None, parts)
         async with service.translating():
             yield service
     finally:
         await appender.close()
         if thread:
             await asyncio.to_thread(thread.stop)
-        await pool.close()
+        await database.close(pool)
 
 
 async def _check_migrated(pool: asyncpg.Pool) -> None:
@@ -156,16 +168,70 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
     import uvloop  # noqa: PLC0415  not to be had on Windows
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.get_loop().set_exception_handler(_tell)
         return runner.run(work)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Tell of an error that nobody waits for; not of those in which the driver drops what a lost connection had under way."""
+    error = context.get("exception")
+    if error is None or not faults.is_fault(error):
+        loop.default_exception_handler(context)
+
+
+class Projection:
+    """A worker with connections of its own, and another one whenever that ends before `stop`."""
+
+    def __init__(self, dsn: str, settings: Settings, parts: Parts, *, watches: bool = False) -> None:
+        """With `watches`, it also watches over the database: nothing else in this process does."""
+        self._watches = watches
+        self._dsn = dsn
+        self._settings = settings
+        self._parts = parts
+        self._worker: Worker | None = None
+        self._stopping = False
+
+    async def run(self, begun: Callable[[Worker], None] = lambda _: None) -> None:
+        """Project until `stop`; `begun` is called with each worker when it is ready."""
+
+        async def work() -> float:
+            pool = await database.connect(
+                self._dsn, size=10, statement_timeout=max(self._settings.statement_timeout, 600.0)
+            )
+            watching = asyncio.create_task(Watch(pool, self._parts).run()) if self._watches else None
+            try:
+                self._worker = Worker(pool, self._settings, self._parts)
+                if self._stopping:
+                    self._worker.stop()
+                begun(self._worker)
+                await self._worker.run()
+            finally:
+                self._worker = None
+                if watching:
+                    watching.cancel()
+                    await asyncio.gather(watching, return_exceptions=True)
+                await database.close(pool)
+            return 0.0
+
+        await self._parts["projector"].repeat(work, stopped=lambda: self._stopping)
+
+    def wake(self) -> None:
+        """Say that events were appended; may be called from any thread."""
+        if worker := self._worker:
+            worker.wake()
+
+    def stop(self) -> None:
+        """Finish the batch in hand and end; may be called from any thread."""
+        self._stopping = True
+        if worker := self._worker:
+            worker.stop()
 
 
 class _ProjectorThread:
     """The projector beside the API in one process: its own thread, event loop and connections."""
 
-    def __init__(self, dsn: str, settings: Settings) -> None:
-        self._dsn = dsn
-        self._settings = settings
-        self._worker: Worker | None = None
+    def __init__(self, projection: Projection) -> None:
+        self._projection = projection
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._main, name="projector", daemon=True)
 
@@ -174,36 +240,12 @@ class _ProjectorThread:
         self._started.wait(30)
 
     def wake(self, _: int) -> None:
-        if self._worker:
-            self._worker.wake()
+        self._projection.wake()
 
     def stop(self) -> None:
-        if not self._thread.is_alive():  # ended, or never begun
-            return
-        if self._worker:
-            self._worker.stop()
-        self._thread.join(30)
+        self._projection.stop()
+        if self._thread.is_alive():  # neither ended, nor never begun
+            self._thread.join(30)
 
     def _main(self) -> None:
-        try:
-            run(run_worker(self._dsn, self._settings, self._begun))
-        except Exception as error:  # noqa: BLE001  the thread's last word
-            _log.error("the projector has ended", exc_info=error)
-        finally:
-            self._started.set()
-
-    def _begun(self, worker: Worker) -> None:
-        self._worker = worker
-        self._started.set()
-
-
-async def run_worker(dsn: str, settings: Settings, begun: object) -> None:
-    """Run a worker until it is stopped; `begun` is called with it when it is ready."""
-    pool = await database.connect(dsn, size=10, statement_timeout=max(settings.statement_timeout, 600.0))
-    try:
-        worker = Worker(pool, settings)
-        if callable(begun):
-            begun(worker)
-        await worker.run()
-    finally:
-        await pool.close()
+        run(self._projection.run(lambda _: self._started.set()))

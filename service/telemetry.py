@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import sys
 from collections.abc import Iterator
+from typing import TextIO, cast
 
 import structlog
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
@@ -26,6 +29,8 @@ SET_ASIDE = Gauge("campaign_ledger_set_aside", "Events and components set aside:
 PROOF = Gauge("campaign_ledger_verify_good", "Whether the last proof was good: 1 or 0", ["ledger"])
 PROOF_TIME = Gauge("campaign_ledger_verify_timestamp_seconds", "When the last proof was made", ["ledger"])
 PROOF_POSITION = Gauge("campaign_ledger_verify_position", "The last position of the log at the last proof", ["ledger"])
+PART_UP = Gauge("campaign_ledger_part_up", "Whether a part of a process works: 1 or 0", ["process", "part"])
+PART_SINCE = Gauge("campaign_ledger_part_since_seconds", "Since when it does, or does not", ["process", "part"])
 PROJECTION_ERRORS = Counter("campaign_ledger_projection_errors_total", "Projection batches that failed", ["ledger"])
 
 DELIVERIES = Counter("campaign_ledger_deliveries_total", "Deliveries of senders by kind and state", ["kind", "state"])
@@ -56,6 +61,19 @@ class _OfLedger(Collector):
                 yield found
 
 
+class _StandardError(io.TextIOBase):
+    """Standard error, which may end on a full disk or in a closed pipe: what cannot be logged must not fail for it."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+
 def configure_logs(level: str) -> None:
     """Send structured logs to stderr as one JSON object per line."""
     structlog.configure(
@@ -67,7 +85,7 @@ def configure_logs(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _StandardError())),
         cache_logger_on_first_use=True,
     )
 

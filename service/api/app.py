@@ -60,6 +60,7 @@ class Front:
     async def _shortcut(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = None
         if scope["type"] == "http":
+            scope["app"] = self.app  # which answers to errors look at
             try:
                 response = await self._answer(scope, receive)
             except Exception as error:  # noqa: BLE001  answered as the application's own handlers answer it
@@ -70,7 +71,6 @@ class Front:
         if scope["method"] == "GET" and scope["path"].startswith("/v1/"):  # what is open to all needs no database
             return await kept.again(self.app, scope)
         if scope["method"] == "POST" and scope["path"] == "/v1/events":
-            scope["app"] = self.app
             return await events.post_events(Request(scope, receive))
         return None
 

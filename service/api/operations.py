@@ -18,12 +18,13 @@ from service.api.urls import next_page
 from service.bootstrap import Service
 from service.domain.component import READ_MODEL_VERSION
 from service.projections import lag, reading, verify
-from service.store import database, inbox, log, quarantine
+from service.store import database, inbox, log, quarantine, watch
 from service.store.ledgers import Ledger
 
 router = APIRouter(tags=["operations"], route_class=Guarded)
 Item = Annotated[int, Path(alias="id", ge=1, le=2**62, description="its id in the quarantine")]
 _JSON = "application/json"
+_PATIENCE = 5.0  # seconds: a database that stands still is as good as none
 
 
 @router.get("/livez", summary="Is the process alive?", response_class=Response)
@@ -34,29 +35,47 @@ async def livez() -> Response:
 
 @router.get("/readyz", summary="Can it serve?", response_class=Response)
 async def readyz(request: Request) -> Response:
-    """Answer 200 if the database answers, is at the newest migration, and projections do not lag too far; else 503."""
+    """Answer 200 if all that serving takes is there, else 503; the checks say what is not.
+
+    The database can be read and written and is at the newest migration, the master key opens what is stored, all parts that
+    the process needs work, and projections do not lag too far.
+    """
     service: Service = request.app.state.service
-    checks: dict[str, Any] = {}
+    state = await service.watch.look()
+    checks: dict[str, Any] = {
+        "database": state.told(), "parts": {one.part: one.told() for one in service.parts.states()}
+    }  # fmt: skip
+    if not state.up:  # whoever asked it more would wait for an answer
+        return problem(503, "the database cannot be used: see checks", headers={"Retry-After": "1"}, checks=checks)
     try:
-        migration = await database.head_of_migrations(service.pool)
-        checks["database"] = "ok"
-        newest = service.newest_migration
-        checks["migrations"] = "ok" if migration == newest else f"at {migration}, the code needs {newest}"
-        lags = await lag.lags(service.pool)
-        checks["projection_lag_events"] = max((one.events for one in lags), default=0)
-        checks["projection_lag_seconds"] = round(max((one.seconds for one in lags), default=0.0), 3)
-        checks["made_by_other_definitions"] = sum(one.version != READ_MODEL_VERSION for one in lags)
-        checks["set_aside"] = sum(one.set_aside for one in lags)
+        checks |= await database.within(_PATIENCE, _asked(service))
     except Exception as error:  # noqa: BLE001  whatever is wrong with the database, the answer is no
+        service.watch.doubt(error)
         checks["database"] = f"does not answer ({type(error).__name__})"
         return problem(503, "the database does not answer", headers={"Retry-After": "1"}, checks=checks)
     behind = (
         checks["projection_lag_events"] > service.settings.ready_lag_events
         or checks["projection_lag_seconds"] > service.settings.ready_lag_seconds
     )
-    if checks["migrations"] != "ok" or behind:
+    needed = all(one.up for one in service.parts.states() if one.needed)
+    if not needed or behind or not checks["migrations"] == checks["master_key"] == "ok":
         return problem(503, "not ready: see checks", headers={"Retry-After": "1"}, checks=checks)
     return Response(msgspec.json.encode({"status": "ready", **checks}), media_type=_JSON)
+
+
+async def _asked(service: Service) -> dict[str, Any]:
+    """Return the checks that the database answers."""
+    checks: dict[str, Any] = {}
+    migration = await database.head_of_migrations(service.pool)
+    newest = service.newest_migration
+    checks["migrations"] = "ok" if migration == newest else f"at {migration}, the code needs {newest}"
+    lags = await lag.lags(service.pool)
+    checks["projection_lag_events"] = max((one.events for one in lags), default=0)
+    checks["projection_lag_seconds"] = round(max((one.seconds for one in lags), default=0.0), 3)
+    checks["made_by_other_definitions"] = sum(one.version != READ_MODEL_VERSION for one in lags)
+    checks["set_aside"] = sum(one.set_aside for one in lags)
+    checks["master_key"] = await service.hooks.master_key()
+    return checks
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
@@ -71,6 +90,11 @@ async def metrics(request: Request, ledger: Annotated[Ledger | None, Depends(Nee
         telemetry.PROOF.labels(proof.ledger).set(proof.good)
         telemetry.PROOF_TIME.labels(proof.ledger).set(proof.checked_at.timestamp())
         telemetry.PROOF_POSITION.labels(proof.ledger).set(proof.position)
+    telemetry.PART_UP.clear()
+    telemetry.PART_SINCE.clear()
+    for part in await watch.seen(service.pool):
+        telemetry.PART_UP.labels(part.process, part.part).set(part.up)
+        telemetry.PART_SINCE.labels(part.process, part.part).set(part.since.timestamp())
     telemetry.UNTRANSLATED.set(await inbox.waiting(service.pool))
     return Response(telemetry.exposed(ledger.name if ledger else None), media_type=CONTENT_TYPE_LATEST)
 

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
 from service import telemetry
+from service.store import faults
 from service.store.log import QueueFullError
 from service.store.vault import MasterKeyError
 
@@ -122,11 +123,15 @@ def refuse_unknown(request: Request, known: tuple[str, ...]) -> None:
 
 async def on_overload(_: Request, error: Exception) -> Response:
     """Answer that the service cannot take this now, and that it is worth trying again."""
-    busy = isinstance(error, QueueFullError)
-    if not busy:
-        _log.error("database is not there", error=str(error), kind=type(error).__name__)
-    detail = f"{error}: try again in a moment" if busy else "the database does not answer: try again in a moment"
-    return problem(503, detail, headers={"Retry-After": "1"})
+    return problem(503, f"{error}: try again in a moment", headers={"Retry-After": "1"})
+
+
+async def on_database(request: Request, error: Exception) -> Response:
+    """Answer a fault of the database: it is nobody's request that is wrong. Whatever else the database refuses is our fault."""
+    if not faults.is_fault(error):
+        return await on_failure(request, error)
+    request.app.state.service.watch.doubt(error)
+    return problem(503, f"{faults.words(error)}: try again in a moment", headers={"Retry-After": "1"})
 
 
 async def on_missing_key(_: Request, error: Exception) -> Response:
@@ -148,13 +153,10 @@ HANDLERS: dict[Any, Any] = {
     QueueFullError: on_overload,
     MasterKeyError: on_missing_key,
     asyncpg.CharacterNotInRepertoireError: on_nul,
-    asyncpg.PostgresConnectionError: on_overload,
-    asyncpg.InterfaceError: on_overload,
-    asyncpg.QueryCanceledError: on_overload,
-    asyncpg.CannotConnectNowError: on_overload,
-    asyncpg.TooManyConnectionsError: on_overload,
-    ConnectionError: on_overload,
-    TimeoutError: on_overload,
+    asyncpg.PostgresError: on_database,
+    asyncpg.InterfaceError: on_database,
+    asyncpg.InternalClientError: on_database,
+    OSError: on_database,
     Exception: on_failure,
 }
 

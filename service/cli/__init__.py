@@ -33,6 +33,7 @@ def main() -> None:
         OSError,
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
         httpx.HTTPError,
     ) as error:
         print(f"campaign-ledger: {error}", file=sys.stderr)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from service.cli.common import DataDir, chosen, say, show, with_pool
 from service.projections import lag, retry, verify
+from service.store import watch
 
 OneLedger = Annotated[str | None, typer.Option("--ledger", help="Only this ledger; default: all.")]
 
@@ -25,9 +26,29 @@ def register(app: typer.Typer) -> None:
 
 
 def status(
-    data_dir: DataDir = None, *, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
+    data_dir: DataDir = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    parts: Annotated[bool, typer.Option("--parts", help="Instead: which parts of which process work.")] = False,
 ) -> None:
-    """Show each ledger's head, checkpoint and lag in events and seconds."""
+    """Show each ledger's head, checkpoint and lag in events and seconds, and which parts of which process do not work."""
+    seen = [one._asdict() for one in with_pool(data_dir, watch.seen)]
+    if parts and as_json:
+        say(json.dumps(seen, indent=2, default=str))
+        return
+    if not as_json:
+        down = [one for one in seen if parts or not one["up"]]
+        table = Table("process", "part", "", "since", "why", "failures", "told")
+        for one in down:
+            state = "up" if one["up"] else "DOWN"
+            told = (one["since"], one["why"], one["failures"], one["seen_at"])
+            table.add_row(
+                one["process"], one["part"], state, *(str(value if value is not None else "-") for value in told)
+            )
+        if down:
+            show(table)
+        if parts:
+            return
 
     async def work(pool: asyncpg.Pool) -> list[dict[str, object]]:
         return [

@@ -2,7 +2,7 @@
 
 The first process owns the socket, the embedded database and the projector; the others only answer requests. Each is tied
 to the first by a pair of sockets: it ends when the other end closes, whatever ended the first process, and sends a byte
-whenever it has appended, so that the projector need not poll. One that dies is started again.
+whenever it has appended, so that the projector need not poll. One that dies is started again, after a pause that grows.
 """
 
 from __future__ import annotations
@@ -12,22 +12,23 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
-from service import telemetry
+from service.bootstrap import Service
 from service.settings import Settings
-
-_log = telemetry.logger("service")
-_PAUSE = 1.0  # seconds before a process that died is started again
+from service.supervision import Part
 
 
 @contextlib.asynccontextmanager
 async def others(
-    settings: Settings, dsn: str, listener: socket.socket, count: int, wake: Callable[[], None]
+    settings: Settings, dsn: str, listener: socket.socket, count: int, service: Service
 ) -> AsyncIterator[None]:
     """Keep `count` more processes answering at the listener while the block lasts."""
     environment = {**os.environ, "CAMPAIGN_LEDGER_DATABASE_URL": dsn, "CAMPAIGN_LEDGER_LOG_LEVEL": settings.log_level}
-    tasks = [asyncio.create_task(_keep(environment, listener, wake)) for _ in range(count)]
+    tasks = [
+        asyncio.create_task(_keep(environment, listener, service, service.parts.beside(f"process {number + 2}")))
+        for number in range(count)
+    ]
     try:
         yield
     finally:
@@ -36,8 +37,8 @@ async def others(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _keep(environment: dict[str, str], listener: socket.socket, wake: Callable[[], None]) -> None:
-    while True:
+async def _keep(environment: dict[str, str], listener: socket.socket, service: Service, part: Part) -> None:
+    async def one() -> float:
         ours, theirs = socket.socketpair()
         with theirs:
             fds = (listener.fileno(), theirs.fileno())
@@ -47,13 +48,15 @@ async def _keep(environment: dict[str, str], listener: socket.socket, wake: Call
             )  # fmt: skip
         reader, writer = await asyncio.open_connection(sock=ours)
         try:
-            while await reader.read(4096):
-                wake()
+            while await reader.read(4096):  # the first time, because it answers requests
+                part.works()
+                service.appended()
         finally:
             writer.close()  # which asks it to end
             status = await process.wait()
-        _log.error("a process has ended and is started again", pid=process.pid, status=status)
-        await asyncio.sleep(_PAUSE)
+        raise ChildProcessError(f"process {process.pid} has ended with status {status}")
+
+    await part.repeat(one)
 
 
 class FirstProcess:

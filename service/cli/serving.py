@@ -15,12 +15,13 @@ import typer
 
 from service import telemetry
 from service.api.server import interruption, listen, serving
-from service.bootstrap import database_of, opened, run, run_worker
+from service.bootstrap import Projection, database_of, opened, run
 from service.cli import processes
 from service.cli.common import DataDir, say, settings_of
 from service.projections.worker import Worker
 from service.settings import Settings
 from service.store import migrate as migrations
+from service.supervision import Parts
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)]
@@ -51,16 +52,19 @@ def serve(
         return
     if workers > 1 and sys.platform == "win32":
         raise typer.BadParameter("several processes share a socket only on Unix", param_hint="--workers")
-    with listen(host, port) as listener, database_of(settings, own=True) as dsn:
-        run(_serve(settings, dsn, listener, projector=projector, workers=workers))
+    parts = Parts()
+    with listen(host, port) as listener, database_of(settings, own=True, parts=parts) as dsn:
+        run(_serve(settings, dsn, listener, parts, projector=projector, workers=workers))
 
 
-async def _serve(settings: Settings, dsn: str, listener: socket.socket, *, projector: bool, workers: int = 1) -> None:
+async def _serve(
+    settings: Settings, dsn: str, listener: socket.socket, parts: Parts, *, projector: bool, workers: int = 1
+) -> None:
     """Serve until SIGINT or SIGTERM; requests in hand are finished first."""
     with interruption() as interrupted:
         async with (
-            opened(settings, dsn, projector=projector) as service,
-            processes.others(settings, dsn, listener, workers - 1, service.appended),
+            opened(settings, dsn, projector=projector, parts=parts) as service,
+            processes.others(settings, dsn, listener, workers - 1, service),
             serving(service, listener) as url,
         ):
             telemetry.logger("service").info("listening", url=url, processes=workers)
@@ -76,23 +80,24 @@ async def _serve_too(settings: Settings, listener: socket.socket, first: process
             serving(service, listener),
         ):
             telemetry.logger("service").info("answering too", pid=os.getpid())
+            first.tell(0)
             await first.ended()
 
 
 def worker(data_dir: DataDir = None) -> None:
     """Keep the read models of all ledgers up to date, sharing them with other workers."""
-    settings = settings_of(data_dir)
+    settings, parts = settings_of(data_dir), Parts()
+
+    def begun(one: Worker) -> None:
+        telemetry.logger("service").info("projecting", holder=one.holder)
 
     async def work(dsn: str) -> None:
-        def begun(one: object) -> None:
-            assert isinstance(one, Worker)  # noqa: S101  what run_worker hands over
-            for number in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(number, one.stop)
-            telemetry.logger("service").info("projecting", holder=one.holder)
+        projection = Projection(dsn, settings, parts, watches=True)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, projection.stop)
+        await projection.run(begun)
 
-        await run_worker(dsn, settings, begun)
-
-    with database_of(settings) as dsn:
+    with database_of(settings, parts=parts) as dsn:
         run(work(dsn))
 
 

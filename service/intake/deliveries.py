@@ -13,14 +13,13 @@ from service.intake.hooks import Hook, opened, request_of
 from service.intake.reading import Api, Reading, fault, read, reasons
 from service.intake.translation import Outcome, Translation
 from service.settings import Settings
-from service.store import records, sources
+from service.store import faults, records, sources
 from service.store.inbox import Delivery, Settled
 from service.store.log import QueueFullError
 from service.store.records import Stated
 from service.store.vault import MasterKeyError, Vault
 
 _log = telemetry.logger("translator")
-OUTAGES = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, QueueFullError, OSError)
 
 
 class Deliveries:
@@ -68,9 +67,9 @@ class Deliveries:
             outcomes, first = await self._translation.run(
                 hook, {one.delivery: readings[one.delivery] for one in several}
             )
-        except OUTAGES:
-            raise
-        except Exception as error:  # noqa: BLE001  whatever it is, the others must have their turn
+        except Exception as error:
+            if has_to_wait(error):
+                raise
             if len(several) == 1:
                 return [failed(several[0], error)]
             return [result for one in several for result in await self.translated(hook, [one], readings)]
@@ -78,6 +77,11 @@ class Deliveries:
         for state, count in Counter(one.state for one in results).items():
             telemetry.DELIVERIES.labels(hook.kind.name, state).inc(count)
         return results
+
+
+def has_to_wait(error: BaseException) -> bool:
+    """Tell whether an error says nothing of deliveries: the database or the log cannot take them now."""
+    return isinstance(error, QueueFullError | TimeoutError) or faults.is_outage(error)
 
 
 def failed(one: Delivery, error: Exception) -> Settled:

@@ -20,8 +20,8 @@ from service.intake.limits import Buckets, LookedUp
 from service.intake.senders import KINDS
 from service.intake.senders.contract import Kind, RejectedError, Reply, Request, Screened, Source
 from service.settings import Settings
-from service.store import inbox, sources
-from service.store.vault import Vault
+from service.store import inbox, sources, vault
+from service.store.vault import MasterKeyError, Vault
 
 _log = telemetry.logger("hooks")
 _TRUST_SECONDS = 2.0  # a changed source is in force at most this much later
@@ -79,6 +79,7 @@ class Hooks:
         self._vault = vault
         self._settings = settings
         self._received = received
+        self._openable: set[bytes] = set()
         self._known: LookedUp[Hook] = LookedUp(_TRUST_SECONDS)
         self._sent, self._rejected = Buckets(), Buckets()
 
@@ -97,6 +98,24 @@ class Hooks:
             return opened(stored, self._vault, self._settings) if stored else None
 
         return await self._known.get(identity.encode(), look)
+
+    async def master_key(self) -> str:
+        """Return "ok" if no source needs the master key, or it opens what is stored; else what is wrong with it."""
+        count, tokens = await sources.locked(self._pool)
+        if count and not self._vault.is_open:
+            return f"missing: {count} source(s) need it; set {vault.NAME}"
+        closed = 0
+        for token in tokens - self._openable:
+            try:
+                self._vault.unlock(token)
+                self._openable.add(token)
+            except MasterKeyError:
+                closed += 1
+        return (
+            f"wrong: {closed} secret(s) of sources are encrypted with another one; add that to {vault.NAME}"
+            if closed
+            else "ok"
+        )
 
     def forget(self, identity: str) -> None:
         """Look a source up anew the next time: it was changed."""

@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import httpx
 
-from service.intake.deliveries import OUTAGES, Deliveries, failed
+from service.intake.deliveries import Deliveries, failed, has_to_wait
 from service.intake.hooks import Hook
 from service.intake.outgoing import RationedTransport, client_over
 from service.intake.reading import Api, Reading
@@ -81,17 +81,18 @@ class Readback:
             return
         try:
             await self._done(leased)
-        except (asyncio.CancelledError, *OUTAGES):
-            await asyncio.shield(inbox.give_back(self._pool, leased))
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) or has_to_wait(error):
+                await asyncio.shield(inbox.give_back(self._pool, leased))
             raise  # whatever else it is, the lease is the pause before the next try
         await inbox.give_back(self._pool, leased)  # what was not begun; the others are settled
 
     async def _done(self, leased: Sequence[Delivery]) -> None:
         try:
             hook = await self._deliveries.hook(leased[0].ledger, leased[0].source)
-        except OUTAGES:
-            raise
-        except Exception as error:  # noqa: BLE001  a source that cannot be opened holds up no other
+        except Exception as error:
+            if has_to_wait(error):
+                raise
             async with self._still(leased) as (connection, several):
                 await inbox.settle(connection, [failed(one, error) for one in several])
             return

@@ -10,6 +10,7 @@ gives back at once; doing some of it again changes nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
@@ -20,7 +21,7 @@ import httpx
 
 from service import telemetry
 from service.intake.acceptance import Intake
-from service.intake.deliveries import OUTAGES, Deliveries, failed
+from service.intake.deliveries import Deliveries, failed, has_to_wait
 from service.intake.readback import Readback
 from service.intake.translation import Translation
 from service.settings import Settings
@@ -28,13 +29,13 @@ from service.store import inbox, records
 from service.store.database import Connection
 from service.store.inbox import Delivery
 from service.store.vault import Vault
+from service.supervision import Parts
 
 _log = telemetry.logger("translator")
 _BATCH = 100  # deliveries of one ledger's turn, and as many records
 _BATCH_BYTES = 8 * 1024 * 1024
 _ROOMY = 8  # connections: each turn holds up to two, and those who post need some
 _POLL_SECONDS = 1.0
-_PAUSE_SECONDS = 2.0  # after the database or the log could not be reached
 _TIDY_SECONDS = 300.0
 T = TypeVar("T")
 
@@ -43,8 +44,9 @@ class Translator:
     """Translates until stopped; `wake` tells that something has come."""
 
     def __init__(
-        self, pool: asyncpg.Pool, intake: Intake, vault: Vault, settings: Settings, transport: httpx.AsyncBaseTransport
-    ) -> None:
+        self, pool: asyncpg.Pool, intake: Intake, vault: Vault, settings: Settings, transport: httpx.AsyncBaseTransport,
+        parts: Parts | None = None,
+    ) -> None:  # fmt: skip
         self._pool = pool
         self._translation = Translation(pool, intake)
         self._deliveries = Deliveries(pool, self._translation, vault, settings)
@@ -54,6 +56,7 @@ class Translator:
         self._room = asyncio.Semaphore(self._turns_at_once)
         self.readback = Readback(pool, self._deliveries, transport, asyncio.Semaphore(1) if roomy else self._room)
         self._in_hand: set[int] = set()
+        self._parts = parts or Parts()
         self._woken = asyncio.Event()
         self._stopping = False
         self._tidied = 0.0
@@ -70,34 +73,26 @@ class Translator:
 
     async def run(self) -> None:
         """Translate until `stop`; two ledgers at once, so that one with a long turn does not hold up the others."""
-        translating = (self._turns(self.step, self._woken) for _ in range(self._turns_at_once))
+        turns = [
+            self._turns(f"translator {number + 1}", self.step, self._woken) for number in range(self._turns_at_once)
+        ]
         try:
-            await asyncio.gather(*translating, self._turns(self.readback.step, self.readback.woken))
+            await asyncio.gather(*turns, self._turns("reading back", self.readback.step, self.readback.woken))
         finally:
             await self.readback.finish()
 
-    async def _turns(self, step: Callable[[], Awaitable[bool]], woken: asyncio.Event) -> None:
-        while not self._stopping:
+    async def _turns(self, name: str, step: Callable[[], Awaitable[bool]], woken: asyncio.Event) -> None:
+        async def turn() -> float:
             woken.clear()
-            try:
-                busy = await step()
-                await self._tidy()
-            except OUTAGES as error:
-                _log.error("translation has to wait", error=str(error), kind=type(error).__name__)
-                await self._rest(_PAUSE_SECONDS, woken)
-            except Exception as error:  # noqa: BLE001  whatever it is, the next delivery must have its turn
-                _log.error("translation failed", exc_info=error)
-                await self._rest(_PAUSE_SECONDS, woken)
-            else:
-                if not busy:
-                    await self._rest(_POLL_SECONDS, woken)
+            busy = await step()
+            await self._tidy()
+            return 0.0 if busy else _POLL_SECONDS
 
-    async def _rest(self, seconds: float, woken: asyncio.Event) -> None:
-        if not self._stopping:
-            try:
+        async def rest(seconds: float) -> None:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(woken.wait(), seconds)
-            except TimeoutError:
-                return
+
+        await self._parts.beside(name).repeat(turn, rest, lambda: self._stopping)
 
     async def step(self, limit: int = _BATCH) -> bool:
         """Give each ledger with something due a turn of up to `limit` deliveries and records; return whether there was any."""
@@ -130,9 +125,9 @@ class Translator:
         """Translate deliveries of a source and settle them; return whether there are others, whose sender has to be asked."""
         try:
             hook = await self._deliveries.hook(ledger, source)
-        except OUTAGES:
-            raise
-        except Exception as error:  # noqa: BLE001  a source that cannot be opened holds up no other
+        except Exception as error:
+            if has_to_wait(error):
+                raise
             await inbox.settle(connection, [failed(one, error) for one in several])
             return False
         before = await self._deliveries.before(ledger, several)
@@ -160,9 +155,9 @@ class Translator:
             hook = await self._deliveries.hook(ledger, source)
             await self._translation.run(hook, {}, [one[2] for one in claimed])
             await records.done(self._pool, claimed)
-        except OUTAGES:
-            raise
-        except Exception as error:  # noqa: BLE001  the others must have their turn
+        except Exception as error:
+            if has_to_wait(error):
+                raise
             if len(claimed) == 1:
                 _log.error("a record cannot be translated", source=source, record=record, exc_info=error)
                 return

@@ -14,15 +14,14 @@ from typing import Any
 
 import asyncpg
 
-from service import telemetry
 from service.projections.balances import COLUMNS
 from service.projections.definition import BALANCE, SOME_BALANCE, SUMMED
 from service.projections.peaks import PEAKS, of_days
 from service.projections.selection import Base, Selection
+from service.supervision import Part, Parts
 
 EPOCH = 4096  # positions; closings are at its multiples, so another number needs a new generation
 _AT_ONCE = 16  # closings made without another look at whether the worker has something better to do
-_log = telemetry.logger("closings")
 
 _PLACE = "basis, cube, grain, start, segment"
 
@@ -161,13 +160,18 @@ async def reopen(connection: Any, key: tuple[int, int], position: int) -> None:
 class Bookkeeper:
     """Makes closings beside whoever projects: of what serves, or of one generation that is built."""
 
-    def __init__(self, pool: asyncpg.Pool, ledger: int | None = None, generation: int | None = None) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, ledger: int | None = None, generation: int | None = None, part: Part | None = None
+    ) -> None:
         self._of = (pool, ledger, generation)
+        self._part = part or Parts().beside("closings of a rebuild")
+        self._resting = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def tend(self) -> None:
         """Make the next closings, unless some are being made."""
-        if self._task is None or self._task.done():
+        over = self._resting <= asyncio.get_running_loop().time()
+        if over and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._close(_AT_ONCE))
 
     async def finish(self) -> None:
@@ -181,8 +185,10 @@ class Bookkeeper:
             made = 0
             while made < most and await close_next(*self._of):
                 made += 1
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            _log.error("a closing failed", error=str(error))
+        except Exception as error:  # noqa: BLE001  what is not closed now is closed later, and reads do without
+            self._resting = asyncio.get_running_loop().time() + self._part.failed(error)
+        else:
+            self._part.works()
 
     async def stop(self) -> None:
         """Let go of the closing in hand: it will be made again."""

@@ -15,25 +15,26 @@ from service.projections import rebuild
 from service.projections.closings import Bookkeeper
 from service.projections.projector import SHORTEST_IDLE, LeaseLostError, Projector, release, spare_the_collector, take
 from service.settings import Settings
-from service.store import database
+from service.store import database, faults
 from service.store.ledgers import Ledger
+from service.supervision import Part, Parts
 
 _log = telemetry.logger("projector")
-_LONGEST_PAUSE = 30.0
 _AT_ONCE = 4  # ledgers; each takes a connection or two, and they share one processor
 _ROUND = 1.0  # seconds of folding until whoever waits has its turn, however many do
 _SHORTEST_TURN = 0.1  # seconds: storing what a batch gives takes some, too
+_DEARER = 6  # a batch that fails costs more than a look whether the database is there: pauses of 0.6 to 30 seconds
 
 
 class Worker:
     """Projects until stopped. `wake` tells it that something was appended; without it, it looks every so often."""
 
-    def __init__(self, pool: asyncpg.Pool, settings: Settings) -> None:
+    def __init__(self, pool: asyncpg.Pool, settings: Settings, parts: Parts | None = None) -> None:
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._pool = pool
         self._settings = settings
         self._projectors: dict[int, Projector] = {}
-        self._failures: dict[int, int] = {}
+        self._parts = parts or Parts()
         self._resting: dict[int, float] = {}
         self._batches: dict[int, asyncio.Task[bool]] = {}  # by ledger, while one is under way
         self._turns: dict[int, float] = {}  # by ledger, when its last batch began
@@ -42,7 +43,8 @@ class Worker:
         self._stopping = False
         self._rebuilding: asyncio.Task[None] | None = None
         self._far_behind = False
-        self._bookkeeper = Bookkeeper(pool)
+        self._silent: set[database.Silence] = set()
+        self._bookkeeper = Bookkeeper(pool, part=self._parts.beside("closings"))
 
     def wake(self) -> None:
         """Say that events were appended; may be called from any thread."""
@@ -55,46 +57,51 @@ class Worker:
         self._loop.call_soon_threadsafe(self._woken.set)
 
     async def run(self) -> None:
-        """Project all ledgers until `stop`."""
+        """Project all ledgers until `stop`, whatever happens to the database."""
         spare_the_collector()
-        looking = asyncio.create_task(self._end_silence())
-        while not self._stopping:
-            self._woken.clear()
-            try:
-                busy = await self._round()
-                await self._take_up_rebuild()
-            except (asyncpg.PostgresError, OSError, asyncpg.InterfaceError) as error:
-                _log.error("database is not there", error=str(error))
-                busy = False
-            if not self._far_behind:
-                self._bookkeeper.tend()
-            if not busy and not self._stopping:
-                try:
-                    await asyncio.wait_for(self._woken.wait(), self._settings.projection_poll)
-                except TimeoutError:
-                    continue
-        await asyncio.gather(*self._batches.values(), return_exceptions=True)
-        if self._rebuilding is not None:
-            await self._rebuilding  # it ends with the step in hand; whoever takes it up goes on from there
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
-        await self._bookkeeper.stop()
-        await release(self._pool, self.holder)
+        looking = asyncio.create_task(self._parts.beside("watch for silent processes").repeat(self._end_silence))
+        try:
+            await self._parts["projector"].repeat(self._step, self._rest, lambda: self._stopping)
+            await asyncio.gather(*self._batches.values(), return_exceptions=True)
+            if self._rebuilding is not None:
+                await self._rebuilding  # it ends with the step in hand; whoever takes it up goes on from there
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+            await self._bookkeeper.stop()
+        try:
+            await release(self._pool, self.holder)
+        except Exception as error:
+            if not faults.is_fault(error):
+                raise
+            _log.warning("leases are kept until they run out", error=str(error))
 
-    async def _end_silence(self) -> None:
+    async def _step(self) -> float:
+        """Do what there is to do once; return how long there will be nothing."""
+        self._woken.clear()
+        try:
+            busy = await self._round()
+        except Exception:  # a batch that ended meanwhile has nothing to add, and would tell the same after the pause
+            self._batches = {number: batch for number, batch in self._batches.items() if not batch.done()}
+            raise
+        await self._take_up_rebuild()
+        if not self._far_behind:
+            self._bookkeeper.tend()
+        return 0.0 if busy else self._settings.projection_poll
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._woken.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _end_silence(self) -> float:
         """Look every so often for a process that was stopped at a bad moment: nobody gets past what it holds."""
-        before: set[database.Silence] = set()
-        while True:
-            await asyncio.sleep(max(self._settings.lease_seconds, SHORTEST_IDLE))
-            try:
-                now = await database.silent(self._pool)
-                if both := before & now:
-                    _log.warning(
-                        "ended what waited for a silent process", commands=await database.end(self._pool, both)
-                    )
-                before = now - both
-            except (asyncpg.PostgresError, OSError, asyncpg.InterfaceError) as error:
-                _log.error("cannot look for silent processes", error=str(error))
+        now = await database.silent(self._pool)
+        if both := self._silent & now:
+            _log.warning("ended what waited for a silent process", commands=await database.end(self._pool, both))
+        self._silent = now - both
+        return max(self._settings.lease_seconds, SHORTEST_IDLE)
 
     async def _round(self) -> bool:
         """Begin a batch of those ledgers that are behind, and wait for the first that is done; return whether there may be more.
@@ -109,6 +116,8 @@ class Worker:
             """,
             component.READ_MODEL_VERSION,
         )
+        for number in self._resting.keys() - {row["ledger"] for row in behind}:  # another worker has done it
+            self._recovered(number)
         self._far_behind = any(row["lag"] > self._settings.projection_batch for row in behind)
         now = self._loop.time()
         seconds = max(_SHORTEST_TURN, min(_ROUND, _ROUND * _AT_ONCE / max(1, len(behind))))
@@ -176,19 +185,27 @@ class Worker:
         except LeaseLostError:
             self._projectors.pop(ledger.ledger, None)
             return True
-        except Exception as error:  # noqa: BLE001  one ledger's failure must not stop the others
-            self._rest(ledger, error)
+        except Exception as error:
+            if faults.is_outage(error):  # of all ledgers' database
+                raise
+            self._leave_alone(ledger, error)  # one ledger's failure must not stop the others
             return False
-        self._failures.pop(ledger.ledger, None)
+        self._recovered(ledger.ledger)
         telemetry.PROJECTED.labels(ledger.name).inc(done)
         if done < self._settings.projection_batch:
             telemetry.LAG.labels(ledger.name).set(0)
         return done > 0
 
-    def _rest(self, ledger: Ledger, error: Exception) -> None:
-        """Leave a failing ledger alone for a while that doubles, and say so."""
-        failures = self._failures[ledger.ledger] = self._failures.get(ledger.ledger, 0) + 1
-        pause = min(0.5 * 2**failures, _LONGEST_PAUSE)
-        self._resting[ledger.ledger] = self._loop.time() + pause
+    def _leave_alone(self, ledger: Ledger, error: Exception) -> None:
+        """Leave a failing ledger alone for a while that grows."""
         telemetry.PROJECTION_ERRORS.labels(ledger.name).inc()
-        _log.error("projection failed", ledger=ledger.name, retry_in_seconds=pause, exc_info=error)
+        self._resting[ledger.ledger] = self._loop.time() + _DEARER * self._part_of(ledger.ledger).failed(error)
+
+    def _recovered(self, number: int) -> None:
+        if self._resting.pop(number, None) is not None:
+            part = self._part_of(number)
+            part.works()
+            self._parts.forget(part.name)
+
+    def _part_of(self, number: int) -> Part:
+        return self._parts.beside(f"projection of ledger {number}")

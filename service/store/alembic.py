@@ -27,17 +27,21 @@ async def upgrade(dsn: str, place: str) -> None:
         async with engine.connect() as connection:
             await connection.run_sync(_upgrade, place)
             await connection.commit()
-    except (SQLAlchemyError, CommandError) as error:  # below the first line is a link to its own documentation
-        raise RuntimeError(str(error).splitlines()[0]) from error
+    except (SQLAlchemyError, CommandError) as error:
+        raise RuntimeError(_cause(error)) from error
     finally:
         await engine.dispose()
 
 
+def _cause(error: Exception) -> str:
+    """Return what PostgreSQL says, without what the layers above it put around: their classes, the statement, a link."""
+    given = getattr(error, "orig", None) or error
+    return str(given.__cause__ or given).splitlines()[0]
+
+
 def _upgrade(connection: Connection, place: str) -> None:
+    # Its end gives the lock back: to unlock after a failure would fail as well, and tell that instead of the cause.
     connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
-    try:
-        config = _configured(place)
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    finally:
-        connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
+    config = _configured(place)
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

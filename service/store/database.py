@@ -2,23 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Awaitable, Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
+
+from service.store import faults
 
 Connection = asyncpg.pool.PoolConnectionProxy
 OLDEST_SERVER = 15
 _NAME = "campaign-ledger"
+_CLOSING_SECONDS = 10.0  # a server that stands still does not answer to a good-bye
+_T = TypeVar("_T")
+
+
+class _Guarded(asyncpg.Connection):  # all that it sends goes by one of these five ways
+    """A connection that is closed by whatever breaks it, so that nobody gets it from the pool again.
+
+    After a lost connection, the driver may for a moment believe that its connection is good while its protocol is in the
+    middle of something: the next one to use it would be told `got result for unknown protocol state`, and so on for ever.
+    """
+
+    async def execute(self, *arguments: Any, **named: Any) -> str:
+        return await self._guarded(super().execute(*arguments, **named))
+
+    async def _get_statement(self, *arguments: Any, **named: Any) -> Any:
+        return await self._guarded(super()._get_statement(*arguments, **named))  # type: ignore[misc]  # not in the stubs
+
+    async def _do_execute(self, *arguments: Any, **named: Any) -> Any:
+        return await self._guarded(super()._do_execute(*arguments, **named))  # type: ignore[misc]
+
+    async def _copy_in(self, *arguments: Any, **named: Any) -> str:
+        return await self._guarded(super()._copy_in(*arguments, **named))  # type: ignore[misc]
+
+    async def _copy_out(self, *arguments: Any, **named: Any) -> str:
+        return await self._guarded(super()._copy_out(*arguments, **named))  # type: ignore[misc]
+
+    async def _guarded(self, work: Awaitable[_T]) -> _T:
+        try:
+            return await work
+        except AttributeError as error:  # the driver's own, if the connection is closed while it is between two steps
+            if not self.is_closed():
+                raise
+            raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation") from error
+        except Exception as error:
+            if faults.is_connection_broken(error):
+                self.terminate()
+            raise
 
 
 async def connect(dsn: str, *, size: int, statement_timeout: float) -> asyncpg.Pool:
     """Open a pool on any PostgreSQL ≥ 15; RuntimeError says so when the server is older."""
     pool = await asyncpg.create_pool(
         dsn,
-        min_size=1,
+        min_size=0,  # a pool that keeps some would try by itself, and log each time
         max_size=size,
+        connection_class=_Guarded,
         reset=_no_reset,
         timeout=10,
         command_timeout=statement_timeout * 2,  # the server's own timeout speaks first
@@ -37,6 +78,28 @@ async def connect(dsn: str, *, size: int, statement_timeout: float) -> asyncpg.P
         await pool.close()
         raise RuntimeError(f"PostgreSQL {version} is too old: Campaign Ledger needs {OLDEST_SERVER} or newer")
     return pool
+
+
+async def within(seconds: float, work: Awaitable[_T]) -> _T:
+    """Return what `work` gives; TimeoutError if that takes longer, and it is left to itself.
+
+    A server that stands still answers neither a statement nor its cancellation, so that whoever cancels waits just as long.
+    """
+    task = asyncio.ensure_future(work)
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    if not done:
+        task.add_done_callback(lambda one: one.cancelled() or one.exception())  # nobody waits for what it comes to
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    return task.result()
+
+
+async def close(pool: asyncpg.Pool) -> None:
+    """Close a pool, in order if the server still listens."""
+    try:
+        async with asyncio.timeout(_CLOSING_SECONDS):
+            await pool.close()
+    except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
+        pool.terminate()
 
 
 async def _no_reset(_: Any) -> None:

@@ -29,6 +29,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, Self
 from urllib.parse import quote
@@ -48,7 +49,10 @@ _SETTINGS = """
 """
 # Code-point order on every machine: no index breaks when the system's C library changes its collations.
 _LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+_NEEDED = re.compile("PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_.*|TZ|TZDIR|TMPDIR|LD_LIBRARY_PATH|DYLD_.*")
 _LOG_LIMIT = 4 << 20
+_TRIM_SECONDS = 60.0
+_GLANCE = 0.1  # seconds between looks for whether the server runs
 _FULL_DISK = 64 << 20
 _SOCKET_PATH_LIMIT = 103  # bytes; Linux has 107, macOS 103
 _STRAY_PREFIX = "campaign-ledger-"
@@ -63,17 +67,33 @@ class EmbeddedStartError(RuntimeError):
 
 
 class EmbeddedServer:
-    """A running server. Stop it with `stop`, or leave its `with` block; if its owner dies, it shuts down by itself."""
+    """A running server. Stop it with `stop`, or leave its `with` block; if its owner dies, it shuts down by itself.
 
-    def __init__(self, data_dir: Path, socket_dir: Path, pid: int, undo: contextlib.ExitStack) -> None:
+    If it ends by itself – killed, or for lack of room on the disk – it is started again, with the same dsn.
+    """
+
+    def __init__(
+        self, data_dir: Path, socket_dir: Path, process: subprocess.Popen[bytes], undo: contextlib.ExitStack, timeout: float,
+        ended: Callable[[Exception], float], runs: Callable[[], None],
+    ) -> None:  # fmt: skip
         self.data_dir = data_dir
-        self.pid = pid
         self.dsn = _dsn(socket_dir)
+        self._socket_dir = socket_dir
+        self._process = process
         self._undo = undo
+        self._timeout = timeout
+        self._ended, self._runs = ended, runs
         self._owner = os.getpid()
         self._stopped = threading.Event()
-        threading.Thread(target=self._keep_log_small, name="embedded-postgres-log", daemon=True).start()
+        # This thread lives as long as the process, so that the parent-death signal of what it starts means the right thing.
+        self._keeper = threading.Thread(target=self._keep, name="embedded-postgres", daemon=True)
+        self._keeper.start()
         atexit.register(self.stop)
+
+    @property
+    def pid(self) -> int:
+        """The process of the server: another one after it was started again."""
+        return self._process.pid
 
     def __enter__(self) -> Self:
         """Return the server, which already runs."""
@@ -89,11 +109,33 @@ class EmbeddedServer:
             return
         self._stopped.set()
         atexit.unregister(self.stop)
+        self._keeper.join()
+        _end(self._process)
         self._undo.close()
 
-    def _keep_log_small(self) -> None:
-        while not self._stopped.wait(60.0):
-            _trim(self.data_dir / "server.log")
+    def _keep(self) -> None:
+        """Look whether the server runs, start it again if not, and keep its log small."""
+        pause, trimmed = _GLANCE, time.monotonic()
+        while not self._stopped.wait(pause):
+            pause = _GLANCE
+            try:
+                if self._process.poll() is not None:
+                    pause = self._ended(EmbeddedStartError(f"it has ended with status {self._process.returncode}"))
+                    self._start_again()
+                    self._runs()
+                    pause = _GLANCE
+                elif time.monotonic() - trimmed > _TRIM_SECONDS:
+                    trimmed = time.monotonic()
+                    _trim(self.data_dir / "server.log")
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may do better
+                if self._process.poll() is not None:
+                    pause = max(pause, self._ended(error))
+
+    def _start_again(self) -> None:
+        for left in self._socket_dir.iterdir():  # nobody listens there: its server was our child, and has been reaped
+            left.unlink()
+        give_up = time.monotonic() + self._timeout
+        self._process = _launch(self.data_dir, self._socket_dir, self._timeout, give_up, self._stopped)
 
 
 def default_data_dir() -> Path:
@@ -119,9 +161,14 @@ def attach(data_dir: Path) -> str | None:
     return None
 
 
-def start(data_dir: Path, *, startup_timeout: float = 30.0) -> EmbeddedServer:
+def start(
+    data_dir: Path, *, startup_timeout: float = 30.0,
+    ended: Callable[[Exception], float] = lambda _: 1.0, runs: Callable[[], None] = lambda: None,
+) -> EmbeddedServer:  # fmt: skip
     """Start the server of this directory, which is created on first use.
 
+    Whenever the server has ended by itself or cannot be started again, `ended` is told why and gives the seconds to wait
+    before the next attempt; `runs` is told when it is there again. Both are called in a thread of their own.
     `startup_timeout` is the longest silence in seconds: a crash recovery that reports progress may take its time.
     Call it in the main thread: the parent-death signal fires when the *thread* that started the server ends.
     Raises DataDirectoryHeldError if another process owns the directory, EmbeddedStartError if the server cannot run.
@@ -132,12 +179,15 @@ def start(data_dir: Path, *, startup_timeout: float = 30.0) -> EmbeddedServer:
     try:
         data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
         with contextlib.ExitStack() as undo:  # learns each step: a failed start and `stop` go back by the same way
-            return _start_held(data_dir, _hold(data_dir, undo), startup_timeout, undo)
+            socket_dir, process = _start_held(data_dir, _hold(data_dir, undo), startup_timeout, undo)
+            return EmbeddedServer(data_dir, socket_dir, process, undo.pop_all(), startup_timeout, ended, runs)
     except OSError as error:
         raise EmbeddedStartError(f"Cannot use the data directory {data_dir}: {error}. {_advice(data_dir)}") from error
 
 
-def _start_held(data_dir: Path, lock: int, timeout: float, undo: contextlib.ExitStack) -> EmbeddedServer:
+def _start_held(
+    data_dir: Path, lock: int, timeout: float, undo: contextlib.ExitStack
+) -> tuple[Path, subprocess.Popen[bytes]]:
     owner, cluster = str(os.getpid()), data_dir / "cluster"
     for stray in map(Path, _noted(lock)[1:2]):  # a killed owner's socket directory below the temp directory
         if stray.name.startswith(_STRAY_PREFIX):
@@ -156,7 +206,7 @@ def _start_held(data_dir: Path, lock: int, timeout: float, undo: contextlib.Exit
     undo.callback(_end, server)
     _create_database(data_dir, socket_dir, timeout)
     _note(lock, owner, str(socket_dir), "ready")
-    return EmbeddedServer(data_dir, socket_dir, server.pid, undo.pop_all())
+    return socket_dir, server
 
 
 # ---- lock, socket, log
@@ -315,8 +365,10 @@ def _await_end_of_predecessor(cluster: Path, give_up: float) -> None:
     (cluster / "postmaster.pid").unlink(missing_ok=True)
 
 
-def _launch(data_dir: Path, socket_dir: Path, timeout: float, give_up: float) -> subprocess.Popen[bytes]:
-    """Start the postmaster and return it when it is ready."""
+def _launch(
+    data_dir: Path, socket_dir: Path, timeout: float, give_up: float, stopped: threading.Event | None = None
+) -> subprocess.Popen[bytes]:
+    """Start the postmaster and return it when it is ready; `stopped` ends the attempt."""
     cluster = data_dir / "cluster"
     settings = [*_SETTINGS.split(), f"unix_socket_directories={socket_dir}"]
     command = [_binary("postgres"), "-D", str(cluster), *(f"--{setting}" for setting in settings)]
@@ -325,7 +377,7 @@ def _launch(data_dir: Path, socket_dir: Path, timeout: float, give_up: float) ->
         server = _spawn(data_dir, [cluster, socket_dir], command, stale_pid="".join(stale[:1]))
         with contextlib.ExitStack() as undo:
             undo.callback(_end, server)
-            failure = _await_ready(data_dir, log_start, server, stale, timeout)
+            failure = _await_ready(data_dir, log_start, server, stale, timeout, stopped)
             if failure is None:
                 undo.pop_all()
                 return server
@@ -336,8 +388,9 @@ def _launch(data_dir: Path, socket_dir: Path, timeout: float, give_up: float) ->
 
 
 def _await_ready(
-    data_dir: Path, log_start: int, server: subprocess.Popen[bytes], stale: list[str], timeout: float
-) -> EmbeddedStartError | None:
+    data_dir: Path, log_start: int, server: subprocess.Popen[bytes], stale: list[str], timeout: float,
+    stopped: threading.Event | None = None,
+) -> EmbeddedStartError | None:  # fmt: skip
     """Wait while the log grows: recovery of a big journal is slow, and ending it would only start it over."""
     seen, give_up = log_start, time.monotonic() + timeout
     while server.poll() is None:
@@ -347,15 +400,19 @@ def _await_ready(
             return None
         if (size := _size(data_dir / "server.log")) != seen:
             seen, give_up = size, time.monotonic() + timeout
-        if time.monotonic() > give_up:
+        if time.monotonic() > give_up or (stopped and stopped.is_set()):
             return _failure(data_dir, log_start, f"PostgreSQL showed no progress for {timeout:g} s")
         time.sleep(0.005)
     return _failure(data_dir, log_start, "PostgreSQL does not start")
 
 
 def _environment() -> dict[str, str]:
-    """Ours without PGOPTIONS, PGPORT and their like: they are meant for another server."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    """Of ours only what a program needs to run.
+
+    No secrets: whoever may look at the server's processes would read them there. Neither PGOPTIONS, PGPORT and their like,
+    which are meant for another server.
+    """
+    return {name: value for name, value in os.environ.items() if _NEEDED.fullmatch(name)}
 
 
 def _spawn(data_dir: Path, own: list[Path], command: list[str], stale_pid: str = "") -> subprocess.Popen[bytes]:

@@ -22,7 +22,7 @@ def newest() -> str:
 
 
 async def migrate(dsn: str) -> None:
-    """Bring the database to the newest migration; does nothing when it is there."""
+    """Bring the database to the newest migration; does nothing when it is there. RuntimeError says why not."""
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
         at = await database.head_of_migrations(connection)
@@ -31,4 +31,9 @@ async def migrate(dsn: str) -> None:
     if at != newest():
         from service.store import alembic  # noqa: PLC0415  takes as long to import as everything else that starts
 
-        await alembic.upgrade(dsn, str(place()))
+        try:
+            await alembic.upgrade(dsn, str(place()))
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"the migration from {at or 'an empty database'} to {newest()} failed: {error}"
+            ) from error

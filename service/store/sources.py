@@ -133,6 +133,17 @@ async def of_ledger(pool: asyncpg.Pool, ledger: int) -> list[Stored]:
     return [Stored(*row) for row in rows]
 
 
+async def locked(pool: asyncpg.Pool) -> tuple[int, set[bytes]]:
+    """Return how many sources there are, and what is encrypted of those that were changed last."""
+    rows = await pool.fetch(
+        """
+        SELECT secrets, credentials, count(*) OVER () FROM sources WHERE deleted_at IS NULL ORDER BY updated_at DESC LIMIT 1000
+        """
+    )
+    tokens = {one for secrets, credentials, _ in rows for one in (*secrets, credentials) if one}
+    return (rows[0][2] if rows else 0), tokens
+
+
 async def one(pool: asyncpg.Pool, source: str, ledger: int | None = None, *, deleted: bool = False) -> Stored | None:
     """Return a source by its id (of a ledger, where that is known); with `deleted`, even if it is."""
     row = await pool.fetchrow(

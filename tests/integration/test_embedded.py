@@ -158,6 +158,54 @@ async def test_settings_for_another_server_in_the_environment_do_no_harm(
         await remember(server.dsn, "started")
 
 
+@only_linux
+async def test_no_secret_of_the_service_is_in_the_environment_of_the_server(
+    used_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CAMPAIGN_LEDGER_MASTER_KEY", "CAMPAIGN_LEDGER_BOOTSTRAP_KEY", "SOMEBODYS_SECRET_KEY"):
+        monkeypatch.setenv(name, "a-secret-that-stays-here")
+    with embedded.start(used_dir) as server:
+        connection = await asyncpg.connect(server.dsn)
+        backend = await connection.fetchval("SELECT pg_backend_pid()")
+        known = [one["pid"] for one in await connection.fetch("SELECT pid FROM pg_stat_activity")]
+        for pid in {server.pid, backend, *known} - {0}:
+            if Path("/proc", str(pid)).exists():
+                assert b"a-secret-that-stays-here" not in Path("/proc", str(pid), "environ").read_bytes()
+        await connection.close()
+
+
+@only_linux
+async def test_a_server_that_was_killed_is_started_again_with_the_same_dsn_and_rows(used_dir: Path) -> None:
+    told: list[str] = []
+
+    def ended(error: Exception) -> float:
+        told.append(str(error))
+        return 0.05
+
+    with embedded.start(used_dir, ended=ended, runs=lambda: told.append("runs")) as server:
+        for word in ("first", "second", "third"):
+            await remember(server.dsn, word)
+            killed = server.pid
+            os.kill(killed, signal.SIGKILL)
+            wait_until(lambda killed=killed: server.pid != killed, 30)  # type: ignore[misc]
+        assert await memory(server.dsn) == ["first", "second", "third"]
+        assert embedded.attach(used_dir) == server.dsn
+        last = server.pid
+    assert is_gone(last)
+    assert told.count("runs") == 3
+    assert any("status -9" in one for one in told)
+
+
+@only_linux
+def test_stop_ends_a_server_that_is_just_being_started_again(used_dir: Path) -> None:
+    server = embedded.start(used_dir, ended=lambda _: 0.0)
+    os.kill(server.pid, signal.SIGKILL)
+    time.sleep(0.12)
+    server.stop()
+    assert is_gone(server.pid)
+    embedded.start(used_dir).stop()
+
+
 async def test_a_dropped_database_is_made_again(used_dir: Path) -> None:
     with embedded.start(used_dir) as server:
         connection = await asyncpg.connect(server.dsn.replace("/campaign_ledger?", "/postgres?"))

@@ -12,6 +12,7 @@ import httpx
 
 from service.intake.senders import KINDS
 from service.intake.senders.contract import Source
+from service.store.ledgers import Ledger
 from tests.conftest import Api
 
 SETTLED = ("accepted", "duplicate", "ignored", "rejected", "failed")
@@ -57,6 +58,11 @@ class Sender(NamedTuple):
     def call(self, method: str, path: str = "", **parameters: Any) -> httpx.Response:
         """Call something below the source."""
         return self.api.http.request(method, f"/v1/sources/{self.source.id}{path}", **parameters)
+
+
+def connect_at(http: httpx.Client, kind: str, *secrets: str) -> Sender:
+    """Connect a system over a client of the API."""
+    return connect(Api(http, Ledger(1, "default", "EUR", "UTC"), ""), kind, *secrets)
 
 
 def _is_due(delivery: dict[str, Any]) -> bool:
