@@ -164,12 +164,18 @@ def test_an_error_names_line_and_column_and_what_was_expected(
     assert expected in caught.value.expected
 
 
-def test_reading_goes_on_after_a_bad_row_which_is_not_taken_in_part(tmp_path: Path) -> None:
+def test_the_events_of_a_row_stand_or_fall_one_by_one_and_reading_goes_on_after_a_bad_row(tmp_path: Path) -> None:
     errors: list[RowError] = []
     good, bad = "1;01.07.2026 08:00;Won;;1;;;;;;;", "2;01.07.2026 08:00;Won;;1;;;;L1;x;;"
     found = order_rows(tmp_path, bad, good, '"x"y;;', good.replace("1;", "3;", 1), on_error=errors.append)
-    assert [event["id"] for _, event in found] == ["placed-1", "placed-3"]
+    assert [event["id"] for _, event in found] == ["placed-2", "placed-1", "placed-3"]
     assert [(error.line, error.column) for error in errors] == [(2, "Score"), (4, "(row)")]
+
+
+def test_what_is_wrong_with_a_row_is_told_once_however_many_events_it_spoils(tmp_path: Path) -> None:
+    errors: list[RowError] = []
+    assert order_rows(tmp_path, "1;soon;Won;;1;;;;L1;80;;", on_error=errors.append) == []
+    assert [error.column for error in errors] == ["Day"]
 
 
 def test_rows_are_read_one_by_one(tmp_path: Path) -> None:
@@ -230,7 +236,7 @@ def test_the_encoding_of_a_file_can_be_named_and_a_wrong_one_is_refused(tmp_path
         ("    source:", "    sourc:", "files[0].sourc", "one of file, source, events"),
         ('"captured-{No}"', "captured", "files[0].events[0].id", "a column"),
         ('"{Created}"', "2026-03-01", "files[0].events[0].time", "in quotes"),
-        ('"{Created}"', '"2026-03-01"', "files[0].events[0].time", "a column"),
+        ('"{Created}"', '"soon"', "files[0].events[0].time", "a column"),
         ('"{Created}"', "{column: Created, zone: Europe/Bonn}", "files[0].events[0].time.zone", "IANA"),
         ('"{Created}"', "{col: Created}", "files[0].events[0].time.col", "one of column, format, zone"),
         ("{Origin|slug}", "{Origin|snake}", "files[0].events[0].data.campaign_id", "found 'snake'"),

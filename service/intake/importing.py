@@ -1,0 +1,197 @@
+"""Importing files: what is in a file goes in once, wherever the import was interrupted, and nothing that is odd goes unsaid.
+
+A file is known by its content, and what becomes of it by the mapping too. The same again adds nothing, an interrupted import
+goes on where it was, and a file that came in by another mapping is not imported until somebody says what shall become of the
+difference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import asyncpg
+
+from service.intake.acceptance import Result
+from service.intake.restating import RESTATED, Taking, restate
+from service.intake.tabular import ClashError, OpenTable, RowError
+from service.store import imports
+from service.store.rows import encode_json
+
+AT_ONCE = 1_000
+STATUSES = ("accepted", "duplicate", "conflict", "invalid")  # always counted, the others where there are any
+CLASHING = "repeated within a file"
+
+
+class Problem(NamedTuple):
+    """What could not be taken: in which file and line, for which column or event, and why."""
+
+    file: str
+    line: int
+    what: str
+    text: str
+
+    def __str__(self) -> str:
+        what = f", {self.what}" if self.what else ""
+        return f"{self.file}, line {self.line}{what}: {self.text}"
+
+
+class Event(NamedTuple):
+    """An event of a file, as JSON, with the line on which it stands."""
+
+    line: int
+    raw: bytes
+    restates: bool
+
+
+class Report(Protocol):
+    """Who is told what an import finds."""
+
+    def problem(self, problem: Problem, status: str) -> None:
+        """Hear of something that could not be taken."""
+
+    def taken(self, file: str, events: Sequence[Event], results: Sequence[Result]) -> None:
+        """Hear what became of events of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to import: its name and content, a digest of its mapping, and the events in it."""
+
+    name: str
+    digest: str
+    mapping: str
+    events: Callable[[Report], Iterator[Event]]
+
+
+class Start(NamedTuple):
+    """Where the import of a file begins: after so many events, and whether it was done before."""
+
+    file: File
+    done: int
+    known: bool
+
+
+@dataclass
+class Counts:
+    """How many events have which status."""
+
+    by_status: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        told = [*STATUSES, *(one for one in (RESTATED, CLASHING) if self.by_status[one])]
+        return ", ".join(f"{self.by_status[status]} {status}" for status in told)
+
+
+def table_file(opened: OpenTable) -> File:
+    """Return a CSV file that was opened by a mapping."""
+
+    def events(report: Report) -> Iterator[Event]:
+        def on_error(error: RowError) -> None:
+            status = CLASHING if isinstance(error, ClashError) else "invalid"
+            report.problem(Problem(error.file, error.line, error.column, f"expected {error.expected}"), status)
+
+        for item in opened.items(on_error):
+            yield Event(item.line, encode_json(item.event), item.restates)
+
+    return File(opened.name, opened.sheet.digest, opened.version, events)
+
+
+def ndjson_file(path: Path, name: str) -> File:
+    """Return a file of events, one a line."""
+
+    def events(_: Report) -> Iterator[Event]:
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, 1):
+                if line.strip():
+                    yield Event(number, line, restates=False)
+
+    with path.open("rb") as stream:
+        return File(name, hashlib.file_digest(stream, "sha256").hexdigest(), "", events)
+
+
+def once_each(files: Iterable[File]) -> tuple[list[File], list[str]]:
+    """Return each file once, and what to say of those with the content of another one."""
+    kept: dict[tuple[str, str], File] = {}
+    said = []
+    for file in files:
+        first = kept.setdefault((file.digest, file.mapping), file)
+        if first is not file:
+            said.append(f"{file.name} has the same content as {first.name}, which is imported once")
+    return list(kept.values()), said
+
+
+async def starts(pool: asyncpg.Pool, ledger: int, files: Sequence[File], *, decided: bool) -> list[Start]:
+    """Return where the import of each file begins.
+
+    Unless it is `decided` what shall become of the difference, a file that came in by another mapping is a ValueError.
+    """
+    found = []
+    for file in files:
+        before = await imports.of_file(pool, ledger, file.digest)
+        same = next((one for one in before if one.mapping == file.mapping), None)
+        other = next((one for one in before if one.mapping != file.mapping and one.events), None)
+        if other is not None and same is None and not decided:
+            raise ValueError(_changed(file.name, other))
+        known = same is not None and same.done_at is not None
+        found.append(Start(file, 0 if same is None or known else same.events, known))
+    return found
+
+
+def _changed(name: str, before: imports.Import) -> str:
+    when = f"{before.done_at or before.begun_at:%Y-%m-%d %H:%M} UTC"
+    so_far = f"all {before.events:,}" if before.done_at else f"the first {before.events:,}"
+    return (
+        f"{name}: {so_far} of its events came in by another mapping ({when}), which has changed since. What comes out otherwise "
+        "now: --restate puts it in the place of what came in, --keep leaves that as it is and lists every difference"
+    )
+
+
+async def import_file(
+    pool: asyncpg.Pool, intake: Taking, ledger: int, start: Start, report: Report, *, restates: bool, stores: bool,
+    went_on: Callable[[int], None],
+) -> None:  # fmt: skip
+    """Import a file from where it was; `restates`: whatever comes out otherwise than before is what counts.
+
+    Without `stores` nothing is noted, as in a dry run. `went_on` is called with the number of events that are in.
+    """
+    file, done = start.file, start.done
+    events = islice(file.events(report), done, None)
+    while stretch := list(islice(events, AT_ONCE)):
+        results = await intake.take(ledger, [one.raw for one in stretch])
+        results = await _later(pool, intake, ledger, stretch, results, restates=restates, known=start.known)
+        report.taken(file.name, stretch, results)
+        done += len(stretch)
+        if stores:
+            await imports.went_on(pool, ledger, file.digest, file.mapping, file.name, done)
+        went_on(done)
+    if stores:
+        await imports.went_on(pool, ledger, file.digest, file.mapping, file.name, done)
+        await imports.done(pool, ledger, file.digest, file.mapping)
+
+
+async def _later(
+    pool: asyncpg.Pool, intake: Taking, ledger: int, stretch: Sequence[Event], results: list[Result], *, restates: bool,
+    known: bool,
+) -> list[Result]:  # fmt: skip
+    """Let what restates take the place of what was said before. A file that is in already says nothing that is later."""
+    due = [index for index, one in enumerate(stretch) if restates or one.restates]
+    if not due:
+        return results
+    if known and not restates:
+        said = {index for index in due if results[index].status == "conflict"}
+        return [_said_before(one) if index in said else one for index, one in enumerate(results)]
+    answers = await restate(
+        pool, intake, ledger, [stretch[index].raw for index in due], [results[index] for index in due]
+    )
+    restated = dict(zip(due, answers, strict=True))
+    return [restated.get(index, one) for index, one in enumerate(results)]
+
+
+def _said_before(result: Result) -> Result:
+    return Result(result.source, result.id, "duplicate", result.position, None)
