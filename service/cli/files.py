@@ -31,6 +31,7 @@ from service.intake.importing import (
     table_file,
 )
 from service.intake.preview import Preview
+from service.intake.restating import RESTATED
 from service.intake.tabular import Opened, OpenTable, load_mapping, open_tables
 from service.settings import Settings
 from service.store import log
@@ -128,6 +129,7 @@ class _Told:
         self.passed_over: list[str] = []
         self._path, self._writer, self._shows = path, writer, shows
         self._first: list[Problem] = []
+        self._restated: list[Problem] = []
         self._events: list[Event] = []
 
     @classmethod
@@ -157,9 +159,11 @@ class _Told:
             self._events += events[: _FIRST - len(self._events)]
 
     def _keep(self, problem: Problem, status: str) -> None:
-        self.problems += 1
-        if len(self._first) < _SHOWN:
-            self._first.append(problem)
+        """Keep a problem, or what was restated, which is none but is told."""
+        self.problems += status != RESTATED
+        kept = self._restated if status == RESTATED else self._first
+        if len(kept) < _SHOWN:
+            kept.append(problem)
         if self._writer is not None:
             self._writer.writerow([problem.file, problem.line, problem.what, status, problem.text])
 
@@ -168,13 +172,15 @@ class _Told:
         for event in self._events:
             say(event.raw.decode())
         say(f"{self.counts}; nothing was stored, this was a dry run" if dry_run else str(self.counts))
+        for restated in self._restated:
+            say(restated)
         for line in self.passed_over:
             say(line)
         for problem in self._first:
             print(problem, file=sys.stderr)
         more = self.problems - len(self._first)
-        if self._path is not None and self.problems:
-            print(f"all {self.problems:,} problems are in {self._path}", file=sys.stderr)
+        if self._path is not None and self.problems + len(self._restated):
+            print(f"all of it is in {self._path}", file=sys.stderr)
         elif more:
             print(f"… and {more:,} more: --problems FILE writes all of them to a file", file=sys.stderr)
 

@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 import asyncpg
 
 from service.intake.acceptance import Result
-from service.intake.restating import RESTATED, Taking, restate
+from service.intake.restating import RESTATED, Stated, Taking, restate
 from service.intake.tabular import ClashError, OpenTable, RowError
 from service.store import imports
 from service.store.rows import encode_json
@@ -180,17 +180,15 @@ async def _later(
     known: bool,
 ) -> list[Result]:  # fmt: skip
     """Let what restates take the place of what was said before. A file that is in already says nothing that is later."""
-    due = [index for index, one in enumerate(stretch) if restates or one.restates]
-    if not due:
-        return results
-    if known and not restates:
-        said = {index for index in due if results[index].status == "conflict"}
-        return [_said_before(one) if index in said else one for index, one in enumerate(results)]
-    answers = await restate(
-        pool, intake, ledger, [stretch[index].raw for index in due], [results[index] for index in due]
-    )
-    restated = dict(zip(due, answers, strict=True))
-    return [restated.get(index, one) for index, one in enumerate(results)]
+    stated = [
+        Stated(one.raw, result, restates or (one.restates and not known))
+        for one, result in zip(stretch, results, strict=True)
+    ]
+    answers = await restate(pool, intake, ledger, stated)
+    return [
+        _said_before(answer) if known and one.restates and answer.status == "conflict" else answer
+        for one, answer in zip(stretch, answers, strict=True)
+    ]
 
 
 def _said_before(result: Result) -> Result:

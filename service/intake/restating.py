@@ -16,7 +16,7 @@ import msgspec
 from service.intake.acceptance import Result, read_item
 from service.intake.decoding import Limits
 from service.store import imports, log
-from service.store.log import Stored
+from service.store.log import Stored as Recorded
 from service.store.rows import Row, encode_json, same_json
 
 RESTATED = "restated"
@@ -34,46 +34,71 @@ class Taking(Protocol):
 
 class _Change(NamedTuple):
     at: int
-    before: str  # the id of what counted until now
+    before: str  # the id of what counted until now, and where it stands
+    position: int | None
     event: dict[str, Any]
 
 
-async def restate(
-    pool: asyncpg.Pool, intake: Taking, ledger: int, raws: Sequence[bytes], results: Sequence[Result]
-) -> list[Result]:
-    """Return what became of events whose other content is a later statement, given what became of them at first.
+class Stated(NamedTuple):
+    """An event, what became of it at first, and whether its other content is a later statement."""
 
-    A conflict becomes `restated`, with the position of the new event, or a duplicate of the last statement.
+    raw: bytes
+    result: Result
+    restates: bool
+
+
+async def restate(pool: asyncpg.Pool, intake: Taking, ledger: int, stated: Sequence[Stated]) -> list[Result]:
+    """Return what became of events in the end.
+
+    A conflict becomes `restated`, with the position of the new event, or a duplicate of the last statement. What does not
+    restate stays a conflict, unless it is what was last said.
     """
-    asked = [index for index, one in enumerate(results) if one.status in ("duplicate", "conflict")]
+    results = [one.result for one in stated]
+    asked = [
+        index for index, one in enumerate(stated)
+        if one.result.status == "conflict" or (one.restates and one.result.status == "duplicate")
+    ]  # fmt: skip
+    if not asked:
+        return results
     identities = [(str(results[index].source), str(results[index].id)) for index in asked]
     found = await imports.last_issues(pool, ledger, identities)
-    last = {asked[number]: stored for number, stored in found.items()}
+    last = {asked[number]: one for number, one in found.items()}
     answers = list(results)
     changes: list[_Change] = []
     for index in asked:
-        stored, result = last.get(index), results[index]
-        same = result.status == "duplicate" if stored is None else _same(read_item(raws[index], intake.limits), stored)
-        if same:
-            position = result.position if stored is None else stored.position
+        before, result = last.get(index), results[index]
+        if (
+            result.status == "duplicate"
+            if before is None
+            else _same(read_item(stated[index].raw, intake.limits), before)
+        ):
+            position = result.position if before is None else before.position
             answers[index] = Result(result.source, result.id, "duplicate", position, None)
-        else:
-            before = stored.id if stored else str(result.id)
-            changes.append(_Change(index, before, _next(raws[index], str(result.id), before)))
+        elif stated[index].restates:
+            identity, position = (before.id, before.position) if before else (str(result.id), result.position)
+            changes.append(_Change(index, identity, position, _next(stated[index].raw, str(result.id), identity)))
     taken = await intake.take(ledger, [encode_json(change.event) for change in changes]) if changes else []
     for change, one in zip(changes, taken, strict=True):
         status = RESTATED if one.status == "accepted" else one.status
-        answers[change.at] = Result(one.source, results[change.at].id, status, one.position, one.problem)
+        problem = _restated(change) if status == RESTATED else one.problem
+        answers[change.at] = Result(one.source, results[change.at].id, status, one.position, problem)
     due = [
         (change.event["source"], change.before)
         for change, one in zip(changes, taken, strict=True)
         if one.problem is None
     ]
-    await _take_back(pool, intake, ledger, due + _halves(last))
+    restated = {index: one for index, one in last.items() if stated[index].restates}
+    await _take_back(pool, intake, ledger, due + _halves(restated))
     return answers
 
 
-def _halves(last: dict[int, Stored]) -> list[tuple[str, str]]:
+def _restated(change: _Change) -> dict[str, str]:
+    """Say what was restated, as a problem does, though it is none."""
+    where = "what came earlier" if change.position is None else f"the event at position {change.position}"
+    return {"detail": f"says otherwise than {where} and counts in its place, as {change.event['id']}"}
+
+
+def _halves(last: dict[int, Recorded]) -> list[tuple[str, str]]:
     """Return what the last statements took the place of: an import that ended between the two has not voided it yet."""
     return [(stored.source, _before(stored.id)) for stored in last.values()]
 
@@ -108,7 +133,7 @@ def _next(raw: bytes, identity: str, before: str) -> dict[str, Any]:
     return {**msgspec.json.decode(raw), "id": f"{identity}~{number + 1}"}
 
 
-def _same(row: Row, stored: Stored) -> bool:
+def _same(row: Row, stored: Recorded) -> bool:
     one = (row.type, row.micros, row.rest, row.subject)
     return one == (stored.type, stored.micros, stored.rest, stored.subject) and same_json(
         row.data, stored.data.encode()
