@@ -30,7 +30,9 @@ from service.intake.tabular_templates import (
     template,
 )
 
-_OF_IMPORTS = ("restates", "once")
+RULE = (("type", "id", "time", "data"), ("subject", "when"))
+OF_IMPORTS = ("restates", "once")
+TIME = (("column", "value"), ("format", "zone", "zones", "default"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class Rule:
 
 def read_rule(raw: Any, key: str, more: tuple[str, ...] = ()) -> Rule:
     """Read what makes one event; MappingError names the key that is wrong. `more` keys may be those of imports."""
-    rule = members(raw, key, ("type", "id", "time", "data"), ("subject", "when", *more))
+    rule = members(raw, key, RULE[0], (*RULE[1], *more))
     kind = a_text(rule["type"], f"{key}.type")
     if kind not in CATALOGUE:
         near = "".join(f"; did you mean {name}?" for name in get_close_matches(kind, CATALOGUE, n=1))
@@ -124,7 +126,7 @@ def read_rule(raw: Any, key: str, more: tuple[str, ...] = ()) -> Rule:
         kind, identity, read_time(rule["time"], f"{key}.time"),
         template(rule["subject"], f"{key}.subject") if "subject" in rule else None,
         read_condition(rule["when"], f"{key}.when") if rule.get("when") is not None else None,
-        data, *(a_flag(rule.get(name, False), f"{key}.{name}") for name in _OF_IMPORTS),
+        data, *(a_flag(rule.get(name, False), f"{key}.{name}") for name in OF_IMPORTS),
     )  # fmt: skip
 
 
@@ -133,7 +135,7 @@ def read_time(raw: Any, key: str) -> Time:
     if not isinstance(raw, dict):
         return _checked(Time(template(raw, key)), key)
     form = "value" if "value" in raw else "column"
-    entry = members(raw, key, (form,), ("format", "zone", "zones", "default"))
+    entry = members(raw, key, (form,), TIME[1])
     value = template(entry[form], f"{key}.value") if form == "value" else cell(entry[form], f"{key}.column")
     zones = entry.get("zones") or {}
     if not isinstance(zones, dict):

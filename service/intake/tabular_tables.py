@@ -20,7 +20,7 @@ from service.intake.blanks import BLANKS, blanks_of
 from service.intake.tabular_conditions import Condition, condition_slots, read_any
 from service.intake.tabular_files import DELIMITERS, Written
 from service.intake.tabular_keys import a_flag, a_list, a_text, members, texts
-from service.intake.tabular_mapping import Rule, read_rule, read_zone
+from service.intake.tabular_mapping import OF_IMPORTS, Rule, read_rule, read_zone
 from service.intake.tabular_templates import MappingError, Slot
 
 MAPPING = (("files",), ("zone", "blanks", "lookups"))
@@ -28,7 +28,6 @@ ENTRY = (
     ("file", "source", "events"),
     ("delimiter", "encoding", "zone", "blanks", "columns", "skip", "optional"),
 )  # fmt: skip
-EVENT = ("restates", "once")
 LOOKUP = ("file", "key", "delimiter", "encoding", "values", "else")
 ROW_COLUMNS = ("@row", "@line", "@file", "@cells", "@nth")  # what is known of a row beside its cells
 _TITLE = re.compile(r"@title [1-9]")
@@ -120,17 +119,22 @@ def load_mapping(path: Path) -> TableMapping:
         {**_defaults(raw), **entry} if isinstance(entry, dict) else entry for entry in a_list(raw["files"], "files")
     ]
     tables = tuple(_table(entry, f"files[{number}]") for number, entry in enumerate(entries))
-    seen: set[tuple[str, tuple[Any, ...]]] = set()
-    for table in tables:
-        for number, rule in enumerate(table.rules):
-            if (identity := (table.source, rule.id.parts)) in seen:
-                raise MappingError(f"{table.key}.events[{number}].id", "an id of its own: two events share this one")
-            seen.add(identity)
+    _check_ids(tables)
     lookups = {str(name): _lookup(entry, f"lookups.{name}") for name, entry in _tables(raw.get("lookups")).items()}
     digest = hashlib.sha256(json.dumps(raw, sort_keys=True, default=str).encode()).hexdigest()
     mapping = TableMapping(path, tables, lookups, digest)
     _check_lookups(mapping)
     return mapping
+
+
+def _check_ids(tables: tuple[Table, ...]) -> None:
+    """Raise MappingError where two events share an id, unless two kinds of files restate one another."""
+    seen: dict[tuple[str, tuple[Any, ...]], tuple[Table, Rule]] = {}
+    for table in tables:
+        for number, rule in enumerate(table.rules):
+            other, first = seen.setdefault((table.source, rule.id.parts), (table, rule))
+            if first is not rule and (other is table or not (first.restates and rule.restates)):
+                raise MappingError(f"{table.key}.events[{number}].id", "an id of its own: two events share this one")
 
 
 def _defaults(raw: dict[str, Any]) -> dict[str, Any]:
@@ -156,7 +160,7 @@ def _table(raw: Any, key: str) -> Table:
         _columns(entry.get("columns"), f"{key}.columns"),
         read_any(entry["skip"], f"{key}.skip") if entry.get("skip") is not None else None,
         a_flag(entry.get("optional", False), f"{key}.optional"),
-        tuple(read_rule(rule, f"{key}.events[{number}]", EVENT) for number, rule in enumerate(events)),
+        tuple(read_rule(rule, f"{key}.events[{number}]", OF_IMPORTS) for number, rule in enumerate(events)),
     )
 
 

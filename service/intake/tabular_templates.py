@@ -187,7 +187,7 @@ def _check_argument(name: str, argument: str, key: str) -> None:
     try:
         wanted(argument)
     except ValueError as error:
-        raise MappingError(key, f"after {name}: {error}, found {argument!r}") from None
+        raise MappingError(key, f"{error}, after `{name}:`, found {argument!r}") from None
 
 
 def cell(column: Any, key: str) -> Template:
