@@ -135,9 +135,9 @@ async def starts(pool: asyncpg.Pool, ledger: int, files: Sequence[File], *, deci
     for file in files:
         before = await imports.of_file(pool, ledger, file.digest)
         same = next((one for one in before if one.mapping == file.mapping), None)
-        other = next((one for one in before if one.mapping != file.mapping and one.events), None)
-        if other is not None and same is None and not decided:
-            raise ValueError(_changed(file.name, other))
+        newest = next((one for one in before if one.events), None)
+        if newest is not None and newest.mapping != file.mapping and not decided:
+            raise ValueError(_changed(file.name, newest))
         known = same is not None and same.done_at is not None
         found.append(Start(file, 0 if same is None or known else same.events, known))
     return found

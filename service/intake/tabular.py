@@ -164,14 +164,16 @@ def open_tables(mapping: TableMapping, files: Files, zone: tzinfo = UTC) -> Open
     lookups, read, digest = open_lookups(mapping, given)
     opened: list[OpenTable] = []
     for table in mapping.tables:
-        chosen = [(name, path) for name, path in given if fnmatchcase(Path(name).name, table.file)]
+        chosen = [
+            (name, path) for name, path in given if _fits(table, name) and (path not in read or _is_named(table, name))
+        ]
         if folders and not chosen and not table.optional:
             raise MappingError(f"{table.key}.file", f"a file {table.file!r} in the folder (or say `optional: true`)")
         for name, path in chosen:
             sheet = open_sheet(table.key, name, path, table.written, table.wanted())
             reading = Reading(table.zone or zone, table.blanks, lookups)
             opened.append(OpenTable(table, sheet, reading, _version(mapping, digest, table, sheet)))
-            read.add(path)
+    read.update(one.sheet.path for one in opened)
     for name, path in given:
         if path in read or path.resolve() == mapping.path.resolve():
             continue
@@ -179,6 +181,15 @@ def open_tables(mapping: TableMapping, files: Files, zone: tzinfo = UTC) -> Open
             raise MappingError("files", f"an entry whose `file` fits {name}")
         passed_over.append(name)
     return Opened(opened, passed_over)
+
+
+def _fits(table: Table, name: str) -> bool:
+    return fnmatchcase(Path(name).name, table.file)
+
+
+def _is_named(table: Table, name: str) -> bool:
+    """Tell whether an entry names a file, not only a pattern: then its rows are read though something is looked up in it."""
+    return Path(name).name == table.file
 
 
 def _version(mapping: TableMapping, lookups: str, table: Table, sheet: Sheet) -> str:

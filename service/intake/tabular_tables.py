@@ -36,6 +36,21 @@ _IN_BRACES = re.compile(r"\{(\w+)\}")
 Patterns = tuple[re.Pattern[str], ...]
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads YAML as it is, but refuses a key that stands twice: the first of two conditions would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value} stands twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 @dataclass(frozen=True, slots=True)
 class Lookup:
     """A table that says what keys stand for: in the mapping (`values`), or in a file beside those that are imported."""
@@ -109,7 +124,7 @@ def _names(patterns: Patterns) -> bool:
 def load_mapping(path: Path) -> TableMapping:
     """Read a mapping; MappingError names the YAML key that is wrong and what was expected there."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        raw = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)  # noqa: S506  it is the safe one, with one more check
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise MappingError(path.name, f"a YAML file in UTF-8 ({error})") from None
     if not isinstance(raw, dict) or "files" not in raw:
@@ -150,7 +165,7 @@ def _tables(raw: Any) -> dict[str, Any]:
 def _table(raw: Any, key: str) -> Table:
     entry = members(raw, key, *ENTRY)
     events = a_list(entry["events"], f"{key}.events")
-    return Table(
+    table = Table(
         key,
         a_text(entry["file"], f"{key}.file"),
         a_text(entry["source"], f"{key}.source"),
@@ -162,6 +177,11 @@ def _table(raw: Any, key: str) -> Table:
         a_flag(entry.get("optional", False), f"{key}.optional"),
         tuple(read_rule(rule, f"{key}.events[{number}]", OF_IMPORTS) for number, rule in enumerate(events)),
     )
+    used = {slot.column for slot in table.slots}
+    for name, patterns in table.columns.items():
+        if name not in used and not used & {group for one in patterns for group in one.groupindex}:
+            raise MappingError(f"{key}.columns.{name}", f"a column that a template names, as in {{{name}}}")
+    return table
 
 
 def _written(entry: dict[str, Any], key: str) -> Written:

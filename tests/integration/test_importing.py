@@ -151,6 +151,18 @@ async def test_a_mapping_that_was_corrected_after_an_interruption_is_told_before
     assert str(again.counts) == "0 accepted, 1500 duplicate, 0 conflict, 0 invalid"
 
 
+async def test_a_mapping_that_was_left_in_the_middle_for_another_one_is_told_when_it_comes_back(
+    importer: Importer,
+) -> None:
+    other = COSTS.replace("|slug}", "|lower}")
+    cells = [cost(number) for number in range(1_500)]
+    await importer.run(importer.table(COSTS, *cells))
+    with pytest.raises(KeyboardInterrupt):
+        await importer.run(importer.table(other, *cells), restate=True, stop_after=1_000)
+    with pytest.raises(ValueError, match="the first 1,000"):
+        await importer.run(importer.table(COSTS, *cells))
+
+
 async def test_a_comment_in_the_mapping_changes_nothing(importer: Importer) -> None:
     await importer.run(importer.table(COSTS, cost(1)))
     told = await importer.run(importer.table("# our costs\n" + COSTS, cost(1)))

@@ -191,6 +191,8 @@ def test_a_lookup_is_found_among_the_files_to_import_and_not_told_as_passed_over
     mapping = load_mapping(tmp_path / "mapping.yaml")
     assert [event["data"]["team"] for _, event in read_events(mapping, folder)] == ["North"]
     assert len(list(read_events(mapping, [folder / "deals.csv", folder / "teams.csv"]))) == 1
+    (tmp_path / "mapping.yaml").write_text(LOOKING, encoding="utf-8")
+    assert len(list(read_events(load_mapping(tmp_path / "mapping.yaml"), folder))) == 1
 
 
 def test_a_key_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -235,6 +237,23 @@ def test_a_column_may_have_several_names_and_tell_the_currency(tmp_path: Path) -
     for header in ("No,Day,Campaign,Spent (usd)", "No,Tag,Campaign,Spent (USD)"):
         (event,) = given(tmp_path, mapping, rows("1,2026-03-01,Fair,95", header=header))
         assert event["data"]["amount"] == {"amount": "95.00", "currency": "USD"}
+
+
+@pytest.mark.parametrize("columns", ["{Dya: [Tag, Day]}", '{Net2: "Spent ({unit})"}'])
+def test_another_name_of_a_column_that_no_template_uses_is_refused(tmp_path: Path, columns: str) -> None:
+    (tmp_path / "mapping.yaml").write_text(
+        COSTS.replace("    events:", f"    columns: {columns}\n    events:"), encoding="utf-8"
+    )
+    with pytest.raises(MappingError, match=r"files\[0\].columns.\w+: expected a column that a template names"):
+        load_mapping(tmp_path / "mapping.yaml")
+
+
+def test_a_key_that_stands_twice_in_a_mapping_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mapping.yaml").write_text(
+        under("{column: Net}").replace("when:", "time: now\n        when:"), encoding="utf-8"
+    )
+    with pytest.raises(MappingError, match="the key time stands twice"):
+        load_mapping(tmp_path / "mapping.yaml")
 
 
 def test_what_is_known_of_a_row_can_be_part_of_it(tmp_path: Path) -> None:
