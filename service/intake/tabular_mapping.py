@@ -32,6 +32,7 @@ from service.intake.tabular_templates import (
 
 RULE = (("type", "id", "time", "data"), ("subject", "when"))
 OF_IMPORTS = ("restates", "once")
+_NOTHING = ("nothing", "null")  # how the catalogue says that a value is not there
 TIME = (("column", "value"), ("format", "zone", "zones", "default"))
 
 
@@ -94,8 +95,12 @@ class Rule:
         # The catalogue is asked here already, where line and column are still known.
         for problem in check_data(self.type, data):
             name = problem.field.removeprefix("data.")
-            column = ", ".join(sorted(columns_of(self.data.get(name)))) or name
-            raise RowError(row.file, row.line, column, f"{problem.expected}, found {problem.got}")
+            columns = sorted(columns_of(self.data.get(name)))
+            cells = ", ".join(repr(row.cells[column]) for column in columns)
+            found = (
+                problem.got if problem.got in _NOTHING or not columns else cells
+            )  # what the file says, not what it became
+            raise RowError(row.file, row.line, ", ".join(columns) or name, f"{problem.expected}, found {found}")
         subject = self.subject.render(row) if self.subject else ""
         return {
             "specversion": "1.0",

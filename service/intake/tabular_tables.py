@@ -125,8 +125,11 @@ def load_mapping(path: Path) -> TableMapping:
     """Read a mapping; MappingError names the YAML key that is wrong and what was expected there."""
     try:
         raw = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)  # noqa: S506  it is the safe one, with one more check
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise MappingError(path.name, f"a YAML file ({line}{error.problem})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MappingError(path.name, f"a YAML file in UTF-8 ({error})") from None
+        raise MappingError(path.name, f"a YAML file in UTF-8 ({' '.join(str(error).split())})") from None
     if not isinstance(raw, dict) or "files" not in raw:
         members(raw, path.name, *MAPPING)
     members(raw, "", *MAPPING)

@@ -64,6 +64,12 @@ def order_rows(folder: Path, *rows: str, **options: Any) -> list[tuple[int, dict
     return events_of(folder, ORDERS, "orders.csv", ORDER_HEADER + "".join(f"{row}\n" for row in rows), **options)
 
 
+def refused_rows(folder: Path, row: str) -> list[RowError]:
+    errors: list[RowError] = []
+    order_rows(folder, row, on_error=errors.append)
+    return errors
+
+
 def error_of(folder: Path, old: str, new: str, mapping: str = LEADS) -> MappingError:
     assert old in mapping
     (folder / "mapping.yaml").write_text(mapping.replace(old, new), encoding="utf-8")
@@ -294,3 +300,16 @@ def test_the_example_mapping_turns_leads_and_deals_into_a_funnel(tmp_path: Path)
     assert events[2]["data"]["lead_ids"] == ["m1"]
     assert events[4]["time"] == "2018-02-26T19:58:54Z"
     assert events[4]["data"]["net_value"] == {"amount": "300.00", "currency": "BRL"}
+
+
+def test_what_the_catalogue_refuses_is_told_with_what_the_file_says(tmp_path: Path) -> None:
+    (error,) = refused_rows(tmp_path, "1;01.07.2026 08:00;Won;;1.234,50;EURO;;;;;;")
+    assert str(error).endswith(
+        "Currency, Net: expected an ISO 4217 code such as \"EUR\" in \"currency\", found 'EURO', '1.234,50'"
+    )
+
+
+def test_a_file_that_is_no_yaml_is_told_in_one_line_with_the_line(tmp_path: Path) -> None:
+    error = error_of(tmp_path, "    source:", "\tsource:")
+    assert str(error).startswith("mapping.yaml: expected a YAML file (line 4: ")
+    assert "\n" not in str(error)
