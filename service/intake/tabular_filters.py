@@ -122,10 +122,11 @@ FILTERS: dict[str, Filter] = {
     "date": Filter(_date, lambda form: form and times.check_format(form)),
     "part": Filter(_part, r"-?[1-9]\d?:.+"),
     "lookup": Filter(_lookup, r"[^.]+(\..+)?"),
-    "split": Filter(_split, r".*", typed=True),
+    "split": Filter(_split, r".*"),
     "percent": Filter(lambda value, *_: float(numbers.of_percent(value)), typed=True),
     "int": Filter(lambda value, *_: int(numbers.whole(value)), typed=True),
     "number": Filter(lambda value, *_: float(numbers.exact(value)), typed=True),
     "bool": Filter(_bool, typed=True),
 }
-TYPED = tuple(name for name, one in FILTERS.items() if one.typed and name != "split")
+TYPED = tuple(name for name, one in FILTERS.items() if one.typed)
+LISTS = "split"  # the one that makes a list of a cell

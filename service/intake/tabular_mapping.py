@@ -96,10 +96,9 @@ class Rule:
         for problem in check_data(self.type, data):
             name = problem.field.removeprefix("data.")
             columns = sorted(columns_of(self.data.get(name)))
-            cells = ", ".join(repr(row.cells[column]) for column in columns)
-            found = (
-                problem.got if problem.got in _NOTHING or not columns else cells
-            )  # what the file says, not what it became
+            found = problem.got
+            if columns and found not in _NOTHING:  # then what the file says, not what it became
+                found = ", ".join(repr(row.cells[column]) for column in columns)
             raise RowError(row.file, row.line, ", ".join(columns) or name, f"{problem.expected}, found {found}")
         subject = self.subject.render(row) if self.subject else ""
         return {
@@ -124,12 +123,16 @@ def read_rule(raw: Any, key: str, more: tuple[str, ...] = ()) -> Rule:
     identity = template(rule["id"], f"{key}.id")
     if not identity.columns:
         raise MappingError(f"{key}.id", "a column that tells the rows apart, else all rows would be the same event")
+    subject = template(rule["subject"], f"{key}.subject") if "subject" in rule else None
+    for name, text in (("id", identity), ("subject", subject)):
+        if text is not None and text.lists:
+            raise MappingError(f"{key}.{name}", "one text: the filter split gives a list")
     data = data_template(rule["data"], f"{key}.data")
     if missing := [name for name in CATALOGUE[kind].required if not isinstance(data, dict) or name not in data]:
         raise MappingError(f"{key}.data", f"a mapping that has {', '.join(missing)}: {kind} requires it")
     return Rule(
         kind, identity, read_time(rule["time"], f"{key}.time"),
-        template(rule["subject"], f"{key}.subject") if "subject" in rule else None,
+        subject,
         read_condition(rule["when"], f"{key}.when") if rule.get("when") is not None else None,
         data, *(a_flag(rule.get(name, False), f"{key}.{name}") for name in OF_IMPORTS),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 
 from service.domain.money import MINOR_DIGITS
 from service.intake.blanks import is_blank
-from service.intake.tabular_filters import FILTERS, READING, TYPED, Reading, is_truth
+from service.intake.tabular_filters import FILTERS, LISTS, READING, TYPED, Reading, is_truth
 from service.intake.tabular_numbers import fixed
 
 # TabularError
@@ -116,6 +116,11 @@ class Template:
         """Whether it renders to a number or a truth value instead of text."""
         return any(name in TYPED for slot in self.slots for name, _ in slot.filters)
 
+    @property
+    def lists(self) -> bool:
+        """Whether it renders to a list of texts."""
+        return any(name == LISTS for slot in self.slots for name, _ in slot.filters)
+
     def render(self, row: Row, places: int | None = None) -> Any:
         """Return the text (or the list, the number, the truth value) for this row; "" is nothing.
 
@@ -155,8 +160,8 @@ def template(text: Any, key: str) -> Template:
     result = Template(tuple(parts))
     if result.typed and len(result.parts) > 1:
         raise MappingError(key, f"nothing beside a cell with one of the filters {', '.join(TYPED)}")
-    if sum(name == "split" for slot in result.slots for name, _ in slot.filters) > 1:
-        raise MappingError(key, "at most one cell with the filter split")
+    if sum(name == LISTS for slot in result.slots for name, _ in slot.filters) > 1:
+        raise MappingError(key, f"at most one cell with the filter {LISTS}")
     return result
 
 
@@ -206,7 +211,7 @@ def data_template(value: Any, key: str) -> Any:
     if isinstance(value, dict):
         tree = {str(name): data_template(item, f"{key}.{name}") for name, item in value.items()}
         amount = tree.get("amount")
-        if _is_money(tree) and (not isinstance(amount, Template) or amount.typed):
+        if _is_money(tree) and (not isinstance(amount, Template) or amount.typed or amount.lists):
             raise MappingError(
                 f"{key}.amount", 'a decimal in quotes such as "{price|decimal}": money is no JSON number'
             )
@@ -235,8 +240,9 @@ def fill(tree: Any, row: Row) -> Any:
     if isinstance(tree, Template):
         return tree.render(row)
     if isinstance(tree, list):
-        filled = (fill(item, row) for item in tree)
-        return [one for value in filled for one in (value if isinstance(value, list) else [value]) if stated(one)]
+        filled = [(item, fill(item, row)) for item in tree]
+        lists = [value if isinstance(item, Template) and isinstance(value, list) else [value] for item, value in filled]
+        return [one for several in lists for one in several if stated(one)]
     if not isinstance(tree, dict):
         return tree
     if _is_money(tree):

@@ -250,6 +250,13 @@ def test_the_encoding_of_a_file_can_be_named_and_a_wrong_one_is_refused(tmp_path
         ("{Origin|slug}", "{Origin", "files[0].events[0].data.campaign_id", "closing brace"),
         ("{Origin|slug}", "no {Origin|int}", "files[0].events[0].data.campaign_id", "nothing beside"),
         ("{Origin|slug}", "{Origin|int|slug}", "files[0].events[0].data.campaign_id", "last filter"),
+        ('"captured-{No}"', '"{No|split}"', "files[0].events[0].id", "split gives a list"),
+        (
+            '{source: "{Utm}"}',
+            '{amount: "{Utm|split}", currency: EUR}',
+            "files[0].events[0].data.utm.amount",
+            "no JSON number",
+        ),
         ("{Origin|slug}", "{|slug}", "files[0].events[0].data.campaign_id", "a column name"),
         ('"{Utm}"', "2026-03-01", "files[0].events[0].data.utm.source", "put dates and times in quotes"),
         ('{source: "{Utm}"}', "{amount: 5, currency: EUR}", "files[0].events[0].data.utm.amount", "no JSON number"),

@@ -164,6 +164,12 @@ def test_a_cell_becomes_a_list_a_share_and_a_part(tmp_path: Path) -> None:
     assert given(tmp_path, listed, text)[0]["data"]["lead_ids"] == ["101", "102", "7"]
 
 
+def test_a_list_of_lists_that_the_mapping_has_stays_one(tmp_path: Path) -> None:
+    nested = with_field("weights", '[[1, 2], ["{Campaign}"], [], "{No|split}"]')
+    (event,) = given(tmp_path, nested, rows("1,2026-03-01,Fair,95.00"))
+    assert event["data"]["weights"] == [[1, 2], ["Fair"], "1"]
+
+
 LOOKING = (
     "lookups:\n  teams: {file: 'teams*.csv', key: Id}\n  stages: {values: {New: open}, else: other}\n"
     + DEALS.replace('stage: "{Stage}"', 'stage: "{Stage|lookup:stages}", team: "{Odds|lookup:teams.Team}"').replace(
