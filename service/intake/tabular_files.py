@@ -179,16 +179,16 @@ def _without_mark(stream: Iterator[str]) -> Iterator[str]:
 
 
 def _heads(lines: list[str], first: int, delimiter: str) -> list[tuple[int, list[str]]]:
-    """Return what may be the header: the records of the first lines, with the line before each."""
-    reader = csv.reader(lines[first:], delimiter=delimiter)
-    heads, before = [], first
-    try:
-        for cells in reader:
-            heads.append((before, _trimmed([cell.strip() for cell in cells])))
-            before = first + reader.line_num
-    except csv.Error:
-        pass
-    return [(start, header) for start, header in heads if header]
+    """Return what may be the header: the record that begins with each of the first lines, and how many lines are before it."""
+    heads = []
+    for start in range(first, len(lines)):
+        try:
+            cells = next(csv.reader(lines[start:], delimiter=delimiter, strict=True), [])
+        except csv.Error:  # a line before the header need not be CSV
+            continue
+        if header := _trimmed([cell.strip() for cell in cells]):
+            heads.append((start, header))
+    return heads
 
 
 def _trimmed(cells: list[str]) -> list[str]:

@@ -54,12 +54,18 @@ def open_lookups(mapping: TableMapping, files: list[tuple[str, Path]]) -> tuple[
 def _sheets(mapping: TableMapping, name: str, lookup: Lookup, files: list[tuple[str, Path]]) -> list[Sheet]:
     """Open the files of a lookup: those among the files of the import, else those beside the mapping."""
     chosen = [(called, path) for called, path in files if fnmatchcase(path.name, lookup.file)]
-    chosen = chosen or [(path.name, path) for path in sorted(mapping.path.parent.glob(lookup.file)) if path.is_file()]
+    chosen = chosen or [(path.name, path) for path in _beside(mapping.path.parent, lookup.file)]
     if not chosen:
         raise MappingError(f"{lookup.key}.file", f"a file {lookup.file!r} among those to import, or beside the mapping")
     columns = {lookup.column, *mapping.looked_up(name)}
     wanted = {column: (re.compile(re.escape(column)),) for column in sorted(columns)}
     return [open_sheet(lookup.key, called, path, lookup.written, wanted) for called, path in chosen]
+
+
+def _beside(folder: Path, file: str) -> list[Path]:
+    if (folder / file).is_file():
+        return [folder / file]
+    return [path for path in sorted(folder.iterdir()) if path.is_file() and fnmatchcase(path.name, file)]
 
 
 def _rows(lookup: Lookup, sheets: list[Sheet]) -> dict[str, dict[str, str]]:

@@ -6,7 +6,6 @@ docs/importing.md shows every key. Whatever does not fit is a MappingError with 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -139,7 +138,7 @@ def load_mapping(path: Path) -> TableMapping:
     tables = tuple(_table(entry, f"files[{number}]") for number, entry in enumerate(entries))
     _check_ids(tables)
     lookups = {str(name): _lookup(entry, f"lookups.{name}") for name, entry in _tables(raw.get("lookups")).items()}
-    digest = hashlib.sha256(json.dumps(raw, sort_keys=True, default=str).encode()).hexdigest()
+    digest = hashlib.sha256(repr(_sorted(raw)).encode()).hexdigest()
     mapping = TableMapping(path, tables, lookups, digest)
     _check_lookups(mapping)
     return mapping
@@ -153,6 +152,13 @@ def _check_ids(tables: tuple[Table, ...]) -> None:
             other, first = seen.setdefault((table.source, rule.id.parts), (table, rule))
             if first is not rule and (other is table or not (first.restates and rule.restates)):
                 raise MappingError(f"{table.key}.events[{number}].id", "an id of its own: two events share this one")
+
+
+def _sorted(raw: Any) -> Any:
+    """Return what a mapping says in one form, whatever the order of its keys."""
+    if isinstance(raw, dict):
+        return sorted((str(name), _sorted(value)) for name, value in raw.items())
+    return [_sorted(value) for value in raw] if isinstance(raw, list) else raw
 
 
 def _defaults(raw: dict[str, Any]) -> dict[str, Any]:

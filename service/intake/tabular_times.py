@@ -25,7 +25,6 @@ class ZoneError(ValueError):
     """A zone in a cell that cannot be read; the text says what can."""
 
 
-@lru_cache(maxsize=1024)
 def zone_named(name: str) -> ZoneInfo:
     """Return an IANA time zone; ValueError if there is none of that name, or if it is the machine's."""
     if not isinstance(name, str) or name in _OF_THE_MACHINE or name not in _zones():

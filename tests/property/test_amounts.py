@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.intake.tabular_numbers import formed, read_form
@@ -24,6 +24,7 @@ def written(digits: int, places: int, form: str) -> str:
     return f"{before}{grouped}{point + fraction if fraction else ''}{after}"
 
 
+@settings(deadline=None)
 @given(
     digits=st.integers(0, 10**14), places=st.integers(0, 4), form=st.sampled_from(sorted(FORMS)),
     sign=st.sampled_from(sorted(SIGNS)),
@@ -33,6 +34,7 @@ def test_what_is_written_in_a_form_is_read_back(digits: int, places: int, form: 
     assert Decimal(formed(cell, read_form(form))) == SIGNS[sign] * Decimal(digits).scaleb(-places)
 
 
+@settings(deadline=None)
 @given(
     digits=st.integers(0, 10**9), places=st.integers(0, 3), form=st.sampled_from(sorted(FORMS)),
     other=st.sampled_from(sorted(FORMS)),

@@ -201,6 +201,15 @@ def test_a_lookup_is_found_among_the_files_to_import_and_not_told_as_passed_over
     assert len(list(read_events(load_mapping(tmp_path / "mapping.yaml"), folder))) == 1
 
 
+@pytest.mark.parametrize("place", ["tables/teams.csv", "{folder}/tables/teams.csv", "../{name}/tables/teams.csv"])
+def test_a_lookup_may_be_named_by_a_path(tmp_path: Path, place: str) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "teams.csv").write_text("Id,Team\nA,North\n", encoding="utf-8")
+    mapping = LOOKING.replace("teams*.csv", place.format(folder=tmp_path, name=tmp_path.name))
+    (event,) = given(tmp_path, mapping, rows("7,,A,New", header="No,Leads,Odds,Stage"))
+    assert event["data"]["team"] == "North"
+
+
 def test_a_key_that_is_not_there_is_told(tmp_path: Path) -> None:
     (tmp_path / "teams.csv").write_text("Id,Team\nA,North\n", encoding="utf-8")
     text = rows("7,,Z,New", header="No,Leads,Odds,Stage")
