@@ -31,12 +31,13 @@ from service.intake.importing import (
     table_file,
 )
 from service.intake.preview import Preview
-from service.intake.restating import RESTATED
+from service.intake.restating import RESTATED, TAKEN_BACK
 from service.intake.tabular import Opened, OpenTable, load_mapping, open_tables
 from service.settings import Settings
 from service.store import log
 
 _SHOWN = 20
+_LATER = (RESTATED, TAKEN_BACK)  # no problems, but told
 _FIRST = 5  # events that a dry run shows
 _TABLES = (".csv", ".tsv", ".txt", ".xls", ".xlsx")
 
@@ -76,45 +77,43 @@ def import_(
         if mapping is None and (one.is_dir() or one.suffix.lower() in _TABLES):
             raise ValueError(f"{one} needs --mapping, a YAML file that says how its rows become events")
     with _Told.writing(problems, shows=dry_run) as told:
-
-        async def work(pool: asyncpg.Pool) -> None:
-            found = await ledger_of(pool, ledger)
-            opened = open_tables(load_mapping(mapping), files, ZoneInfo(found.timezone)) if mapping else Opened([], [])
-            found_files = list(map(table_file, opened.tables)) if mapping else list(map(_ndjson, files))
-            kept, said = once_each(found_files)
-            begins = await starts(pool, found.ledger, kept, decided=restate or keep or dry_run)
-            settings = Settings()
-            appender = log.Appender(pool, queue_events=10**9, batch_events=settings.append_batch_events)
-            limits = Limits(settings.max_json_depth, settings.max_string_length)
-            intake = Preview(pool, limits) if dry_run else Intake(pool, appender, limits)
-            for start in begins:
-                if start.done:
-                    say(f"{start.file.name}: going on after {start.done:,} events of an interrupted import")
-            try:
-                with _progress() as went_on:
-                    for start in begins:
-                        await import_file(
-                            pool,
-                            intake,
-                            found.ledger,
-                            start,
-                            told,
-                            restates=restate,
-                            stores=not dry_run,
-                            went_on=went_on,
-                        )
-            finally:
-                await appender.close()
-            told.passed_over = [*said, *_passed_over(opened)]
-
         try:
-            with_pool(data_dir, work)
+            with_pool(
+                data_dir,
+                lambda pool: _import(pool, ledger, files, mapping, told, dry_run=dry_run, restate=restate, keep=keep),
+            )
         except KeyboardInterrupt:
             say(f"interrupted: {told.counts}; the same command goes on from here")
             raise
     told.show(dry_run=dry_run)
-    if told.problems:
+    if told.problems or told.left:
         raise typer.Exit(1)
+
+
+async def _import(
+    pool: asyncpg.Pool, ledger: str, paths: list[Path], mapping: Path | None, told: _Told, *, dry_run: bool, restate: bool,
+    keep: bool,
+) -> None:  # fmt: skip
+    found, settings = await ledger_of(pool, ledger), Settings()
+    opened = open_tables(load_mapping(mapping), paths, ZoneInfo(found.timezone)) if mapping else Opened([], [])
+    files, told.passed_over = once_each(map(table_file, opened.tables) if mapping else map(_ndjson, paths))
+    begins = await starts(pool, found.ledger, files, decided=restate or keep or dry_run)
+    for start in begins:
+        if start.done:
+            say(f"{start.file.name}: going on after {start.done:,} events of an interrupted import")
+    appender = log.Appender(pool, queue_events=10**9, batch_events=settings.append_batch_events)
+    limits = Limits(settings.max_json_depth, settings.max_string_length)
+    intake = Preview(pool, limits) if dry_run else Intake(pool, appender, limits)
+    try:
+        with _progress() as went_on:
+            for start in begins:
+                left = await import_file(
+                    pool, intake, found.ledger, start, told, restates=restate, stores=not dry_run, went_on=went_on
+                )
+                told.left += [left] if left else []
+    finally:
+        await appender.close()
+    told.passed_over += _passed_over(opened)
 
 
 def _ndjson(path: Path) -> File:
@@ -127,6 +126,7 @@ class _Told:
     def __init__(self, path: Path | None, writer: Any, *, shows: bool) -> None:
         self.counts, self.problems = Counts(), 0
         self.passed_over: list[str] = []
+        self.left: list[str] = []
         self._path, self._writer, self._shows = path, writer, shows
         self._first: list[Problem] = []
         self._restated: list[Problem] = []
@@ -156,12 +156,13 @@ class _Told:
             if result.problem is not None:
                 self._keep(Problem(file, event.line, result.id or "", result.problem["detail"]), result.status)
         if self._shows:
-            self._events += events[: _FIRST - len(self._events)]
+            shown = [event for event in events if event.unsaid is None]
+            self._events += shown[: _FIRST - len(self._events)]
 
     def _keep(self, problem: Problem, status: str) -> None:
         """Keep a problem, or what was restated, which is none but is told."""
-        self.problems += status != RESTATED
-        kept = self._restated if status == RESTATED else self._first
+        self.problems += status not in _LATER
+        kept = self._restated if status in _LATER else self._first
         if len(kept) < _SHOWN:
             kept.append(problem)
         if self._writer is not None:
@@ -176,7 +177,7 @@ class _Told:
             say(restated)
         for line in self.passed_over:
             say(line)
-        for problem in self._first:
+        for problem in [*self._first, *self.left]:
             print(problem, file=sys.stderr)
         more = self.problems - len(self._first)
         if self._path is not None and self.problems + len(self._restated):

@@ -18,13 +18,14 @@ from typing import NamedTuple, Protocol
 import asyncpg
 
 from service.intake.acceptance import Result
-from service.intake.restating import RESTATED, Stated, Taking, restate
+from service.intake.restating import RESTATED, TAKEN_BACK, Stated, Taking, restate, take_back
 from service.intake.tabular import ClashError, OpenTable, RowError
 from service.store import imports
 from service.store.rows import encode_json
 
 AT_ONCE = 1_000
 STATUSES = ("accepted", "duplicate", "conflict", "invalid")  # always counted, the others where there are any
+_MET = ("duplicate", "conflict", RESTATED)
 CLASHING = "repeated within a file"
 
 
@@ -42,11 +43,12 @@ class Problem(NamedTuple):
 
 
 class Event(NamedTuple):
-    """An event of a file, as JSON, with the line on which it stands."""
+    """An event of a file, as JSON, with the line on which it stands; `unsaid`: the (source, id) of one that is no longer said."""
 
     line: int
     raw: bytes
     restates: bool
+    unsaid: tuple[str, str] | None = None
 
 
 class Report(Protocol):
@@ -66,15 +68,16 @@ class File:
     name: str
     digest: str
     mapping: str
-    events: Callable[[Report], Iterator[Event]]
+    events: Callable[[Report, bool], Iterator[Event]]  # the second: everything restates
 
 
 class Start(NamedTuple):
-    """Where the import of a file begins: after so many events, and whether it was done before."""
+    """Where the import of a file begins: after so many events, whether it was done before, and what another mapping gave."""
 
     file: File
     done: int
     known: bool
+    by_another: int
 
 
 @dataclass
@@ -84,20 +87,22 @@ class Counts:
     by_status: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        told = [*STATUSES, *(one for one in (RESTATED, CLASHING) if self.by_status[one])]
+        told = [*STATUSES, *(one for one in (RESTATED, TAKEN_BACK, CLASHING) if self.by_status[one])]
         return ", ".join(f"{self.by_status[status]} {status}" for status in told)
 
 
 def table_file(opened: OpenTable) -> File:
     """Return a CSV file that was opened by a mapping."""
 
-    def events(report: Report) -> Iterator[Event]:
+    def events(report: Report, restates: bool) -> Iterator[Event]:
         def on_error(error: RowError) -> None:
             status = CLASHING if isinstance(error, ClashError) else "invalid"
             report.problem(Problem(error.file, error.line, error.column, f"expected {error.expected}"), status)
 
-        for item in opened.items(on_error):
+        for item in opened.items(on_error, restates=restates):
             yield Event(item.line, encode_json(item.event), item.restates)
+        for identity, line in opened.unsaid.items():
+            yield Event(line, b"", restates=True, unsaid=(opened.table.source, identity))
 
     return File(opened.name, opened.sheet.digest, opened.version, events)
 
@@ -105,7 +110,7 @@ def table_file(opened: OpenTable) -> File:
 def ndjson_file(path: Path, name: str) -> File:
     """Return a file of events, one a line."""
 
-    def events(_: Report) -> Iterator[Event]:
+    def events(_: Report, __: bool) -> Iterator[Event]:
         with path.open("rb") as stream:
             for number, line in enumerate(stream, 1):
                 if line.strip():
@@ -139,7 +144,8 @@ async def starts(pool: asyncpg.Pool, ledger: int, files: Sequence[File], *, deci
         if newest is not None and newest.mapping != file.mapping and not decided:
             raise ValueError(_changed(file.name, newest))
         known = same is not None and same.done_at is not None
-        found.append(Start(file, 0 if same is None or known else same.events, known))
+        by_another = newest.events if newest is not None and newest.mapping != file.mapping else 0
+        found.append(Start(file, 0 if same is None or known else same.events, known, by_another))
     return found
 
 
@@ -155,25 +161,35 @@ def _changed(name: str, before: imports.Import) -> str:
 async def import_file(
     pool: asyncpg.Pool, intake: Taking, ledger: int, start: Start, report: Report, *, restates: bool, stores: bool,
     went_on: Callable[[int], None],
-) -> None:  # fmt: skip
+) -> str | None:  # fmt: skip
     """Import a file from where it was; `restates`: whatever comes out otherwise than before is what counts.
 
-    Without `stores` nothing is noted, as in a dry run. `went_on` is called with the number of events that are in.
+    Without `stores` nothing is noted, as in a dry run. `went_on` is called with the number of events that are in. Returns
+    what to say of events that came in by another mapping and were not met again.
     """
-    file, done = start.file, start.done
-    events = islice(file.events(report), done, None)
-    while stretch := list(islice(events, AT_ONCE)):
+    file, done, met = start.file, start.done, 0
+    events = islice(file.events(report, restates), done, None)
+    while several := list(islice(events, AT_ONCE)):
+        stretch = [one for one in several if one.unsaid is None]
         results = await intake.take(ledger, [one.raw for one in stretch])
         if file.mapping or restates:  # an event that came as such means its own id, and no later one
             results = await _later(pool, intake, ledger, stretch, results, restates=restates, known=start.known)
-        report.taken(file.name, stretch, results)
-        done += len(stretch)
+        unsaid = [] if start.known and not restates else [one for one in several if one.unsaid is not None]
+        taken_back = await take_back(pool, intake, ledger, [one.unsaid for one in unsaid if one.unsaid])
+        met += len(taken_back) + sum(one.status in _MET for one in results)
+        report.taken(file.name, [*stretch, *(unsaid[index] for index in taken_back)], [*results, *taken_back.values()])
+        done += len(several)
         if stores:
             await imports.went_on(pool, ledger, file.digest, file.mapping, file.name, done)
         went_on(done)
     if stores:
         await imports.went_on(pool, ledger, file.digest, file.mapping, file.name, done)
         await imports.done(pool, ledger, file.digest, file.mapping)
+    left = start.by_another - met
+    return None if left <= 0 else (
+        f"{file.name}: {left:,} of the {start.by_another:,} events that came in by the earlier mapping did not come out again "
+        "under their source and id: they still count until they are voided"
+    )  # fmt: skip
 
 
 async def _later(

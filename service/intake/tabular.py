@@ -64,21 +64,29 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OpenTable:
-    """A file that was opened by an entry of a mapping; `version` is a digest of all that decides what its rows give."""
+    """A file that was opened by an entry of a mapping; `version` is a digest of all that decides what its rows give.
+
+    When its items are through, `unsaid` has the ids (with a line) that its rows would give if a `when` held: of rules that
+    restate, what was said under such an id before is said no longer.
+    """
 
     table: Table
     sheet: Sheet
     reading: Reading
     version: str
     passed: Passed = field(default_factory=Passed)
+    unsaid: dict[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The file's name, as it is told."""
         return self.sheet.name
 
-    def items(self, on_error: OnError | None = None) -> Iterator[Item]:
-        """Yield what the rows give, in order. Without `on_error` the first RowError is raised; else reading goes on."""
+    def items(self, on_error: OnError | None = None, *, restates: bool = False) -> Iterator[Item]:
+        """Yield what the rows give, in order. Without `on_error` the first RowError is raised; else reading goes on.
+
+        With `restates` all rules do.
+        """
         seen: dict[int, int] = {}
         for row, cells in self._rows(on_error):
             told: set[str] = set()
@@ -86,6 +94,8 @@ class OpenTable:
             for rule in self.table.rules:
                 try:
                     if not rule.applies(row):
+                        if rule.restates or restates:
+                            self._not_said(rule, row)
                         continue
                     given = True
                     event = rule.event(row, self.table.source)
@@ -99,6 +109,15 @@ class OpenTable:
                         told.add(str(error))
                         on_error(error)
             self.passed.without_event += not given
+        said = self.unsaid if len(seen) >= _REMEMBERED else [one for one in self.unsaid if hash(one) in seen]
+        for identity in list(said):  # another row says it
+            del self.unsaid[identity]
+
+    def _not_said(self, rule: Rule, row: Row) -> None:
+        try:
+            self.unsaid.setdefault(rule.id.text(row, "an id"), row.line)
+        except RowError:
+            return  # without an id, nothing was said before
 
     def _rows(self, on_error: OnError | None) -> Iterator[tuple[Row, int]]:
         """Yield the rows that are not skipped, with a fingerprint of their cells."""

@@ -82,9 +82,10 @@ class Importer:
         kept, told_twice = once_each(files)
         told.problems += told_twice
         for start in await starts(self.pool, self.ledger, kept, decided=restate or keep):
-            await import_file(
+            left = await import_file(
                 self.pool, intake, self.ledger, start, told, restates=restate, stores=not dry, went_on=told.went_on
             )
+            told.problems += [left] if left else []
         await appender.close()
         return told
 
@@ -181,6 +182,50 @@ async def test_a_later_export_is_a_later_statement_where_the_mapping_says_so(imp
     assert (back.counts.by_status["restated"], await importer.amounts()) == (1, {"1": "95.00", "2": "5.00"})
 
 
+WON = RESTATING.replace("        data:", '        when: {value: "{Net|decimal}", above: 0}\n        data:')
+
+
+async def test_what_a_later_export_says_no_longer_is_taken_back_and_comes_back_when_it_is_said_again(
+    importer: Importer,
+) -> None:
+    await importer.run(importer.table(WON, cost(1), cost(2)))
+    gone = importer.table(WON, cost(1, "0.00"), cost(2), cost(3, "0.00"))
+    dry, told = await importer.run(gone, dry=True), await importer.run(gone)
+    assert (str(dry.counts), dry.problems) == (str(told.counts), told.problems)
+    assert str(told.counts) == "0 accepted, 1 duplicate, 0 conflict, 0 invalid, 1 taken back"
+    assert told.problems == ["costs.csv, line 2: the event at position 1 is said no longer and was taken back"]
+    assert await importer.amounts() == {"2": "95.00"}
+    assert str((await importer.run(gone)).counts) == "0 accepted, 1 duplicate, 0 conflict, 0 invalid"
+    again = await importer.run(importer.table(WON, cost(1), cost(4)))
+    assert str(again.counts) == "1 accepted, 0 duplicate, 0 conflict, 0 invalid, 1 restated"
+    assert await importer.amounts() == {"1": "95.00", "2": "95.00", "4": "95.00"}
+    last = await importer.run(importer.table(WON, cost(1, "0")))
+    assert (last.counts.by_status["taken back"], await importer.amounts()) == (1, {"2": "95.00", "4": "95.00"})
+
+
+async def test_what_another_row_of_the_file_says_is_not_taken_back(importer: Importer) -> None:
+    rows_of_one = (cost(1, "0.00"), cost(1, "95.00"), cost(1, "0"))
+    for cells in (rows_of_one, (*rows_of_one, cost(2))):
+        told = await importer.run(importer.table(WON, *cells))
+        assert told.counts.by_status["taken back"] == 0
+    assert await importer.amounts() == {"1": "95.00", "2": "95.00"}
+
+
+async def test_what_came_in_by_an_earlier_mapping_and_is_not_met_again_is_told(importer: Importer) -> None:
+    await importer.run(importer.table(COSTS, cost(1), cost(2), cost(3)))
+    renamed = COSTS.replace("cost-{No}", "spend-{No}").replace(
+        "        data:", "        when: {column: 'No', above: 1}\n        data:"
+    )
+    told = await importer.run(importer.table(renamed, cost(1), cost(2), cost(3)), restate=True)
+    assert str(told.counts).startswith("2 accepted, 0 duplicate")
+    assert told.problems[0].startswith(
+        "costs.csv: 3 of the 3 events that came in by the earlier mapping did not come out again"
+    )
+    narrower = COSTS.replace("        data:", "        when: {column: 'No', above: 2}\n        data:")
+    told = await importer.run(importer.table(narrower, cost(2), cost(3)), restate=True)
+    assert (told.counts.by_status["taken back"], told.counts.by_status["duplicate"]) == (1, 1)
+
+
 async def test_a_file_that_is_in_says_nothing_that_is_later(importer: Importer) -> None:
     first, second = importer.table(RESTATING, cost(1)), importer.table(RESTATING, cost(1, "100.00"))
     await importer.run([*first, *second])
@@ -205,7 +250,7 @@ async def test_without_it_a_row_that_says_otherwise_is_a_conflict_with_file_and_
 async def test_a_statement_whose_predecessor_was_not_taken_back_yet_takes_it_back(importer: Importer) -> None:
     files = importer.table(RESTATING, cost(1))
     await importer.run(files)
-    event: dict[str, Any] = json.loads(next(files[0].events(Told())).raw)
+    event: dict[str, Any] = json.loads(next(files[0].events(Told(), False)).raw)
     event["data"]["amount"]["amount"] = "100.00"
     appender = log.Appender(importer.pool, queue_events=10**9, batch_events=2_000)
     await Intake(importer.pool, appender, LIMITS).take(
