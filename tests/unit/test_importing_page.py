@@ -107,9 +107,9 @@ def test_the_mapping_of_the_page_reads_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("vendor", "costs", "skipped"),
     [
-        ("google-ads", {"2026-02-28": "1250.00", "2026-03-01": "68.10", "2026-03-02": "1048.79"}, 6),
-        ("meta-ads", {"2026-03-01": "45.50", "2026-03-02": "86.00"}, 2),
-        ("linkedin-ads", {"2026-03-01": "33.33", "2026-03-02": "1066.67"}, 2),
+        ("google-ads", {"2026-02-28": "1250.00", "2026-03-01": "68.10", "2026-03-02": "1048.79"}, 3),
+        ("meta-ads", {"2026-03-01": "45.50", "2026-03-02": "86.00"}, 1),
+        ("linkedin-ads", {"2026-03-01": "33.33", "2026-03-02": "1066.67"}, 1),
     ],
 )
 def test_a_ready_mapping_reads_the_export_of_its_vendor(vendor: str, costs: dict[str, str], skipped: int) -> None:
