@@ -22,10 +22,9 @@ from service.intake.decoding import Limits
 from service.intake.importing import (
     Counts,
     Event,
-    File,
     Problem,
     import_file,
-    ndjson_file,
+    ndjson_files,
     once_each,
     starts,
     table_file,
@@ -96,7 +95,7 @@ async def _import(
 ) -> None:  # fmt: skip
     found, settings = await ledger_of(pool, ledger), Settings()
     opened = open_tables(load_mapping(mapping), paths, ZoneInfo(found.timezone)) if mapping else Opened([], [])
-    files, told.passed_over = once_each(map(table_file, opened.tables) if mapping else map(_ndjson, paths))
+    files, told.passed_over = once_each(map(table_file, opened.tables) if mapping else ndjson_files(paths))
     begins = await starts(pool, found.ledger, files, decided=restate or keep or dry_run)
     for start in begins:
         if start.done:
@@ -114,10 +113,6 @@ async def _import(
     finally:
         await appender.close()
     told.passed_over += _passed_over(opened)
-
-
-def _ndjson(path: Path) -> File:
-    return ndjson_file(path, path.name)
 
 
 class _Told:
@@ -175,13 +170,15 @@ class _Told:
         say(f"{self.counts}; nothing was stored, this was a dry run" if dry_run else str(self.counts))
         for restated in self._restated:
             say(restated)
+        if later := sum(self.counts.by_status[status] for status in _LATER) - len(self._restated):
+            say(f"… and {later:,} more")
         for line in self.passed_over:
             say(line)
         for problem in [*self._first, *self.left]:
             print(problem, file=sys.stderr)
         more = self.problems - len(self._first)
         if self._path is not None and self.problems + len(self._restated):
-            print(f"all of it is in {self._path}", file=sys.stderr)
+            print(f"the whole list is in {self._path}", file=sys.stderr)
         elif more:
             print(f"… and {more:,} more: --problems FILE writes all of them to a file", file=sys.stderr)
 

@@ -107,8 +107,13 @@ def table_file(opened: OpenTable) -> File:
     return File(opened.name, opened.sheet.digest, opened.version, events)
 
 
-def ndjson_file(path: Path, name: str) -> File:
-    """Return a file of events, one a line."""
+def ndjson_files(paths: Sequence[Path]) -> list[File]:
+    """Return files of events, one a line, under names that tell them apart."""
+    names = Counter(path.name for path in paths)
+    return [_ndjson_file(path, path.name if names[path.name] == 1 else str(path)) for path in paths]
+
+
+def _ndjson_file(path: Path, name: str) -> File:
 
     def events(_: Report, __: bool) -> Iterator[Event]:
         with path.open("rb") as stream:
@@ -178,7 +183,7 @@ async def import_file(
         taken_back = await take_back(pool, intake, ledger, [one.unsaid for one in unsaid if one.unsaid])
         met += len(taken_back) + sum(one.status in _MET for one in results)
         report.taken(file.name, [*stretch, *(unsaid[index] for index in taken_back)], [*results, *taken_back.values()])
-        done += len(several)
+        done += len(stretch)  # what is no longer said comes last, and may be asked again
         if stores:
             await imports.went_on(pool, ledger, file.digest, file.mapping, file.name, done)
         went_on(done)

@@ -20,7 +20,7 @@ from service.intake.importing import (
     File,
     Problem,
     import_file,
-    ndjson_file,
+    ndjson_files,
     once_each,
     starts,
     table_file,
@@ -203,6 +203,12 @@ async def test_what_a_later_export_says_no_longer_is_taken_back_and_comes_back_w
     assert (last.counts.by_status["taken back"], await importer.amounts()) == (1, {"2": "95.00", "4": "95.00"})
 
 
+async def test_what_is_no_longer_said_is_no_event_of_a_file(importer: Importer) -> None:
+    await importer.run(importer.table(WON, cost(1), cost(2, "0.00")))
+    told = await importer.run(importer.table(WON + "# changed\nzone: UTC\n", cost(1), cost(2, "0.00")), restate=True)
+    assert (str(told.counts), told.problems) == ("0 accepted, 1 duplicate, 0 conflict, 0 invalid", [])
+
+
 async def test_what_another_row_of_the_file_says_is_not_taken_back(importer: Importer) -> None:
     rows_of_one = (cost(1, "0.00"), cost(1, "95.00"), cost(1, "0"))
     for cells in (rows_of_one, (*rows_of_one, cost(2))):
@@ -282,5 +288,5 @@ async def test_ndjson_is_known_by_its_content_too(importer: Importer) -> None:
     for path in paths:
         path.write_text(lines, encoding="utf-8")
     with pytest.raises(KeyboardInterrupt):
-        await importer.run([ndjson_file(paths[0], "a.ndjson")], stop_after=1_000)
-    assert str((await importer.run([ndjson_file(paths[1], "b.ndjson")])).counts).startswith("200 accepted, 0 duplicate")
+        await importer.run(ndjson_files(paths[:1]), stop_after=1_000)
+    assert str((await importer.run(ndjson_files(paths[1:]))).counts).startswith("200 accepted, 0 duplicate")
