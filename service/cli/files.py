@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
+import csv
 import sys
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import typer
@@ -17,13 +19,26 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from service.cli.common import DataDir, LedgerName, ledger_of, say, with_pool
 from service.intake.acceptance import Intake, Result
 from service.intake.decoding import Limits
-from service.intake.tabular import RowError, load_mapping, read_events
+from service.intake.importing import (
+    Counts,
+    Event,
+    Problem,
+    import_file,
+    ndjson_files,
+    once_each,
+    starts,
+    table_file,
+)
+from service.intake.preview import Preview
+from service.intake.restating import RESTATED, TAKEN_BACK
+from service.intake.tabular import Opened, OpenTable, load_mapping, open_tables
 from service.settings import Settings
 from service.store import log
-from service.store.rows import encode_json
 
-_AT_ONCE = 1_000
 _SHOWN = 20
+_LATER = (RESTATED, TAKEN_BACK)  # no problems, but told
+_FIRST = 5  # events that a dry run shows
+_TABLES = (".csv", ".tsv", ".txt", ".xls", ".xlsx")
 
 
 def register(app: typer.Typer) -> None:
@@ -34,91 +49,170 @@ def register(app: typer.Typer) -> None:
 
 def import_(
     files: Annotated[
-        list[Path], typer.Argument(exists=True, readable=True, help="NDJSON or CSV files, or a folder of CSV files.")
+        list[Path], typer.Argument(exists=True, readable=True, help="NDJSON or CSV files, or folders of CSV files.")
     ],
-    mapping: Annotated[Path | None, typer.Option(exists=True, help="YAML: how rows of CSV become events.")] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(exists=True, help="YAML: how rows of CSV become events (docs/importing.md).")
+    ] = None,
     ledger: LedgerName = "default",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the first events, all problems and the counts; store nothing.")
+    ] = False,
+    problems: Annotated[
+        Path | None, typer.Option(help="Write every problem to this CSV file, not the first 20 to the screen only.")
+    ] = None,
+    restate: Annotated[
+        bool, typer.Option("--restate", help="What comes out otherwise than it came in takes its place.")
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="After a change of the mapping: what came in stays, differences are listed.")
+    ] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Import events. Importing again adds nothing; an interrupted import goes on where it was."""
+    if restate and keep:
+        raise ValueError("--restate and --keep say opposite things: give one of them")
     for one in files:
-        if mapping is None and (one.is_dir() or one.suffix.lower() == ".csv"):
+        if mapping is None and (one.is_dir() or one.suffix.lower() in _TABLES):
             raise ValueError(f"{one} needs --mapping, a YAML file that says how its rows become events")
-    problems: list[str] = []
-    counts = dict.fromkeys(("accepted", "duplicate", "conflict", "invalid"), 0)
-
-    def on_row(error: RowError) -> None:
-        counts["invalid"] += 1
-        problems.append(str(error))
-
-    def told(places: list[str], results: list[Result]) -> None:
-        for place, result in zip(places, results, strict=True):
-            counts[result.status] += 1
-            if result.problem is not None:
-                problems.append(f"{place}: {result.problem['detail']}")
-
-    async def work(pool: asyncpg.Pool) -> None:
-        found = await ledger_of(pool, ledger)
-        events = _table_events(files, mapping, on_row) if mapping else _lines(files)
-        name = hashlib.sha256(
-            repr(
-                [(str(one.resolve()), one.stat().st_size) for one in [*files, *([mapping] if mapping else [])]]
-            ).encode()
-        )
-        done = (
-            await pool.fetchval(
-                "SELECT events FROM imports WHERE ledger = $1 AND file = $2", found.ledger, name.hexdigest()
+    with _Told.writing(problems, shows=dry_run) as told:
+        try:
+            with_pool(
+                data_dir,
+                lambda pool: _import(pool, ledger, files, mapping, told, dry_run=dry_run, restate=restate, keep=keep),
             )
-            or 0
-        )
-        settings = Settings()
-        appender = log.Appender(pool, queue_events=10**9, batch_events=settings.append_batch_events)
-        intake = Intake(pool, appender, Limits(settings.max_json_depth, settings.max_string_length))
-        if done:
-            say(f"going on after {done} events of an interrupted import")
-        columns = (TextColumn("import"), BarColumn(), TextColumn("{task.completed:,} events, {task.speed:,.0f}/s"))
-        with Progress(
-            *columns, TimeRemainingColumn(), console=Console(stderr=True), disable=not sys.stderr.isatty()
-        ) as bar:
-            task = bar.add_task("import", total=None, completed=done)
-            skipped = islice(events, done, None)
-            while stretch := list(islice(skipped, _AT_ONCE)):
-                results = await intake.take(found.ledger, [raw for _, raw in stretch])
-                told([place for place, _ in stretch], results)
-                done += len(stretch)
-                await pool.execute(
-                    """
-                    INSERT INTO imports VALUES ($1, $2, $3)
-                    ON CONFLICT (ledger, file) DO UPDATE SET events = excluded.events
-                    """,
-                    found.ledger, name.hexdigest(), done,
-                )  # fmt: skip
-                bar.update(task, completed=done)
-        await appender.close()
-        await pool.execute("DELETE FROM imports WHERE ledger = $1 AND file = $2", found.ledger, name.hexdigest())
-
-    with_pool(data_dir, work)
-    say(", ".join(f"{count} {status}" for status, count in counts.items()))
-    for problem in problems[:_SHOWN]:
-        print(problem, file=sys.stderr)
-    if len(problems) > _SHOWN:
-        print(f"… and {len(problems) - _SHOWN} more", file=sys.stderr)
-    if problems:
+        except KeyboardInterrupt:
+            say(f"interrupted: {told.counts}; the same command goes on from here")
+            raise
+    told.show(dry_run=dry_run)
+    if told.problems or told.left:
         raise typer.Exit(1)
 
 
-def _table_events(files: list[Path], mapping: Path, on_row: object) -> Iterator[tuple[str, bytes]]:
-    chosen = files[0] if len(files) == 1 else {one.name: one for one in files}
-    for line, event in read_events(load_mapping(mapping), chosen, on_row):  # type: ignore[arg-type]  # the caller's function
-        yield f"line {line}", encode_json(event)
+async def _import(
+    pool: asyncpg.Pool, ledger: str, paths: list[Path], mapping: Path | None, told: _Told, *, dry_run: bool, restate: bool,
+    keep: bool,
+) -> None:  # fmt: skip
+    found, settings = await ledger_of(pool, ledger), Settings()
+    opened = open_tables(load_mapping(mapping), paths, ZoneInfo(found.timezone)) if mapping else Opened([], [])
+    files, told.passed_over = once_each(map(table_file, opened.tables) if mapping else ndjson_files(paths))
+    begins = await starts(pool, found.ledger, files, decided=restate or keep or dry_run)
+    for start in begins:
+        if start.done:
+            say(f"{start.file.name}: going on after {start.done:,} events of an interrupted import")
+    appender = log.Appender(pool, queue_events=10**9, batch_events=settings.append_batch_events)
+    limits = Limits(settings.max_json_depth, settings.max_string_length)
+    intake = Preview(pool, limits) if dry_run else Intake(pool, appender, limits)
+    try:
+        with _progress() as went_on:
+            for start in begins:
+                left = await import_file(
+                    pool, intake, found.ledger, start, told, restates=restate, stores=not dry_run, went_on=went_on
+                )
+                told.left += [left] if left else []
+    finally:
+        await appender.close()
+    told.passed_over += _passed_over(opened)
 
 
-def _lines(files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
-    for path in files:
-        with path.open("rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield f"{path.name} line {number}", line
+class _Told:
+    """What an import has to say at its end: counts, problems, and in a dry run the first events."""
+
+    def __init__(self, path: Path | None, writer: Any, *, shows: bool) -> None:
+        self.counts, self.problems = Counts(), 0
+        self.passed_over: list[str] = []
+        self.left: list[str] = []
+        self._path, self._writer, self._shows = path, writer, shows
+        self._first: list[Problem] = []
+        self._restated: list[Problem] = []
+        self._events: list[Event] = []
+
+    @classmethod
+    @contextmanager
+    def writing(cls, path: Path | None, *, shows: bool) -> Iterator[_Told]:
+        """Give one that writes problems to a file as they come, if there is a path."""
+        if path is None:
+            yield cls(None, None, shows=shows)
+            return
+        with path.open("w", encoding="utf-8-sig", newline="") as stream:  # Excel knows UTF-8 by its mark
+            writer = csv.writer(stream)
+            writer.writerow(["file", "line", "column or event", "status", "problem"])
+            yield cls(path, writer, shows=shows)
+
+    def problem(self, problem: Problem, status: str) -> None:
+        """Count a problem, and keep it to be told."""
+        self.counts.by_status[status] += 1
+        self._keep(problem, status)
+
+    def taken(self, file: str, events: Sequence[Event], results: Sequence[Result]) -> None:
+        """Count what became of events."""
+        self.counts.by_status += Counter(result.status for result in results)
+        for event, result in zip(events, results, strict=True):
+            if result.problem is not None:
+                self._keep(Problem(file, event.line, result.id or "", result.problem["detail"]), result.status)
+        if self._shows:
+            shown = [event for event in events if event.unsaid is None]
+            self._events += shown[: _FIRST - len(self._events)]
+
+    def _keep(self, problem: Problem, status: str) -> None:
+        """Keep a problem, or what was restated, which is none but is told."""
+        self.problems += status not in _LATER
+        kept = self._restated if status in _LATER else self._first
+        if len(kept) < _SHOWN:
+            kept.append(problem)
+        if self._writer is not None:
+            self._writer.writerow([problem.file, problem.line, problem.what, status, problem.text])
+
+    def show(self, *, dry_run: bool) -> None:
+        """Print it: problems to standard error, the rest to standard output."""
+        for event in self._events:
+            say(event.raw.decode())
+        say(f"{self.counts}; nothing was stored, this was a dry run" if dry_run else str(self.counts))
+        for restated in self._restated:
+            say(restated)
+        if later := sum(self.counts.by_status[status] for status in _LATER) - len(self._restated):
+            say(f"… and {later:,} more")
+        for line in self.passed_over:
+            say(line)
+        for problem in [*self._first, *self.left]:
+            print(problem, file=sys.stderr)
+        more = self.problems - len(self._first)
+        if self._path is not None and self.problems + len(self._restated):
+            print(f"the whole list is in {self._path}", file=sys.stderr)
+        elif more:
+            print(f"… and {more:,} more: --problems FILE writes all of them to a file", file=sys.stderr)
+
+
+def _passed_over(opened: Opened) -> list[str]:
+    """Say which files and which rows were passed over."""
+    said = [one for table in opened.tables if (one := _rows_passed_over(table))]
+    if opened.passed_over:
+        said.append(f"no entry of the mapping applies to {', '.join(opened.passed_over)}")
+    return said
+
+
+def _rows_passed_over(table: OpenTable) -> str:
+    passed, titles = table.passed, len(table.sheet.titles)
+    several = [
+        (titles, "line before the header", "lines before the header"),
+        (passed.headers, "header that stands again", "headers that stand again"),
+        (passed.empty, "empty row", "empty rows"),
+        (passed.skipped, "row by `skip`", "rows by `skip`"),
+        (passed.without_event, "row to which no `when` applies", "rows to which no `when` applies"),
+    ]
+    told = [f"{count:,} {one if count == 1 else many}" for count, one, many in several if count]
+    return f"{table.name}: passed over {', '.join(told)}; {passed.rows:,} rows in all" if told else ""
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """Show how many events are in, where somebody looks on."""
+    columns = (TextColumn("import"), BarColumn(), TextColumn("{task.completed:,} events, {task.speed:,.0f}/s"))
+    with Progress(
+        *columns, TimeRemainingColumn(), console=Console(stderr=True), disable=not sys.stderr.isatty()
+    ) as bar:
+        task = bar.add_task("import", total=None)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def export(

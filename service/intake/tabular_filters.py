@@ -1,74 +1,132 @@
-"""The filters of a template ("{price|comma|decimal}"): small pure functions from a cell and an argument to a value.
+"""The filters of a template ("{price|amount:1.234,50}"): small pure functions from a cell and an argument to a value.
 
-A filter that cannot take a cell raises ValueError with what it expected.
+A filter that cannot take a cell raises ValueError with what it expected. Where a spreadsheet has a function for the same
+thing, the filter has its name. docs/importing.md shows each with an example, which a test holds against this file.
 """
 
 import re
-from collections.abc import Callable
-from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any
+from collections.abc import Callable, Mapping
+from datetime import UTC, tzinfo
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
-_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,10})?", re.ASCII)
-_COMMA_NUMBER = re.compile(r"-?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?", re.ASCII)
+from service.intake import tabular_numbers as numbers
+from service.intake import tabular_times as times
+
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_PLACES = 2
 
 
-def _slug(value: str, _: str) -> str:
+class Lookup(Protocol):
+    """A table that says what a key stands for; ValueError where it does not have the key."""
+
+    def find(self, key: str, column: str) -> str:
+        """Return what stands in `column` beside `key`."""
+
+
+class Reading(NamedTuple):
+    """How the cells of a file are read: zone of what states none, words that state nothing, tables, places of money."""
+
+    zone: tzinfo = UTC
+    blanks: frozenset[str] = frozenset()
+    lookups: Mapping[str, Lookup] = {}
+    places: int = _PLACES
+
+
+READING = Reading()  # where nothing else is said: UTC, no words for nothing, no tables, two places
+
+
+class Filter(NamedTuple):
+    """A filter: what it makes of a cell that is not empty, the pattern or the check of its argument, and what it gives."""
+
+    apply: Callable[[str, str, Reading], Any]
+    argument: str | Callable[[str], object] = ""
+    typed: bool = False  # gives no text, so it ends a template that is nothing but it
+    number: bool = False  # gives a number as text, so that money is written with the places of its currency
+
+
+def _slug(value: str, *_: Any) -> str:
     if slug := re.sub(r"[\W_]+", "-", value.casefold()).strip("-"):
         return slug
     raise ValueError("a letter or a digit")
 
 
-def _exact(value: str) -> Decimal:
-    if _NUMBER.fullmatch(value):
-        return Decimal(value)
-    raise ValueError("a number such as 1234.50")
-
-
-def _decimal(value: str, digits: str) -> str:
-    number, places = _exact(value), int(digits or 2)
-    # Money is never rounded on the way in: a third decimal is a mistake of the file, not ours to hide.
-    if (fixed := number.quantize(Decimal(1).scaleb(-places))) != number:
-        raise ValueError(f"a number of at most {places} decimal places")
-    return f"{fixed:f}"
-
-
-def _comma(value: str, _: str) -> str:
-    if _COMMA_NUMBER.fullmatch(value):
-        return value.replace(".", "").replace(",", ".")
-    raise ValueError("a number with a decimal comma such as 1.234,50")
-
-
-def _date(value: str, form: str) -> str:
+def _date(value: str, form: str, reading: Reading) -> str:
+    form = times.check_format(form) if form else ""
     try:
-        return datetime.strptime(value, form).replace(tzinfo=UTC).date().isoformat()
-    except ValueError:
-        raise ValueError(f"a date written as {form}") from None
+        return times.day(value, form or None, reading.zone)
+    except times.ZoneError:
+        raise
+    except (ValueError, OverflowError):
+        raise ValueError(f"a date written as {form or '2026-03-01 (ISO 8601)'}") from None
 
 
-def _int(value: str, _: str) -> int:
-    if (number := _exact(value)) != int(number):
-        raise ValueError("a whole number")
-    return int(number)
-
-
-def _bool(value: str, _: str) -> bool:
+def _bool(value: str, *_: Any) -> bool:
     if (truth := _TRUTH.get(value.lower())) is None:
         raise ValueError("one of " + ", ".join(_TRUTH))
     return truth
 
 
-# name → (what it makes of a cell that is not empty, the pattern of its argument)
-FILTERS: dict[str, tuple[Callable[[str, str], Any], str]] = {
-    "slug": (_slug, ""),
-    "lower": (lambda value, _: value.lower(), ""),
-    "comma": (_comma, ""),  # 1.234,50 → 1234.50
-    "decimal": (_decimal, r"\d?"),  # for money: decimal, decimal:0 (JPY), decimal:3 (KWD)
-    "date": (_date, r".+"),  # date:%d.%m.%Y → YYYY-MM-DD
-    "default": (lambda value, argument: value or argument, r".+"),  # the one filter that an empty cell reaches
-    "int": (_int, ""),
-    "number": (lambda value, _: float(_exact(value)), ""),
-    "bool": (_bool, ""),
+def is_truth(value: str) -> bool:
+    """Tell whether a cell is a truth value, which is one even where its word would state nothing."""
+    return value.lower() in _TRUTH
+
+
+def _split(value: str, separator: str, *_: Any) -> list[str]:
+    items = value.split(separator) if separator else re.split(r"[;,|\n]", value)
+    return [item.strip() for item in items if item.strip()]
+
+
+def _part(value: str, argument: str, *_: Any) -> str:
+    number, _separator, separator = argument.partition(":")
+    parts = [part.strip() for part in value.split(separator)]
+    at = int(number)
+    if abs(at) > len(parts):
+        raise ValueError(f"at least {abs(at)} parts with {separator!r} between them")
+    return parts[at - 1 if at > 0 else at]
+
+
+def _lookup(value: str, argument: str, reading: Reading) -> str:
+    name, _, column = argument.partition(".")
+    if name not in reading.lookups:
+        raise ValueError(f"a table {name!r} under `lookups`")
+    return reading.lookups[name].find(value, column)
+
+
+def _shift(value: str, digits: str, reading: Reading, known: int | None = None) -> str:
+    return numbers.shifted(value, int(digits) if digits else reading.places if known is None else known)
+
+
+FILTERS: dict[str, Filter] = {
+    "slug": Filter(_slug),
+    "lower": Filter(lambda value, *_: value.lower()),
+    "upper": Filter(lambda value, *_: value.upper()),
+    "default": Filter(lambda value, argument, _: value or argument, r".+"),  # the one that an empty cell reaches
+    "amount": Filter(
+        lambda value, form, _: numbers.formed(value, numbers.read_form(form)), numbers.read_form, number=True
+    ),
+    "comma": Filter(lambda value, *_: numbers.with_comma(value)),
+    "decimal": Filter(
+        lambda value, digits, reading: numbers.fixed(value, int(digits) if digits else reading.places),
+        r"\d?",
+        number=True,
+    ),
+    "minor": Filter(_shift, r"\d?", number=True),
+    "micros": Filter(partial(_shift, known=6), number=True),
+    "round": Filter(
+        lambda value, digits, reading: numbers.rounded(value, int(digits) if digits else reading.places),
+        r"\d?",
+        number=True,
+    ),
+    "abs": Filter(lambda value, *_: f"{abs(numbers.exact(value)):f}", number=True),
+    "date": Filter(_date, lambda form: form and times.check_format(form)),
+    "part": Filter(_part, r"-?[1-9]\d?:.+"),
+    "lookup": Filter(_lookup, r"[^.]+(\..+)?"),
+    "split": Filter(_split, r".*"),
+    "percent": Filter(lambda value, *_: float(numbers.of_percent(value)), typed=True),
+    "int": Filter(lambda value, *_: int(numbers.whole(value)), typed=True),
+    "number": Filter(lambda value, *_: float(numbers.exact(value)), typed=True),
+    "bool": Filter(_bool, typed=True),
 }
-TYPED = ("int", "number", "bool")  # these give no text, so they end a template that is nothing but them
+TYPED = tuple(name for name, one in FILTERS.items() if one.typed)
+LISTS = "split"  # the one that makes a list of a cell

@@ -1,76 +1,93 @@
-"""The mapping of tabular.py: a YAML file, read and checked once, as the rules that make events of rows.
+"""What makes an event of a row: its type, id, time, condition and data, read from YAML and checked once.
 
-Whatever does not fit is a MappingError with the YAML key, before the first row is read.
+Whatever does not fit is a MappingError with the YAML key, before the first row is read. Imports (tabular_tables.py) and
+messages in a shape of their own (the kind `generic`) are mapped by the same rules.
 """
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from difflib import get_close_matches
-from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
+from __future__ import annotations
 
-import yaml
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from difflib import get_close_matches
+from typing import Any
 
 from service.domain.catalogue import CATALOGUE, check_data
+from service.intake import tabular_times as times
+from service.intake.tabular_conditions import Condition, condition_columns, condition_slots, read_condition
+from service.intake.tabular_keys import a_flag, a_text, members
 from service.intake.tabular_templates import (
     MappingError,
     Row,
     RowError,
+    Slot,
     Template,
     cell,
     columns_of,
     data_template,
     fill,
+    slots_of,
     template,
 )
+
+RULE = (("type", "id", "time", "data"), ("subject", "when"))
+OF_IMPORTS = ("restates", "once")
+_NOTHING = ("nothing", "null")  # how the catalogue says that a value is not there
+TIME = (("column", "value"), ("format", "zone", "zones", "default"))
 
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """When it happened: a template or a column, the format in which it is written, and the zone it means."""
+    """When it happened: a template, the format in which it is written, and the zone it means; None is the row's own."""
 
     value: Template
-    format: str | None
-    zone: ZoneInfo
+    format: str | None = None
+    zone: tzinfo | None = None
+    zones: Mapping[str, tzinfo] | None = None
+    default: str | None = None
 
     def render(self, row: Row) -> str:
         """Return the instant of this row in UTC."""
-        text = self.value.text(row, "a time")
+        column = ", ".join(self.value.columns) or "time"
+        text = self.value.render(row) or self.default
+        if not text:
+            raise row.error(column, "a time")
         try:
-            # Without an offset of its own the time is the mapping's zone's; the hour that a clock change repeats is
-            # taken as its first. Written in UTC, since very old local offsets have seconds that RFC 3339 has not.
-            moment = datetime.fromisoformat(text) if self.format is None else datetime.strptime(text, self.format)  # noqa: DTZ007
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=self.zone)
-            return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+            return times.instant(str(text), self.format, self.zone or row.reading.zone, self.zones)
+        except times.ZoneError as error:
+            raise row.error(column, str(error)) from None
         except (ValueError, OverflowError):
-            form = self.format or "2026-03-01T09:30:00+01:00 (ISO 8601)"
-            raise row.error(self.value.columns[0], f"a time written as {form}") from None
+            raise row.error(column, f"a time written as {self.format or times.ISO}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What makes one event of a row."""
+    """What makes one event of a row. `restates`: other content is a later statement; `once`: several rows may give it."""
 
     type: str
     id: Template
     time: Time
     subject: Template | None
-    when: tuple[str, frozenset[str]] | None
+    when: Condition | None
     data: dict[str, Any]
+    restates: bool = False
+    once: bool = False
 
     @property
     def columns(self) -> set[str]:
         """The columns it needs."""
         parts = [self.id, self.time.value, self.subject, self.data]
-        return columns_of(parts) | ({self.when[0]} if self.when else set())
+        return columns_of(parts) | (condition_columns(self.when) if self.when else set())
+
+    @property
+    def slots(self) -> list[Slot]:
+        """The cells it looks at."""
+        parts = [self.id, self.time.value, self.subject, self.data]
+        return [*slots_of(parts), *(condition_slots(self.when) if self.when else ())]
 
     def applies(self, row: Row) -> bool:
         """Say whether this row gives the event at all."""
-        if self.when is None:
-            return True
-        column, wanted = self.when
-        return row.cells[column] in wanted if wanted else row.cells[column] != ""
+        return self.when is None or self.when.holds(row)
 
     def event(self, row: Row, source: str) -> dict[str, Any]:
         """Return the CloudEvent of this row, valid by the catalogue."""
@@ -78,8 +95,11 @@ class Rule:
         # The catalogue is asked here already, where line and column are still known.
         for problem in check_data(self.type, data):
             name = problem.field.removeprefix("data.")
-            column = ", ".join(sorted(columns_of(self.data.get(name)))) or name
-            raise RowError(row.file, row.line, column, f"{problem.expected}, found {problem.got}")
+            columns = sorted(columns_of(self.data.get(name)))
+            found = problem.got
+            if columns and found not in _NOTHING:  # then what the file says, not what it became
+                found = ", ".join(repr(row.cells[column]) for column in columns)
+            raise RowError(row.file, row.line, ", ".join(columns) or name, f"{problem.expected}, found {found}")
         subject = self.subject.render(row) if self.subject else ""
         return {
             "specversion": "1.0",
@@ -93,122 +113,87 @@ class Rule:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One entry of `files`, with the YAML key under which it stands."""
-
-    key: str
-    file: str
-    source: str
-    delimiter: str
-    encoding: str
-    rules: tuple[Rule, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TableMapping:
-    """A mapping that was read and checked: which files there are, and which events their rows give."""
-
-    tables: tuple[Table, ...]
-
-
-def load_mapping(path: Path) -> TableMapping:
-    """Read a mapping; MappingError names the YAML key that is wrong and what was expected there."""
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MappingError(path.name, f"a YAML file in UTF-8 ({error})") from None
-    files = members(raw, path.name, ("files",), ())["files"]
-    tables = [_table(entry, f"files[{number}]") for number, entry in enumerate(_list(files, "files"))]
-    seen: set[tuple[str, tuple[Any, ...]]] = set()
-    for table in tables:
-        for number, rule in enumerate(table.rules):
-            if (identity := (table.source, rule.id.parts)) in seen:
-                raise MappingError(f"{table.key}.events[{number}].id", "an id of its own: two events share this one")
-            seen.add(identity)
-    return TableMapping(tuple(tables))
-
-
-def _table(raw: Any, key: str) -> Table:
-    entry = members(raw, key, ("file", "source", "events"), ("delimiter", "encoding"))
-    rules = tuple(
-        read_rule(rule, f"{key}.events[{n}]") for n, rule in enumerate(_list(entry["events"], f"{key}.events"))
-    )
-    delimiter, encoding = entry.get("delimiter", ","), entry.get("encoding", "utf-8-sig")
-    if delimiter not in (",", ";", "\t", "|"):
-        raise MappingError(f"{key}.delimiter", 'one of "," ";" "|" and "\\t"')
-    try:
-        "".encode(encoding)
-    except (LookupError, TypeError):
-        raise MappingError(f"{key}.encoding", "an encoding such as utf-8 or cp1252") from None
-    file, source = (_text(entry[name], f"{key}.{name}") for name in ("file", "source"))
-    return Table(key, file, source, delimiter, encoding, rules)
-
-
-def read_rule(raw: Any, key: str) -> Rule:
-    """Read what makes one event; MappingError names the key that is wrong."""
-    rule = members(raw, key, ("type", "id", "time", "data"), ("subject", "when"))
-    kind = _text(rule["type"], f"{key}.type")
+def read_rule(raw: Any, key: str, more: tuple[str, ...] = ()) -> Rule:
+    """Read what makes one event; MappingError names the key that is wrong. `more` keys may be those of imports."""
+    rule = members(raw, key, RULE[0], (*RULE[1], *more))
+    kind = a_text(rule["type"], f"{key}.type")
     if kind not in CATALOGUE:
         near = "".join(f"; did you mean {name}?" for name in get_close_matches(kind, CATALOGUE, n=1))
         raise MappingError(f"{key}.type", f"an event type of the catalogue, found {kind!r}{near}")
     identity = template(rule["id"], f"{key}.id")
     if not identity.columns:
         raise MappingError(f"{key}.id", "a column that tells the rows apart, else all rows would be the same event")
+    subject = template(rule["subject"], f"{key}.subject") if "subject" in rule else None
+    for name, text in (("id", identity), ("subject", subject)):
+        if text is not None and text.lists:
+            raise MappingError(f"{key}.{name}", "one text: the filter split gives a list")
     data = data_template(rule["data"], f"{key}.data")
     if missing := [name for name in CATALOGUE[kind].required if not isinstance(data, dict) or name not in data]:
         raise MappingError(f"{key}.data", f"a mapping that has {', '.join(missing)}: {kind} requires it")
-    subject = template(rule["subject"], f"{key}.subject") if "subject" in rule else None
-    return Rule(kind, identity, read_time(rule["time"], f"{key}.time"), subject, _when(rule.get("when"), key), data)
+    return Rule(
+        kind, identity, read_time(rule["time"], f"{key}.time"),
+        subject,
+        read_condition(rule["when"], f"{key}.when") if rule.get("when") is not None else None,
+        data, *(a_flag(rule.get(name, False), f"{key}.{name}") for name in OF_IMPORTS),
+    )  # fmt: skip
 
 
 def read_time(raw: Any, key: str) -> Time:
     """Read where a time stands and how it is written."""
     if not isinstance(raw, dict):
-        value = template(raw, key)
-        if not value.columns:
-            raise MappingError(key, 'a column, as in "{created_at}" or {column: created_at, format: …, zone: …}')
-        return Time(value, None, ZoneInfo("UTC"))
-    entry = members(raw, key, ("column",), ("format", "zone"))
+        return _checked(Time(template(raw, key)), key)
+    form = "value" if "value" in raw else "column"
+    entry = members(raw, key, (form,), TIME[1])
+    value = template(entry[form], f"{key}.value") if form == "value" else cell(entry[form], f"{key}.column")
+    zones = entry.get("zones") or {}
+    if not isinstance(zones, dict):
+        raise MappingError(f"{key}.zones", 'names and what they are, as in {CET: "+01:00"}')
+    return _checked(
+        Time(
+            value,
+            _format(entry["format"], f"{key}.format") if "format" in entry else None,
+            read_zone(entry["zone"], f"{key}.zone") if "zone" in entry else None,
+            {str(name): _offset(offset, f"{key}.zones.{name}") for name, offset in zones.items()},
+            a_text(entry["default"], f"{key}.default") if "default" in entry else None,
+        ),
+        key,
+    )
+
+
+def _checked(time: Time, key: str) -> Time:
+    """Return a time whose constants, if it has any, can be read."""
+    constant = "" if time.value.columns else time.value.parts[0]
+    for text, where in ((constant, key), (time.default, f"{key}.default")):
+        try:
+            if text:
+                times.moment(str(text), time.format, time.zones)
+        except ValueError:
+            written = time.format or times.ISO
+            raise MappingError(where, f'a column, as in "{{created_at}}", or a time written as {written}') from None
+    return time
+
+
+def read_zone(raw: Any, key: str) -> tzinfo:
+    """Read the name of a time zone."""
     try:
-        zone = ZoneInfo(entry.get("zone", "UTC"))
-    except (OSError, LookupError, ValueError, TypeError):
-        raise MappingError(f"{key}.zone", "an IANA time zone such as Europe/Berlin") from None
-    form = _text(entry["format"], f"{key}.format") if "format" in entry else None
-    return Time(cell(entry["column"], f"{key}.column"), form, zone)
+        return times.zone_named(raw)
+    except ValueError as error:
+        raise MappingError(key, f"{error}, found {raw!r}") from None
 
 
-def _when(raw: Any, key: str) -> tuple[str, frozenset[str]] | None:
-    if raw is None:
-        return None
-    entry = members(raw, f"{key}.when", ("column",), ("equals",))
-    column = cell(entry["column"], f"{key}.when.column").columns[0]
-    if "equals" not in entry:
-        return column, frozenset()
-    equals = entry["equals"] if isinstance(entry["equals"], list) else [entry["equals"]]
-    return column, frozenset(_text(value, f"{key}.when.equals") for value in _list(equals, f"{key}.when.equals"))
+def _offset(raw: Any, key: str) -> tzinfo:
+    try:
+        return times.offset_named(a_text(raw, key))
+    except ValueError:
+        raise MappingError(
+            key, f'an offset such as "+01:00", UTC or a zone such as Europe/Berlin, found {raw!r}'
+        ) from None
 
 
-def members(raw: Any, key: str, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, Any]:
-    """Return a mapping that has the required keys and no unknown ones; MappingError names the key that is wrong."""
-    if not isinstance(raw, dict):
-        raise MappingError(key, f"a mapping with {', '.join(required)}")
-    for name in raw:
-        if name not in required + optional:
-            raise MappingError(f"{key}.{name}", f"one of {', '.join(required + optional)} instead of this key")
-    for name in required:
-        if raw.get(name) is None:
-            raise MappingError(f"{key}.{name}", "a value; the key is missing")
-    return raw
-
-
-def _list(raw: Any, key: str) -> list[Any]:
-    if not isinstance(raw, list) or not raw:
-        raise MappingError(key, "a list with at least one entry")
-    return raw
-
-
-def _text(raw: Any, key: str) -> str:
-    if not isinstance(raw, str) or not raw:
-        raise MappingError(key, f"a text (in quotes if need be), found {raw!r}")
-    return raw
+def _format(raw: Any, key: str) -> str:
+    try:
+        return times.check_format(a_text(raw, key))
+    except MappingError:
+        raise
+    except ValueError as error:
+        raise MappingError(key, f"{error}, found {raw!r}") from None

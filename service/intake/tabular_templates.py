@@ -1,18 +1,25 @@
 """Templates: "{column|filter|filter:argument}" stands for a cell of a row, with constants around it.
 
 A template whose cells are all empty renders to nothing, and what renders to nothing states nothing: `fill` leaves it
-out. So "SO-{No}" with an empty No is no order number, and money without an amount is no money.
+out. So "SO-{No}" with an empty No is no order number, and money without an amount is no money. Cells that hold a word for
+nothing (NULL, --) are empty too, but to the filter `bool`.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
-from service.intake.tabular_filters import FILTERS, TYPED
+from service.domain.money import MINOR_DIGITS
+from service.intake.blanks import is_blank
+from service.intake.tabular_filters import FILTERS, LISTS, READING, TYPED, Reading, is_truth
+from service.intake.tabular_numbers import fixed
 
 # TabularError
 #  ├ MappingError   the mapping, or a file as a whole, is not as it should be: nothing can be read
 #  └ RowError       one row is not: the caller may count it and go on
+#     └ ClashError  an earlier row of the file has the same id
 
 
 class TabularError(ValueError):
@@ -35,33 +42,56 @@ class RowError(TabularError):
         self.file, self.line, self.column, self.expected = file, line, column, expected
 
 
+class ClashError(RowError):
+    """A row that gives an event whose id an earlier row of the same file has given: only the first one counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a file: the line on which it starts, and its cells by column."""
+    """A row of a file: the line on which it starts, its cells by column, and how they are to be read."""
 
     file: str
     line: int
     cells: dict[str, str]
+    reading: Reading = READING
 
-    def error(self, column: str, expected: str) -> RowError:
-        """Return the error that says what was expected in `column`, and what was found."""
+    def stated(self, column: str) -> str:
+        """Return a cell, empty where it holds a word for nothing."""
+        value = self.cells[column]
+        return "" if value != "" and is_blank(value, self.reading.blanks) else value
+
+    def error(self, column: str, expected: str, hint: str = "") -> RowError:
+        """Return the error that says what was expected in `column`, what was found, and what may help."""
         found = f", found {self.cells[column]!r}" if column in self.cells else ""
-        return RowError(self.file, self.line, column, expected + found)
+        return RowError(self.file, self.line, column, expected + found + (f" ({hint})" if hint else ""))
 
 
 @dataclass(frozen=True, slots=True)
-class _Slot:
+class Slot:
+    """A cell of a template, and the filters that it goes through."""
+
     column: str
     filters: tuple[tuple[str, str], ...] = ()
 
-    def render(self, row: Row) -> Any:
-        value: Any = row.cells[self.column]
+    @property
+    def number(self) -> bool:
+        """Whether it gives a number as text."""
+        return bool(self.filters) and FILTERS[self.filters[-1][0]].number
+
+    def render(self, row: Row, reading: Reading) -> Any:
+        """Return the text, list, number or truth value for a row; "" is nothing."""
+        value: Any = row.stated(self.column)
+        if value == "" and any(name == "bool" for name, _ in self.filters) and is_truth(row.cells[self.column]):
+            value = row.cells[self.column]
         try:
             for name, argument in self.filters:
-                if value != "" or name == "default":
-                    value = FILTERS[name][0](value, argument)
+                apply = FILTERS[name].apply
+                if isinstance(value, list):
+                    value = [apply(item, argument, reading) for item in value]
+                elif value != "" or name == "default":
+                    value = apply(value, argument, reading)
         except ValueError as error:
-            raise row.error(self.column, str(error)) from None
+            raise row.error(self.column, str(error), getattr(error, "hint", "")) from None
         return value
 
 
@@ -69,30 +99,49 @@ class _Slot:
 class Template:
     """A text with cells in it."""
 
-    parts: tuple[str | _Slot, ...]
+    parts: tuple[str | Slot, ...]
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The cells in it."""
+        return tuple(part for part in self.parts if isinstance(part, Slot))
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns it needs."""
-        return tuple(part.column for part in self.parts if isinstance(part, _Slot))
+        return tuple(slot.column for slot in self.slots)
 
     @property
     def typed(self) -> bool:
         """Whether it renders to a number or a truth value instead of text."""
-        return any(name in TYPED for part in self.parts if isinstance(part, _Slot) for name, _ in part.filters)
+        return any(name in TYPED for slot in self.slots for name, _ in slot.filters)
 
-    def render(self, row: Row) -> Any:
-        """Return the text (or the number, the truth value) for this row; "" is nothing."""
-        values = [part.render(row) if isinstance(part, _Slot) else part for part in self.parts]
-        cells = [value for part, value in zip(self.parts, values, strict=True) if isinstance(part, _Slot)]
-        if cells and all(cell == "" for cell in cells):
+    @property
+    def lists(self) -> bool:
+        """Whether it renders to a list of texts."""
+        return any(name == LISTS for slot in self.slots for name, _ in slot.filters)
+
+    def render(self, row: Row, places: int | None = None) -> Any:
+        """Return the text (or the list, the number, the truth value) for this row; "" is nothing.
+
+        `places` are those of the currency, where the template is an amount of money.
+        """
+        reading = row.reading if places is None else row.reading._replace(places=places)
+        values = [part.render(row, reading) if isinstance(part, Slot) else part for part in self.parts]
+        cells = [value for part, value in zip(self.parts, values, strict=True) if isinstance(part, Slot)]
+        if cells and all(cell in ("", []) for cell in cells):
             return ""
-        return values[0] if len(values) == 1 else "".join(values)
+        if len(values) == 1:
+            return values[0]
+        several = next((value for value in values if isinstance(value, list)), None)
+        if several is None:
+            return "".join(values)
+        return ["".join(item if value is several else value for value in values) for item in several]
 
     def text(self, row: Row, expected: str) -> str:
         """Return the text for this row; a RowError says what was expected where there is none."""
         if (value := self.render(row)) == "":
-            raise row.error(self.columns[0], expected)
+            raise row.error(", ".join(self.columns), expected)
         return str(value)
 
 
@@ -100,7 +149,7 @@ def template(text: Any, key: str) -> Template:
     """Read a template; MappingError names the YAML `key` of what cannot be read."""
     if not isinstance(text, str) or not text:
         raise MappingError(key, 'a text such as "{column}", in quotes')
-    parts: list[str | _Slot] = []
+    parts: list[str | Slot] = []
     for number, part in enumerate(re.split(r"\{([^{}]*)\}", text)):
         if number % 2:
             parts.append(_slot(part, key))
@@ -109,12 +158,14 @@ def template(text: Any, key: str) -> Template:
         elif part:
             parts.append(part)
     result = Template(tuple(parts))
-    if result.typed and len(parts) > 1:
+    if result.typed and len(result.parts) > 1:
         raise MappingError(key, f"nothing beside a cell with one of the filters {', '.join(TYPED)}")
+    if sum(name == LISTS for slot in result.slots for name, _ in slot.filters) > 1:
+        raise MappingError(key, f"at most one cell with the filter {LISTS}")
     return result
 
 
-def _slot(text: str, key: str) -> _Slot:
+def _slot(text: str, key: str) -> Slot:
     column, *steps = (step.strip() for step in text.split("|"))
     if not column:
         raise MappingError(key, f"a column name in {{{text}}}")
@@ -122,20 +173,33 @@ def _slot(text: str, key: str) -> _Slot:
     for step in steps:
         name, _, argument = step.partition(":")
         if name not in FILTERS:
-            raise MappingError(key, f"one of the filters {', '.join(FILTERS)}, found {name!r}")
-        if not re.fullmatch(FILTERS[name][1], argument):
-            raise MappingError(key, f"an argument that fits the filter {name}, found {step!r}")
+            near = "".join(f"; did you mean {one}?" for one in get_close_matches(name, FILTERS, n=1))
+            raise MappingError(key, f"one of the filters {', '.join(FILTERS)}, found {name!r}{near}")
+        _check_argument(name, argument, key)
         filters.append((name, argument))
     if any(name in TYPED for name, _ in filters[:-1]):
         raise MappingError(key, f"{', '.join(TYPED)} as the last filter of {{{text}}}")
-    return _Slot(column, tuple(filters))
+    return Slot(column, tuple(filters))
+
+
+def _check_argument(name: str, argument: str, key: str) -> None:
+    wanted = FILTERS[name].argument
+    if isinstance(wanted, str):
+        if not re.fullmatch(wanted, argument):
+            step = f"{name}:{argument}" if argument else name
+            raise MappingError(key, f"an argument that fits the filter {name}, found {step!r}")
+        return
+    try:
+        wanted(argument)
+    except ValueError as error:
+        raise MappingError(key, f"{error}, after `{name}:`, found {argument!r}") from None
 
 
 def cell(column: Any, key: str) -> Template:
     """Return the template that is the cell of a named column."""
     if not isinstance(column, str) or not column:
         raise MappingError(key, f"the name of a column (in quotes if need be), found {column!r}")
-    return Template((_Slot(column),))
+    return Template((Slot(column),))
 
 
 def data_template(value: Any, key: str) -> Any:
@@ -147,7 +211,7 @@ def data_template(value: Any, key: str) -> Any:
     if isinstance(value, dict):
         tree = {str(name): data_template(item, f"{key}.{name}") for name, item in value.items()}
         amount = tree.get("amount")
-        if _is_money(tree) and (not isinstance(amount, Template) or amount.typed):
+        if _is_money(tree) and (not isinstance(amount, Template) or amount.typed or amount.lists):
             raise MappingError(
                 f"{key}.amount", 'a decimal in quotes such as "{price|decimal}": money is no JSON number'
             )
@@ -157,12 +221,18 @@ def data_template(value: Any, key: str) -> Any:
     raise MappingError(key, "a text, a number, true or false (put dates and times in quotes)")
 
 
+def slots_of(tree: Any) -> Iterator[Slot]:
+    """Yield the cells in a nested mapping of templates."""
+    if isinstance(tree, Template):
+        yield from tree.slots
+    items = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    for item in items:
+        yield from slots_of(item)
+
+
 def columns_of(tree: Any) -> set[str]:
     """Return the columns that a nested mapping of templates needs."""
-    if isinstance(tree, Template):
-        return set(tree.columns)
-    items = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
-    return {column for item in items for column in columns_of(item)}
+    return {slot.column for slot in slots_of(tree)}
 
 
 def fill(tree: Any, row: Row) -> Any:
@@ -170,11 +240,37 @@ def fill(tree: Any, row: Row) -> Any:
     if isinstance(tree, Template):
         return tree.render(row)
     if isinstance(tree, list):
-        return [value for item in tree if (value := fill(item, row)) not in ("", {}, [])]
+        filled = [(item, fill(item, row)) for item in tree]
+        lists = [value if isinstance(item, Template) and isinstance(value, list) else [value] for item, value in filled]
+        return [one for several in lists for one in several if stated(one)]
     if not isinstance(tree, dict):
         return tree
-    stated = {name: value for name, item in tree.items() if (value := fill(item, row)) not in ("", {}, [])}
-    return {} if _is_money(tree) and "amount" not in stated else stated
+    if _is_money(tree):
+        return _money(tree, row)
+    return {name: value for name, item in tree.items() if stated(value := fill(item, row))}
+
+
+def stated(value: Any) -> bool:
+    """Tell whether a value that was filled in states anything."""
+    return value not in ("", {}, [])
+
+
+def _money(tree: dict[str, Any], row: Row) -> dict[str, Any]:
+    """Return money whose amount has no more places than its currency; {} where no amount is stated."""
+    currency, template = fill(tree["currency"], row), tree["amount"]
+    places = MINOR_DIGITS.get(currency) if isinstance(currency, str) else None
+    amount = template.render(row, places)
+    if amount == "":
+        return {}
+    if places is not None and template.slots:
+        column = ", ".join(template.columns)
+        try:
+            written = fixed(amount, places)
+        except ValueError as error:
+            raise row.error(column, str(error), getattr(error, "hint", "")) from None
+        # A number that no filter has touched is kept as it stands, as it always was.
+        amount = written if len(template.parts) == 1 and template.slots[0].number else amount
+    return {"amount": amount} if currency == "" else {"amount": amount, "currency": currency}
 
 
 def _is_money(tree: dict[str, Any]) -> bool:

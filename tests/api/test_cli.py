@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -148,7 +150,7 @@ def test_an_import_names_file_and_line_of_what_is_wrong_and_takes_the_rest(run: 
     path = written(tmp_path / "events.ndjson", [lead("L"), {**lead("M"), "type": "lead.caught"}, lead("N")])
     ran = run("import", path, "--ledger", api.ledger.name)
     assert (ran.returncode, ran.stdout.strip()) == (1, "2 accepted, 0 duplicate, 0 conflict, 1 invalid")
-    assert "events.ndjson line 2: type: expected" in ran.stderr
+    assert re.fullmatch(r"events\.ndjson, line 2, e\d+: type: expected .*\n", ran.stderr)
     assert len(api.http.get("/v1/quarantine").json()["items"]) == 1
 
 
@@ -171,6 +173,77 @@ def test_rows_of_csv_become_events_by_a_mapping(run: Run, api: Api, tmp_path: Pa
     costs = {row["campaign_id"]: row["actual_cost"] for row in api.read("/v1/roi")["rows"]}
     assert costs == {"fair-ü": "1234.50", "mail": "0.50", None: "0.00"}
     assert "--mapping" in refused(run("import", str(tmp_path / "costs.csv"), "--ledger", api.ledger.name))
+
+
+def test_a_days_ad_spend_that_is_told_anew_counts_as_it_was_told_last(
+    run: Run, open_api: Callable[..., Api], tmp_path: Path
+) -> None:
+    api = open_api(timezone="America/New_York")
+    mapping = (
+        MAPPING.replace("        time:", "        restates: true\n        time:")
+        .replace(", zone: Europe/Berlin", "")
+        .replace("    events:", '    skip: {column: "No", starts_with: Total}\n    events:')
+    )
+    (tmp_path / "map.yaml").write_text(mapping, encoding="utf-8")
+    paths = [tmp_path / month / "costs.csv" for month in ("march", "april")]
+    for path, spent in zip(paths, ("95,00", "100,00"), strict=True):
+        path.parent.mkdir()
+        rows = f"Report of costs\nNo;Day;Campaign;Net\n1;31.03.2026;Fair;{spent}\n;;;\nTotal;;;{spent}\n"
+        path.write_text(rows, encoding="utf-16")
+    arguments = ("--mapping", str(tmp_path / "map.yaml"), "--ledger", api.ledger.name)
+    said = good(run("import", *map(str, paths), *arguments)).splitlines()
+    assert said[0] == "1 accepted, 0 duplicate, 0 conflict, 0 invalid, 1 restated"
+    assert said[1].startswith(f"{paths[1]}, line 3, cost-1: says otherwise than the event at position 1")
+    assert said[2:] == [
+        f"{path}: passed over 1 line before the header, 1 empty row, 1 row by `skip`; 2 rows in all" for path in paths
+    ]
+    assert api.read("/v1/roi")["total"]["actual_cost"] == "100.00"
+    assert api.http.get("/v1/events").json()[0]["time"] == "2026-03-31T04:00:00Z"
+
+
+def test_a_dry_run_shows_events_and_problems_and_stores_nothing(run: Run, api: Api, tmp_path: Path) -> None:
+    (tmp_path / "map.yaml").write_text(MAPPING, encoding="utf-8")
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    cells = "".join(f"{number};01.03.2026;Fair;{'nine' if number % 2 else '9'}\n" for number in range(60))
+    (folder / "costs.csv").write_text(f"No;Day;Campaign;Net\n{cells}", encoding="utf-8")
+    (folder / "notes.txt").write_text("to do", encoding="utf-8")
+    problems = tmp_path / "problems.csv"
+    ran = run(
+        "import", str(folder), "--mapping", str(tmp_path / "map.yaml"), "--ledger", api.ledger.name, "--dry-run",
+        "--problems", str(problems),
+    )  # fmt: skip
+    assert ran.returncode == 1
+    *events, counts, passed_over = ran.stdout.splitlines()
+    assert [json.loads(event)["id"] for event in events] == [f"cost-{number}" for number in range(0, 10, 2)]
+    assert counts == "30 accepted, 0 duplicate, 0 conflict, 30 invalid; nothing was stored, this was a dry run"
+    assert passed_over == "no entry of the mapping applies to notes.txt"
+    assert ran.stderr.count("costs.csv, line ") == 20
+    with problems.open(encoding="utf-8-sig", newline="") as stream:
+        told = list(csv.DictReader(stream))
+    assert [row["line"] for row in told] == [str(number) for number in range(3, 62, 2)]
+    assert {row["status"] for row in told} == {"invalid"}
+    assert api.http.get("/v1/ledger").json()["last_position"] == 0
+
+
+def test_a_file_that_came_in_by_another_mapping_is_told_in_one_line(run: Run, api: Api, tmp_path: Path) -> None:
+    (tmp_path / "map.yaml").write_text(MAPPING, encoding="utf-8")
+    (tmp_path / "costs.csv").write_text("No;Day;Campaign;Net\n1;03.04.2026;Fair;9\n", encoding="utf-8")
+    arguments = (
+        "import",
+        str(tmp_path / "costs.csv"),
+        "--mapping",
+        str(tmp_path / "map.yaml"),
+        "--ledger",
+        api.ledger.name,
+    )
+    good(run(*arguments))
+    (tmp_path / "map.yaml").write_text(MAPPING.replace("%d.%m.%Y", "%m.%d.%Y"), encoding="utf-8")
+    assert "--restate" in refused(run(*arguments))
+    assert "1 restated" in good(run(*arguments, "--restate"))
+    assert "opposite" in refused(run(*arguments, "--restate", "--keep"))
+    events = api.http.get("/v1/events").json()
+    assert [one["data"].get("cost_date") for one in events] == ["2026-04-03", "2026-03-04", None]
 
 
 def test_an_exported_ledger_imported_into_another_one_gives_the_same_figures(

@@ -64,6 +64,12 @@ def order_rows(folder: Path, *rows: str, **options: Any) -> list[tuple[int, dict
     return events_of(folder, ORDERS, "orders.csv", ORDER_HEADER + "".join(f"{row}\n" for row in rows), **options)
 
 
+def refused_rows(folder: Path, row: str) -> list[RowError]:
+    errors: list[RowError] = []
+    order_rows(folder, row, on_error=errors.append)
+    return errors
+
+
 def error_of(folder: Path, old: str, new: str, mapping: str = LEADS) -> MappingError:
     assert old in mapping
     (folder / "mapping.yaml").write_text(mapping.replace(old, new), encoding="utf-8")
@@ -164,12 +170,18 @@ def test_an_error_names_line_and_column_and_what_was_expected(
     assert expected in caught.value.expected
 
 
-def test_reading_goes_on_after_a_bad_row_which_is_not_taken_in_part(tmp_path: Path) -> None:
+def test_the_events_of_a_row_stand_or_fall_one_by_one_and_reading_goes_on_after_a_bad_row(tmp_path: Path) -> None:
     errors: list[RowError] = []
     good, bad = "1;01.07.2026 08:00;Won;;1;;;;;;;", "2;01.07.2026 08:00;Won;;1;;;;L1;x;;"
     found = order_rows(tmp_path, bad, good, '"x"y;;', good.replace("1;", "3;", 1), on_error=errors.append)
-    assert [event["id"] for _, event in found] == ["placed-1", "placed-3"]
+    assert [event["id"] for _, event in found] == ["placed-2", "placed-1", "placed-3"]
     assert [(error.line, error.column) for error in errors] == [(2, "Score"), (4, "(row)")]
+
+
+def test_what_is_wrong_with_a_row_is_told_once_however_many_events_it_spoils(tmp_path: Path) -> None:
+    errors: list[RowError] = []
+    assert order_rows(tmp_path, "1;soon;Won;;1;;;;L1;80;;", on_error=errors.append) == []
+    assert [error.column for error in errors] == ["Day"]
 
 
 def test_rows_are_read_one_by_one(tmp_path: Path) -> None:
@@ -230,7 +242,7 @@ def test_the_encoding_of_a_file_can_be_named_and_a_wrong_one_is_refused(tmp_path
         ("    source:", "    sourc:", "files[0].sourc", "one of file, source, events"),
         ('"captured-{No}"', "captured", "files[0].events[0].id", "a column"),
         ('"{Created}"', "2026-03-01", "files[0].events[0].time", "in quotes"),
-        ('"{Created}"', '"2026-03-01"', "files[0].events[0].time", "a column"),
+        ('"{Created}"', '"soon"', "files[0].events[0].time", "a column"),
         ('"{Created}"', "{column: Created, zone: Europe/Bonn}", "files[0].events[0].time.zone", "IANA"),
         ('"{Created}"', "{col: Created}", "files[0].events[0].time.col", "one of column, format, zone"),
         ("{Origin|slug}", "{Origin|snake}", "files[0].events[0].data.campaign_id", "found 'snake'"),
@@ -238,6 +250,13 @@ def test_the_encoding_of_a_file_can_be_named_and_a_wrong_one_is_refused(tmp_path
         ("{Origin|slug}", "{Origin", "files[0].events[0].data.campaign_id", "closing brace"),
         ("{Origin|slug}", "no {Origin|int}", "files[0].events[0].data.campaign_id", "nothing beside"),
         ("{Origin|slug}", "{Origin|int|slug}", "files[0].events[0].data.campaign_id", "last filter"),
+        ('"captured-{No}"', '"{No|split}"', "files[0].events[0].id", "split gives a list"),
+        (
+            '{source: "{Utm}"}',
+            '{amount: "{Utm|split}", currency: EUR}',
+            "files[0].events[0].data.utm.amount",
+            "no JSON number",
+        ),
         ("{Origin|slug}", "{|slug}", "files[0].events[0].data.campaign_id", "a column name"),
         ('"{Utm}"', "2026-03-01", "files[0].events[0].data.utm.source", "put dates and times in quotes"),
         ('{source: "{Utm}"}', "{amount: 5, currency: EUR}", "files[0].events[0].data.utm.amount", "no JSON number"),
@@ -288,3 +307,16 @@ def test_the_example_mapping_turns_leads_and_deals_into_a_funnel(tmp_path: Path)
     assert events[2]["data"]["lead_ids"] == ["m1"]
     assert events[4]["time"] == "2018-02-26T19:58:54Z"
     assert events[4]["data"]["net_value"] == {"amount": "300.00", "currency": "BRL"}
+
+
+def test_what_the_catalogue_refuses_is_told_with_what_the_file_says(tmp_path: Path) -> None:
+    (error,) = refused_rows(tmp_path, "1;01.07.2026 08:00;Won;;1.234,50;EURO;;;;;;")
+    assert str(error).endswith(
+        "Currency, Net: expected an ISO 4217 code such as \"EUR\" in \"currency\", found 'EURO', '1.234,50'"
+    )
+
+
+def test_a_file_that_is_no_yaml_is_told_in_one_line_with_the_line(tmp_path: Path) -> None:
+    error = error_of(tmp_path, "    source:", "\tsource:")
+    assert str(error).startswith("mapping.yaml: expected a YAML file (line 4: ")
+    assert "\n" not in str(error)

@@ -1,0 +1,70 @@
+"""Imports of files: how far each has come, known by the content of the file and of its mapping; and what restates what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import asyncpg
+
+from service.store.log import COLUMNS, Stored
+
+
+class Import(NamedTuple):
+    """How far a file came by a mapping: so many events, and when it was done, if it was."""
+
+    mapping: str
+    name: str
+    events: int
+    begun_at: datetime
+    done_at: datetime | None
+
+
+async def of_file(pool: asyncpg.Pool, ledger: int, file: str) -> list[Import]:
+    """Return the imports of a file of this content (its SHA-256), the newest first."""
+    rows = await pool.fetch(
+        """
+        SELECT mapping, name, events, begun_at, done_at FROM imports WHERE ledger = $1 AND file = $2
+        ORDER BY begun_at DESC
+        """,
+        ledger, file,
+    )  # fmt: skip
+    return [Import(*row) for row in rows]
+
+
+async def went_on(pool: asyncpg.Pool, ledger: int, file: str, mapping: str, name: str, events: int) -> None:
+    """Note how many events of a file are in, so that an interrupted import goes on there."""
+    await pool.execute(
+        """
+        INSERT INTO imports (ledger, file, mapping, name, events) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (ledger, file, mapping) DO UPDATE SET events = excluded.events, name = excluded.name
+        """,
+        ledger, file, mapping, name, events,
+    )  # fmt: skip
+
+
+async def done(pool: asyncpg.Pool, ledger: int, file: str, mapping: str) -> None:
+    """Note that a file is in as a whole; what other mappings made of it before is the past."""
+    await pool.execute(
+        "UPDATE imports SET done_at = now() WHERE ledger = $1 AND file = $2 AND mapping = $3", ledger, file, mapping
+    )
+    await pool.execute("DELETE FROM imports WHERE ledger = $1 AND file = $2 AND mapping <> $3", ledger, file, mapping)
+
+
+async def last_issues(pool: asyncpg.Pool, ledger: int, identities: Sequence[tuple[str, str]]) -> dict[int, Stored]:
+    """Return the last event `ID~1`, `ID~2` … that restates each (source, id), by its index, where there is one."""
+    rows = await pool.fetch(
+        f"""
+        SELECT u.n, e.* FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS u (source, id, n)
+        CROSS JOIN LATERAL (
+            SELECT {COLUMNS} FROM events
+            WHERE ledger = $1 AND source = u.source COLLATE "C"
+            AND id >= (u.id || '~0') COLLATE "C" AND id < (u.id || '~:') COLLATE "C"
+            AND substr(id, length(u.id) + 2) ~ '^[1-9][0-9]{{0,8}}$'
+            ORDER BY substr(id, length(u.id) + 2)::integer DESC LIMIT 1
+        ) e
+        """,
+        ledger, [source for source, _ in identities], [identity for _, identity in identities],
+    )  # fmt: skip
+    return {number - 1: Stored(*stored) for number, *stored in rows}
