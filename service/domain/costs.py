@@ -67,6 +67,8 @@ class Costs:
                 if one.type == fact.type:
                     entry.state("booked", one, one)
         else:
-            self.touched[entry.reversals.remove(fact)] = None
+            gone = entry.reversals.remove(fact)
+            gone.withdrawn = True
+            self.touched[gone] = None
         self.touched[entry] = None
         return True

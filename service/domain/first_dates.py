@@ -29,6 +29,7 @@ class FirstDates:
         self._dated: dict[Key, dict[Entity, None]] = {}  # by root: the entities that go by the date
         self._states: dict[Key, State] = {}
         self._tied: dict[Key, int] = {}  # how many others are tied to it
+        self._empty: set[Key] = set()  # what is still tied though it states nothing any more
 
     def of(self, entity: Entity) -> int:
         """Return the first date in the journey of an entity, which goes by it from now on."""
@@ -54,8 +55,13 @@ class FirstDates:
             return []
         ties, day = state
         if before is not None and not ties and day == NO_DAY and not self._tied.get(node):
-            ties = before[0]  # nothing is left of it, and nothing else hangs on it: that it stays tied changes no date
+            ties = before[0]  # nothing is left of it, and nothing hangs on it yet: that it stays tied changes no date
+            self._empty.add(node)
+        else:
+            self._empty.discard(node)
         self._states[node] = ties, day
+        if not self._empty.isdisjoint(ties):
+            return None
         if before is not None:
             root = self._root(node)
             lost = before[1] != NO_DAY and (day == NO_DAY or day > before[1]) and before[1] <= self._day[root]

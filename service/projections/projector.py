@@ -15,16 +15,19 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from service import telemetry
 from service.domain import component
 from service.domain.events import newest_version
 from service.projections import aside, closings
 from service.projections.engine import Engine
 from service.projections.tables import Tables
-from service.store import log
+from service.store import faults, log
 from service.store.ledgers import Ledger
 
+_log = telemetry.logger("projector")
 _WORKING_SET = 20_000  # components kept in memory between batches
 SHORTEST_IDLE = 5.0  # seconds: folding may take some between two statements
+_LARGEST_BATCH = 1_000_000
 LONGEST_BATCH = 10.0  # seconds of folding
 _LONGEST_STATEMENT = 60.0  # seconds, for a usual batch
 _SLOWEST = 100  # events per second of a larger one, on the slowest machine
@@ -63,6 +66,7 @@ class Projector:
         self._pool = pool
         self._fence = fence
         self._lease_seconds = lease_seconds
+        self._most = _LARGEST_BATCH  # events of a batch: fewer after one has failed, to find the event that did it
         self._engine: Engine | None = None
 
     @property
@@ -81,8 +85,7 @@ class Projector:
         work on, it is stored, and others have their turn. What events post is added to the balances later, when there is more of
         it or nothing to project: until then, reads add it up themselves, and no event waits for that.
         """
-        async with self._transaction(limit) as connection:
-            last, more = await self._project(connection, limit, seconds)
+        last, more = await self._next(limit, seconds)
         before, self.checkpoint = self.checkpoint, last
         most = _MOST_BEHIND if more else _MOST_UNSETTLED
         many = self._engine is not None and self._engine.unsettled > most
@@ -93,6 +96,43 @@ class Projector:
         if self._engine is not None:
             self._engine.forget(_WORKING_SET)
         return last - before
+
+    async def _next(self, limit: int, seconds: float) -> tuple[int, bool]:
+        """Project the next batch; return the position reached, and whether to go on.
+
+        What a rule fails at concerns a component (`folding`). Whatever else fails at an event must not stop its ledger either:
+        smaller batches find the event, which is set aside.
+        """
+        while True:
+            tried = min(limit, self._most)
+            try:
+                async with self._transaction(tried) as connection:
+                    found = await self._project(connection, tried, seconds)
+            except (LeaseLostError, CorruptLogError):
+                raise
+            except Exception as error:
+                if faults.is_fault(error):
+                    raise
+                where = {"ledger": self.ledger.name, "after": self.checkpoint, "events": tried}
+                _log.warning("a batch failed", **where, exc_info=error)
+                if tried == 1:
+                    return await self._pass_over(error), True
+                self._most = max(1, tried // 10)
+            else:
+                self._most = min(10 * self._most, _LARGEST_BATCH)
+                return found
+
+    async def _pass_over(self, error: Exception) -> int:
+        """Set the next event aside, and return its position; raises the error where there is none."""
+        position = self.checkpoint + 1
+        async with self._transaction(1) as connection:
+            if not (await self._page(connection, self.checkpoint, 1)).rows:
+                raise error
+            engine = await self._opened(connection)
+            engine.aside.note(position, error)
+            await engine.store()
+            await self._reached(connection, engine, position)
+        return position
 
     async def settle(self) -> None:
         """Add the postings that are in no balance yet to the balances, in one transaction."""
@@ -174,15 +214,19 @@ class Projector:
             finally:
                 page = await reading_on if reading_on else _Page([], [])
         await engine.store()
+        await self._reached(connection, engine, last)
+        return last, stopped or last == end
+
+    async def _reached(self, connection: Any, engine: Engine, position: int) -> None:
+        """Note the position up to which all is stored."""
         await connection.execute(
             """
             UPDATE generations SET checkpoint = $3, next_component = $4,
                 lease_until = clock_timestamp() + make_interval(secs => $5)
             WHERE ledger = $1 AND generation = $2
             """,
-            *self._key, last, engine.next_component, self._lease_seconds,
+            *self._key, position, engine.next_component, self._lease_seconds,
         )  # fmt: skip
-        return last, stopped or last == end
 
     async def _opened(self, connection: Any) -> Engine:
         """Return the engine, which goes on over this connection."""

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from service.domain import component
 from service.domain.component import MEASURES
 from service.domain.events import read_event
-from service.projections import closings, engine, lag, projector, reading, rebuild, reports, selection, verify
+from service.projections import closings, folding, lag, projector, reading, rebuild, reports, selection, verify
 from service.projections.balances import column
 from service.projections.peaks import PEAKS
 from service.projections.projector import LeaseLostError, take
@@ -272,7 +272,7 @@ async def test_a_fold_that_takes_long_shows_the_database_that_it_is_alive(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(projector, "SHORTEST_IDLE", 0.4)
-    monkeypatch.setattr(engine, "_LIFE_SECONDS", 0.1)
+    monkeypatch.setattr(folding, "_LIFE_SECONDS", 0.1)
 
     def slowly(*arguments: Any) -> None:
         time.sleep(0.005)
@@ -283,7 +283,7 @@ async def test_a_fold_that_takes_long_shows_the_database_that_it_is_alive(
     await append(pool, ledger, invoices)
     await project_all(pool, ledger, 1_000)
     await append(pool, ledger, [order("O", "9.00", campaign_id="c")])  # moves all of them, for a second and a half
-    monkeypatch.setattr(engine, "contribute", slowly)
+    monkeypatch.setattr(folding, "contribute", slowly)
     one = await take(pool, ledger, "test", 0.1)
     assert one is not None
     assert await one.step(1_000) == 1

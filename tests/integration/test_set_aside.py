@@ -14,7 +14,9 @@ from service.domain import component
 from service.domain import events as catalogue
 from service.domain.entities import Order
 from service.domain.postings import Book
-from service.projections import closings, completeness, engine, lag, reading, rebuild, retry, selection, verify
+from service.projections import closings, completeness, folding, lag, reading, rebuild, retry, selection, verify
+from service.projections.state import Component
+from service.projections.working_set import WorkingSet
 from service.store import ledgers
 from tests.conftest import RUN
 from tests.integration.test_engine import answers, append, held, project_all
@@ -157,10 +159,37 @@ async def test_whatever_failed_and_is_retried_gives_what_never_failed(
         return maybe
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "contribute", failing(component.contribute))
+        patch.setattr(folding, "contribute", failing(component.contribute))
         tables = await memory.project(events, batches)
     await memory.retry(tables)
     assert tables.aside == {}
     sound = await memory.project(events)
     for query in (selection.Query(), selection.Query(("channel", "month"), basis="cohort")):
         assert await memory.answers(tables, query) == await memory.answers(sound, query)
+
+
+async def test_an_event_at_which_the_engine_itself_fails_is_found_and_set_aside_and_the_ledger_goes_on(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = await held(pool, f"{RUN}-engine-fails")
+    await append(pool, ledger, [order(f"O{number}", "1.00") for number in range(40)])
+    bad = order(POISON, "10.00")
+    await append(pool, ledger, [bad, *(order(f"P{number}", "1.00") for number in range(40))])
+    with monkeypatch.context() as patch:
+        component_of = WorkingSet.component
+
+        def failing(working_set: WorkingSet, kind: str, keys: Any) -> Component:
+            if keys[0] == ("order", POISON):
+                raise KeyError(POISON)
+            return component_of(working_set, kind, keys)
+
+        patch.setattr(WorkingSet, "component", failing)
+        await project_all(pool, ledger, 1_000)
+        assert await revenue(pool, ledger) == "80.00"
+        (found,) = await retry.listed(pool, ledger.ledger)
+        assert (found["position"], found["component"]) == (41, 0)
+        await proven(pool, ledger)
+    assert await retry.retry(pool, ledger) == (1, 0)
+    assert await revenue(pool, ledger) == "90.00"
+    await proven(pool, ledger)
+    assert (await rebuild.rebuild(pool, ledger)).differences == 0

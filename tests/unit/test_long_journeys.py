@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from service.domain import component
-from service.projections import engine
+from service.projections import folding
 from tests.support import memory
 from tests.support.long_journeys import SHAPES, Events
 from tests.support.sending import event, invoice, order
@@ -40,8 +40,8 @@ async def test_twelve_times_as_many_facts_take_nothing_like_the_square_of_that(
 async def test_a_component_of_more_facts_than_can_be_worked_on_is_set_aside_and_comes_back_when_it_falls_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engine, "MOST_FACTS", 6)
-    monkeypatch.setattr(engine, "_LARGE", 3)
+    monkeypatch.setattr(folding, "MOST_FACTS", 6)
+    monkeypatch.setattr(folding, "_LARGE", 3)
     placed = order("O", "5.00", campaign_id="c")
     events = [placed, *(invoice(f"I{number}", "1.00", order_id="O") for number in range(9)), order("other", "1.00")]
     tables = await memory.project(events, [3, 8])
@@ -51,7 +51,7 @@ async def test_a_component_of_more_facts_than_can_be_worked_on_is_set_aside_and_
     booked = sum(amount for _, cell, amount in tables.postings if cell[0] == "booked_revenue")
     invoiced = sum(amount for _, cell, amount in tables.postings if cell[0] == "invoiced_revenue_gross")
     assert (booked, invoiced) == (600, 500)
-    monkeypatch.setattr(engine, "MOST_FACTS", 100)
+    monkeypatch.setattr(folding, "MOST_FACTS", 100)
     await memory.retry(tables)
     assert tables.aside == {}
     assert sum(amount for _, cell, amount in tables.postings if cell[0] == "invoiced_revenue_gross") == 900
@@ -60,7 +60,7 @@ async def test_a_component_of_more_facts_than_can_be_worked_on_is_set_aside_and_
 async def test_a_large_component_that_fails_is_not_folded_in_vain_again_and_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engine, "_LARGE", 3)
+    monkeypatch.setattr(folding, "_LARGE", 3)
     tried = 0
 
     def failing(entity: object, book: object, contribute: Callable[..., None] = component.contribute) -> None:
@@ -70,7 +70,7 @@ async def test_a_large_component_that_fails_is_not_folded_in_vain_again_and_agai
             raise ZeroDivisionError
         contribute(entity, book)
 
-    monkeypatch.setattr(engine, "contribute", failing)
+    monkeypatch.setattr(folding, "contribute", failing)
     bad = invoice("bad", "1.00", order_id="O")
     events = [order("O", "5.00"), *(invoice(f"I{number}", "1.00", order_id="O") for number in range(4)), bad]
     later = [invoice(f"J{number}", "1.00", order_id="O") for number in range(20)]
