@@ -27,7 +27,6 @@ from typing import Any
 from service.domain.catalogue import CATALOGUE, shown
 from service.domain.events import InvalidEventError, read_event
 from service.intake.decoding import header_text
-from service.intake.senders import shared_secret
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -41,7 +40,6 @@ from service.intake.senders.contract import (
     Waiting,
 )
 from service.intake.senders.fields import json_of, list_of, object_of, with_defaults
-from service.intake.senders.signatures import check_secret
 from service.store.rows import encode_json
 
 STRUCTURED = "application/cloudevents+json"
@@ -49,20 +47,18 @@ BATCH = "application/cloudevents-batch+json"
 DEFAULTS: dict[str, Any] = {
     "types": {},  # the sender's type → the type of our catalogue
     "origins": ["*"],  # who may send here, as the handshake names them
-    "authentication": shared_secret.BEARER,
 }
 _ENVELOPE = ("specversion", "id", "source", "type", "time", "subject", "datacontenttype", "data", "data_base64")
 
 
 def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """Check that `types` leads to types of the catalogue, and how messages are authenticated."""
+    """Check that `types` leads to types of the catalogue."""
     checked = with_defaults(mapping, DEFAULTS, tables=("types",))
     for name, ours in checked["types"].items():
         if ours not in CATALOGUE:
             raise ValueError(f"types.{name}: expected an event type of the catalogue, got {shown(ours)}")
     if not all(isinstance(one, str) for one in checked["origins"]):
         raise ValueError('origins: expected a list of origins such as ["eventemitter.example.com"], or ["*"]')
-    shared_secret.check(checked["authentication"])
     return checked
 
 
@@ -77,19 +73,9 @@ def handshake(request: Request, source: Source) -> Reply | None:
     return Reply(200, headers)
 
 
-def verify(request: Request, source: Source, _: datetime) -> None:
-    """Check the bearer token (or the query's access_token), or the HMAC, as the mapping says."""
-    token = source.mapping["authentication"]["scheme"] == "token"
-    if token and "authorization" not in request.headers and "access_token" in request.query:
-        check_secret(request.query["access_token"], source.secrets, "the query's access_token")
-        return
-    shared_secret.verify(request, source)
-
-
-def sign(body: bytes, source: Source, _: datetime) -> dict[str, str]:
+def sign(body: bytes, _: Source, __: datetime) -> dict[str, str]:
     """Return the headers of structured mode, or of a batch where the body is a list."""
-    media_type = BATCH if body.lstrip()[:1] == b"[" else STRUCTURED
-    return {"content-type": media_type, **shared_secret.sign(body, source)}
+    return {"content-type": BATCH if body.lstrip()[:1] == b"[" else STRUCTURED}
 
 
 def read(request: Request, source: Source) -> Sequence[Statement | Ignored | Unreadable]:
@@ -167,9 +153,9 @@ KIND = Kind(
     about="brokers and middleware that deliver CloudEvents of the catalogue over HTTP",
     check_mapping=check_mapping,
     handshake=handshake,
-    verify=verify,
     read=read,
     translate=translate,
+    authentication={"scheme": "bearer", "query": "access_token"},
     sign=sign,
     delivery_id=delivery_id,
 )

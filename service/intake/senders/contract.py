@@ -155,6 +155,16 @@ def no_delivery_id(_: Request) -> str | None:
     return None
 
 
+def not_verified(_: Request, __: Source, ___: datetime) -> None:
+    """Refuse: a kind without a way of its own needs `authentication`, in the mapping or as its usual one."""
+    raise RejectedError("nothing says how this source authenticates: name `authentication` in its mapping")
+
+
+def as_json(_: bytes, __: Source, ___: datetime) -> dict[str, str]:
+    """Most senders post JSON."""
+    return {"content-type": "application/json"}
+
+
 Fetched = Statement | Ignored | list[Statement | Ignored]
 Fetch = Callable[[Wanted, Source, httpx.AsyncClient], Awaitable[Fetched]]
 
@@ -165,10 +175,13 @@ class Kind(NamedTuple):
     name: str
     about: str  # one line for lists: which system, which of its interfaces
     check_mapping: Callable[[Mapping[str, Any]], dict[str, Any]]  # with defaults; ValueError names the key
-    verify: Callable[[Request, Source, datetime], None]  # RejectedError; only called where the source has secrets
     read: Callable[[Request, Source], Sequence[Statement | Ignored | Wanted | Unreadable]]  # MalformedError
     translate: Callable[[str, Sequence[Statement], Source], list[Draft | Waiting]]  # MalformedError; in order
-    sign: Callable[[bytes, Source, datetime], dict[str, str]]  # headers of a POST to public_url that verify
+    # How messages are verified, one of three, the first that there is: `authentication` in the mapping, `authentication`
+    # here (its shape is in the module of that name), or `verify`. It is only asked where the source has secrets.
+    authentication: Mapping[str, Any] = {}  # what the mapping's `authentication` is, where it says nothing else
+    verify: Callable[[Request, Source, datetime], None] = not_verified  # RejectedError
+    sign: Callable[[bytes, Source, datetime], dict[str, str]] = as_json  # headers of a POST to public_url that verify
     handshake: Callable[[Request, Source], Reply | None] = no_handshake  # answered before the inbox
     reply: Callable[[Request, bool], Reply] = default_reply
     screened: Callable[[Request, Source], Screened] = as_it_came  # what is kept of the body

@@ -1,8 +1,7 @@
 """Any JSON: a mapping says which record a message speaks of, and which events its fields give.
 
-Nothing is known of the sender but what the mapping says; how it signs is `authentication` (an HMAC-SHA256 of the body in
-hexadecimal or base64, or a token, in a header of any name). Templates and event rules are those of CSV imports
-(`service.intake.tabular_mapping`); between the braces stands a path into the JSON instead of a column:
+Nothing is known of the sender but what the mapping says, and how it signs is in its `authentication`. Templates and event
+rules are those of CSV imports (`service.intake.tabular_mapping`); between the braces stands a path into the JSON instead of a column:
 
     record: "order:{order.id}"          # what belongs together; its messages are translated together
     at: "{order.updated_at}"            # when this was so; or {column: …, format: …, zone: …}
@@ -23,12 +22,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from service.domain.catalogue import CATALOGUE
-from service.intake.senders import shared_secret
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -46,7 +43,7 @@ from service.intake.tabular_mapping import Rule, read_rule, read_time
 from service.intake.tabular_templates import Row, RowError, fill, template
 from service.store.rows import encode_json
 
-_OPTIONS = {"authentication": shared_secret.HMAC, "each": None, "order": None, "partial": False}
+_OPTIONS = {"each": None, "order": None, "partial": False}
 _MAPPED = ("record", "at", "events")
 
 
@@ -54,7 +51,6 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """Read templates and rules; what cannot be read is named by its key."""
     rest = {name: value for name, value in mapping.items() if name not in _MAPPED}
     checked = with_defaults(rest, _OPTIONS)
-    shared_secret.check(checked["authentication"])
     for name in _MAPPED:
         if not mapping.get(name):
             raise ValueError(
@@ -75,16 +71,6 @@ def _rule(raw: Any, record: str, key: str) -> tuple[bool, Rule]:
     """Return whether the rule has an id of its own, and the rule."""
     own = isinstance(raw, dict) and "id" in raw
     return own, read_rule({**raw, "id": raw["id"] if own else record} if isinstance(raw, dict) else raw, key)
-
-
-def verify(request: Request, source: Source, _: datetime) -> None:
-    """Check the header that the mapping names."""
-    shared_secret.verify(request, source)
-
-
-def sign(body: bytes, source: Source, _: datetime) -> dict[str, str]:
-    """Return the header that the mapping names."""
-    return {"content-type": "application/json", **shared_secret.sign(body, source)}
 
 
 def read(request: Request, source: Source) -> Sequence[Statement | Ignored | Unreadable]:
@@ -183,8 +169,7 @@ KIND = Kind(
     name="generic",
     about="any system that posts JSON, mapped by a YAML file",
     check_mapping=check_mapping,
-    verify=verify,
     read=read,
     translate=translate,
-    sign=sign,
+    authentication={"scheme": "hmac"},
 )

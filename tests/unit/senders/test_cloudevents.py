@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from service.intake.senders.cloudevents import BATCH, KIND, STRUCTURED
+from service.intake.senders import KINDS
+from service.intake.senders.cloudevents import BATCH, STRUCTURED
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -22,6 +23,7 @@ from service.intake.senders.contract import (
     Unreadable,
 )
 
+KIND = KINDS["cloudevents"]
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 TOKEN = "a-token-0123456789"
 SOURCE = Source("s", KIND.name, "broker", (TOKEN, "old-token-0123456789"), KIND.check_mapping({}))
@@ -114,7 +116,7 @@ def test_an_hmac_of_the_body_is_checked_where_the_mapping_says_so(encoding: str)
 @pytest.mark.parametrize(
     ("mapping", "named"),
     [
-        ({"authentication": {"scheme": "basic"}}, "authentication.scheme"), ({"origins": "x"}, "origins"),
+        ({"authentication": {"scheme": "magic"}}, "authentication.scheme"), ({"origins": "x"}, "origins"),
         ({"authentication": {"encoding": "hexx"}}, "authentication.encoding"), ({"origins": [1]}, "origins"),
         ({"types": {"a": 1}}, "types.a"), ({"authentication": {"header": ""}}, "authentication.header"),
     ],

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from service.intake.reconcile import reconcile
+from service.intake.senders import KINDS
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -24,7 +25,6 @@ from service.intake.senders.contract import (
     Waiting,
     in_order,
 )
-from service.intake.senders.dataverse import KIND
 from tests.support.stories.dataverse import (
     NOBODY,
     amount,
@@ -40,6 +40,7 @@ from tests.support.stories.dataverse import (
     when,
 )
 
+KIND = KINDS["dataverse"]
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 SAMPLES = Path("docs/senders/samples/dataverse")
 SOURCE = Source(

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from service.intake.senders import KINDS
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -25,8 +26,8 @@ from service.intake.senders.contract import (
     Waiting,
     in_order,
 )
-from service.intake.senders.erpnext import KIND
 
+KIND = KINDS["erpnext"]
 NOW = datetime(2026, 6, 1, 10, tzinfo=UTC)
 SAMPLES = Path("docs/senders/samples/erpnext")
 EUR = "EUR"

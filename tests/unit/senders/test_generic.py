@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from service.intake.senders import KINDS
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -19,9 +20,9 @@ from service.intake.senders.contract import (
     Unreadable,
     in_order,
 )
-from service.intake.senders.generic import KIND
 from tests.support.stories.generic import MAPPING
 
+KIND = KINDS["generic"]
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 SMALL: dict[str, Any] = {
     "record": "deal:{id}",

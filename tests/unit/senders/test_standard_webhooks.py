@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from service.intake.senders import KINDS
 from service.intake.senders.contract import Draft, Ignored, MalformedError, RejectedError, Request, Source, Statement
-from service.intake.senders.standard_webhooks import KIND
 
+KIND = KINDS["standard-webhooks"]
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 NEW, OLD = "whsec_bmV3LXNlY3JldC0wMTIzNDU2Nzg5", "whsec_b2xkLXNlY3JldC0wMTIzNDU2Nzg5"
 SOURCE = Source("s", KIND.name, "shop", (NEW, OLD), KIND.check_mapping({"types": {"order.created": "order.placed"}}))

@@ -44,7 +44,6 @@ _LABELS = {
     "lead.statuscode.7": "Canceled", "opportunity.statuscode.4": "Canceled", "opportunity.statuscode.5": "Out-Sold",
 }  # fmt: skip
 DEFAULTS: dict[str, Any] = {
-    "authentication": {"header": "x-api-key", "query": "code"},
     "currency": None,  # the organisation's base currency, for records that are in it
     "currencies": {},  # id or name of a Dataverse currency → ISO 4217
     "timezone": "UTC",  # where a day begins

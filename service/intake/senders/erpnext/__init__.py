@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from service.domain.catalogue import check_data, shown
@@ -50,7 +49,6 @@ from service.intake.senders.erpnext.fields import (
     versions,
 )
 from service.intake.senders.fields import currency, identifier, instant, json_of, object_of, with_defaults, zone
-from service.intake.senders.signatures import check_any, header, hmac_base64
 
 HEADER = "X-Frappe-Webhook-Signature"
 TEMPLATE = 'let the webhook send the whole document: Request Structure "JSON", JSON Request Body {{ doc.as_json() }}'
@@ -140,17 +138,6 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return {**checked, "costs": costs}
 
 
-def verify(request: Request, source: Source, _: datetime) -> None:
-    """Check the signature over the raw body."""
-    check_any([header(request, HEADER)], [hmac_base64(secret, request.body) for secret in source.secrets])
-
-
-def sign(body: bytes, source: Source, _: datetime) -> dict[str, str]:
-    """Return the headers that Frappe would send."""
-    signature = hmac_base64(source.secrets[0], body) if source.secrets else ""
-    return {"content-type": "application/json", HEADER.lower(): signature}
-
-
 def read(request: Request, source: Source) -> list[Statement | Ignored | Wanted]:
     """A document is a statement of itself, a return one of what it takes back; an order is one of its quotations too."""
     doc = object_of(json_of(request.body), "body")
@@ -227,8 +214,7 @@ KIND = Kind(
     name="erpnext",
     about="ERPNext: leads, deals, orders, invoices and costs from webhooks of Frappe",
     check_mapping=check_mapping,
-    verify=verify,
     read=read,
     translate=translate,
-    sign=sign,
+    authentication={"scheme": "hmac", "header": HEADER, "encoding": "base64"},
 )
