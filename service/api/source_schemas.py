@@ -14,7 +14,7 @@ _MAPPING: dict[str, Any] = {
     "description": "where sites differ: which field is the campaign, which stage means won; see the page of the kind",
     "examples": [{"types": {"order.created": "order.placed"}}],
 }
-_STATES = "received (not translated yet), accepted, duplicate, ignored, rejected (not verified), failed (kept, and tried again)"
+_STATES = "received (not translated yet), accepted, duplicate, ignored, rejected (not verified), failed (kept, and tried again), discarded (by you)"
 
 
 class SourceChange(BaseModel):
@@ -93,6 +93,15 @@ class Delivery(BaseModel):
     sender_id: str | None = Field(examples=["msg_p5jXN8AQM9LWM0D4loKWxJek"], description="the sender's own id of it")
     size: int = Field(examples=[512], description="of its body, in bytes")
     body: str | None = Field(None, description="in the answer about one delivery, as long as it is kept")
+
+
+class Discard(BaseModel):
+    """Why a delivery is taken out."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: str = Field(
+        min_length=1, max_length=1000, examples=["test message of the integrator"], description="kept with the delivery"
+    )
 
 
 class Deliveries(BaseModel):

@@ -104,7 +104,9 @@ async def get_deliveries(
     request: Request, ledger: Admin, source: SourceId,
     before: Annotated[int, Query(ge=1, le=_LAST, description="deliveries before this one")] = _LAST,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    state: Annotated[Literal["received", "accepted", "duplicate", "ignored", "rejected", "failed"] | None, Query()] = None,
+    state: Annotated[
+        Literal["received", "accepted", "duplicate", "ignored", "rejected", "failed", "discarded"] | None, Query()
+    ] = None,
 ) -> Response:  # fmt: skip
     """List deliveries, newest first, each with what became of it and why; `Link: rel=next` leads on."""
     refuse_unknown(request, ("before", "limit", "state"))
@@ -188,6 +190,32 @@ async def retranslate_delivery(
         raise ProblemError(404, detail)
     service.translator.wake()
     return _answer({"deliveries": 1, "records": 0}, 202)
+
+
+@router.post(
+    "/v1/sources/{source}/deliveries/{delivery}/discard", summary="Take one delivery out", response_model=shapes.Delivery,
+    responses=_PROBLEMS,
+)  # fmt: skip
+async def discard_delivery(
+    request: Request,
+    ledger: Admin,
+    source: SourceId,
+    delivery: Annotated[int, Path(ge=1, le=_LAST)],
+    body: shapes.Discard,
+) -> Response:
+    """Have a delivery count as if it had never come: its records are translated again without it, and what changes is voided.
+
+    The delivery stays listed, with the reason; translating it again by itself takes it back in.
+    """
+    service: Service = request.app.state.service
+    await _found(service, ledger, source)
+    if not await inbox.discard(service.pool, ledger.ledger, source, delivery, body.reason):
+        raise ProblemError(404, f"there is no delivery {delivery} to discard: unknown, or rejected")
+    service.translator.wake()
+    found = await inbox.one(service.pool, ledger.ledger, source, delivery)
+    if found is None:  # pragma: no cover  deleted in between
+        raise ProblemError(404, f"there is no delivery {delivery} of this source")
+    return _answer({**_delivery(found), "body": None})
 
 
 async def _found(service: Service, ledger: Ledger, source: str) -> sources.Stored:

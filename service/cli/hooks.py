@@ -13,6 +13,7 @@ import typer
 
 from service.cli.common import say
 from service.cli.sources import MappingFile, Secrets, read_mapping
+from service.intake import healing
 from service.intake.reconcile import events_of
 from service.intake.senders import KINDS
 from service.intake.senders.contract import (
@@ -87,7 +88,10 @@ def translate(kind: KindName, files: Files, mapping: MappingFile = None) -> None
                 case Wanted():
                     _tell(f"{one.name}: {part.record} would be read back from {part.url}")
     for record, several in groupby(sorted(statements, key=lambda one: one.record), key=lambda one: one.record):
-        parts = found.translate(record, in_order(several), source)
+        ordered, name = in_order(several), record
+        parts, faults = healing.translated(lambda said, name=name: found.translate(name, said, source), ordered)
+        for fault in faults:
+            _tell(f"{record}: {fault.reason}" + ("; a later message says it anew" if fault.healed else ""))
         for waiting in (part for part in parts if isinstance(part, Waiting)):
             _tell(f"{record} waits: {waiting.reason}")
         for event in events_of(source.name, record, [part for part in parts if isinstance(part, Draft)]):

@@ -113,7 +113,8 @@ def show(source: SourceId, data_dir: DataDir = None) -> None:
         say(f"secrets: {', '.join(f'since {at:%Y-%m-%d}' for at in one.secrets_at) or 'none'}")
         say(f"mapping: {one.mapping}")
         for delivery in await inbox.listed(pool, one.ledger, one.source, 2**62, 20, None):
-            say(f"{delivery.received_at:%Y-%m-%d %H:%M:%S}\t{delivery.state}\t{delivery.reason or ''}")
+            at = f"{delivery.received_at:%Y-%m-%d %H:%M:%S}"
+            say(f"{delivery.delivery}\t{at}\t{delivery.state}\t{delivery.reason or ''}")
 
     with_pool(data_dir, work)
 
@@ -144,6 +145,26 @@ def update(
             say(
                 f"{deliveries} deliveries and {await records.again(pool, one.ledger, one.source)} records are translated again"
             )
+
+    with_pool(data_dir, work)
+
+
+@sources_app.command("discard", epilog='Example: campaign-ledger sources discard src_… 17 --reason "a test message"')
+def discard(
+    source: SourceId,
+    delivery: Annotated[int, typer.Argument(help="The number that `sources show` lists.")],
+    reason: Annotated[str, typer.Option(help="Kept with the delivery.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Have a delivery count as if it had never come; what its records give without it follows within seconds."""
+    if not reason.strip():
+        raise ValueError("--reason: expected a text, which is kept with the delivery")
+
+    async def work(pool: asyncpg.Pool) -> None:
+        one = await _found(pool, source)
+        if not await inbox.discard(pool, one.ledger, one.source, delivery, reason):
+            raise LookupError(f"there is no delivery {delivery} of {one.name} to discard: unknown, or rejected")
+        say(f"discarded {delivery}")
 
     with_pool(data_dir, work)
 

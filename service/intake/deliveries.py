@@ -96,9 +96,12 @@ def failed(one: Delivery, error: Exception) -> Settled:
 def _settled(delivery: Delivery, reading: Reading, outcomes: Mapping[str, Outcome], *, first: bool) -> Settled:
     """Say what became of a delivery, from what became of the records it speaks of."""
     mine = [outcomes[name] for name in {one.record for one in reading.stated} if name in outcomes]
+    said = {(one.record, one.key) for one in reading.stated}
+    faults = [one for name, out in outcomes.items() for one in out.faults if (name, one.key) in said]
     problems = [*reading.problems, *(text for one in mine for text in one.problems)]
-    waiting = [text for one in mine for text in one.waiting]
-    changed = any(one.changed for one in mine)
+    problems += [one.reason for one in faults if not one.healed]
+    notes = [f"{one.reason}; a later message says it anew" for one in faults if one.healed]
+    notes += [text for one in mine for text in one.waiting]
 
     def settled(state: str, texts: Sequence[str] = (), *, again: bool = False) -> Settled:
         return Settled(delivery.ledger, delivery.delivery, state, reasons(texts), again)
@@ -108,9 +111,9 @@ def _settled(delivery: Delivery, reading: Reading, outcomes: Mapping[str, Outcom
     if not mine:
         return settled("ignored", reading.ignored or ["the message states nothing"])
     if not first:
-        return settled("duplicate", ["the same was stated before", *waiting])
-    if changed or waiting:
-        return settled("accepted", [*waiting, *reading.ignored])
+        return settled("duplicate", ["the same was stated before", *notes])
+    if notes or any(one.changed for one in mine):
+        return settled("accepted", [*notes, *reading.ignored])
     if any(one.gives for one in mine):
         return settled("duplicate", ["what it states is in the ledger already, or changes no event"])
     return settled("ignored", reading.ignored or ["what it states gives no event"])

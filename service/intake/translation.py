@@ -16,12 +16,14 @@ from typing import NamedTuple, TypeVar
 
 import asyncpg
 
+from service.intake import healing
 from service.intake.acceptance import Intake
+from service.intake.healing import Fault
 from service.intake.hooks import Hook
 from service.intake.reading import Reading, as_statement, fault
 from service.intake.reconcile import Plan, reconcile
 from service.intake.senders.contract import Draft, MalformedError, Waiting, in_order
-from service.store import records
+from service.store import inbox, records
 from service.store.database import Connection
 from service.store.records import Issued, Noted, Stated
 
@@ -35,6 +37,16 @@ class Outcome(NamedTuple):
     gives: bool  # whether it has given any event
     waiting: list[str]
     problems: list[str]
+    faults: Sequence[Fault] = ()  # values that cannot be read, by the statements that have them
+
+
+class _Translated(NamedTuple):
+    """What the statements of a record give: drafts, what it waits for, what is wrong with it, what cannot be read in it."""
+
+    drafts: Sequence[Draft] = ()
+    waiting: Sequence[Waiting] = ()
+    problems: Sequence[str] = ()
+    faults: Sequence[Fault] = ()
 
 
 class Translation:
@@ -115,39 +127,51 @@ async def _plan(connection: Connection, hook: Hook, names: Collection[str]) -> d
     voids: list[tuple[str, str, int, str]] = []
     for name in sorted(names):
         await asyncio.sleep(0)  # whoever posts meanwhile gets a turn
-        drafts, waiting, problems = _translated(hook, name, stated.get(name, []))
+        found = _translated(hook, name, stated.get(name, []))
         before = issued.get(name, [])
+        certain = all(one.healed for one in found.faults)
         # A record that cannot be translated keeps what it gave: nothing is taken back because of a fault.
-        plan = Plan([], [], []) if problems else reconcile(hook.stored.name, name, before, drafts, now)
+        plan = (
+            Plan([], [], [])
+            if found.problems
+            else reconcile(hook.stored.name, name, before, found.drafts, now, certain=certain)
+        )
         new += plan.new
         voids += [(name, *one) for one in plan.voids]
-        gives = any(one.stands for one in before) or bool(plan.new)
-        changed = bool(plan.new or plan.voids)
-        outcomes[name] = Outcome(changed=changed, gives=gives, waiting=waiting, problems=[*problems, *plan.problems])
+        outcomes[name] = Outcome(
+            changed=bool(plan.new or plan.voids), gives=any(one.stands for one in before) or bool(plan.new),
+            waiting=[f"{name}: {one.reason}" for one in found.waiting], problems=[*found.problems, *plan.problems],
+            faults=found.faults,
+        )  # fmt: skip
     await records.plan(connection, ledger, source, new, voids)
-    await records.note(connection, ledger, source, [_noted(name, one) for name, one in outcomes.items()])
+    noted = [_noted(name, one) for name, one in outcomes.items()]
+    await inbox.healed(connection, ledger, source, [one.record for one in noted if one.state != "failed"])
+    await records.note(connection, ledger, source, noted)
     return outcomes
 
 
-def _translated(hook: Hook, name: str, stated: Sequence[Stated]) -> tuple[list[Draft], list[str], list[str]]:
-    """Return the drafts of a record, what it waits for, and what is wrong."""
+def _translated(hook: Hook, name: str, stated: Sequence[Stated]) -> _Translated:
     if hook.problem:
-        return [], [], [hook.problem]
+        return _Translated(problems=[hook.problem])
     if not stated:
-        return [], [], []
+        return _Translated()
     try:
-        parts = hook.kind.translate(name, in_order(as_statement(one) for one in stated), hook.source)
+        parts, faults = healing.translated(
+            lambda several: hook.kind.translate(name, several, hook.source),
+            in_order(as_statement(one) for one in stated),
+        )
     except MalformedError as error:
-        return [], [], [f"{name}: {error}"]
+        return _Translated(problems=[f"{name}: {error}"])
     except Exception as error:  # noqa: BLE001  a fault of a kind must not stop the others' records
-        return [], [], [fault(hook, f"translating {name}", error)]
+        return _Translated(problems=[fault(hook, f"translating {name}", error)])
     drafts = [one for one in parts if isinstance(one, Draft)]
-    return drafts, [f"{name}: {one.reason}" for one in parts if isinstance(one, Waiting)], []
+    waiting = [one for one in parts if isinstance(one, Waiting)]
+    return _Translated(drafts, waiting, (), [one._replace(reason=f"{name}: {one.reason}") for one in faults])
 
 
 def _noted(name: str, outcome: Outcome) -> Noted:
-    if outcome.problems:
-        return Noted(name, "failed", outcome.problems)
+    if problems := [*outcome.problems, *(one.reason for one in outcome.faults if not one.healed)]:
+        return Noted(name, "failed", problems)
     return Noted(name, "waiting" if outcome.waiting else "translated", outcome.waiting)
 
 

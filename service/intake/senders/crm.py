@@ -25,6 +25,12 @@ from service.domain.catalogue import shown
 from service.intake.senders import fields as read
 from service.intake.senders.contract import MalformedError, Statement, states
 
+NEVER = "1970-01-01T00:00:00Z"  # the time of a statement that says nothing but that something is not known
+# What is so from the creation on, whenever a message says it; statuses and amounts are so from some moment on.
+TIMELESS = (
+    "created", "campaign", "channel", "source", "owner", "account", "contact", "name", "type", "parent", "start", "end",
+    "opportunity", "quote", "order", "invoice", "lead", "currency",
+)  # fmt: skip
 WITHDRAW, KEEP = "withdraw", "keep"
 CREATION = "no message has stated when it was created: what happens first is waited for"
 _OPEN, _ORDER = ("opportunity.opened", "opportunity.won", "opportunity.lost"), ("order.placed", "order.cancelled")
@@ -188,6 +194,19 @@ def _read(name: str, state: Mapping[str, Any], fields: Mapping[str, str], mappin
         return share if share is not None and 0 <= share <= 1 else None
     reader: Callable[[Any, str, str], Any] = _READERS.get(name, _text)
     return reader(raw, field, mapping["time_zone"])
+
+
+def readable(field: str, raw: Any, sort: str, mapping: Mapping[str, Any]) -> bool:
+    """Whether anything can be made of what the sender's field of a sort of record holds."""
+    try:
+        for name, other in mapping["fields"][sort].items():
+            if other == field and name in _MONEY:
+                read.number(raw, field)
+            elif other == field:
+                _read(name, {field: raw}, {name: field}, mapping)
+    except MalformedError:
+        return False
+    return True
 
 
 def _currency(state: Mapping[str, Any], fields: Mapping[str, str], mapping: Mapping[str, Any]) -> Any:

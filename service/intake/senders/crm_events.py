@@ -18,6 +18,8 @@ from service.intake.senders.crm_campaigns import campaign, member
 
 CREATED, UPDATED, SNAPSHOT = "created", "updated", "snapshot"
 DELETED, RESTORED, GAP, MERGED, ERASED = "deleted", "restored", "gap", "merged", "erased"
+UNDATED = "undated"  # a message that does not say when the record was so
+_SAID = (CREATED, UPDATED, SNAPSHOT, RESTORED)
 AMOUNT = "amount unknown: no message has stated it yet, or the tax in it (see `amounts_include_tax` in the mapping)"
 CURRENCY = "an amount is stated without its currency: name it as `currency` in the mapping, or have it sent"
 
@@ -44,7 +46,7 @@ def translate(sort: str, identity: str, statements: Sequence[Statement], rules: 
         if rules["on_delete"][sort] != KEEP:
             return out
         out.append(Waiting("deleted, or merged into another record: what it gave stands until a message says more"))
-    seen = views(sort, [one for one in statements if one.verb in (CREATED, UPDATED, SNAPSHOT, RESTORED)], rules)
+    seen = views(sort, [one for one in statements if one.verb in _SAID or (one.verb == UNDATED and one.fields)], rules)
     if seen and seen[-1].values["unpriced"]:
         out.append(Waiting(CURRENCY))
     return out + (_SORTS[sort](identity, seen, rules) if seen else [])
@@ -57,6 +59,10 @@ def _gaps(statements: Sequence[Statement]) -> list[str]:
         if one.verb == GAP:
             what = one.fields.get("change", "a gap")
             open_gaps.append(f"{what} at {one.at}: the sender did not say what changed; have the record sent again")
+        elif one.verb == UNDATED:
+            open_gaps.append(
+                "a message does not say when its record was so: have it sent with the time of its last change"
+            )
         elif one.verb in (SNAPSHOT, RESTORED):
             open_gaps = []
     return open_gaps

@@ -21,6 +21,7 @@ and the time of the first. Where data that the event requires is not stated yet,
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -92,17 +93,19 @@ def _item(item: Any, source: Source) -> Statement | Ignored | Unreadable:
 
 def _statement(item: dict[str, Any], source: Source) -> Statement | Ignored:
     compiled = source.mapping["compiled"]
-    at, order = compiled["at"], compiled["order"]
-    row = _row(item, {*compiled["record"].columns, *at.value.columns, *(order.columns if order else ())})
+    at, by = compiled["at"], compiled["order"]
+    row = _row(item, {*compiled["record"].columns, *at.value.columns, *(by.columns if by else ())})
     try:
         if (record := compiled["record"].render(row)) == "":
             return Ignored(f"there is no {' or '.join(compiled['record'].columns)} in it, so it is about no record")
-        version = str(order.render(row)) if order else ""
+        version = str(by.render(row)) if by else ""
         when = at.render(row)
     except RowError as error:
         raise _malformed(error) from None
     key = hashlib.sha256(encode_json(item)).hexdigest()
-    return Statement(str(record), key, when, version.rjust(40, "0") if version.isdigit() else version, "stated", item)
+    # Numbers in a version are compared as numbers: "v9" comes before "v10", and 9.5 before 10.
+    order = re.sub(r"[0-9]+", lambda match: match[0].rjust(40, "0"), version)
+    return Statement(str(record), key, when, order, "stated", item)
 
 
 def translate(record: str, statements: Sequence[Statement], source: Source) -> list[Draft | Waiting]:

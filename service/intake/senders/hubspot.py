@@ -44,10 +44,11 @@ from service.intake.senders.contract import (
     Wanted,
     in_order,
 )
-from service.intake.senders.fields import from_epoch, identifier, json_of, list_of, object_of, text
+from service.intake.senders.fields import from_epoch, identifier, json_of, list_of, object_of, padded, text
 from service.intake.senders.signatures import check_any, check_fresh, header, hmac_base64
 
 TOLERANCE = 300  # seconds
+_LAST = "~"  # orders what a record says of now behind its history
 _DECODED = re.compile(r"%(?:3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
 _CHAIN = ("lead", "deal", "quote", "order", "invoice", "credit_note")  # a link is stated of the later record
 _COMMERCE = {"created": "hs_createdate", "currency": "hs_currency"}
@@ -243,24 +244,31 @@ def _wanted(parts: Parts, source: Source) -> list[Wanted]:
     ]
 
 
-def _unfolded(statements: Sequence[Statement]) -> Iterator[Statement]:
-    """Yield what was read back as the changes that it tells of; links that it does not name are no longer."""
+def _unfolded(sort: str, statements: Sequence[Statement], source: Source) -> Iterator[Statement]:
+    """Yield what was read back as the changes that it tells of; links that it does not name are no longer.
+
+    A value that cannot be read and that another has replaced since is history that nobody needs.
+    """
     ever = {name for one in statements for name in one.fields.get("links") or one.fields if name.startswith("→")}
     for one in statements:
         if one.verb != crm_events.SNAPSHOT:
             yield one
             continue
         for name, entries in one.fields["history"].items():
-            for at, value in entries:
-                yield _statement(one.record, at, crm_events.UPDATED, {name: value})
+            # The newest comes first: what HubSpot lists decides between two values of one instant.
+            for number, (at, value) in enumerate(reversed(entries)):
+                entry = _statement(one.record, at, crm_events.UPDATED, {name: value})
+                if number == len(entries) - 1 or crm.readable(name, value, sort, source.mapping):
+                    yield entry._replace(order=padded(number, name))
         links = one.fields["links"]
-        yield one._replace(fields={**one.fields["properties"], **{name: name in links for name in ever}})
+        fields = {**one.fields["properties"], **{name: name in links for name in ever}}
+        yield one._replace(order=_LAST, fields=fields)
 
 
 def translate(record: str, statements: Sequence[Statement], source: Source) -> list[Draft | Waiting]:
     """Return the events of a record."""
     sort, _, identity = record.partition(":")
-    return crm_events.translate(sort, identity, in_order(_unfolded(statements)), source.mapping)
+    return crm_events.translate(sort, identity, in_order(_unfolded(sort, statements, source)), source.mapping)
 
 
 KIND = Kind(

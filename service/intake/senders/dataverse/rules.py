@@ -17,13 +17,14 @@ from service.intake.senders.dataverse.campaigns import activity, campaign
 from service.intake.senders.dataverse.mapping import MERGING, MONEY
 from service.intake.senders.dataverse.record import Record, State, changes, restated, uncreated
 from service.intake.senders.fields import day, number, stated
+from service.intake.senders.ordering import by_previous
 
 
 def translate(record: str, statements: Sequence[Statement], source: Source) -> list[Draft | Waiting]:
     """Return the events of a record, and what it waits for."""
     table, _, identity = record.partition(":")
     # What was stated about one instant counts together.
-    history = list({one.at: state for one, state in states(statements)}.items())
+    history = list({one.at: state for one, state in states(by_previous(statements))}.items())
     it = Record(identity, table, history, source.mapping)
     given = [*(_RULES[table](it) if table in _RULES else ()), *_merges(it), *_unknown(it, statements)]
     # What was deleted will not be completed any more.

@@ -1,0 +1,178 @@
+"""A value that cannot be read, or a message that never should have come, stops nothing else – and can be made good."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.conftest import Api
+from tests.support.hooks import Sender, connect
+from tests.support.stories import dataverse, hubspot, salesforce
+from tests.support.stories.generic import MAPPING
+
+SECRET = "a-secret-0123456789"
+
+
+def order(key: str, version: int, net: object = None, status: str = "open") -> bytes:
+    """Return what the shop of the generic sample posts about an order."""
+    times = {"created_at": "2026-04-01T10:00:00Z", "updated_at": f"2026-04-01T10:{version:02}:00Z"}
+    total = {} if net is None else {"total": {"net": net, "currency": "EUR"}}
+    return json.dumps(
+        {"kind": "order", "object": {"id": key, "version": version, **times, "status": status, **total}}
+    ).encode()
+
+
+def states(sender: Sender) -> list[str]:
+    return [one["state"] for one in sender.settled()]
+
+
+def booked(api: Api) -> Any:
+    return api.read("/v1/roi")["total"]["booked_revenue"]
+
+
+def test_a_bad_amount_stops_neither_what_came_before_it_nor_what_comes_after(api: Api) -> None:
+    sender = connect(api, "generic", SECRET, mapping=MAPPING)
+    for version, net, status in ((1, "100.00", "open"), (2, "99.999", "open")):
+        sender.post(order("SO-1", version, net, status))
+        sender.settled()
+    assert booked(api) == "100.00"
+    first, second = sender.settled()
+    assert (first["state"], second["state"]) == ("accepted", "failed")
+    assert "order:SO-1: object.total.net: expected a number of at most 2 decimal places" in second["reason"]
+    (record,) = sender.call("GET", "/records", params={"state": "failed"}).json()["items"]
+    assert record["reasons"] == [second["reason"]]
+    sender.post(order("SO-1", 3, "100.00", "cancelled"))
+    assert states(sender)[2] == "accepted"
+    assert booked(api) == "0.00"
+    assert sender.call("GET", "/records", params={"state": "failed"}).json()["items"] == []
+    while sender.settled()[1]["state"] == "failed":  # it is settled again, now that it is made good
+        pass
+    assert "a later message says it anew" in sender.settled()[1]["reason"]
+
+
+def test_a_cancellation_counts_while_a_bad_amount_still_stands(api: Api) -> None:
+    sender = connect(api, "generic", SECRET, mapping={**MAPPING, "partial": True})
+    sender.post(order("SO-1", 1, "100.00"))
+    sender.post(order("SO-1", 2, "99.999"))
+    sender.post(order("SO-1", 3, None, "cancelled"))
+    assert states(sender) == ["accepted", "failed", "accepted"]
+    assert booked(api) == "0.00"
+    assert [one["type"] for one in sender.events()] == ["order.placed", "order.cancelled"]
+
+
+def test_the_order_of_arrival_makes_no_difference_to_what_is_healed(api: Api) -> None:
+    sender = connect(api, "generic", SECRET, mapping=MAPPING)
+    for version, net in ((3, "70.00"), (2, "nonsense"), (1, "100.00")):
+        sender.post(order("SO-1", version, net))
+        sender.settled()
+    assert booked(api) == "70.00"
+    assert "failed" not in states(sender)
+
+
+def test_a_lead_whose_campaign_was_once_unreadable_is_captured_and_healed(api: Api) -> None:
+    def lead(version: int, campaign: str) -> bytes:
+        times = {"created_at": "2026-03-01T10:00:00Z", "updated_at": f"2026-03-01T10:{version:02}:00Z"}
+        return json.dumps(
+            {"kind": "lead", "object": {"id": "L", "version": version, **times, "utm_campaign": campaign}}
+        ).encode()
+
+    sender = connect(api, "generic", SECRET, mapping=MAPPING)
+    sender.post(lead(1, "!!!"))
+    assert states(sender) == ["failed"]
+    assert [one["data"] for one in sender.events()] == [{"lead_id": "L"}]
+    sender.post(lead(2, "Fair 2026"))
+    sender.settled()
+    assert sender.events()[-1]["data"] == {"lead_id": "L", "campaign_id": "fair-2026"}
+    assert sender.call("GET", "/records", params={"state": "failed"}).json()["items"] == []
+
+
+def _hubspot(at: str, **properties: str) -> bytes:
+    created = hubspot._event("deal.creation", "2026-03-05T09:00:00Z", 901)
+    return hubspot._batch(created, *hubspot._changes("deal", at, 901, **properties)).body
+
+
+def _salesforce(at: str, **fields: Any) -> bytes:
+    kind = "CREATE" if at.startswith("2026-03-05") else "UPDATE"
+    return json.dumps(salesforce.change("Opportunity", salesforce.OPPORTUNITY, kind, at, **fields)).encode()
+
+
+def _dataverse(at: str, **columns: Any) -> bytes:
+    make = dataverse.created if at.startswith("2026-03-05") else dataverse.updated
+    return json.dumps(make("opportunity", "A", at.removesuffix("Z"), **columns)).encode()
+
+
+def _erpnext(at: str, **fields: Any) -> bytes:
+    document = {
+        "doctype": "Opportunity", "name": "OPP-1", "docstatus": 0, "creation": "2026-03-05 09:00:00", "currency": "EUR",
+        "modified": at.replace("T", " ").removesuffix("Z"), "status": "Open", **fields,
+    }  # fmt: skip
+    return json.dumps(document).encode()
+
+
+DEALS: list[tuple[str, dict[str, Any], Any, list[dict[str, Any]]]] = [
+    ("hubspot", {"currency": "EUR"}, _hubspot,
+     [{"amount": "100"}, {"amount": "a lot", "dealstage": "closedlost"}, {"amount": "300"}]),
+    ("salesforce", {"currency": "EUR"}, _salesforce,
+     [{"Amount": 100}, {"Amount": "a lot", "StageName": "Closed Lost"}, {"Amount": 300}]),
+    ("dataverse", {"currency": "EUR"}, _dataverse,
+     [{"estimatedvalue": dataverse.amount(100)},
+      {"estimatedvalue": {"__type": "Money", "Value": "a lot"}, "statecode": dataverse.option(2)},
+      {"estimatedvalue": dataverse.amount(300)}]),
+    ("erpnext", {}, _erpnext,
+     [{"opportunity_amount": 100.0}, {"opportunity_amount": "a lot", "status": "Lost"},
+      {"opportunity_amount": 300.0, "status": "Lost"}]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "mapping", "message", "said"), DEALS, ids=lambda one: one if isinstance(one, str) else ""
+)
+def test_a_deal_with_a_bad_value_is_lost_all_the_same_and_healed_by_a_good_one(
+    api: Api, kind: str, mapping: dict[str, Any], message: Any, said: list[dict[str, Any]]
+) -> None:
+    sender = connect(api, kind, SECRET, mapping=mapping)
+    for at, values in zip(("2026-03-05T09:00:00Z", "2026-03-06T09:00:00Z"), said, strict=False):
+        sender.post(message(at, **values))
+        sender.settled()
+    assert states(sender) == ["accepted", "failed"]
+    assert "a lot" in sender.settled()[1]["reason"]
+    types = [one["type"] for one in sender.events()]
+    assert types.count("opportunity.lost") == 1
+    assert "event.voided" not in types
+    sender.post(message("2026-03-07T09:00:00Z", **said[2]))
+    sender.settled()
+    assert sender.call("GET", "/records", params={"state": "failed"}).json()["items"] == []
+    assert sender.events()[-1]["data"]["estimated_value"] == {"amount": "300.00", "currency": "EUR"}
+
+
+def test_a_discarded_delivery_counts_as_if_it_had_never_come_and_its_reason_is_kept(api: Api) -> None:
+    sender = connect(api, "generic", SECRET, mapping=MAPPING)
+    for version, net in ((1, "100.00"), (2, "5.00"), (3, None)):
+        sender.post(order("SO-1", version, net, "open" if version < 3 else "new"))
+        sender.settled()
+    assert booked(api) == "5.00"
+    wrong = sender.deliveries()[1]["id"]
+    answer = sender.call("POST", f"/deliveries/{wrong}/discard", json={"reason": "typed by hand"})
+    assert (answer.status_code, answer.json()["state"], answer.json()["reason"]) == (200, "discarded", "typed by hand")
+    while len(sender.events()) < 5:
+        sender.settled()
+    assert booked(api) == "100.00"
+    sender.call("POST", "/retranslate")
+    assert states(sender) == ["duplicate", "discarded", "duplicate"]
+    assert sender.deliveries(state="discarded")[0]["reason"] == "typed by hand"
+    assert sender.call("POST", f"/deliveries/{wrong}/retranslate").status_code == 202  # taken back in
+    assert states(sender)[1] == "accepted"
+    assert booked(api) == "5.00"
+
+
+def test_what_cannot_be_discarded_is_said(api: Api) -> None:
+    sender = connect(api, "generic", SECRET, mapping=MAPPING)
+    sender.post(b"{", {"x-shop-signature": "wrong"})
+    (rejected,) = sender.settled()
+    for number in (rejected["id"], 10**9):
+        answer = sender.call("POST", f"/deliveries/{number}/discard", json={"reason": "x"})
+        assert answer.status_code == 404, answer.text
+    for body in ({}, {"reason": ""}, {"reason": "x", "more": 1}):
+        assert sender.call("POST", f"/deliveries/{rejected['id']}/discard", json=body).status_code == 422
