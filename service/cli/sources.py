@@ -11,6 +11,7 @@ import typer
 import yaml
 
 from service.cli.common import DataDir, LedgerName, ledger_of, say, settings_of, with_pool
+from service.intake import connecting
 from service.intake.senders import KINDS
 from service.store import inbox, records, sources
 from service.store.vault import Vault, new_key
@@ -78,11 +79,10 @@ def create(
     path_secret: PathSecret = False,
 ) -> None:
     """Connect a sending system and print the URL to enter there; a secret in it is shown this once."""
-    if kind not in KINDS:
-        raise ValueError(f"--kind: expected one of {', '.join(KINDS)}")
     if not secret and not path_secret:
         raise ValueError("--secret, or --path-secret for a sender that cannot authenticate: else anybody could post")
-    wanted = _change(kind, secret, credential, read_mapping(mapping), rate, retention)
+    wanted = _change(secret, credential, read_mapping(mapping), rate, retention)
+    check_source(kind, wanted, name=name)
     in_path = sources.new_path_secret() if path_secret else None
 
     async def work(pool: asyncpg.Pool) -> None:
@@ -138,7 +138,8 @@ def update(
         one = await _found(pool, source)
         given = read_mapping(mapping) if mapping else None
         in_path = sources.new_path_secret() if path_secret else None
-        wanted = _change(one.kind, secret, credential, given, rate, retention)
+        wanted = _change(secret, credential, given, rate, retention)
+        check_source(one.kind, wanted, before=json.loads(one.mapping))
         say(_url(await sources.change(pool, _vault(), one, wanted, in_path), in_path))
         if retranslate:
             deliveries = await inbox.again(pool, one.ledger, one.source)
@@ -192,18 +193,25 @@ def rekey(data_dir: DataDir = None) -> None:
 
 
 def _change(
-    kind: str, secret: list[str] | None, credential: list[str] | None, mapping: dict[str, Any] | None, rate: int | None,
+    secret: list[str] | None, credential: list[str] | None, mapping: dict[str, Any] | None, rate: int | None,
     retention: int | None,
 ) -> sources.Change:  # fmt: skip
-    if mapping is not None:
-        KINDS[kind].check_mapping(mapping)
     credentials = None if credential is None else dict(one.partition("=")[::2] for one in credential)
-    for name in credentials or {}:
-        if name not in KINDS[kind].credentials:
-            raise ValueError(f"--credential {name}: expected one of {', '.join(KINDS[kind].credentials) or 'none'}")
     return sources.Change(
         secret or None, credentials, mapping and json.loads(json.dumps(mapping, default=str)), rate, retention
     )
+
+
+def check_source(
+    kind: str, wanted: sources.Change, *, name: str | None = None, before: dict[str, Any] | None = None
+) -> None:
+    """Check what is given as the API does, and name the option that does not fit."""
+    try:
+        connecting.check(kind, wanted.secrets, wanted.credentials, wanted.mapping, name=name, before=before)
+    except connecting.UnfitError as error:
+        option = {"secrets": "secret", "credentials": "credential"}.get(part := error.field.partition(".")[0], part)
+        named = f" {error.field.partition('.')[2]}" if part == "credentials" else ""
+        raise ValueError(f"--{option}{named}: expected {error.expected}") from None
 
 
 async def _found(pool: asyncpg.Pool, source: str) -> sources.Stored:

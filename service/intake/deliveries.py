@@ -100,6 +100,7 @@ def _settled(delivery: Delivery, reading: Reading, outcomes: Mapping[str, Outcom
     faults = [one for name, out in outcomes.items() for one in out.faults if (name, one.key) in said]
     problems = [*reading.problems, *(text for one in mine for text in one.problems)]
     problems += [one.reason for one in faults if not one.healed]
+    unsaid = reading.ignored or [text for one in mine for text in one.unsaid]
     notes = [f"{one.reason}; a later message says it anew" for one in faults if one.healed]
     notes += [text for one in mine for text in one.waiting]
 
@@ -116,4 +117,4 @@ def _settled(delivery: Delivery, reading: Reading, outcomes: Mapping[str, Outcom
         return settled("accepted", [*notes, *reading.ignored])
     if any(one.gives for one in mine):
         return settled("duplicate", ["what it states is in the ledger already, or changes no event"])
-    return settled("ignored", reading.ignored or ["what it states gives no event"])
+    return settled("ignored", unsaid or ["what it states gives no event"])

@@ -175,10 +175,9 @@ def _at(value: Any, path: Path) -> Any:
 
 def _left_as_it_was(fields: Mapping[str, Any], path: Path, before: Sequence[Statement]) -> dict[str, Any]:
     """Return fields with the value at a path as the statements before had it; without it, if they had none."""
-    earlier = (
-        (_at(one.fields, path) for one in reversed(before)) if all(isinstance(one, str) for one in path) else iter(())
-    )
-    return dict(_replaced(fields, path, next((one for one in earlier if one is not None), None)))
+    named = before if all(isinstance(name, str) for name in path) else ()  # places in lists mean other things each time
+    earlier = (value for one in reversed(named) if (value := _at(one.fields, path)) is not None)
+    return dict(_replaced(fields, path, next(earlier, None)))
 
 
 def _replaced(value: Any, path: Path, by: Any) -> Any:

@@ -22,7 +22,7 @@ from service.intake.healing import Fault
 from service.intake.hooks import Hook
 from service.intake.reading import Reading, as_statement, fault
 from service.intake.reconcile import Plan, reconcile
-from service.intake.senders.contract import Draft, MalformedError, Waiting, in_order
+from service.intake.senders.contract import Draft, MalformedError, Waiting, in_order, no_lookups
 from service.store import inbox, records
 from service.store.database import Connection
 from service.store.records import Issued, Noted, Stated
@@ -38,6 +38,9 @@ class Outcome(NamedTuple):
     waiting: list[str]
     problems: list[str]
     faults: Sequence[Fault] = ()  # values that cannot be read, by the statements that have them
+    amounts: Sequence[Mapping[str, str]] = ()  # the money that waits
+    lookups: Sequence[str] = ()  # the records that it was translated with
+    unsaid: Sequence[str] = ()  # why it gives no event, and what would make it
 
 
 class _Translated(NamedTuple):
@@ -47,6 +50,7 @@ class _Translated(NamedTuple):
     waiting: Sequence[Waiting] = ()
     problems: Sequence[str] = ()
     faults: Sequence[Fault] = ()
+    unsaid: Sequence[str] = ()
 
 
 class Translation:
@@ -71,7 +75,9 @@ class Translation:
             await records.lock(connection, ledger, source, touched)
             first = _first(good, await records.statements(connection, ledger, source, touched))
             await records.restate(connection, ledger, source, good, (s for one in good.values() for s in one.stated))
-            outcomes = await _plan(connection, hook, touched)
+            outcomes, known = await _plan(connection, hook, touched)
+        if hook.kind.lookups is not no_lookups:
+            await self._look_again(hook, touched, outcomes, known)
         appended, refused = await self._append(hook, touched)
         return {
             name: one._replace(
@@ -79,6 +85,24 @@ class Translation:
             )
             for name, one in outcomes.items()
         }, first
+
+    async def _look_again(
+        self, hook: Hook, names: Collection[str], outcomes: Mapping[str, Outcome], known: Collection[Stated]
+    ) -> None:
+        """Have records translated again that were translated with others of which more is known by now.
+
+        After the transaction has ended, on both sides: whoever of two that work at the same time ends last sees the other.
+        """
+        ledger, source = hook.stored.ledger, hook.stored.source
+        await records.wake(self._pool, ledger, source, names)
+        looked_up = {other for one in outcomes.values() for other in one.lookups}
+        if looked_up:
+            async with self._pool.acquire() as connection:
+                now = {one[:4] for one in await records.statements(connection, ledger, source, looked_up)}
+            changed = {one[0] for one in now ^ {one[:4] for one in known}}
+            late = [name for name, one in outcomes.items() if changed & set(one.lookups)]
+            if late:
+                await records.due(self._pool, ledger, source, late)
 
     async def _append(self, hook: Hook, names: Collection[str]) -> tuple[set[str], dict[str, list[str]]]:
         """Append what is planned for records, now or before a crash; return which it concerns, and what the log refused."""
@@ -116,18 +140,23 @@ def _to_append(
     ]
 
 
-async def _plan(connection: Connection, hook: Hook, names: Collection[str]) -> dict[str, Outcome]:
-    """Translate records, and write down which events and voids follow."""
+async def _plan(connection: Connection, hook: Hook, names: Collection[str]) -> tuple[dict[str, Outcome], list[Stated]]:
+    """Translate records, and write down which events and voids follow; also return what was known of those looked up."""
     ledger, source = hook.stored.ledger, hook.stored.source
     stated = _by_record(await records.statements(connection, ledger, source, names))
     issued = _by_record(await records.issued(connection, ledger, source, names))
+    lookups = {name: _lookups(hook, name, stated.get(name, [])) for name in names}
+    looked_up = {other for several in lookups.values() for other in several}
+    others = await records.statements(connection, ledger, source, looked_up) if looked_up else []
+    known = {name: in_order(map(as_statement, several)) for name, several in _by_record(others).items()}
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     outcomes: dict[str, Outcome] = {}
     new: list[Issued] = []
     voids: list[tuple[str, str, int, str]] = []
     for name in sorted(names):
         await asyncio.sleep(0)  # whoever posts meanwhile gets a turn
-        found = _translated(hook, name, stated.get(name, []))
+        mine = {other: known[other] for other in lookups[name] if other in known}
+        found = _translated(hook._replace(source=hook.source._replace(known=mine)), name, stated.get(name, []))
         before = issued.get(name, [])
         certain = all(one.healed for one in found.faults)
         # A record that cannot be translated keeps what it gave: nothing is taken back because of a fault.
@@ -141,13 +170,23 @@ async def _plan(connection: Connection, hook: Hook, names: Collection[str]) -> d
         outcomes[name] = Outcome(
             changed=bool(plan.new or plan.voids), gives=any(one.stands for one in before) or bool(plan.new),
             waiting=[f"{name}: {one.reason}" for one in found.waiting], problems=[*found.problems, *plan.problems],
-            faults=found.faults,
+            faults=found.faults, amounts=[one.amount for one in found.waiting if one.amount], lookups=lookups[name],
+            unsaid=found.unsaid,
         )  # fmt: skip
     await records.plan(connection, ledger, source, new, voids)
     noted = [_noted(name, one) for name, one in outcomes.items()]
     await inbox.healed(connection, ledger, source, [one.record for one in noted if one.state != "failed"])
     await records.note(connection, ledger, source, noted)
-    return outcomes
+    return outcomes, others
+
+
+def _lookups(hook: Hook, name: str, stated: Sequence[Stated]) -> list[str]:
+    if hook.problem or hook.kind.lookups is no_lookups or not stated:
+        return []
+    try:
+        return sorted(hook.kind.lookups(name, in_order(map(as_statement, stated)), hook.source))
+    except (MalformedError, ValueError, TypeError, AttributeError, KeyError):
+        return []  # what cannot be read is told when the record is translated
 
 
 def _translated(hook: Hook, name: str, stated: Sequence[Stated]) -> _Translated:
@@ -166,13 +205,22 @@ def _translated(hook: Hook, name: str, stated: Sequence[Stated]) -> _Translated:
         return _Translated(problems=[fault(hook, f"translating {name}", error)])
     drafts = [one for one in parts if isinstance(one, Draft)]
     waiting = [one for one in parts if isinstance(one, Waiting)]
-    return _Translated(drafts, waiting, (), [one._replace(reason=f"{name}: {one.reason}") for one in faults])
+    unsaid = [] if parts or faults else [f"{name}: {_unsaid(hook, name, stated)}"]
+    return _Translated(drafts, waiting, (), [one._replace(reason=f"{name}: {one.reason}") for one in faults], unsaid)
+
+
+def _unsaid(hook: Hook, name: str, stated: Sequence[Stated]) -> str:
+    try:
+        return hook.kind.unsaid(name, in_order(map(as_statement, stated)), hook.source)
+    except Exception as error:  # noqa: BLE001  as above
+        return fault(hook, f"saying why {name} gives nothing", error)
 
 
 def _noted(name: str, outcome: Outcome) -> Noted:
     if problems := [*outcome.problems, *(one.reason for one in outcome.faults if not one.healed)]:
-        return Noted(name, "failed", problems)
-    return Noted(name, "waiting" if outcome.waiting else "translated", outcome.waiting)
+        return Noted(name, "failed", problems, outcome.amounts, outcome.lookups)
+    state = "waiting" if outcome.waiting else "translated"
+    return Noted(name, state, outcome.waiting or list(outcome.unsaid), outcome.amounts, outcome.lookups)
 
 
 def _first(readings: Mapping[int, Reading], known: Iterable[Stated]) -> set[int]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
 from tests.conftest import Api
 from tests.support.hooks import Sender, connect
-from tests.support.stories import dataverse, hubspot, salesforce
+from tests.support.stories import dataverse, salesforce
 from tests.support.stories.generic import MAPPING
+from tests.support.stories.hubspot import batch, changes, deal_event
 
 SECRET = "a-secret-0123456789"
 
@@ -89,8 +91,7 @@ def test_a_lead_whose_campaign_was_once_unreadable_is_captured_and_healed(api: A
 
 
 def _hubspot(at: str, **properties: str) -> bytes:
-    created = hubspot._event("deal.creation", "2026-03-05T09:00:00Z", 901)
-    return hubspot._batch(created, *hubspot._changes("deal", at, 901, **properties)).body
+    return batch(deal_event("deal.creation", "2026-03-05T09:00:00Z", 901), *changes("deal", at, 901, **properties)).body
 
 
 def _salesforce(at: str, **fields: Any) -> bytes:
@@ -176,3 +177,42 @@ def test_what_cannot_be_discarded_is_said(api: Api) -> None:
         assert answer.status_code == 404, answer.text
     for body in ({}, {"reason": ""}, {"reason": "x", "more": 1}):
         assert sender.call("POST", f"/deliveries/{rejected['id']}/discard", json=body).status_code == 422
+
+
+def test_what_was_merged_into_a_record_that_nobody_has_told_of_waits_with_its_money(api: Api) -> None:
+    mapping = {
+        "currency": "EUR", "amounts_include_tax": False,
+        "events": {"deal": {"closedwon": ["opportunity.won", "order.placed"], "closedlost": "opportunity.lost"}},
+    }  # fmt: skip
+    sender = connect(api, "hubspot", SECRET, mapping=mapping)
+    at = "2026-04-01T10:00:00Z"
+    for identity, amount in ((51, "600"), (52, "400")):
+        created = deal_event("deal.creation", at, identity)
+        sender.post(batch(created, *changes("deal", at, identity, amount=amount, dealstage="closedwon")).body)
+    sender.settled()
+    assert booked(api) == "1000.00"
+    assert api.read("/v1/completeness")["complete"] is True
+    merge = {"primaryObjectId": 51, "mergedObjectIds": [51, 52], "newObjectId": 99}
+    sender.post(batch(deal_event("deal.merge", "2026-04-02T10:00:00Z", 51, **merge)).body)
+    sender.settled()
+    assert booked(api) == "0.00"
+    waiting = sender.call("GET", "/records", params={"state": "waiting"}).json()["items"]
+    assert [one["record"] for one in waiting] == ["deal:51", "deal:52"]
+    assert [one["amounts"] for one in waiting] == [
+        [{"amount": "600.00", "currency": "EUR"}], [{"amount": "400.00", "currency": "EUR"}]
+    ]  # fmt: skip
+    told = api.read("/v1/completeness")
+    assert told["complete"] is False
+    (row,) = told["waiting"]
+    assert (row["kind"], row["count"]) == ("deal of shop", 2)
+    assert row["amounts"] == [{"amount": "1000.00", "currency": "EUR"}]
+    later = "2026-04-02T10:00:01Z"
+    created = deal_event("deal.creation", later, 99)
+    sender.post(batch(created, *changes("deal", later, 99, amount="1000", dealstage="closedwon")).body)
+    sender.settled()
+    deadline = time.monotonic() + 20
+    while sender.call("GET", "/records", params={"state": "waiting"}).json()["items"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert booked(api) == "1000.00"
+    assert api.read("/v1/completeness")["complete"] is True

@@ -89,9 +89,7 @@ def test_what_fails_only_together_is_found_too() -> None:
 
 def test_an_event_that_is_not_valid_is_traced_to_the_value_that_it_has() -> None:
     def translate(statements: Sequence[Statement]) -> list[Draft | Waiting]:
-        state: dict[str, Any] = {}
-        for _, state in states(statements):
-            pass
+        state = [state for _, state in states(statements)][-1]
         data = {"lead_id": "L", "campaign_id": state.get("campaign"), "channel": state.get("channel")}
         return [Draft("captured", "lead.captured", "2026-03-01T00:00:00Z", data)]
 

@@ -11,6 +11,7 @@ quote, order, invoice, credit_note, campaign or member (a lead's or contact's me
     campaigns    the sender's name or id of a campaign → campaign_id; what is not listed stands as it is
     on_delete    per sort: whether what a deleted record has given is withdrawn, or kept and listed
     probability_of  what a certain deal's probability is: 1 or 100
+    blanks       what stands where no campaign, channel or source is stated
     amounts_include_tax  whether the tax of an order or invoice has to be taken off its amount; unknown tax is waited for
 """
 
@@ -22,6 +23,7 @@ from typing import Any, NamedTuple
 
 from service.domain.calendar import parse_instant
 from service.domain.catalogue import shown
+from service.intake.blanks import BLANKS
 from service.intake.senders import fields as read
 from service.intake.senders.contract import MalformedError, Statement, states
 
@@ -71,6 +73,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "member": ("created", "campaign", "lead", "contact", "activity", "responded"),
 }  # fmt: skip
 
+_WORDS = ("campaign", "parent", "channel", "source")  # where some systems write a word for nothing
+
 # Where no field names it, a link to another record does.
 _LINKED = {"opportunity": "deal", "quote": "quote", "order": "order", "invoice": "invoice"}
 
@@ -93,6 +97,7 @@ def defaults(
         "probability_of": 100,
         "amounts_include_tax": False,
         "campaigns": {},
+        "blanks": list(BLANKS),
         "on_delete": dict.fromkeys(GIVES, WITHDRAW) | {"lead": KEEP, "campaign": KEEP},
         "fields": {
             sort: {name: fields.get(sort, {}).get(name, "") for name in names} for sort, names in FIELDS.items()
@@ -109,6 +114,7 @@ def check(mapping: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, A
     checked["campaigns"] = {str(name): ours for name, ours in checked["campaigns"].items()}
     for sort, table in checked["events"].items():  # YAML makes numbers of statuses that are digits
         checked["events"][sort] = {str(status): types for status, types in table.items()}
+    checked["blanks"] = read.blanks(checked["blanks"])
     read.zone(checked["time_zone"])
     try:
         checked["currency"] = checked["currency"] and read.currency(checked["currency"], "currency")
@@ -168,6 +174,9 @@ def _values(sort: str, state: Mapping[str, Any], mapping: Mapping[str, Any]) -> 
     for name, other in _LINKED.items():
         if name in values and values[name] is None:
             values[name] = next(iter(links(state, other)), None)
+    for name in _WORDS:
+        if name in values:
+            values[name] = read.unless_blank(values[name], mapping)
     for name in ("campaign", "parent"):
         if values.get(name) is not None:
             values[name] = mapping["campaigns"].get(values[name], values[name])

@@ -1,7 +1,7 @@
 """Any JSON: a mapping says which record a message speaks of, and which events its fields give.
 
 Nothing is known of the sender but what the mapping says, and how it signs is in its `authentication`. Templates and event
-rules are those of CSV imports (`service.intake.tabular_mapping`); between the braces stands a path into the JSON instead of a column:
+rules are those of CSV imports (`tabular_mapping`); between the braces stands a path into the JSON instead of a column:
 
     record: "order:{order.id}"          # what belongs together; its messages are translated together
     at: "{order.updated_at}"            # when this was so; or {column: …, format: …, zone: …}
@@ -124,6 +124,11 @@ def translate(record: str, statements: Sequence[Statement], source: Source) -> l
     return [*drafts.values(), *waiting.values()]
 
 
+def unsaid(_: str, __: Sequence[Statement], ___: Source) -> str:
+    """Say why a record gives no event."""
+    return "no `when` of the mapping's events holds for it: `hooks translate` shows what a message gives"
+
+
 def _given(
     rule: Rule, row: Row, key: str, drafts: dict[str, Draft], waiting: dict[str, Waiting]
 ) -> tuple[dict[str, Draft], dict[str, Waiting]]:
@@ -174,5 +179,6 @@ KIND = Kind(
     check_mapping=check_mapping,
     read=read,
     translate=translate,
+    unsaid=unsaid,
     authentication={"scheme": "hmac"},
 )

@@ -236,6 +236,10 @@ def _wanted(parts: Parts, source: Source) -> list[Wanted]:
         return []
     spoken = [one for one in parts if isinstance(one, Statement)]
     latest = {one.record: one for one in sorted(spoken, key=lambda one: (parse_instant(one.at), one.key))}
+    for one in spoken:
+        if one.verb == crm_events.MERGED:  # of what it was merged into, the message says nothing but its id
+            survivor = f"{one.record.partition(':')[0]}:{one.fields['survivor']}"
+            latest.setdefault(survivor, one._replace(record=survivor, verb=crm_events.UPDATED))
     gone = (crm_events.DELETED, crm_events.ERASED, crm_events.MERGED)
     return [
         Wanted(record, f"{record}/read/{one.at}", one.at, "", crm_events.SNAPSHOT, hubspot_api.url(record, source))
@@ -268,7 +272,21 @@ def _unfolded(sort: str, statements: Sequence[Statement], source: Source) -> Ite
 def translate(record: str, statements: Sequence[Statement], source: Source) -> list[Draft | Waiting]:
     """Return the events of a record."""
     sort, _, identity = record.partition(":")
-    return crm_events.translate(sort, identity, in_order(_unfolded(sort, statements, source)), source.mapping)
+    several = in_order(_unfolded(sort, statements, source))
+    return crm_events.translate(sort, identity, several, source.mapping, source.known)
+
+
+def unsaid(record: str, statements: Sequence[Statement], source: Source) -> str:
+    """Say why a record gives no event: without a token, only what is subscribed to is known."""
+    sort = record.partition(":")[0]
+    hint = "" if source.credentials.get("token") else "; or give the source a token, so that records are read back"
+    return crm_events.unsaid(sort, in_order(_unfolded(sort, statements, source)), source.mapping) + hint
+
+
+def lookups(record: str, statements: Sequence[Statement], _: Source) -> list[str]:
+    """A record that was merged away is translated with the one that it was merged into."""
+    sort = record.partition(":")[0]
+    return [f"{sort}:{one}" for one in crm_events.merged_into(statements)] if sort != "lead" else []
 
 
 KIND = Kind(
@@ -278,6 +296,8 @@ KIND = Kind(
     verify=verify,
     read=read,
     translate=translate,
+    lookups=lookups,
+    unsaid=unsaid,
     sign=sign,
     fetch=hubspot_api.fetch,
     credentials=("token",),

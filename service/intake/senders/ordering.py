@@ -43,7 +43,7 @@ def _known(statements: Sequence[Statement], names: Iterable[str]) -> dict[str, A
     return state
 
 
-def _misfits(known: Mapping[str, Any], order: Sequence[Statement], names: Iterable[str]) -> int:
+def _misfits(known: Mapping[str, Any], order: Iterable[Statement], names: Iterable[str]) -> int:
     """Count the values that are not as the message before left them."""
     first = Statement("", "", "", "", "", dict(known))
     return sum(1 for before, after in pairwise([first, *order]) for _ in _broken(before, after, names))

@@ -311,6 +311,11 @@ def translate(record: str, statements: Sequence[Statement], source: Source) -> l
     return out
 
 
+def unsaid(record: str, statements: Sequence[Statement], source: Source) -> str:
+    """Say why a record gives no event."""
+    return crm_events.unsaid(record.partition(":")[0], statements, source.mapping)
+
+
 KIND = Kind(
     name="salesforce",
     about="Salesforce: Change Data Capture through a bridge, and outbound messages",
@@ -318,6 +323,7 @@ KIND = Kind(
     verify=verify,
     read=read,
     translate=translate,
+    unsaid=unsaid,
     sign=sign,
     screened=screened,
     reply=reply,

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.domain.catalogue import CATALOGUE, check_data, shown
+from service.intake.blanks import BLANKS
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -30,9 +31,22 @@ from service.intake.senders.contract import (
     Waiting,
     Wanted,
 )
-from service.intake.senders.fields import identifier, instant, json_of, object_of, with_defaults
+from service.intake.senders.fields import (
+    blanks,
+    identifier,
+    instant,
+    json_of,
+    object_of,
+    text,
+    unless_blank,
+    with_defaults,
+)
 
-DEFAULTS: dict[str, Any] = {"types": {}}  # the sender's type → the type of our catalogue
+DEFAULTS: dict[str, Any] = {
+    "types": {},  # the sender's type → the type of our catalogue
+    "blanks": list(BLANKS),  # what stands where no campaign, channel, source or medium is stated
+}
+_WORDS = ("campaign_id", "channel", "source", "medium")
 
 
 def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,7 +55,7 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     for name, ours in checked["types"].items():
         if ours not in CATALOGUE:
             raise ValueError(f"types.{name}: expected an event type of the catalogue, got {shown(ours)}")
-    return checked
+    return {**checked, "blanks": blanks(checked["blanks"])}
 
 
 def read(request: Request, source: Source) -> list[Statement | Ignored | Wanted]:
@@ -56,7 +70,11 @@ def read(request: Request, source: Source) -> list[Statement | Ignored | Wanted]
     # Where another scheme is chosen (`authentication`), there may be no id: the content tells repeats then.
     content = hashlib.sha256(request.body).hexdigest()
     key = identifier(request.headers.get("webhook-id") or content, "the header webhook-id")
-    return [Statement(f"message:{key}", key, at, "", kind, object_of(payload.get("data"), "data"))]
+    data = object_of(payload.get("data"), "data")
+    words = [name for name in _WORDS if isinstance(data.get(name), str) or data.get(name) is False]
+    empty = [name for name in words if unless_blank(text(data[name], name), source.mapping) is None]
+    stated = {name: value for name, value in data.items() if name not in empty}
+    return [Statement(f"message:{key}", key, at, "", kind, stated)]
 
 
 def _is_text(payload: Mapping[str, Any]) -> bool:

@@ -31,6 +31,7 @@ from datetime import datetime
 from typing import Any
 
 from service.domain.catalogue import check_data, shown
+from service.intake.blanks import BLANKS
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -43,6 +44,7 @@ from service.intake.senders.contract import (
     Wanted,
 )
 from service.intake.senders.fields import (
+    blanks,
     currency,
     day,
     dig,
@@ -55,6 +57,7 @@ from service.intake.senders.fields import (
     object_of,
     stated,
     text,
+    unless_blank,
     with_defaults,
     zone,
 )
@@ -75,6 +78,7 @@ DEFAULTS: dict[str, Any] = {
         "opportunity_id": "opportunity_id",
         "lead_id": "lead_id",
     },
+    "blanks": list(BLANKS),  # what stands in metadata where nothing is stated
     "customers_as_leads": False,  # a new customer is a captured lead, and the lead of its invoices
     "invoices_as_orders": True,  # an invoice with a campaign, a lead or an opportunity but no order is an order too
     "uncollectible_cancels": False,  # an invoice written off is cancelled; else it stays invoiced, as in bookkeeping
@@ -96,7 +100,7 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
         zone(checked["timezone"])
     except ValueError as error:
         raise ValueError(f"timezone: {error}") from None
-    return checked
+    return {**checked, "blanks": blanks(checked["blanks"])}
 
 
 def verify(request: Request, source: Source, now: datetime) -> None:
@@ -184,7 +188,9 @@ def _metadata(thing: Mapping[str, Any], source: Source) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in _METADATA:
         values = object_of(dig(thing, path) or {}, path)
-        found |= {ours: values[theirs] for ours, theirs in source.mapping["metadata"].items() if values.get(theirs)}
+        for ours, theirs in source.mapping["metadata"].items():
+            if unless_blank(text(values.get(theirs), theirs), source.mapping):
+                found[ours] = values[theirs]
     return found
 
 

@@ -130,3 +130,10 @@ def test_numbers_are_taken_as_they_were_written() -> None:
 def test_a_mapping_that_is_wrong_is_named(change: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         KIND.check_mapping({**SMALL, **change})
+
+
+def test_a_version_is_compared_by_its_numbers() -> None:
+    mapping = {**SMALL, "order": "{rev}"}
+    several = [deal("01", stage, rev=rev) for rev, stage in (("v9", "new"), ("v10", "won"), ("v2.5", "lost"))]
+    assert translated(mapping, *several)[0].data["stage"] == "won"
+    assert translated(mapping, *reversed(several))[0].data["stage"] == "won"

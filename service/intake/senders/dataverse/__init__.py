@@ -22,7 +22,7 @@ from __future__ import annotations
 from service.intake.senders.contract import Kind
 from service.intake.senders.dataverse.mapping import check_mapping
 from service.intake.senders.dataverse.reading import read
-from service.intake.senders.dataverse.rules import translate
+from service.intake.senders.dataverse.rules import lookups, translate, unsaid
 
 KIND = Kind(
     name="dataverse",
@@ -30,5 +30,7 @@ KIND = Kind(
     check_mapping=check_mapping,
     read=read,
     translate=translate,
+    lookups=lookups,
+    unsaid=unsaid,
     authentication={"scheme": "token", "header": "x-api-key", "query": "code"},
 )

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from service.domain.money import MINOR_DIGITS
-from service.intake.senders.fields import with_defaults, zone
+from service.intake.blanks import BLANKS
+from service.intake.senders.fields import blanks, with_defaults, zone
 
 COMMON = (
     "createdon",
@@ -47,7 +48,8 @@ DEFAULTS: dict[str, Any] = {
     "currency": None,  # the organisation's base currency, for records that are in it
     "currencies": {},  # id or name of a Dataverse currency → ISO 4217
     "timezone": "UTC",  # where a day begins
-    "campaigns": {},  # id of a campaign → the campaign_id to use instead
+    "campaigns": {},  # id or code of a campaign → the campaign_id to use instead
+    "blanks": list(BLANKS),  # what stands where no channel, source or medium is stated
     "deleted": "cancel",  # what deleting an order, invoice or cost means: "cancel" or "keep"
     "qualified_level": "sql",
     "states": {name: {} for name in _STATES},
@@ -56,6 +58,7 @@ DEFAULTS: dict[str, Any] = {
         "campaign": {
             "name": "name", "type": "typecode", "start": "proposedstart", "end": "proposedend",
             "expected_revenue": "expectedrevenue", "budget": "budgetedcost", "cost": "othercost", "cost_date": None,
+            "code": None,  # "codename": that is the campaign_id then, here and wherever the campaign is referred to
         },
         "campaignactivity": {"campaign": "regardingobjectid", "cost": "actualcost", "cost_date": None},
         "lead": {
@@ -103,6 +106,7 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in (*_named("labels", checked["labels"]), *_named("campaigns", checked["campaigns"])):
         if not isinstance(value, str) or not value:
             raise ValueError(f"{name}: expected a text, got {value!r}")
+    checked["blanks"] = blanks(checked["blanks"])
     checked["campaigns"] = {name.lower(): value for name, value in checked["campaigns"].items()}
     checked["currencies"] = {name.lower(): value for name, value in checked["currencies"].items()}
     checked["states"] = {table: {**usual, **checked["states"][table]} for table, usual in _STATES.items()}

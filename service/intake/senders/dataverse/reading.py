@@ -99,7 +99,8 @@ class _Operation(NamedTuple):
         if verb is None and (self.message == "Create" or after):
             stated["@whole"] = True  # settles what a message that was too large has left open
         order = _TURN.get(self.message, "1") + padded(now.get("versionnumber"), "versionnumber")
-        digest = hashlib.sha256(repr((order, sorted(whole.items()))).encode()).hexdigest()
+        content = repr((order, sorted(whole.items()), *([sorted(before.items())] if before else [])))
+        digest = hashlib.sha256(content.encode()).hexdigest()
         key = f"{at}/{self.message}/{digest[:24]}"
         return Statement(f"{self.table}:{identity}", key, at, order, verb or self.message.lower(), stated)
 

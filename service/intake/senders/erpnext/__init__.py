@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from service.domain.catalogue import check_data, shown
+from service.intake.blanks import BLANKS
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -48,7 +49,7 @@ from service.intake.senders.erpnext.fields import (
     items,
     versions,
 )
-from service.intake.senders.fields import currency, identifier, instant, json_of, object_of, with_defaults, zone
+from service.intake.senders.fields import blanks, currency, identifier, instant, json_of, object_of, with_defaults, zone
 
 HEADER = "X-Frappe-Webhook-Signature"
 TEMPLATE = 'let the webhook send the whole document: Request Structure "JSON", JSON Request Body {{ doc.as_json() }}'
@@ -67,6 +68,7 @@ COST: dict[str, Any] = {
 DEFAULTS: dict[str, Any] = {
     "timezone": "UTC",  # of the site: System Settings
     "campaign_fields": ["utm_campaign", "campaign", "campaign_name"],  # the first that is filled in counts
+    "blanks": list(BLANKS),  # what stands where no campaign, source or medium is stated
     "qualified": {"field": "qualification_status", "values": ["Qualified"]},  # which leads are qualified
     "outcomes": {"Converted": "won", "Lost": "lost"},  # the status of an opportunity → its outcome; else it is open
     "quote_outcomes": {
@@ -135,7 +137,7 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
         if doctype in HISTORIES or doctype in GATHERED:
             raise ValueError(f"costs.{doctype}: expected a doctype that is a cost")
     costs = {one: with_defaults(rule, COST, where=f"costs.{one}.") for one, rule in checked["costs"].items()}
-    return {**checked, "costs": costs}
+    return {**checked, "costs": costs, "blanks": blanks(checked["blanks"])}
 
 
 def read(request: Request, source: Source) -> list[Statement | Ignored | Wanted]:
