@@ -10,6 +10,11 @@ Facts, from the CloudEvents specification 1.0.2 (github.com/cloudevents/spec):
   415 says that the form is not understood, 429 with `Retry-After` slows down.
 - "Core": `source` + `id` identify an event; a repeated delivery has the same. `time` is optional there; we need it.
 
+Azure Event Grid also delivers in a schema of its own (learn.microsoft.com, "Azure Event Grid event schema", "Endpoint validation
+with Event Grid event schema"): a list of events with id, topic, subject, eventType, eventTime and data. It first posts one with
+the header `aeg-event-type: SubscriptionValidation`, whose data.validationCode has to come back as validationResponse. Those
+events are read as CloudEvents of the source `topic`.
+
 An event keeps its identity, so that it may also come through `POST /v1/events`. `types` in the mapping renames types.
 Delivery is at least once and in any order, as brokers do it. The limit on the size is ours (64 KiB is what the
 specification asks every intermediary to carry).
@@ -39,7 +44,7 @@ from service.intake.senders.contract import (
     Unreadable,
     Waiting,
 )
-from service.intake.senders.fields import json_of, list_of, object_of, with_defaults
+from service.intake.senders.fields import dig, json_of, list_of, object_of, with_defaults
 from service.store.rows import encode_json
 
 STRUCTURED = "application/cloudevents+json"
@@ -64,6 +69,8 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
 
 def handshake(request: Request, source: Source) -> Reply | None:
     """Agree to deliveries from an origin that the mapping allows; say nothing to others, which means no."""
+    if request.headers.get("aeg-event-type") == "SubscriptionValidation":
+        return _validated(request)
     if request.method != "OPTIONS":
         return None
     origin = request.headers.get("webhook-request-origin", "")
@@ -71,6 +78,19 @@ def handshake(request: Request, source: Source) -> Reply | None:
     if origin and ("*" in source.mapping["origins"] or origin in source.mapping["origins"]):
         headers |= {"webhook-allowed-origin": origin, "webhook-allowed-rate": str(source.rate_per_minute)}
     return Reply(200, headers)
+
+
+def _validated(request: Request) -> Reply:
+    """Answer Event Grid's question whether somebody here wants its events: whose code it is, only Event Grid knows."""
+    try:
+        code = dig(list_of(json_of(request.body), "the events"), "[0].data.validationCode")
+    except MalformedError:
+        code = None
+    if not isinstance(code, str):
+        return Reply(
+            400, {"content-type": "text/plain"}, b"expected a list with one event that has data.validationCode\n"
+        )
+    return Reply(200, {"content-type": "application/json"}, encode_json({"validationResponse": code}))
 
 
 def sign(body: bytes, _: Source, __: datetime) -> dict[str, str]:
@@ -85,15 +105,35 @@ def read(request: Request, source: Source) -> Sequence[Statement | Ignored | Unr
         return [_statement(_binary(request), source)]
     body = json_of(request.body)
     if media_type == BATCH or isinstance(body, list):
-        return [_item(one, source) for one in list_of(body, "the batch")] or [Ignored("the batch is empty")]
+        items = list_of(body, "the batch")
+        return [_item(number, one, source) for number, one in enumerate(items)] or [Ignored("the batch is empty")]
     return [_statement(object_of(body, "the event"), source)]
 
 
-def _item(event: Any, source: Source) -> Statement | Ignored | Unreadable:
+def _item(number: int, event: Any, source: Source) -> Statement | Ignored | Unreadable:
+    """Read one of several; what is wrong with it names it."""
     try:
-        return _statement(object_of(event, "an item of the batch"), source)
+        return _statement(object_of(event, "the event"), source)
     except MalformedError as error:
-        return Unreadable(str(error))
+        named = (
+            [shown(event[name]) for name in ("source", "topic", "id") if event.get(name)]
+            if isinstance(event, dict)
+            else []
+        )
+        return Unreadable(f"item {number} ({' '.join(named) or 'without an id'}): {error}")
+
+
+def _of_event_grid(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event of Event Grid's own schema as a CloudEvent."""
+    names = {
+        "eventType": "type",
+        "eventTime": "time",
+        "topic": "source",
+        "id": "id",
+        "subject": "subject",
+        "data": "data",
+    }
+    return {"specversion": "1.0", **{ours: event[theirs] for theirs, ours in names.items() if theirs in event}}
 
 
 def _binary(request: Request) -> dict[str, Any]:
@@ -107,6 +147,8 @@ def _binary(request: Request) -> dict[str, Any]:
 
 
 def _statement(event: dict[str, Any], source: Source) -> Statement | Ignored:
+    if "eventType" in event and "specversion" not in event:
+        event = _of_event_grid(event)
     given = event.get("type")
     kind = source.mapping["types"].get(given, given) if isinstance(given, str) else None
     if kind not in CATALOGUE:

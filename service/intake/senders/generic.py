@@ -8,6 +8,8 @@ rules are those of CSV imports (`tabular_mapping`); between the braces stands a 
     order: "{order.version}"            # optional: decides between messages of one instant
     each: orders                        # optional: the list of records in a message
     partial: true                       # optional: a message has only what has changed
+    fields: {…}                         # optional: values made of others; see `generic_fields`
+    read_back: {…}                      # optional: where records are asked for; see `generic_reading`
     events:
       - type: order.placed
         time: "{order.created_at}"
@@ -23,10 +25,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import httpx
+
 from service.domain.catalogue import CATALOGUE
+from service.intake.blanks import BLANKS, is_blank
+from service.intake.senders import generic_fields, generic_reading
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -37,20 +44,23 @@ from service.intake.senders.contract import (
     Statement,
     Unreadable,
     Waiting,
+    Wanted,
     states,
 )
-from service.intake.senders.fields import dig, json_of, list_of, object_of, with_defaults
+from service.intake.senders.fields import blanks, dig, json_of, list_of, object_of, with_defaults
 from service.intake.tabular_mapping import Rule, read_rule, read_time
 from service.intake.tabular_templates import Row, RowError, fill, template
 from service.store.rows import encode_json
 
-_OPTIONS = {"each": None, "order": None, "partial": False}
+_OPTIONS: dict[str, Any] = {"each": None, "order": None, "partial": False, "blanks": list(BLANKS)}
 _MAPPED = ("record", "at", "events")
+_MADE = ("fields", "read_back")
+_TRUTH = re.compile(r"\{([^{}|]+)\|[^{}]*\bbool\b")
 
 
 def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """Read templates and rules; what cannot be read is named by its key."""
-    rest = {name: value for name, value in mapping.items() if name not in _MAPPED}
+    rest = {name: value for name, value in mapping.items() if name not in (*_MAPPED, *_MADE)}
     checked = with_defaults(rest, _OPTIONS)
     for name in _MAPPED:
         if not mapping.get(name):
@@ -64,8 +74,13 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError("events: expected a list with at least one entry")  # noqa: TRY004  as every mapping error
     rules = [_rule(raw, mapping["record"], f"events[{number}]") for number, raw in enumerate(mapping["events"])]
     order = template(checked["order"], "order") if checked["order"] else None
-    compiled = {"record": record, "at": read_time(mapping["at"], "at"), "order": order, "rules": rules}
-    return {**checked, "compiled": compiled}
+    compiled = {
+        "record": record, "at": read_time(mapping["at"], "at"), "order": order, "rules": rules,
+        "fields": generic_fields.check_fields(mapping.get("fields") or {}),
+        "read_back": generic_reading.check_read_back(mapping.get("read_back")),
+        "truths": {_path(one.strip()) for one in _TRUTH.findall(encode_json(mapping["events"]).decode())},
+    }  # fmt: skip
+    return {**checked, "compiled": compiled, "blanks": blanks(checked["blanks"])}
 
 
 def _rule(raw: Any, record: str, key: str) -> tuple[bool, Rule]:
@@ -74,27 +89,42 @@ def _rule(raw: Any, record: str, key: str) -> tuple[bool, Rule]:
     return own, read_rule({**raw, "id": raw["id"] if own else record} if isinstance(raw, dict) else raw, key)
 
 
-def read(request: Request, source: Source) -> Sequence[Statement | Ignored | Unreadable]:
-    """Give one statement per record in the message."""
+def read(request: Request, source: Source) -> list[Statement | Ignored | Unreadable | Wanted]:
+    """Give one statement per record in the message, or what is to be read back for it."""
     body = json_of(request.body)
     each = source.mapping["each"]
+    of_message = generic_fields.of_message(source.mapping["compiled"]["fields"], request.headers, body)
     if each is None:
-        return [_statement(object_of(body, "the message"), source)]
+        return [_part({**object_of(body, "the message"), **of_message}, request, source)]
     items = list_of(body if each in ("$", "") else dig(body, _path(each)), each)
-    return [_item(one, source) for one in items] or [Ignored(f"{each} is empty")]
+    parts: list[Statement | Ignored | Unreadable | Wanted] = []
+    for number, one in enumerate(items):
+        try:
+            parts.append(_part({**object_of(one, each), **of_message}, request, source))
+        except MalformedError as error:
+            parts.append(Unreadable(f"{each}[{number}]: {error}"))
+    return parts or [Ignored(f"{each} is empty")]
 
 
-def _item(item: Any, source: Source) -> Statement | Ignored | Unreadable:
-    try:
-        return _statement(object_of(item, source.mapping["each"]), source)
-    except MalformedError as error:
-        return Unreadable(str(error))
+def _part(item: dict[str, Any], request: Request, source: Source) -> Statement | Ignored | Wanted:
+    if (back := source.mapping["compiled"]["read_back"]) is None:
+        return _statement(item, source)
+    return generic_reading.wanted(back, item, request, lambda path: _row(item, [path], source).cells[path])
+
+
+async def fetch(wanted: Wanted, source: Source, client: httpx.AsyncClient) -> list[Statement | Ignored]:
+    """Read records back; each states what the mapping makes of it."""
+    found = await generic_reading.fetch(wanted, source.mapping["compiled"]["read_back"], source, client)
+    if isinstance(found, Ignored):
+        return [found]
+    parts = [_statement(one, source) for one in found]
+    return [one._replace(key=wanted.key) if isinstance(one, Statement) else one for one in parts]
 
 
 def _statement(item: dict[str, Any], source: Source) -> Statement | Ignored:
     compiled = source.mapping["compiled"]
     at, by = compiled["at"], compiled["order"]
-    row = _row(item, {*compiled["record"].columns, *at.value.columns, *(by.columns if by else ())})
+    row = _row(item, {*compiled["record"].columns, *at.value.columns, *(by.columns if by else ())}, source)
     try:
         if (record := compiled["record"].render(row)) == "":
             return Ignored(f"there is no {' or '.join(compiled['record'].columns)} in it, so it is about no record")
@@ -114,9 +144,10 @@ def translate(record: str, statements: Sequence[Statement], source: Source) -> l
     waiting: dict[str, Waiting] = {}
     for one in statements if not source.mapping["partial"] else _completed(statements):
         for own, rule in source.mapping["compiled"]["rules"]:
-            row = _row(one.fields, rule.columns)
+            row = _row(one.fields, rule.columns, source)
             try:
                 if rule.applies(row):
+                    row = _stating(row, source)
                     key = f"{rule.type}/{rule.id.text(row, 'a value for the id')}" if own else rule.type
                     drafts, waiting = _given(rule, row, key, drafts, waiting)
             except RowError as error:
@@ -149,8 +180,22 @@ def _completed(statements: Iterable[Statement]) -> Iterable[Statement]:
         yield one._replace(fields=state)
 
 
-def _row(item: Mapping[str, Any], paths: Iterable[str]) -> Row:
-    return Row("", 0, {path: _cell(dig(item, _path(path))) for path in paths})
+def _row(item: Mapping[str, Any], paths: Iterable[str], source: Source) -> Row:
+    fields = source.mapping["compiled"]["fields"]
+    return Row("", 0, {
+        path: generic_fields.value_of(path, fields, item, _cell) if path in fields else _cell(dig(item, _path(path)))
+        for path in paths
+    })  # fmt: skip
+
+
+def _stating(row: Row, source: Source) -> Row:
+    """Return a row without the words that stand where nothing is stated; truth values are what they are."""
+    truths, words = source.mapping["compiled"]["truths"], source.mapping["blanks"]
+    cells = {
+        path: "" if cell and _path(path) not in truths and is_blank(cell, words) else cell
+        for path, cell in row.cells.items()
+    }
+    return replace(row, cells=cells)
 
 
 def _path(path: str) -> str:
@@ -181,4 +226,6 @@ KIND = Kind(
     translate=translate,
     unsaid=unsaid,
     authentication={"scheme": "hmac"},
+    fetch=fetch,
+    credentials=("token",),
 )

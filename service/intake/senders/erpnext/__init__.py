@@ -2,8 +2,9 @@
 
 Facts, from github.com/frappe (frappe/integrations/doctype/webhook, frappe/model, erpnext/crm, /selling, /accounts) and
 docs.frappe.io (Framework, Guides, Integration, Webhooks):
-- The body is what a template makes of a document; `{{ doc.as_json() }}` gives all of it, empty fields too. Nothing in it names
-  the event: what happened is read off the document, by `docstatus` (0 draft, 1 submitted, 2 cancelled), `status`, amounts.
+- The body is what a Jinja template makes of a document, which is a plain dict there: `{{ doc | tojson }}` gives all of it, empty
+  fields too. Nothing in it names the event: what happened is read off the document, by `docstatus` (0 draft, 1 submitted,
+  2 cancelled), `status`, amounts.
 - `X-Frappe-Webhook-Signature` is base64 of the HMAC-SHA256 of the body; there is neither timestamp nor delivery id.
 - Three attempts within seconds, 5 seconds each; then it is only listed in *Webhook Request Log*. Any 2xx will do. Jobs of a
   queue post the documents, so order is not promised; `modified` orders them.
@@ -52,7 +53,7 @@ from service.intake.senders.erpnext.fields import (
 from service.intake.senders.fields import blanks, currency, identifier, instant, json_of, object_of, with_defaults, zone
 
 HEADER = "X-Frappe-Webhook-Signature"
-TEMPLATE = 'let the webhook send the whole document: Request Structure "JSON", JSON Request Body {{ doc.as_json() }}'
+TEMPLATE = 'let the webhook send the whole document: Request Structure "JSON", JSON Request Body {{ doc | tojson }}'
 
 # Where the amount of a cost stands in a document; `currency` is a field, or a code where the document has none.
 COST: dict[str, Any] = {
