@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from service.intake.senders.contract import (
     Wanted,
     in_order,
 )
+from service.intake.senders.dataverse import registration
 from service.store.rows import encode_json
 from service.store.sources import Change
 
@@ -68,6 +70,45 @@ def send(
         say(f"{one.name}: {answer.status_code} {answer.text.strip()[:500]}".rstrip())
     if refused:
         raise typer.Exit(1)
+
+
+@hooks_app.command(
+    "register-dataverse",
+    epilog="Example: campaign-ledger hooks register-dataverse https://contoso.crm4.dynamics.com --url URL --secret SECRET",
+)
+def register_dataverse(
+    environment: Annotated[str, typer.Argument(help="The URL of the organisation in Dynamics 365.")],
+    url: Annotated[str, typer.Option(help="The URL of the source, as `sources create` printed it.")],
+    secret: Annotated[str, typer.Option(help="The secret of the source.")],
+    mapping: MappingFile = None,
+    name: Annotated[str, typer.Option(help="What the web hook is called there.")] = "Campaign Ledger",
+    *,
+    dry_run: Annotated[
+        bool, typer.Option(help="Print the steps and the columns of their images, and change nothing.")
+    ] = False,
+) -> None:
+    """Register the web hook, its steps and images in Dataverse; the token is read from DATAVERSE_TOKEN.
+
+    `az account get-access-token --resource ENVIRONMENT --query accessToken -o tsv` prints one.
+    """
+    given = read_mapping(mapping)
+    check_source("dataverse", Change(secrets=[secret], mapping=given))
+    checked = KINDS["dataverse"].check_mapping(given)
+    if dry_run:
+        for step in registration.planned(checked):
+            say(f"{step.message} of {step.table}" + (f": after ({', '.join(step.columns)})" if step.columns else ""))
+        return
+    token = os.environ.get("DATAVERSE_TOKEN", "")
+    if not token:
+        raise ValueError("DATAVERSE_TOKEN: expected a token in the environment; --help says how to get one")
+    if "'" in name:
+        raise ValueError("--name: expected a name without an apostrophe")
+    api = registration.WebApi(environment, token)
+    try:
+        for line in registration.register(api, name, url, secret, checked):
+            say(line)
+    finally:
+        api.close()
 
 
 @hooks_app.command(

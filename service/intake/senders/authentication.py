@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import Any
 
 from service.intake.senders import message_signatures, signed_texts, webhook_signatures
-from service.intake.senders.contract import Kind, RejectedError, Request, Source
+from service.intake.senders.contract import Kind, RejectedError, Request, Screened, Source
 from service.intake.senders.fields import with_defaults
 from service.intake.senders.signatures import check_secret, header
 
@@ -71,7 +71,17 @@ def apart(kind: Kind) -> Kind:
         request = Request("POST", source.public_url, own, {}, body, now)
         return {**own, **_SIGNERS[how["scheme"]](request, source.secrets[0], how, now)}
 
-    return kind._replace(check_mapping=check_mapping, verify=verify, sign=sign)
+    def screened(request: Request, source: Source) -> Screened:
+        kept = kind.screened(request, source)
+        how = source.mapping.get("authentication") or {}
+        if how.get("scheme") not in ("token", "bearer") or not how["field"] or kept.own is None:
+            return kept
+        body = kept.own  # the secret itself stands in it
+        for secret in source.secrets:
+            body = body.replace(secret.encode(), b"***")
+        return kept._replace(own=body)
+
+    return kind._replace(check_mapping=check_mapping, verify=verify, sign=sign, screened=screened)
 
 
 def check(given: Any, usual: Options) -> dict[str, Any]:

@@ -68,7 +68,7 @@ DEFAULTS = crm.defaults(
         "quote": {**_COMMERCE, "status": "hs_status", "amount": "hs_quote_amount"},
         "order": {
             **_COMMERCE, "status": "hs_pipeline_stage", "amount": "hs_total_price", "tax": "hs_tax",
-            "currency": "hs_currency_code",
+            "currency": "hs_currency_code", "placed_at": "hs_external_created_date",
         },
         "invoice": {
             **_COMMERCE, "status": "hs_invoice_status", "amount": "hs_amount_billed", "tax": "hs_tax",
