@@ -233,7 +233,7 @@ async def discard(pool: asyncpg.Pool, ledger: int, source: str, delivery: int, r
     async with pool.acquire() as connection, connection.transaction():
         done = await connection.execute(
             """
-            UPDATE deliveries SET state = 'discarded', reason = $4, next_try = NULL, settled_at = now()
+            UPDATE deliveries SET state = 'discarded', reason = $4, next_try = NULL, leased_until = NULL, settled_at = now()
             WHERE ledger = $1 AND source = $2 AND delivery = $3 AND state <> 'rejected'
             """,
             ledger, source, delivery, _storable(reason),

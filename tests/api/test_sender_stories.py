@@ -78,7 +78,12 @@ def test_a_story_gives_the_roi_that_it_says(story: Story, order: str, open_api: 
     api = open_api(currency=_currency(story))
     with told(story, api, messages) as (roi, sender):
         got = {name: roi.get(name) for name in story.roi}
-        assert matches(dict(story.roi), got), (got, dict(story.roi), sender.deliveries(), api.http.get("/v1/flags").json())
+        assert matches(dict(story.roi), got), (
+            got,
+            dict(story.roi),
+            sender.deliveries(),
+            api.http.get("/v1/flags").json(),
+        )
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda one: one.kind)

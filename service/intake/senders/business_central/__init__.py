@@ -108,7 +108,9 @@ def screened(request: Request, source: Source) -> Screened:
         parts = items(request)
     except MalformedError:
         return Screened(request.body)
-    told_apart = source.secrets and not source.mapping.get("authentication")  # else something other than it is the proof
+    told_apart = source.secrets and not source.mapping.get(
+        "authentication"
+    )  # else something other than it is the proof
     own = [one for one in parts if not told_apart or _is_own(one, source)]
     foreign = [one for one in parts if told_apart and not _is_own(one, source)]
     reason = f"{len(foreign)} of {len(parts)} notifications: {_FOREIGN}"
