@@ -216,3 +216,36 @@ def test_what_was_merged_into_a_record_that_nobody_has_told_of_waits_with_its_mo
         time.sleep(0.02)
     assert booked(api) == "1000.00"
     assert api.read("/v1/completeness")["complete"] is True
+
+
+def test_what_gives_no_event_says_why_and_what_would_make_it(api: Api) -> None:
+    sender = connect(api, "hubspot", SECRET)
+    sender.post(batch(deal_event("contact.creation", "2026-03-02T09:30:00Z", 51)).body)
+    (one,) = sender.settled()
+    assert one["state"] == "ignored"
+    assert "no message has stated its lifecyclestage" in one["reason"]
+    assert "give the source a token" in one["reason"]
+    (record,) = sender.call("GET", "/records").json()["items"]
+    assert (record["state"], record["reasons"]) == ("translated", [one["reason"]])
+
+
+def test_any_signature_goes_with_any_mapping_over_http(api: Api) -> None:
+    key = "whsec_YS1zZWNyZXQtZm9yLXRlc3RzLTAxMjM0NTY3ODk="
+    sender = connect(api, "generic", key, mapping={**MAPPING, "authentication": {"scheme": "standard-webhooks"}})
+    assert sender.post(order("SO-1", 1, "100.00")).status_code == 202
+    assert sender.post(order("SO-2", 1, "5.00"), {"webhook-signature": "v1,AAAA"}).status_code == 401
+    assert states(sender) == ["accepted", "rejected"]
+    body = json.dumps(
+        {"kind": "order", "token": SECRET, "object": json.loads(order("SO-3", 1, "7.00"))["object"]}
+    ).encode()
+    hidden = connect(
+        api,
+        "generic",
+        SECRET,
+        name="other",
+        mapping={**MAPPING, "authentication": {"scheme": "token", "field": "token"}},
+    )
+    assert hidden.post(body).status_code == 202
+    (kept,) = hidden.settled()
+    assert SECRET not in hidden.call("GET", f"/deliveries/{kept['id']}").text
+    assert booked(api) == "107.00"
