@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from service.domain.catalogue import shown
 from service.domain.money import MINOR_DIGITS
 from service.intake.blanks import BLANKS
 from service.intake.senders.fields import blanks, with_defaults, zone
@@ -93,19 +94,19 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     checked = with_defaults(mapping, DEFAULTS, tables)
     zone(checked["timezone"])
     if checked["deleted"] not in ("cancel", "keep"):
-        raise ValueError(f"deleted: expected cancel or keep, got {checked['deleted']!r}")
+        raise ValueError(f"deleted: expected cancel or keep, got {shown(checked['deleted'])}")
     if checked["qualified_level"] not in ("mql", "sal", "sql"):
-        raise ValueError(f"qualified_level: expected mql, sal or sql, got {checked['qualified_level']!r}")
+        raise ValueError(f"qualified_level: expected mql, sal or sql, got {shown(checked['qualified_level'])}")
     for name, code in (("currency", checked["currency"]), *_named("currencies", checked["currencies"])):
         if code is not None and code not in MINOR_DIGITS:
-            raise ValueError(f'{name}: expected an ISO 4217 code such as "EUR", got {code!r}')
+            raise ValueError(f'{name}: expected an ISO 4217 code such as "EUR", got {shown(code)}')
     for table, given in checked["states"].items():
         for key, meaning in _named(f"states.{table}", given):
             if meaning not in _MEANINGS[table]:
-                raise ValueError(f"{key}: expected one of {', '.join(_MEANINGS[table])}, got {meaning!r}")
+                raise ValueError(f"{key}: expected one of {', '.join(_MEANINGS[table])}, got {shown(meaning)}")
     for name, value in (*_named("labels", checked["labels"]), *_named("campaigns", checked["campaigns"])):
         if not isinstance(value, str) or not value:
-            raise ValueError(f"{name}: expected a text, got {value!r}")
+            raise ValueError(f"{name}: expected a text, got {shown(value)}")
     checked["blanks"] = blanks(checked["blanks"])
     checked["campaigns"] = {name.lower(): value for name, value in checked["campaigns"].items()}
     checked["currencies"] = {name.lower(): value for name, value in checked["currencies"].items()}
