@@ -6,7 +6,7 @@ A mapping may have a list of its own (`blanks`), which takes the place of this o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 BLANKS = (
     "null", "none", "nil", "undefined", "false", "n/a", "#n/a", "nan",
@@ -22,6 +22,6 @@ def blanks_of(words: Iterable[str] = BLANKS) -> frozenset[str]:
 DEFAULT = blanks_of()
 
 
-def is_blank(text: str, blanks: Collection[str] = DEFAULT) -> bool:
+def is_blank(text: str, blanks: frozenset[str] = DEFAULT) -> bool:
     """Tell whether a text states nothing: it is empty, or one of the words, in small letters or capitals."""
     return not (text := text.strip()) or text.casefold() in blanks

@@ -229,11 +229,11 @@ def stated(**members: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None and value != []}
 
 
-def blanks(words: Sequence[Any]) -> list[str]:
+def blanks(words: Sequence[Any]) -> frozenset[str]:
     """Return what a mapping's `blanks` lists, in the form in which it is compared; ValueError if one is no text."""
     if not all(isinstance(one, str) for one in words):
         raise ValueError(f'blanks: expected a list of texts in quotes such as "(not set)", got {shown(list(words))}')
-    return sorted(blanks_of(words))
+    return blanks_of(words)
 
 
 def unless_blank(text: str | None, mapping: Mapping[str, Any]) -> str | None:

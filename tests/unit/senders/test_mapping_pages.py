@@ -12,7 +12,7 @@ from service.intake.senders import KINDS
 from tests.support.stories.generic import MAPPING
 
 PAGES = Path("docs/senders")
-_YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_YAML = re.compile(r"^```ya?ml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(page: str) -> list[str]:
