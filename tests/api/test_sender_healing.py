@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.conftest import Api
@@ -249,3 +252,27 @@ def test_any_signature_goes_with_any_mapping_over_http(api: Api) -> None:
     (kept,) = hidden.settled()
     assert SECRET not in hidden.call("GET", f"/deliveries/{kept['id']}").text
     assert booked(api) == "107.00"
+
+
+async def test_what_comes_while_a_mapping_no_longer_fits_is_verified_kept_and_translated_later(
+    open_api: Callable[..., Api], pool: asyncpg.Pool
+) -> None:
+    api = await asyncio.to_thread(open_api)
+    sender = await asyncio.to_thread(connect, api, "generic", SECRET, mapping=MAPPING)
+    former = json.dumps({**MAPPING, "fields_of_an_earlier_release": {}})
+    await pool.execute("UPDATE sources SET mapping = $2 WHERE source = $1", sender.source.id, former)
+
+    def talk() -> list[tuple[str, bool]]:
+        while True:  # a changed source is in force a moment later
+            assert sender.post(order("SO-1", 1, "100.00")).status_code == 202
+            if "failed" in states(sender):
+                break
+        assert sender.post(order("SO-2", 1, "1.00"), {"x-shop-signature": "wrong"}).status_code == 401
+        found = sender.settled()[-2:]
+        sender.call("PATCH", json={"mapping": MAPPING})
+        sender.call("POST", "/retranslate")
+        assert "failed" not in states(sender)
+        return [(one["state"], "the mapping does not fit" in one["reason"]) for one in found]
+
+    assert await asyncio.to_thread(talk) == [("failed", True), ("rejected", False)]
+    assert await asyncio.to_thread(booked, api) == "100.00"

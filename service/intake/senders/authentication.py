@@ -44,6 +44,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "tolerance": 300,
     },
 }
+_FORMER = ("encoding",)  # what mappings of tokens might name once, to no effect
 _CHOICES = {"encoding": tuple(signed_texts.ENCODINGS), "key": tuple(signed_texts.KEYS), "unit": signed_texts.UNITS}
 
 
@@ -84,6 +85,17 @@ def apart(kind: Kind) -> Kind:
     return kind._replace(check_mapping=check_mapping, verify=verify, sign=sign, screened=screened)
 
 
+def authentication_of(kind: Kind, mapping: Options) -> dict[str, Any] | None:
+    """Return how messages are authenticated by a mapping whose rest may not fit; None is the kind's own way."""
+    given = mapping.get("authentication")
+    if given is None and not kind.authentication:
+        return None
+    try:
+        return check(given or {}, kind.authentication)
+    except ValueError:
+        return None
+
+
 def check(given: Any, usual: Options) -> dict[str, Any]:
     """Complete `authentication`; `usual` is the kind's own. ValueError names the key that does not fit."""
     if not isinstance(given, Mapping):
@@ -91,8 +103,11 @@ def check(given: Any, usual: Options) -> dict[str, Any]:
     scheme = given.get("scheme", usual.get("scheme", "hmac"))
     if scheme not in DEFAULTS:
         raise ValueError(f"authentication.scheme: expected one of {', '.join(DEFAULTS)}, got {scheme}")
-    same = usual if usual.get("scheme") == scheme else {}
-    rest = {name: value for name, value in {**same, **given}.items() if name != "scheme"}
+    # A token is looked for where the kind's senders put their proof, unless the mapping says where.
+    same = usual if usual.get("scheme") == scheme or scheme == "token" else {}
+    same = {name: value for name, value in same.items() if name in DEFAULTS[scheme]}
+    former = _FORMER if scheme == "token" else ()
+    rest = {**same, **{name: value for name, value in given.items() if name != "scheme" and name not in former}}
     how = {"scheme": scheme, **with_defaults(rest, DEFAULTS[scheme], where="authentication.")}
     for name, choices in _CHOICES.items():
         _one_of(how, name, choices)

@@ -197,7 +197,7 @@ KIND = Kind(
     handshake=handshake,
     read=read,
     translate=translate,
-    authentication={"scheme": "bearer", "query": "access_token"},
+    authentication={"scheme": "bearer", "prefix": "Bearer ", "query": "access_token"},
     sign=sign,
     delivery_id=delivery_id,
 )

@@ -225,7 +225,7 @@ KIND = Kind(
     read=read,
     translate=translate,
     unsaid=unsaid,
-    authentication={"scheme": "hmac"},
+    authentication={"scheme": "hmac", "header": "x-signature", "prefix": ""},
     fetch=fetch,
     credentials=("token",),
 )

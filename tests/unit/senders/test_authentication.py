@@ -241,3 +241,12 @@ def test_a_secret_that_the_scheme_cannot_use_is_refused() -> None:
     ):  # fmt: skip
         with pytest.raises(ValueError, match="expected"):
             check_secret_of(secret, source(**how).mapping["authentication"])
+
+
+def test_a_token_is_looked_for_where_the_kind_has_its_proof_unless_the_mapping_says_where() -> None:
+    old = {"scheme": "token", "encoding": "hex"}  # as mappings had it before there were other schemes
+    verify(request(b"{}", {"x-signature": SECRET}), source(**old))
+    verify(request(b"{}", {"authorization": f"Bearer {SECRET}"}), source(kind="cloudevents", **old))
+    verify(request(b"{}", code=SECRET), source(kind="dataverse", header="x-key"))
+    verify(request(b"{}", {"x-key": SECRET}), source(kind="dataverse", header="x-key"))
+    verify(request(b"{}", {"x-key": SECRET}), source(scheme="token", header="x-key"))
