@@ -276,3 +276,14 @@ async def test_what_comes_while_a_mapping_no_longer_fits_is_verified_kept_and_tr
 
     assert await asyncio.to_thread(talk) == [("failed", True), ("rejected", False)]
     assert await asyncio.to_thread(booked, api) == "100.00"
+
+
+def test_a_message_that_cannot_be_read_is_not_complete_until_it_is_discarded(api: Api) -> None:
+    sender = connect(api, "generic", SECRET, mapping=MAPPING)
+    sender.post(b"{")
+    (broken,) = sender.settled()
+    (row,) = api.read("/v1/completeness")["waiting"]
+    assert (row["kind"], row["waits_for"], row["examples"]) == ("message of shop", "a correction", [str(broken["id"])])
+    assert sender.source.id not in json.dumps(row)
+    sender.call("POST", f"/deliveries/{broken['id']}/discard", json={"reason": "cut off"})
+    assert api.read("/v1/completeness")["complete"] is True
