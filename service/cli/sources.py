@@ -30,8 +30,8 @@ Credentials = Annotated[
 MappingFile = Annotated[
     Path | None, typer.Option("--mapping", exists=True, help="YAML; see docs/senders for the kind.")
 ]
-Rate = Annotated[int | None, typer.Option("--rate", min=1, help="Requests per minute that it may send.")]
-Retention = Annotated[int | None, typer.Option("--retention", min=1, help="Days that bodies are kept.")]
+Rate = Annotated[int | None, typer.Option("--rate", min=1, max=1_000_000, help="Requests per minute that it may send.")]
+Retention = Annotated[int | None, typer.Option("--retention", min=1, max=36_500, help="Days that bodies are kept.")]
 SourceId = Annotated[str, typer.Argument(help="The id that `sources list` shows.")]
 
 

@@ -116,15 +116,28 @@ def check(given: Any, usual: Options) -> dict[str, Any]:
         raise ValueError(f"authentication.tolerance: expected seconds, 1 or more, got {how['tolerance']}")
     if "header" in how and not (how["header"] or how["field"]):
         raise ValueError("authentication.header: expected the name of a header, or a field of the body")
-    if scheme in ("hmac", "hash") and not how["signed"]:
-        raise ValueError('authentication.signed: expected what is signed, such as "{body}"')
-    if scheme == "hash" and "{secret}" not in how["signed"]:
-        raise ValueError('authentication.signed: expected a text with {secret}, as in "{secret}{body}"')
-    for name in ("signed", "timestamp"):
-        how[f"{name}_by"] = signed_texts.template(how[name], f"authentication.{name}") if how.get(name) else None
-    if not all(isinstance(one, str) for one in how.get("components", ())):
-        raise ValueError('authentication.components: expected names such as "@method" and "content-digest"')
+    if scheme in ("hmac", "hash"):
+        how |= _signed(how)
+    components = how.get("components", ["content-digest"])
+    if not all(isinstance(one, str) for one in components) or "content-digest" not in components:
+        raise ValueError('authentication.components: expected names such as "@method", and "content-digest" among them')
     return {**how, "key_of": signed_texts.KEYS[how.get("key", "text")]}
+
+
+def _signed(how: Options) -> dict[str, Any]:
+    """Return the templates of what is signed and of when; it has to cover the body, else any body would pass."""
+    texts = {name: how[name] for name in ("signed", "timestamp")}
+    read = {
+        f"{name}_by": signed_texts.template(text, f"authentication.{name}") if text else None
+        for name, text in texts.items()
+    }
+    if not any(slot.partition(".")[0] in ("body", "sha256") for _, slot in read["signed_by"] or ()):
+        raise ValueError(
+            'authentication.signed: expected a text with {body}, a member of it, or {sha256}, such as "{body}"'
+        )
+    if how["scheme"] == "hash" and "{secret}" not in how["signed"]:
+        raise ValueError('authentication.signed: expected a text with {secret}, as in "{secret}{body}"')
+    return read
 
 
 def check_secret_of(secret: str, how: Options | None) -> None:

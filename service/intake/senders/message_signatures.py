@@ -34,6 +34,7 @@ _COVERED = re.compile(r'\s*"([^"\\]+)"((?:;[a-z*][^\s;"]*(?:"[^"\\]*")?)*)')
 _PARAMETER = re.compile(r';\s*([a-z*][a-z0-9_.*-]*)=(?:"([^"\\]*)"|([^;"\s]+))')
 _QUERY_NAME = re.compile(r';name="([^"\\]*)"')
 _DIGESTS = {"sha-256": "sha256", "sha-512": "sha512"}
+_LONGEST = 4096  # characters; a signature of RSA has less than a thousand
 _P256 = 32  # bytes of each of the two numbers of a signature
 
 
@@ -108,6 +109,8 @@ def _check_digest(request: Request) -> None:
 
 def _members(text: str) -> Iterator[tuple[str, str]]:
     """Yield the members of a dictionary (RFC 8941) with their values as they are written."""
+    if len(text) > _LONGEST:
+        raise RejectedError(f"a header of the signature has more than {_LONGEST} characters")
     for match in _MEMBER.finditer(text):
         yield match[1], match[2].strip()
 
