@@ -68,8 +68,9 @@ class Translation:
         # A delivery that cannot be read (now) leaves standing what it stated when it could.
         good = {number: reading for number, reading in readings.items() if reading.stated or not reading.problems}
         async with self._pool.acquire() as connection, connection.transaction():
-            touched = {one.record for one in await records.of_deliveries(connection, ledger, good)} | set(more)
-            touched |= {one.record for reading in good.values() for one in reading.stated}
+            spoken_of = {one.record for one in await records.of_deliveries(connection, ledger, good)}
+            spoken_of |= {one.record for reading in good.values() for one in reading.stated}
+            touched = spoken_of | set(more)
             if not touched:
                 return {}, set()
             await records.lock(connection, ledger, source, touched)
@@ -77,7 +78,7 @@ class Translation:
             await records.restate(connection, ledger, source, good, (s for one in good.values() for s in one.stated))
             outcomes, known = await _plan(connection, hook, touched)
         if hook.kind.lookups is not no_lookups:
-            await self._look_again(hook, touched, outcomes, known)
+            await self._look_again(hook, spoken_of, outcomes, known)
         appended, refused = await self._append(hook, touched)
         return {
             name: one._replace(
@@ -91,10 +92,13 @@ class Translation:
     ) -> None:
         """Have records translated again that were translated with others of which more is known by now.
 
-        After the transaction has ended, on both sides: whoever of two that work at the same time ends last sees the other.
+        `names` are those that were spoken of: one that is only translated again wakes nobody, so that two that look each
+        other up come to rest. After the transaction has ended, on both sides: of two that work at the same time, whoever
+        ends last sees the other.
         """
         ledger, source = hook.stored.ledger, hook.stored.source
-        await records.wake(self._pool, ledger, source, names)
+        if names:
+            await records.wake(self._pool, ledger, source, names)
         looked_up = {other for one in outcomes.values() for other in one.lookups}
         if looked_up:
             async with self._pool.acquire() as connection:

@@ -241,7 +241,8 @@ async def discard(pool: asyncpg.Pool, ledger: int, source: str, delivery: int, r
         await connection.execute(
             """
             WITH gone AS (DELETE FROM statements WHERE ledger = $1 AND delivery = $3 AND $4 RETURNING record)
-            UPDATE records SET due = now() WHERE ledger = $1 AND source = $2 AND record IN (SELECT record FROM gone)
+            UPDATE records SET due = now() WHERE ledger = $1 AND source = $2
+                   AND (record IN (SELECT record FROM gone) OR lookups && ARRAY(SELECT record FROM gone))
             """,
             ledger, source, delivery, done != "UPDATE 0",
         )  # fmt: skip

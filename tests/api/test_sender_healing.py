@@ -287,3 +287,29 @@ def test_a_message_that_cannot_be_read_is_not_complete_until_it_is_discarded(api
     assert sender.source.id not in json.dumps(row)
     sender.call("POST", f"/deliveries/{broken['id']}/discard", json={"reason": "cut off"})
     assert api.read("/v1/completeness")["complete"] is True
+
+
+async def test_records_that_were_merged_into_each_other_come_to_rest(
+    open_api: Callable[..., Api], pool: asyncpg.Pool
+) -> None:
+    api = await asyncio.to_thread(open_api)
+
+    def talk() -> None:
+        sender = connect(api, "hubspot", SECRET, mapping={"currency": "EUR"})
+        for one, other in ((51, 52), (52, 51)):
+            merge = {"primaryObjectId": one, "mergedObjectIds": [one], "newObjectId": other}
+            sender.post(batch(deal_event("deal.merge", "2026-04-02T10:00:00Z", one, **merge)).body)
+        sender.settled()
+
+    async def due() -> int:
+        count = "SELECT count(*) FROM records WHERE ledger = $1 AND due IS NOT NULL"
+        return int(await pool.fetchval(count, api.ledger.ledger))
+
+    await asyncio.to_thread(talk)
+    deadline = time.monotonic() + 20
+    while await due():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    for _ in range(30):
+        assert await due() == 0
+        await asyncio.sleep(0.05)
