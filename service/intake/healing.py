@@ -135,6 +135,8 @@ def _without(
 
 def _suspects(fields: Mapping[str, Any], problem: str) -> list[Path]:
     """Return the paths of values that a problem quotes or names, the likeliest first."""
+    if "currency" in problem.lower():
+        return []  # an amount in the currency that stood before would be another amount: the statement is left out whole
     quoted = _QUOTED.search(problem)
     shown = quoted[1].strip("'\"") if quoted else ""
     ranked = [(_likeness(path, value, problem, shown), path) for path, value in _values(fields)]

@@ -15,7 +15,10 @@ from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
 import asyncpg
+import msgspec
 
+from service.domain.calendar import Instant, parse_instant
+from service.domain.catalogue import CATALOGUE
 from service.intake import healing
 from service.intake.acceptance import Intake
 from service.intake.healing import Fault
@@ -28,6 +31,7 @@ from service.store.database import Connection
 from service.store.records import Issued, Noted, Stated
 
 T = TypeVar("T", Stated, Issued)
+EVERYONE = ""  # stands for the keys of all statements of a record
 
 
 class Outcome(NamedTuple):
@@ -41,6 +45,21 @@ class Outcome(NamedTuple):
     amounts: Sequence[Mapping[str, str]] = ()  # the money that waits
     lookups: Sequence[str] = ()  # the records that it was translated with
     unsaid: Sequence[str] = ()  # why it gives no event, and what would make it
+
+
+class Refused(NamedTuple):
+    """An event that the log did not take, and why."""
+
+    issued: Issued
+    reason: str
+
+
+class _Event(NamedTuple):
+    """What an event is about, and when."""
+
+    type: str
+    entity: object
+    at: Instant
 
 
 class _Translated(NamedTuple):
@@ -80,12 +99,8 @@ class Translation:
         if hook.kind.lookups is not no_lookups:
             await self._look_again(hook, spoken_of, outcomes, known)
         appended, refused = await self._append(hook, touched)
-        return {
-            name: one._replace(
-                changed=one.changed or name in appended, problems=[*one.problems, *refused.get(name, ())]
-            )
-            for name, one in outcomes.items()
-        }, first
+        outcomes = {name: one._replace(changed=one.changed or name in appended) for name, one in outcomes.items()}
+        return {**outcomes, **await self._refused(hook, outcomes, refused)}, first
 
     async def _look_again(
         self, hook: Hook, names: Collection[str], outcomes: Mapping[str, Outcome], known: Collection[Stated]
@@ -108,11 +123,30 @@ class Translation:
             if late:
                 await records.due(self._pool, ledger, source, late)
 
-    async def _append(self, hook: Hook, names: Collection[str]) -> tuple[set[str], dict[str, list[str]]]:
+    async def _refused(
+        self, hook: Hook, outcomes: Mapping[str, Outcome], refused: Mapping[str, list[Refused]]
+    ) -> dict[str, Outcome]:
+        """Note what the log has refused of records, and return their outcomes with it."""
+        if not refused:
+            return {}
+        ledger, source = hook.stored.ledger, hook.stored.source
+        async with self._pool.acquire() as connection:
+            issued = _by_record(await records.issued(connection, ledger, source, refused))
+            stated = _by_record(await records.statements(connection, ledger, source, refused))
+            found = {
+                name: outcomes[name]._replace(
+                    faults=[*outcomes[name].faults, *_refusals(several, issued[name], stated.get(name, []))]
+                )
+                for name, several in refused.items()
+            }
+            await records.note(connection, ledger, source, [_noted(name, one) for name, one in found.items()])
+        return found
+
+    async def _append(self, hook: Hook, names: Collection[str]) -> tuple[set[str], dict[str, list[Refused]]]:
         """Append what is planned for records, now or before a crash; return which it concerns, and what the log refused."""
         ledger, source = hook.stored.ledger, hook.stored.source
         appended: set[str] = set()
-        refused: dict[str, list[str]] = defaultdict(list)
+        refused: dict[str, list[Refused]] = defaultdict(list)
         tried: set[tuple[str, str, int, bool]] = set()
         while waiting := _to_append(await records.issued(self._pool, ledger, source, names), tried):
             raws = [(one.void or "" if void else one.event).encode() for one, void in waiting]
@@ -121,15 +155,33 @@ class Translation:
                 problem = result.problem["detail"] if result.problem else None
                 done.append((one.record, one.key, one.issue, void, None if problem else result.position, problem))
                 if problem:
-                    refused[one.record].append(f"{result.source} {result.id}: {problem}")
+                    refused[one.record].append(Refused(one, f"{result.source} {result.id}: {problem}"))
                 else:
                     appended.add(one.record)
             await records.appended(self._pool, ledger, source, done)
             tried |= {one[:4] for one in done}
-        async with self._pool.acquire() as connection:
-            notes = [Noted(name, "failed", problems) for name, problems in refused.items()]
-            await records.note(connection, ledger, source, notes)
         return appended, refused
+
+
+def _refusals(refused: Iterable[Refused], issued: Sequence[Issued], stated: Sequence[Stated]) -> list[Fault]:
+    """Return what the log refused as faults of the statements of its moment, or of all if there are none.
+
+    A later event of the same sort about the same thing, which the log has taken, heals it.
+    """
+    faults = []
+    for one, reason in refused:
+        event = _event_of(one)
+        later = (_event_of(other) for other in issued if other.stands and other.position is not None)
+        healed = any(other[:2] == event[:2] and other.at > event.at for other in later)
+        keys = [each.key for each in stated if parse_instant(each.at) == event.at]
+        faults += [Fault(key, reason, healed) for key in keys or [EVERYONE]]
+    return faults
+
+
+def _event_of(one: Issued) -> _Event:
+    event = msgspec.json.decode(one.event)
+    named = next(iter(CATALOGUE[event["type"]].required), "") if event["type"] in CATALOGUE else ""
+    return _Event(event["type"], event["data"].get(named), parse_instant(event["time"]))
 
 
 def _to_append(

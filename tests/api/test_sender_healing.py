@@ -313,3 +313,36 @@ async def test_records_that_were_merged_into_each_other_come_to_rest(
     for _ in range(30):
         assert await due() == 0
         await asyncio.sleep(0.05)
+
+
+def test_an_event_that_the_log_refuses_fails_its_own_message_and_not_those_after_it(api: Api) -> None:
+    def sold(at: str, kind: str, **fields: Any) -> bytes:
+        return json.dumps(salesforce.change("Order", salesforce.ORDER, kind, at, **fields)).encode()
+
+    sender = connect(api, "salesforce", SECRET)
+    euros, dollars = {"CurrencyIsoCode": "EUR"}, {"CurrencyIsoCode": "USD"}
+    sender.post(sold("2026-04-01T10:00:00Z", "CREATE", Status="Activated", TotalAmount=100, **euros))
+    sender.post(sold("2026-04-02T10:00:00Z", "UPDATE", TotalAmount=900, **dollars))
+    assert states(sender) == ["accepted", "failed"]
+    assert "the currency of what it corrects, EUR" in sender.settled()[1]["reason"]
+    assert booked(api) == "100.00"
+    sender.post(sold("2026-04-03T10:00:00Z", "UPDATE", TotalAmount=120, **euros))
+    sender.settled()
+    assert states(sender)[2] == "accepted"
+    assert booked(api) == "120.00"
+    assert sender.call("GET", "/records", params={"state": "failed"}).json()["items"] == []
+    deadline = time.monotonic() + 20
+    while "failed" in states(sender):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_an_amount_whose_currency_cannot_be_read_is_not_one_in_the_currency_before(api: Api) -> None:
+    sender = connect(api, "salesforce", SECRET)
+    first: dict[str, Any] = {"Status": "Activated", "TotalAmount": 100, "CurrencyIsoCode": "EUR"}
+    second: dict[str, Any] = {"TotalAmount": 900, "CurrencyIsoCode": "XQX"}
+    for at, kind, fields in (("2026-04-01T10:00:00Z", "CREATE", first), ("2026-04-02T10:00:00Z", "UPDATE", second)):
+        sender.post(json.dumps(salesforce.change("Order", salesforce.ORDER, kind, at, **fields)).encode())
+        sender.settled()
+    assert states(sender) == ["accepted", "failed"]
+    assert booked(api) == "100.00"

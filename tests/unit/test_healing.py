@@ -74,16 +74,30 @@ def test_what_no_value_explains_leaves_the_statement_out_whole() -> None:
     assert [one.healed for one in translated(translate, [said(1, a=1), said(2, a=2, b=2)])[1]] == [True]
 
 
-def test_what_fails_only_together_is_found_too() -> None:
+def test_an_amount_without_its_currency_is_none_so_the_statement_is_left_out_whole() -> None:
     def translate(statements: Sequence[Statement]) -> list[Draft | Waiting]:
-        codes = [one.fields["code"] for one in statements if "code" in one.fields]
-        if len(set(codes)) > 1:
-            raise MalformedError(f"code: expected one currency, got {codes[-1]}")
+        if any(one.fields.get("code") == "XQX" for one in statements):
+            raise MalformedError("currency of amount: expected an ISO 4217 code, got XQX")
         return folded(statements)
 
-    (draft,), faults = translated(translate, [said(1, code="EUR"), said(2, code="USD", amount=5)])
+    (draft,), faults = translated(
+        translate, [said(1, amount=1, code="EUR"), said(2, amount=9, code="XQX", stage="won")]
+    )
     assert isinstance(draft, Draft)
-    assert draft.data == {"code": "EUR", "amount": 5}
+    assert draft.data == {"amount": 1, "code": "EUR"}
+    assert [(one.key, one.healed) for one in faults] == [("k2", False)]
+
+
+def test_what_fails_only_together_is_found_too() -> None:
+    def translate(statements: Sequence[Statement]) -> list[Draft | Waiting]:
+        regions = [one.fields["region"] for one in statements if "region" in one.fields]
+        if len(set(regions)) > 1:
+            raise MalformedError(f"region: expected one, got {regions[-1]}")
+        return folded(statements)
+
+    (draft,), faults = translated(translate, [said(1, region="north"), said(2, region="south", amount=5)])
+    assert isinstance(draft, Draft)
+    assert draft.data == {"region": "north", "amount": 5}
     assert [one.key for one in faults] == ["k2"]
 
 
