@@ -138,7 +138,7 @@ def _statement(item: dict[str, Any], source: Source) -> Statement | Ignored:
     return Statement(str(record), key, when, order, "stated", item)
 
 
-def translate(record: str, statements: Sequence[Statement], source: Source) -> list[Draft | Waiting]:
+def translate(_: str, statements: Sequence[Statement], source: Source) -> list[Draft | Waiting]:
     """Give the events whose rules hold, with the time of the first and the data of the last message."""
     drafts: dict[str, Draft] = {}
     waiting: dict[str, Waiting] = {}
@@ -151,7 +151,7 @@ def translate(record: str, statements: Sequence[Statement], source: Source) -> l
                     key = f"{rule.type}/{rule.id.text(row, 'a value for the id')}" if own else rule.type
                     drafts, waiting = _given(rule, row, key, drafts, waiting)
             except RowError as error:
-                raise _malformed(error, record) from None
+                raise _malformed(error) from None
     return [*drafts.values(), *waiting.values()]
 
 
@@ -213,9 +213,8 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else encode_json(value).decode()
 
 
-def _malformed(error: RowError, record: str = "") -> MalformedError:
-    where = f"{record}: " if record else ""
-    return MalformedError(f"{where}{error.column}: expected {error.expected}")
+def _malformed(error: RowError) -> MalformedError:
+    return MalformedError(f"{error.column}: expected {error.expected}")
 
 
 KIND = Kind(

@@ -33,6 +33,7 @@ _INPUT = re.compile(r'\((?P<covered>(?:"(?:[^"\\]|\\.)*"|[^()"])*)\)(?P<paramete
 _COVERED = re.compile(r'\s*"([^"\\]+)"((?:;[a-z*][^\s;"]*(?:"[^"\\]*")?)*)')
 _PARAMETER = re.compile(r';\s*([a-z*][a-z0-9_.*-]*)=(?:"([^"\\]*)"|([^;"\s]+))')
 _QUERY_NAME = re.compile(r';name="([^"\\]*)"')
+_BYTES = re.compile(r":([A-Za-z0-9+/=]*):")
 _DIGESTS = {"sha-256": "sha256", "sha-512": "sha512"}
 _LONGEST = 4096  # characters; a signature of RSA has less than a thousand
 _P256 = 32  # bytes of each of the two numbers of a signature
@@ -126,8 +127,9 @@ def _input(text: str) -> Input:
 
 def _bytes(text: str) -> bytes:
     """Return a byte sequence, which stands in base64 between colons."""
+    match = _BYTES.fullmatch(text)
     try:
-        return base64.b64decode(text.strip().strip(":"), validate=True)
+        return base64.b64decode(match[1] if match else ":", validate=True)
     except (binascii.Error, ValueError):
         raise RejectedError("a signature or a digest is not base64 between colons") from None
 

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from service.intake.senders import KINDS
 from service.intake.senders.authentication import check_secret_of
@@ -257,3 +259,21 @@ def test_a_token_is_looked_for_where_the_kind_has_its_proof_unless_the_mapping_s
     verify(request(b"{}", code=SECRET), source(kind="dataverse", header="x-key"))
     verify(request(b"{}", {"x-key": SECRET}), source(kind="dataverse", header="x-key"))
     verify(request(b"{}", {"x-key": SECRET}), source(scheme="token", header="x-key"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_whatever_is_sent_is_refused_and_never_a_fault(data: st.DataObject) -> None:
+    secret, how = data.draw(st.sampled_from(SCHEMES))
+    at = source(secret, **how)
+    signed = {name.lower(): value for name, value in KINDS["generic"].sign(b"{}", at, NOW).items()}
+    pieces = st.sampled_from(
+        [*"\"'(),;:=@ *%\x00é", "sig1", "created", "content-digest", "v1", "t", "1772445600", "AAAA", "=="]
+    )
+    name = data.draw(st.sampled_from([one for one in signed if one != "content-type"]))
+    value = "".join(data.draw(st.lists(pieces, max_size=30)))
+    if value.strip() == signed[name]:
+        return
+    refused(request(b"{}", {**signed, name: value}), at)
+    cut = data.draw(st.integers(0, len(signed[name]) - 1))
+    refused(request(b"{}", {**signed, name: signed[name][:cut]}), at)
