@@ -25,14 +25,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import httpx
 
 from service.domain.catalogue import CATALOGUE
-from service.intake.blanks import BLANKS, is_blank
+from service.intake.blanks import BLANKS
 from service.intake.senders import generic_fields, generic_reading
 from service.intake.senders.contract import (
     Draft,
@@ -48,6 +47,7 @@ from service.intake.senders.contract import (
     states,
 )
 from service.intake.senders.fields import blanks, dig, json_of, list_of, object_of, with_defaults
+from service.intake.tabular_filters import READING
 from service.intake.tabular_mapping import Rule, read_rule, read_time
 from service.intake.tabular_templates import Row, RowError, fill, template
 from service.store.rows import encode_json
@@ -55,7 +55,6 @@ from service.store.rows import encode_json
 _OPTIONS: dict[str, Any] = {"each": None, "order": None, "partial": False, "blanks": list(BLANKS)}
 _MAPPED = ("record", "at", "events")
 _MADE = ("fields", "read_back")
-_TRUTH = re.compile(r"\{([^{}|]+)\|[^{}]*\bbool\b")
 
 
 def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +77,6 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
         "record": record, "at": read_time(mapping["at"], "at"), "order": order, "rules": rules,
         "fields": generic_fields.check_fields(mapping.get("fields") or {}),
         "read_back": generic_reading.check_read_back(mapping.get("read_back")),
-        "truths": {_path(one.strip()) for one in _TRUTH.findall(encode_json(mapping["events"]).decode())},
     }  # fmt: skip
     return {**checked, "compiled": compiled, "blanks": blanks(checked["blanks"])}
 
@@ -147,7 +145,6 @@ def translate(_: str, statements: Sequence[Statement], source: Source) -> list[D
             row = _row(one.fields, rule.columns, source)
             try:
                 if rule.applies(row):
-                    row = _stating(row, source)
                     key = f"{rule.type}/{rule.id.text(row, 'a value for the id')}" if own else rule.type
                     drafts, waiting = _given(rule, row, key, drafts, waiting)
             except RowError as error:
@@ -182,20 +179,11 @@ def _completed(statements: Iterable[Statement]) -> Iterable[Statement]:
 
 def _row(item: Mapping[str, Any], paths: Iterable[str], source: Source) -> Row:
     fields = source.mapping["compiled"]["fields"]
-    return Row("", 0, {
+    cells = {
         path: generic_fields.value_of(path, fields, item, _cell) if path in fields else _cell(dig(item, _path(path)))
         for path in paths
-    })  # fmt: skip
-
-
-def _stating(row: Row, source: Source) -> Row:
-    """Return a row without the words that stand where nothing is stated; truth values are what they are."""
-    truths, words = source.mapping["compiled"]["truths"], source.mapping["blanks"]
-    cells = {
-        path: "" if cell and _path(path) not in truths and is_blank(cell, words) else cell
-        for path, cell in row.cells.items()
     }
-    return replace(row, cells=cells)
+    return Row("", 0, cells, READING._replace(blanks=source.mapping["blanks"]))
 
 
 def _path(path: str) -> str:

@@ -282,3 +282,20 @@ async def fetched(wanted: Wanted, at: Source) -> list[Any]:
 def test_the_host_of_what_is_read_back_stands_in_the_mapping(url: str) -> None:
     with pytest.raises(ValueError, match=r"read_back\.url"):
         KIND.check_mapping({**SMALL, "read_back": {"url": url}})
+
+
+def test_conditions_may_be_joined() -> None:
+    mapping = copy.deepcopy(SMALL)
+    mapping["events"] = [{
+        "type": "opportunity.won", "time": "{at}", "data": {"opportunity_id": "{id}"},
+        "when": {"all": [
+            {"any": [{"column": "stage", "equals": "won"}, {"column": "stage", "equals": "signed"}]},
+            {"not": {"column": "test", "equals": "true"}}, {"column": "campaign"},
+        ]},
+    }]  # fmt: skip
+    for more, holds in (
+        ({"stage": "signed", "campaign": "c"}, True), ({"stage": "won", "campaign": "c", "test": False}, True),
+        ({"stage": "won", "campaign": "c", "test": True}, False), ({"stage": "new", "campaign": "c"}, False),
+        ({"stage": "won", "campaign": "(not set)"}, False),
+    ):  # fmt: skip
+        assert bool(translated(mapping, {"id": 7, "at": "2026-03-01T00:00:00Z", **more})) is holds, more
