@@ -108,8 +108,9 @@ def test_only_admins_of_the_ledger_see_its_sources(open_api: Callable[..., Api])
     for method, path in (
         ("GET", ""), ("PATCH", ""), ("DELETE", ""), ("GET", "/deliveries"), ("GET", "/deliveries/1"), ("GET", "/records"),
         ("POST", "/retranslate"), ("POST", "/deliveries/1/retranslate"),
+        ("POST", "/deliveries/1/discard"),
     ):  # fmt: skip
-        body = b"{}" if method == "PATCH" else None
+        body = b"{}" if method == "PATCH" else b'{"reason": "x"}' if path.endswith("discard") else None
         for api, status in ((other, 404), (reader, 403)):
             headers = {"Content-Type": "application/json"}
             answer = api.http.request(method, f"/v1/sources/{made}{path}", content=body, headers=headers)

@@ -44,13 +44,16 @@ from service.intake.senders.contract import (
     Unreadable,
     Waiting,
 )
-from service.intake.senders.fields import dig, json_of, list_of, object_of, with_defaults
+from service.intake.senders.fields import blanks, dig, json_of, list_of, object_of, with_defaults, without_blanks
 from service.store.rows import encode_json
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 DEFAULTS: dict[str, Any] = {
     "types": {},  # the sender's type → the type of our catalogue
+    # What stands where no campaign, channel, source or medium is stated. Nothing, unless a mapping says so: an event may
+    # also come through POST /v1/events, and has to be the same there.
+    "blanks": [],
     "origins": ["*"],  # who may send here, as the handshake names them
 }
 _ENVELOPE = ("specversion", "id", "source", "type", "time", "subject", "datacontenttype", "data", "data_base64")
@@ -64,7 +67,7 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"types.{name}: expected an event type of the catalogue, got {shown(ours)}")
     if not all(isinstance(one, str) for one in checked["origins"]):
         raise ValueError('origins: expected a list of origins such as ["eventemitter.example.com"], or ["*"]')
-    return checked
+    return {**checked, "blanks": blanks(checked["blanks"])}
 
 
 def handshake(request: Request, source: Source) -> Reply | None:
@@ -153,7 +156,10 @@ def _statement(event: dict[str, Any], source: Source) -> Statement | Ignored:
     kind = source.mapping["types"].get(given, given) if isinstance(given, str) else None
     if kind not in CATALOGUE:
         return Ignored(f"type {shown(given)} is none of the catalogue, nor in the mapping's types")
-    event = {**event, "type": kind, "data": _data(event)}
+    data = _data(event)
+    if source.mapping["blanks"] and isinstance(data, dict):
+        data = without_blanks(data, source.mapping)
+    event = {**event, "type": kind, "data": data}
     try:
         checked = read_event({**event, "datacontenttype": None, "data_base64": None})
     except InvalidEventError as error:

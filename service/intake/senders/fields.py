@@ -241,6 +241,18 @@ def unless_blank(text: str | None, mapping: Mapping[str, Any]) -> str | None:
     return None if text is None or is_blank(text, mapping["blanks"]) else text
 
 
+_WORDS = ("campaign_id", "channel", "source", "medium")  # where some systems write a word for nothing
+
+
+def without_blanks(data: Mapping[str, Any], mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `data` of an event without the words that stand where no campaign, channel, source or medium is stated."""
+    return {
+        name: value
+        for name, value in data.items()
+        if name not in _WORDS or not (value is False or (isinstance(value, str) and is_blank(value, mapping["blanks"])))
+    }
+
+
 def with_defaults(
     mapping: Mapping[str, Any], defaults: Mapping[str, Any], tables: Collection[str] = (), where: str = ""
 ) -> dict[str, Any]:

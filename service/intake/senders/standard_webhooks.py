@@ -31,22 +31,12 @@ from service.intake.senders.contract import (
     Waiting,
     Wanted,
 )
-from service.intake.senders.fields import (
-    blanks,
-    identifier,
-    instant,
-    json_of,
-    object_of,
-    text,
-    unless_blank,
-    with_defaults,
-)
+from service.intake.senders.fields import blanks, identifier, instant, json_of, object_of, with_defaults, without_blanks
 
 DEFAULTS: dict[str, Any] = {
     "types": {},  # the sender's type → the type of our catalogue
     "blanks": list(BLANKS),  # what stands where no campaign, channel, source or medium is stated
 }
-_WORDS = ("campaign_id", "channel", "source", "medium")
 
 
 def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,10 +61,7 @@ def read(request: Request, source: Source) -> list[Statement | Ignored | Wanted]
     content = hashlib.sha256(request.body).hexdigest()
     key = identifier(request.headers.get("webhook-id") or content, "the header webhook-id")
     data = object_of(payload.get("data"), "data")
-    words = [name for name in _WORDS if isinstance(data.get(name), str) or data.get(name) is False]
-    empty = [name for name in words if unless_blank(text(data[name], name), source.mapping) is None]
-    stated = {name: value for name, value in data.items() if name not in empty}
-    return [Statement(f"message:{key}", key, at, "", kind, stated)]
+    return [Statement(f"message:{key}", key, at, "", kind, without_blanks(data, source.mapping))]
 
 
 def _is_text(payload: Mapping[str, Any]) -> bool:

@@ -167,3 +167,10 @@ def test_a_bad_event_of_a_batch_is_named() -> None:
     assert reasons[0].startswith("item 0 (/subscriptions/1/topics/crm g-1): data.lead_id")
     assert reasons[1].startswith("item 2 (without an id): the event: expected an object")
     assert "g-3" in reasons[2]
+
+
+def test_words_for_nothing_are_those_that_the_mapping_names() -> None:
+    event = {**SAMPLE, "data": {**DATA, "campaign_id": "(not set)"}}
+    assert drafts(request(event))[0].data["campaign_id"] == "(not set)"
+    mapped = SOURCE._replace(mapping=KIND.check_mapping({"blanks": ["(not set)"]}))
+    assert "campaign_id" not in drafts(request(event), mapped)[0].data
