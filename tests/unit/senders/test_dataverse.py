@@ -458,6 +458,10 @@ def test_campaigns_go_by_their_codes_where_a_column_says_so() -> None:
         assert drafts(given)["captured"][2]["campaign_id"] == campaign
         assert not reasons(given)
     assert KIND.lookups(stated.record, [stated], SOURCE) == []
+    named = source(campaigns={"FAIR26": "fair-2026"})  # a code among the names says that campaigns go by theirs
+    known = {f"campaign:{FAIR}": in_order(statements(fair, at=named))}
+    given = KIND.translate(stated.record, [stated], named._replace(known=known))
+    assert drafts(given)["captured"][2]["campaign_id"] == "fair-2026"
 
 
 def test_the_image_before_a_change_tells_the_order_of_two_within_one_second() -> None:

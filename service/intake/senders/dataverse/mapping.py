@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from service.domain.money import MINOR_DIGITS
 from service.intake.blanks import BLANKS
 from service.intake.senders.fields import blanks, with_defaults, zone
 
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 COMMON = (
     "createdon",
     "statecode",
@@ -109,6 +111,10 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"{name}: expected a text, got {shown(value)}")
     checked["blanks"] = blanks(checked["blanks"])
     checked["campaigns"] = {name.lower(): value for name, value in checked["campaigns"].items()}
+    if not all(_GUID.fullmatch(name) for name in checked["campaigns"]):  # named by their codes: so they go by them
+        of_campaigns = checked["columns"]["campaign"]
+        by_code = {**of_campaigns, "code": of_campaigns["code"] or "codename"}
+        checked["columns"] = {**checked["columns"], "campaign": by_code}
     checked["currencies"] = {name.lower(): value for name, value in checked["currencies"].items()}
     checked["states"] = {table: {**usual, **checked["states"][table]} for table, usual in _STATES.items()}
     checked["labels"] = {**_LABELS, **checked["labels"]}
