@@ -160,7 +160,7 @@ class Waiting(BaseModel):
     """What waits for one reason."""
 
     kind: str = Field(examples=["order"])
-    waits_for: str = Field(examples=["opportunity", "invoice", "rate USD/EUR", "a correction"])
+    waits_for: str = Field(examples=["opportunity", "invoice", "rate USD/EUR", "a correction", "a message"])
     count: int
     amounts: list[Amount] = Field(description="how much money it stands for, by currency, as last stated")
     since: Since

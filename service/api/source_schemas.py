@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from service.intake.connecting import LONGEST_SECRET, NAME, SHORTEST_SECRET
 from service.intake.senders import KINDS
 
 _KINDS = ", ".join(f"{kind.name} ({kind.about})" for kind in KINDS.values())
@@ -14,21 +15,26 @@ _MAPPING: dict[str, Any] = {
     "description": "where sites differ: which field is the campaign, which stage means won; see the page of the kind",
     "examples": [{"types": {"order.created": "order.placed"}}],
 }
-_STATES = "received (not translated yet), accepted, duplicate, ignored, rejected (not verified), failed (kept, and tried again)"
+_STATES = (
+    "received (not translated yet), accepted, duplicate, ignored, rejected (not verified), failed (kept, and tried again), "
+    "discarded (by you)"
+)
+# Checked by `connecting`, for the command line too; here it is only described.
+_SECRET = Field(json_schema_extra={"minLength": SHORTEST_SECRET, "maxLength": LONGEST_SECRET})
 
 
 class SourceChange(BaseModel):
     """What of a source may be changed; what is absent stays."""
 
     model_config = ConfigDict(extra="forbid")
-    secrets: list[Annotated[SecretStr, Field(min_length=8, max_length=4096)]] | None = Field(
+    secrets: list[Annotated[SecretStr, _SECRET]] | None = Field(
         None, max_length=10, examples=[["whsec_c2VjcmV0LW9mLXRoZS1zaG9w"]],
         description="what requests are verified with, newest first; never shown again",
     )  # fmt: skip
     path_secret: bool = Field(
         False, description="put a new secret into the URL, for senders that cannot authenticate; shown once, in `url`"
     )
-    credentials: dict[str, Annotated[SecretStr, Field(max_length=4096)]] | None = Field(
+    credentials: dict[str, SecretStr] | None = Field(
         None,
         description="for kinds that read records back from the system's API: token, or client_id and client_secret",
     )
@@ -42,7 +48,7 @@ class NewSource(SourceChange):
 
     kind: str = Field(examples=["standard-webhooks"], description=f"one of {_KINDS}")
     name: str = Field(
-        examples=["shop"], pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$",
+        examples=["shop"], pattern=NAME,
         description="stands in the `source` of its events (/sources/shop), so it cannot be changed",
     )  # fmt: skip
 
@@ -95,10 +101,26 @@ class Delivery(BaseModel):
     body: str | None = Field(None, description="in the answer about one delivery, as long as it is kept")
 
 
+class Discard(BaseModel):
+    """Why a delivery is taken out."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: str = Field(
+        min_length=1, max_length=1000, examples=["test message of the integrator"], description="kept with the delivery"
+    )
+
+
 class Deliveries(BaseModel):
     """Deliveries, newest first."""
 
     items: list[Delivery]
+
+
+class Money(BaseModel):
+    """An amount of money."""
+
+    amount: str = Field(examples=["1000.00"])
+    currency: str = Field(examples=["EUR"])
 
 
 class Record(BaseModel):
@@ -107,6 +129,7 @@ class Record(BaseModel):
     record: str = Field(examples=["opportunity:OP-1"])
     state: str = Field(examples=["waiting"], description="translated, waiting, or failed")
     reasons: list[str] = Field(examples=[["opportunity:OP-1: amount unknown"]])
+    amounts: list[Money] = Field([], description="the money that waits, where it is known; absent where it is not")
 
 
 class Records(BaseModel):

@@ -15,7 +15,7 @@ from service.api.auth import Guarded, Needs
 from service.api.problems import ProblemError, refuse_unknown
 from service.api.urls import next_page
 from service.bootstrap import Service
-from service.intake.senders import KINDS
+from service.intake import connecting
 from service.store import inbox, records, sources
 from service.store.ledgers import Ledger
 
@@ -37,7 +37,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {**schemas.PROBLEMS, 404: {"descrip
 async def create_source(request: Request, ledger: Admin, body: shapes.NewSource) -> Response:
     """Make a source. The answer has the URL to enter in the sending system; a secret in it is shown this once."""
     service: Service = request.app.state.service
-    first = _checked(body.kind, body)
+    first = _checked(body.kind, body, name=body.name)
     if not first.secrets and not body.path_secret:
         raise _invalid("secrets", "at least one, or path_secret: true for a sender that cannot authenticate")
     secret = sources.new_path_secret() if body.path_secret else None
@@ -77,7 +77,7 @@ async def change_source(request: Request, ledger: Admin, source: SourceId, body:
     """
     service: Service = request.app.state.service
     stored = await _found(service, ledger, source)
-    wanted = _checked(stored.kind, body)
+    wanted = _checked(stored.kind, body, before=msgspec.json.decode(stored.mapping))
     if wanted.secrets == [] and stored.path_hash is None and not body.path_secret:
         raise _invalid("secrets", "at least one: the URL of this source has no secret in it")
     secret = sources.new_path_secret() if body.path_secret else None
@@ -104,7 +104,9 @@ async def get_deliveries(
     request: Request, ledger: Admin, source: SourceId,
     before: Annotated[int, Query(ge=1, le=_LAST, description="deliveries before this one")] = _LAST,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    state: Annotated[Literal["received", "accepted", "duplicate", "ignored", "rejected", "failed"] | None, Query()] = None,
+    state: Annotated[
+        Literal["received", "accepted", "duplicate", "ignored", "rejected", "failed", "discarded"] | None, Query()
+    ] = None,
 ) -> Response:  # fmt: skip
     """List deliveries, newest first, each with what became of it and why; `Link: rel=next` leads on."""
     refuse_unknown(request, ("before", "limit", "state"))
@@ -151,7 +153,12 @@ async def get_records(
     await _found(service, ledger, source)
     found = await records.listed(service.pool, ledger.ledger, source, after, limit, state)
     following = {"after": found[-1].record} if len(found) == limit else None
-    return _answer({"items": [one._asdict() for one in found]}, headers=next_page(request, following))
+    shown = [
+        {"record": one.record, "state": one.state, "reasons": one.reasons}
+        | ({"amounts": one.amounts} if one.amounts else {})
+        for one in found
+    ]
+    return _answer({"items": shown}, headers=next_page(request, following))
 
 
 @router.post(
@@ -190,6 +197,32 @@ async def retranslate_delivery(
     return _answer({"deliveries": 1, "records": 0}, 202)
 
 
+@router.post(
+    "/v1/sources/{source}/deliveries/{delivery}/discard", summary="Take one delivery out", response_model=shapes.Delivery,
+    responses=_PROBLEMS,
+)  # fmt: skip
+async def discard_delivery(
+    request: Request,
+    ledger: Admin,
+    source: SourceId,
+    delivery: Annotated[int, Path(ge=1, le=_LAST)],
+    body: shapes.Discard,
+) -> Response:
+    """Have a delivery count as if it had never come: its records are translated again without it, and what changes is voided.
+
+    The delivery stays listed, with the reason; translating it again by itself takes it back in.
+    """
+    service: Service = request.app.state.service
+    await _found(service, ledger, source)
+    if not await inbox.discard(service.pool, ledger.ledger, source, delivery, body.reason):
+        raise ProblemError(404, f"there is no delivery {delivery} to discard: unknown, or rejected")
+    service.translator.wake()
+    found = await inbox.one(service.pool, ledger.ledger, source, delivery)
+    if found is None:  # pragma: no cover  deleted in between
+        raise ProblemError(404, f"there is no delivery {delivery} of this source")
+    return _answer({**_delivery(found), "body": None})
+
+
 async def _found(service: Service, ledger: Ledger, source: str) -> sources.Stored:
     stored = await sources.one(service.pool, source, ledger.ledger)
     if stored is None:
@@ -197,22 +230,19 @@ async def _found(service: Service, ledger: Ledger, source: str) -> sources.Store
     return stored
 
 
-def _checked(kind: str, body: shapes.SourceChange) -> sources.Change:
+def _checked(
+    kind: str, body: shapes.SourceChange, *, name: str | None = None, before: dict[str, Any] | None = None
+) -> sources.Change:
     """Return what a body asks for, after its kind has looked at it."""
-    if kind not in KINDS:
-        raise _invalid("kind", f"one of {', '.join(KINDS)}", kind)
-    credentials = body.credentials
-    if unknown := [name for name in credentials or {} if name not in KINDS[kind].credentials]:
-        raise _invalid(f"credentials.{unknown[0]}", f"one of {', '.join(KINDS[kind].credentials) or 'none'} for {kind}")
-    if body.mapping is not None:
-        try:
-            KINDS[kind].check_mapping(body.mapping)
-        except ValueError as error:
-            raise _invalid("mapping", str(error)) from None
     secrets: Sequence[str] | None = None
     if body.secrets is not None:
         secrets = [one.get_secret_value() for one in body.secrets]
-    plain = None if credentials is None else {name: one.get_secret_value() for name, one in credentials.items()}
+    given = body.credentials
+    plain = None if given is None else {name: one.get_secret_value() for name, one in given.items()}
+    try:
+        connecting.check(kind, secrets, plain, body.mapping, name=name, before=before)
+    except connecting.UnfitError as error:
+        raise _invalid(error.field, error.expected, kind if error.field == "kind" else "(not shown)") from None
     return sources.Change(secrets, plain, body.mapping, body.rate_per_minute, body.retention_days)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +15,8 @@ import httpx
 import typer
 
 from service.cli.common import say
-from service.cli.sources import MappingFile, Secrets, read_mapping
+from service.cli.sources import MappingFile, Secrets, check_source, read_mapping
+from service.intake import healing
 from service.intake.reconcile import events_of
 from service.intake.senders import KINDS
 from service.intake.senders.contract import (
@@ -27,7 +31,9 @@ from service.intake.senders.contract import (
     Wanted,
     in_order,
 )
+from service.intake.senders.dataverse import registration
 from service.store.rows import encode_json
+from service.store.sources import Change
 
 hooks_app = typer.Typer(help="Try what senders post.", no_args_is_help=True, rich_markup_mode=None)
 _EXAMPLE_SECRET = "whsec_ZXhhbXBsZS1vbmx5LWV4YW1wbGUtb25seS1leGFtcGxl"  # noqa: S105  signs what is not sent anywhere
@@ -67,6 +73,45 @@ def send(
 
 
 @hooks_app.command(
+    "register-dataverse",
+    epilog="Example: campaign-ledger hooks register-dataverse https://contoso.crm4.dynamics.com --url URL --secret SECRET",
+)
+def register_dataverse(
+    environment: Annotated[str, typer.Argument(help="The URL of the organisation in Dynamics 365.")],
+    url: Annotated[str, typer.Option(help="The URL of the source, as `sources create` printed it.")],
+    secret: Annotated[str, typer.Option(help="The secret of the source.")],
+    mapping: MappingFile = None,
+    name: Annotated[str, typer.Option(help="What the web hook is called there.")] = "Campaign Ledger",
+    *,
+    dry_run: Annotated[
+        bool, typer.Option(help="Print the steps and the columns of their images, and change nothing.")
+    ] = False,
+) -> None:
+    """Register the web hook, its steps and images in Dataverse; the token is read from DATAVERSE_TOKEN.
+
+    `az account get-access-token --resource ENVIRONMENT --query accessToken -o tsv` prints one.
+    """
+    given = read_mapping(mapping)
+    check_source("dataverse", Change(secrets=[secret], mapping=given))
+    checked = KINDS["dataverse"].check_mapping(given)
+    if dry_run:
+        for step in registration.planned(checked):
+            say(f"{step.message} of {step.table}" + (f": after ({', '.join(step.columns)})" if step.columns else ""))
+        return
+    token = os.environ.get("DATAVERSE_TOKEN", "")
+    if not token:
+        raise ValueError("DATAVERSE_TOKEN: expected a token in the environment; --help says how to get one")
+    if "'" in name:
+        raise ValueError("--name: expected a name without an apostrophe")
+    api = registration.WebApi(environment, token)
+    try:
+        for line in registration.register(api, name, url, secret, checked):
+            say(line)
+    finally:
+        api.close()
+
+
+@hooks_app.command(
     "translate", epilog="Example: campaign-ledger hooks translate generic order.json --mapping shop.yaml"
 )
 def translate(kind: KindName, files: Files, mapping: MappingFile = None) -> None:
@@ -86,19 +131,32 @@ def translate(kind: KindName, files: Files, mapping: MappingFile = None) -> None
                     _tell(f"{one.name}: cannot be read: {reason}")
                 case Wanted():
                     _tell(f"{one.name}: {part.record} would be read back from {part.url}")
-    for record, several in groupby(sorted(statements, key=lambda one: one.record), key=lambda one: one.record):
-        parts = found.translate(record, in_order(several), source)
+    ordered_by = sorted(statements, key=lambda one: one.record)
+    known = {name: in_order(several) for name, several in groupby(ordered_by, key=lambda one: one.record)}
+    source = source._replace(known=known)
+    for record, ordered in known.items():
+        parts, faults = healing.translated(partial(_given, found, record, source), ordered)
+        for fault in faults:
+            _tell(f"{record}: {fault.reason}" + ("; a later message says it anew" if fault.healed else ""))
         for waiting in (part for part in parts if isinstance(part, Waiting)):
             _tell(f"{record} waits: {waiting.reason}")
+        if not parts:
+            _tell(f"{record} gives nothing: {found.unsaid(record, ordered, source)}")
         for event in events_of(source.name, record, [part for part in parts if isinstance(part, Draft)]):
             say(encode_json(event).decode())
+
+
+def _given(kind: Kind, record: str, source: Source, statements: Sequence[Statement]) -> list[Draft | Waiting]:
+    return kind.translate(record, statements, source)
 
 
 def _source(kind: str, secret: list[str] | None, mapping: Path | None, url: str) -> tuple[Kind, Source]:
     if kind not in KINDS:
         raise ValueError(f"there is no kind {kind!r}, but {', '.join(KINDS)}")
     found = KINDS[kind]
-    checked = found.check_mapping(read_mapping(mapping))
+    given = read_mapping(mapping)
+    check_source(kind, Change(secrets=secret, mapping=given))
+    checked = found.check_mapping(given)
     return found, Source("src_example", kind, "example", tuple(secret or ()), checked, url)
 
 

@@ -11,6 +11,7 @@ import typer
 import yaml
 
 from service.cli.common import DataDir, LedgerName, ledger_of, say, settings_of, with_pool
+from service.intake import connecting
 from service.intake.senders import KINDS
 from service.store import inbox, records, sources
 from service.store.vault import Vault, new_key
@@ -29,8 +30,8 @@ Credentials = Annotated[
 MappingFile = Annotated[
     Path | None, typer.Option("--mapping", exists=True, help="YAML; see docs/senders for the kind.")
 ]
-Rate = Annotated[int | None, typer.Option("--rate", min=1, help="Requests per minute that it may send.")]
-Retention = Annotated[int | None, typer.Option("--retention", min=1, help="Days that bodies are kept.")]
+Rate = Annotated[int | None, typer.Option("--rate", min=1, max=1_000_000, help="Requests per minute that it may send.")]
+Retention = Annotated[int | None, typer.Option("--retention", min=1, max=36_500, help="Days that bodies are kept.")]
 SourceId = Annotated[str, typer.Argument(help="The id that `sources list` shows.")]
 
 
@@ -78,11 +79,10 @@ def create(
     path_secret: PathSecret = False,
 ) -> None:
     """Connect a sending system and print the URL to enter there; a secret in it is shown this once."""
-    if kind not in KINDS:
-        raise ValueError(f"--kind: expected one of {', '.join(KINDS)}")
     if not secret and not path_secret:
         raise ValueError("--secret, or --path-secret for a sender that cannot authenticate: else anybody could post")
-    wanted = _change(kind, secret, credential, read_mapping(mapping), rate, retention)
+    wanted = _change(secret, credential, read_mapping(mapping), rate, retention)
+    check_source(kind, wanted, name=name)
     in_path = sources.new_path_secret() if path_secret else None
 
     async def work(pool: asyncpg.Pool) -> None:
@@ -113,7 +113,8 @@ def show(source: SourceId, data_dir: DataDir = None) -> None:
         say(f"secrets: {', '.join(f'since {at:%Y-%m-%d}' for at in one.secrets_at) or 'none'}")
         say(f"mapping: {one.mapping}")
         for delivery in await inbox.listed(pool, one.ledger, one.source, 2**62, 20, None):
-            say(f"{delivery.received_at:%Y-%m-%d %H:%M:%S}\t{delivery.state}\t{delivery.reason or ''}")
+            at = f"{delivery.received_at:%Y-%m-%d %H:%M:%S}"
+            say(f"{delivery.delivery}\t{at}\t{delivery.state}\t{delivery.reason or ''}")
 
     with_pool(data_dir, work)
 
@@ -137,13 +138,34 @@ def update(
         one = await _found(pool, source)
         given = read_mapping(mapping) if mapping else None
         in_path = sources.new_path_secret() if path_secret else None
-        wanted = _change(one.kind, secret, credential, given, rate, retention)
+        wanted = _change(secret, credential, given, rate, retention)
+        check_source(one.kind, wanted, before=json.loads(one.mapping))
         say(_url(await sources.change(pool, _vault(), one, wanted, in_path), in_path))
         if retranslate:
             deliveries = await inbox.again(pool, one.ledger, one.source)
             say(
                 f"{deliveries} deliveries and {await records.again(pool, one.ledger, one.source)} records are translated again"
             )
+
+    with_pool(data_dir, work)
+
+
+@sources_app.command("discard", epilog='Example: campaign-ledger sources discard src_… 17 --reason "a test message"')
+def discard(
+    source: SourceId,
+    delivery: Annotated[int, typer.Argument(help="The number that `sources show` lists.")],
+    reason: Annotated[str, typer.Option(help="Kept with the delivery.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Have a delivery count as if it had never come; what its records give without it follows within seconds."""
+    if not reason.strip():
+        raise ValueError("--reason: expected a text, which is kept with the delivery")
+
+    async def work(pool: asyncpg.Pool) -> None:
+        one = await _found(pool, source)
+        if not await inbox.discard(pool, one.ledger, one.source, delivery, reason):
+            raise LookupError(f"there is no delivery {delivery} of {one.name} to discard: unknown, or rejected")
+        say(f"discarded {delivery}")
 
     with_pool(data_dir, work)
 
@@ -171,18 +193,25 @@ def rekey(data_dir: DataDir = None) -> None:
 
 
 def _change(
-    kind: str, secret: list[str] | None, credential: list[str] | None, mapping: dict[str, Any] | None, rate: int | None,
+    secret: list[str] | None, credential: list[str] | None, mapping: dict[str, Any] | None, rate: int | None,
     retention: int | None,
 ) -> sources.Change:  # fmt: skip
-    if mapping is not None:
-        KINDS[kind].check_mapping(mapping)
     credentials = None if credential is None else dict(one.partition("=")[::2] for one in credential)
-    for name in credentials or {}:
-        if name not in KINDS[kind].credentials:
-            raise ValueError(f"--credential {name}: expected one of {', '.join(KINDS[kind].credentials) or 'none'}")
     return sources.Change(
         secret or None, credentials, mapping and json.loads(json.dumps(mapping, default=str)), rate, retention
     )
+
+
+def check_source(
+    kind: str, wanted: sources.Change, *, name: str | None = None, before: dict[str, Any] | None = None
+) -> None:
+    """Check what is given as the API does, and name the option that does not fit."""
+    try:
+        connecting.check(kind, wanted.secrets, wanted.credentials, wanted.mapping, name=name, before=before)
+    except connecting.UnfitError as error:
+        option = {"secrets": "secret", "credentials": "credential"}.get(part := error.field.partition(".")[0], part)
+        named = f" {error.field.partition('.')[2]}" if part == "credentials" else ""
+        raise ValueError(f"--{option}{named}: expected {error.expected}") from None
 
 
 async def _found(pool: asyncpg.Pool, source: str) -> sources.Stored:

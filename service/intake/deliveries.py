@@ -11,7 +11,7 @@ import asyncpg
 from service import telemetry
 from service.intake.hooks import Hook, opened, request_of
 from service.intake.reading import Api, Reading, fault, read, reasons
-from service.intake.translation import Outcome, Translation
+from service.intake.translation import EVERYONE, Outcome, Translation
 from service.settings import Settings
 from service.store import faults, records, sources
 from service.store.inbox import Delivery, Settled
@@ -95,10 +95,20 @@ def failed(one: Delivery, error: Exception) -> Settled:
 
 def _settled(delivery: Delivery, reading: Reading, outcomes: Mapping[str, Outcome], *, first: bool) -> Settled:
     """Say what became of a delivery, from what became of the records it speaks of."""
-    mine = [outcomes[name] for name in {one.record for one in reading.stated} if name in outcomes]
+    names = {one.record for one in reading.stated}
+    mine = [outcomes[name] for name in names if name in outcomes]
+    said = {(one.record, one.key) for one in reading.stated}
+    faults = [
+        one
+        for name, out in outcomes.items()
+        for one in out.faults
+        if (name, one.key) in said or (name in names and one.key == EVERYONE)
+    ]
     problems = [*reading.problems, *(text for one in mine for text in one.problems)]
-    waiting = [text for one in mine for text in one.waiting]
-    changed = any(one.changed for one in mine)
+    problems += [one.reason for one in faults if not one.healed]
+    unsaid = reading.ignored or [text for one in mine for text in one.unsaid]
+    notes = [f"{one.reason}; a later message says it anew" for one in faults if one.healed]
+    notes += [text for one in mine for text in one.waiting]
 
     def settled(state: str, texts: Sequence[str] = (), *, again: bool = False) -> Settled:
         return Settled(delivery.ledger, delivery.delivery, state, reasons(texts), again)
@@ -108,9 +118,9 @@ def _settled(delivery: Delivery, reading: Reading, outcomes: Mapping[str, Outcom
     if not mine:
         return settled("ignored", reading.ignored or ["the message states nothing"])
     if not first:
-        return settled("duplicate", ["the same was stated before", *waiting])
-    if changed or waiting:
-        return settled("accepted", [*waiting, *reading.ignored])
+        return settled("duplicate", ["the same was stated before", *notes])
+    if notes or any(one.changed for one in mine):
+        return settled("accepted", [*notes, *reading.ignored])
     if any(one.gives for one in mine):
         return settled("duplicate", ["what it states is in the ledger already, or changes no event"])
-    return settled("ignored", reading.ignored or ["what it states gives no event"])
+    return settled("ignored", unsaid or ["what it states gives no event"])

@@ -18,6 +18,7 @@ import msgspec
 from service import telemetry
 from service.intake.limits import Buckets, LookedUp
 from service.intake.senders import KINDS
+from service.intake.senders.authentication import authentication_of
 from service.intake.senders.contract import Kind, RejectedError, Reply, Request, Screened, Source
 from service.settings import Settings
 from service.store import inbox, sources, vault
@@ -59,6 +60,10 @@ def opened(stored: sources.Stored, vault: Vault, settings: Settings) -> Hook:
         mapping = kind.check_mapping(mapping)
     except ValueError as error:
         problem = f"the mapping does not fit: {error}"
+        mapping = {
+            **mapping,
+            "authentication": authentication_of(kind, mapping),
+        }  # what comes is verified all the same, and kept
     source = Source(
         id=stored.source, kind=stored.kind, name=stored.name, secrets=secrets,
         mapping=mapping, path_secret=stored.path_hash is not None,

@@ -31,10 +31,13 @@ class Plan(NamedTuple):
     problems: list[str]
 
 
-def reconcile(source: str, record: str, issued: Sequence[Issued], drafts: Sequence[Draft], now: str) -> Plan:
+def reconcile(
+    source: str, record: str, issued: Sequence[Issued], drafts: Sequence[Draft], now: str, *, certain: bool = True
+) -> Plan:
     """Plan the way from what a record gave (`issued`, in the order of issue) to what it gives (`drafts`).
 
-    `source` is the name of the source, `now` the RFC 3339 time that voids carry.
+    `source` is the name of the source, `now` the RFC 3339 time that voids carry. Where something of the record cannot be
+    read, it is not `certain`: then what no longer comes out stays, so that nothing is taken back because of a fault.
     """
     plan = Plan([], [], [])
     latest = {one.key: one for one in issued}
@@ -66,7 +69,7 @@ def reconcile(source: str, record: str, issued: Sequence[Issued], drafts: Sequen
         )
         if before is not None and before.void is None:
             plan.voids.append((draft.key, before.issue, _void(source, before, now, "the sender has corrected it")))
-    for before in latest.values():
+    for before in latest.values() if certain else ():
         if before.key not in said and before.void is None:
             reason = "the sender no longer states it, or it is mapped differently"
             plan.voids.append((before.key, before.issue, _void(source, before, now, reason)))

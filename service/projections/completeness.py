@@ -162,8 +162,45 @@ async def _set_aside(view: Snapshot, waiting: Groups) -> None:
         group.add(name, money_in(_json.decode(data)), recorded_at, position)
 
 
+async def _of_senders(view: Snapshot, waiting: Groups) -> None:
+    """Records of sending systems that wait for a message or cannot be read. How they stood earlier is not kept."""
+    if not view.current:
+        return
+    rows = await view.connection.fetch(
+        """
+        SELECT s.name, r.record, r.state, r.since, r.amounts FROM records r
+        JOIN sources s ON s.ledger = r.ledger AND s.source = r.source
+        WHERE r.ledger = $1 AND r.state <> 'translated' AND s.deleted_at IS NULL ORDER BY r.since, s.name, r.record
+        """,
+        view.ledger.ledger,
+    )
+    unread = await view.connection.fetch(
+        """
+        SELECT s.name, d.delivery, d.received_at FROM deliveries d
+        JOIN sources s ON s.ledger = d.ledger AND s.source = d.source
+        WHERE d.ledger = $1 AND d.state = 'failed' AND s.deleted_at IS NULL
+              AND NOT EXISTS (SELECT FROM statements t WHERE t.ledger = d.ledger AND t.delivery = d.delivery)
+        ORDER BY d.delivery
+        """,
+        view.ledger.ledger,
+    )
+    for name, delivery, received_at in unread:
+        see = "/v1/sources/{source}/deliveries?state=failed"  # whoever reads figures need not know a hook's URL
+        _group(waiting, f"message of {name}", "a correction", see).add(str(delivery), None, received_at, None)
+    for name, record, state, since, amounts in rows:
+        what = "a message" if state == "waiting" else "a correction"
+        see = f"/v1/sources/{{source}}/records?state={state}"
+        group = _group(waiting, f"{record.partition(':')[0]} of {name}", what, see)
+        group.add(record, None, since, None)
+        for amount in _json.decode(amounts):
+            minor, currency = money_in({"amount": amount}) or (0, amount["currency"])
+            group.amounts[currency] = group.amounts.get(currency, 0) + minor
+
+
 # Each adds what it knows to wait.
-COLLECTED: tuple[Callable[[Snapshot, Groups], Awaitable[None]], ...] = (_links, _rates, _quarantined, _set_aside)
+COLLECTED: tuple[Callable[[Snapshot, Groups], Awaitable[None]], ...] = (
+    _links, _rates, _quarantined, _set_aside, _of_senders,
+)  # fmt: skip
 
 
 async def _sources(view: Snapshot) -> list[dict[str, Any]]:

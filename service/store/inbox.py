@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ import asyncpg
 
 from service.store.database import Connection
 
-STATES = ("received", "accepted", "duplicate", "ignored", "rejected", "failed")
+STATES = ("received", "accepted", "duplicate", "ignored", "rejected", "failed", "discarded")
 MOST_ATTEMPTS = 12  # over some hours; a failed delivery is listed before and after
 _LONGEST_REASON = 2_000
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 3600.0  # seconds
@@ -210,16 +210,60 @@ async def one(pool: asyncpg.Pool, ledger: int, source: str, delivery: int) -> De
 
 
 async def again(pool: asyncpg.Pool, ledger: int, source: str, delivery: int | None = None) -> int:
-    """Have deliveries of a source translated again, as far as their bodies are there; return how many."""
+    """Have deliveries of a source translated again, as far as their bodies are there; return how many.
+
+    What was discarded stays so, unless it is asked for by itself.
+    """
     done = await pool.execute(
         """
         UPDATE deliveries SET next_try = now(), attempts = 0, leased_until = NULL
         WHERE ledger = $1 AND source = $2 AND ($3::bigint IS NULL OR delivery = $3) AND body IS NOT NULL
-              AND state <> 'rejected'
+              AND state <> 'rejected' AND (state <> 'discarded' OR delivery = $3)
         """,
         ledger, source, delivery,
     )  # fmt: skip
     return int(done.split()[1])
+
+
+async def discard(pool: asyncpg.Pool, ledger: int, source: str, delivery: int, reason: str) -> bool:
+    """Take a delivery out: what it stated is stated no longer, and its records are translated again without it.
+
+    The body and the reason are kept. Returns whether there is such a delivery; one that was rejected states nothing anyway.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        done = await connection.execute(
+            """
+            UPDATE deliveries SET state = 'discarded', reason = $4, next_try = NULL, leased_until = NULL, settled_at = now()
+            WHERE ledger = $1 AND source = $2 AND delivery = $3 AND state <> 'rejected'
+            """,
+            ledger, source, delivery, _storable(reason),
+        )  # fmt: skip
+        await connection.execute(
+            """
+            WITH gone AS (DELETE FROM statements WHERE ledger = $1 AND delivery = $3 AND $4 RETURNING record)
+            UPDATE records SET due = now() WHERE ledger = $1 AND source = $2
+                   AND (record IN (SELECT record FROM gone) OR lookups && ARRAY(SELECT record FROM gone))
+            """,
+            ledger, source, delivery, done != "UPDATE 0",
+        )  # fmt: skip
+    return bool(done != "UPDATE 0")
+
+
+async def healed(connection: Connection, ledger: int, source: str, names: Collection[str]) -> None:
+    """Have failed deliveries settled again whose records failed and do so no longer. Those in work are left to their worker."""
+    await connection.execute(
+        """
+        UPDATE deliveries SET next_try = now() WHERE ledger = $1 AND delivery IN (
+            SELECT d.delivery FROM deliveries d
+            WHERE d.ledger = $1 AND d.source = $2 AND d.state = 'failed' AND d.body IS NOT NULL AND d.delivery IN (
+                SELECT s.delivery FROM records r JOIN statements s USING (ledger, source, record)
+                WHERE r.ledger = $1 AND r.source = $2 AND r.record = ANY($3) AND r.state = 'failed'
+            )
+            ORDER BY d.delivery FOR UPDATE OF d SKIP LOCKED
+        )
+        """,
+        ledger, source, list(names),
+    )  # fmt: skip
 
 
 async def waiting(pool: asyncpg.Pool) -> int:
@@ -237,7 +281,7 @@ async def forget(pool: asyncpg.Pool, days: int, rejected_hours: int) -> None:
         """
         UPDATE deliveries d SET head = NULL, body = NULL FROM sources s
         WHERE d.ledger = s.ledger AND d.source = s.source AND d.body IS NOT NULL
-              AND d.state IN ('accepted', 'duplicate', 'ignored') AND d.next_try IS NULL
+              AND d.state IN ('accepted', 'duplicate', 'ignored', 'discarded') AND d.next_try IS NULL
               AND d.received_at < now() - coalesce(s.retention_days, $1) * interval '1 day'
         """,
         days,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -58,11 +58,13 @@ class Issued(NamedTuple):
 
 
 class Noted(NamedTuple):
-    """How a record stands: translated, waiting or failed, and why."""
+    """How a record stands: translated, waiting or failed, why, with what money, and with which others it was translated."""
 
     record: str
     state: str
     reasons: list[str]
+    amounts: Sequence[Mapping[str, str]] = ()
+    lookups: Sequence[str] = ()
 
 
 _STATED = 'record, delivery, key, digest, at, "order", verb, fields'
@@ -174,13 +176,46 @@ async def note(connection: Connection, ledger: int, source: str, notes: Sequence
     if notes:
         await connection.execute(
             """
-            UPDATE records r SET state = n.state, reasons = n.reasons::json
-            FROM unnest($3::text[], $4::text[], $5::text[]) AS n (record, state, reasons)
+            UPDATE records r SET state = n.state, reasons = n.reasons::json, amounts = n.amounts::json,
+                   lookups = ARRAY(SELECT json_array_elements_text(n.lookups::json)),
+                   since = CASE WHEN r.state = n.state THEN r.since ELSE now() END
+            FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+                 AS n (record, state, reasons, amounts, lookups)
             WHERE r.ledger = $1 AND r.source = $2 AND r.record = n.record
             """,
             ledger, source, [one.record for one in notes], [one.state for one in notes],
-            [encode_json(one.reasons).decode() for one in notes],
+            *([encode_json(list(part(one))).decode() for one in notes] for part in _NOTED_AS_JSON),
         )  # fmt: skip
+
+
+_NOTED_AS_JSON: tuple[Callable[[Noted], Iterable[Any]], ...] = (
+    lambda one: one.reasons, lambda one: one.amounts, lambda one: one.lookups,
+)  # fmt: skip
+
+
+async def wake(pool: asyncpg.Pool, ledger: int, source: str, names: Collection[str]) -> None:
+    """Have the records translated again that were translated with others of these names."""
+    await pool.execute(
+        """
+        UPDATE records r SET due = now() FROM (
+            SELECT ledger, source, record FROM records
+            WHERE ledger = $1 AND source = $2 AND lookups <> '{}' AND lookups && $3::text[] AND record <> ALL ($3::text[])
+            ORDER BY record FOR UPDATE
+        ) c
+        WHERE r.ledger = c.ledger AND r.source = c.source AND r.record = c.record
+        """,
+        ledger, source, list(names),
+    )  # fmt: skip
+
+
+async def due(pool: asyncpg.Pool, ledger: int, source: str, names: Collection[str]) -> None:
+    """Have records translated again."""
+    await pool.execute(
+        "UPDATE records SET due = now() WHERE ledger = $1 AND source = $2 AND record = ANY($3)",
+        ledger,
+        source,
+        sorted(names),
+    )
 
 
 async def listed(
@@ -189,12 +224,12 @@ async def listed(
     """Return how records of a source stand, those after a name, in the order of names."""
     rows = await pool.fetch(
         """
-        SELECT record, state, reasons FROM records
+        SELECT record, state, reasons, amounts FROM records
         WHERE ledger = $1 AND source = $2 AND record > $3 AND ($5::text IS NULL OR state = $5) ORDER BY record LIMIT $4
         """,
         ledger, source, after, limit, state,
     )  # fmt: skip
-    return [Noted(row[0], row[1], msgspec.json.decode(row[2])) for row in rows]
+    return [Noted(row[0], row[1], msgspec.json.decode(row[2]), msgspec.json.decode(row[3])) for row in rows]
 
 
 async def again(pool: asyncpg.Pool, ledger: int, source: str) -> int:

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import MASTER_KEY, Api
+from tests.support.hooks import connect
 
 SECRET = "whsec_YS1zZWNyZXQtZm9yLXRlc3RzLTAxMjM0NTY3ODk="
 SAMPLES = Path("docs/senders/samples")
@@ -100,3 +102,60 @@ def test_mistakes_are_told_in_one_line(run: Run, tmp_path: Path) -> None:
         assert ran.returncode == 1
         assert told in ran.stderr
         assert len(ran.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--secret", "", "--secret: expected 8 to 4096 characters; is the shell variable set?"),
+        ("--secret", "         ", "--secret: expected 8 to 4096 characters"), ("--secret", "short", "8 to 4096"),
+        ("--secret", "no-base64-behind-it!", "base64 behind whsec_"), ("--name", "with space", "--name: expected"),
+        ("--credential", "token=x", "--credential token: expected one of none for standard-webhooks"),
+    ],
+)  # fmt: skip
+def test_what_the_api_refuses_of_a_source_the_command_refuses_too(
+    run: Run, api: Api, option: str, value: str, told: str
+) -> None:
+    given = {"--kind": "standard-webhooks", "--name": "shop", "--secret": SECRET, option: value}
+    ran = run("sources", "create", "--ledger", api.ledger.name, *(part for pair in given.items() for part in pair))
+    assert (ran.returncode, told in ran.stderr) == (1, True), ran.stderr
+    assert good(run("sources", "list", "--ledger", api.ledger.name)) == ""
+
+
+def test_an_empty_secret_takes_the_place_of_none(run: Run, api: Api) -> None:
+    create = (
+        "sources",
+        "create",
+        "--ledger",
+        api.ledger.name,
+        "--kind",
+        "hubspot",
+        "--name",
+        "crm",
+        "--secret",
+        SECRET,
+    )
+    assert "--credential token: expected 1 to" in run(*create, "--credential", "token=").stderr
+    url = good(run(*create, "--credential", "token=pat-1")).strip()
+    source = url.rpartition("/")[2]
+    assert run("sources", "update", source, "--secret", "").returncode == 1
+    assert api.http.patch(f"/v1/sources/{source}", json={"secrets": [""]}).status_code == 422
+    assert run("hooks", "send", "hubspot", "README.md", "--url", url, "--secret", "").returncode == 1
+
+
+def test_a_delivery_is_discarded_with_a_reason_that_is_kept(run: Run, api: Api) -> None:
+    sender = connect(api, "standard-webhooks", SECRET)
+    body = {"type": "lead.captured", "timestamp": "2026-03-02T09:30:00Z", "data": {"lead_id": "L"}}
+    sender.post(json.dumps(body).encode())
+    (one,) = sender.settled()
+    number, *_ = good(run("sources", "show", sender.source.id)).splitlines()[-1].split("\t")
+    assert number == str(one["id"])
+    assert run("sources", "discard", sender.source.id, number, "--reason", " ").returncode == 1
+    assert "discarded" in good(run("sources", "discard", sender.source.id, number, "--reason", "a test"))
+    (gone,) = sender.settled()
+    assert (gone["state"], gone["reason"]) == ("discarded", "a test")
+    deadline = time.monotonic() + 20
+    while [one["type"] for one in sender.events()] != ["lead.captured", "event.voided"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert run("sources", "discard", sender.source.id, "999999999", "--reason", "x").returncode == 1

@@ -80,6 +80,10 @@ def test_what_came_before_closing_is_translated_and_stays(api: Api) -> None:
         ({"secrets": []}, "secrets"),
         ({"secrets": SECRET}, "secrets"),
         ({"secrets": ["short"]}, "secrets.0"),
+        ({"secrets": [""]}, "secrets.0"),
+        ({"secrets": [SECRET, " " * 12]}, "secrets.1"),
+        ({"secrets": ["no-base64-behind-it!"]}, "secrets.0"),
+        ({"mapping": {"authentication": {"scheme": "magic"}}}, "mapping"),
         ({"secrets": [SECRET, 5]}, "secrets.1"),
         ({"name": "with space"}, "name"),
         ({"mapping": {"typs": {}}}, "mapping"),
@@ -104,8 +108,9 @@ def test_only_admins_of_the_ledger_see_its_sources(open_api: Callable[..., Api])
     for method, path in (
         ("GET", ""), ("PATCH", ""), ("DELETE", ""), ("GET", "/deliveries"), ("GET", "/deliveries/1"), ("GET", "/records"),
         ("POST", "/retranslate"), ("POST", "/deliveries/1/retranslate"),
+        ("POST", "/deliveries/1/discard"),
     ):  # fmt: skip
-        body = b"{}" if method == "PATCH" else None
+        body = b"{}" if method == "PATCH" else b'{"reason": "x"}' if path.endswith("discard") else None
         for api, status in ((other, 404), (reader, 403)):
             headers = {"Content-Type": "application/json"}
             answer = api.http.request(method, f"/v1/sources/{made}{path}", content=body, headers=headers)

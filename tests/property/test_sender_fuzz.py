@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,12 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.intake import healing
 from service.intake.reading import as_stated, as_statement
 from service.intake.reconcile import reconcile
 from service.intake.senders import KINDS
 from service.intake.senders.contract import (
     Draft,
     Ignored,
+    Kind,
     MalformedError,
     RejectedError,
     Request,
@@ -161,15 +164,22 @@ def translated(seed: Seed, source: Source, statements: Sequence[Statement]) -> d
         by_record[one.record].append(one)
     results: dict[str, Any] = {}
     for record, several in sorted(by_record.items()):
+        kind, stated = KINDS[seed.kind], in_order(several)
         try:
-            parts = KINDS[seed.kind].translate(record, in_order(several), source)
+            parts, faults = healing.translated(partial(given_by, kind, record, source), stated)
         except MalformedError as error:
             results[record] = str(error)
             continue
         assert all(isinstance(part, Draft | Waiting) for part in parts)
+        assert {one.key for one in faults} <= {one.key for one in stated}
+        assert parts or faults or kind.unsaid(record, stated, source)
         reconcile(source.name, record, [], [part for part in parts if isinstance(part, Draft)], "2026-06-01T00:00:00Z")
-        results[record] = parts
+        results[record] = parts, faults
     return results
+
+
+def given_by(kind: Kind, record: str, source: Source, statements: Sequence[Statement]) -> list[Draft | Waiting]:
+    return kind.translate(record, statements, source)
 
 
 @pytest.mark.parametrize("seed", seeds(), ids=lambda one: f"{one.kind}-{len(one.messages)}")

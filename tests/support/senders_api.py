@@ -69,7 +69,7 @@ def serving(answer: Answer) -> Iterator[str]:
                     self.wfile.write(part)
                     self.wfile.flush()
 
-        do_GET = do_POST = _answer  # noqa: N815  as http.server calls them
+        do_GET = do_POST = do_PATCH = _answer  # noqa: N815  as http.server calls them
 
         def log_message(self, *_: Any) -> None:  # it would write to the tests' output
             return

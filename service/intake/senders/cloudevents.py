@@ -10,6 +10,11 @@ Facts, from the CloudEvents specification 1.0.2 (github.com/cloudevents/spec):
   415 says that the form is not understood, 429 with `Retry-After` slows down.
 - "Core": `source` + `id` identify an event; a repeated delivery has the same. `time` is optional there; we need it.
 
+Azure Event Grid also delivers in a schema of its own (learn.microsoft.com, "Azure Event Grid event schema", "Endpoint validation
+with Event Grid event schema"): a list of events with id, topic, subject, eventType, eventTime and data. It first posts one with
+the header `aeg-event-type: SubscriptionValidation`, whose data.validationCode has to come back as validationResponse. Those
+events are read as CloudEvents of the source `topic`.
+
 An event keeps its identity, so that it may also come through `POST /v1/events`. `types` in the mapping renames types.
 Delivery is at least once and in any order, as brokers do it. The limit on the size is ours (64 KiB is what the
 specification asks every intermediary to carry).
@@ -27,7 +32,6 @@ from typing import Any
 from service.domain.catalogue import CATALOGUE, shown
 from service.domain.events import InvalidEventError, read_event
 from service.intake.decoding import header_text
-from service.intake.senders import shared_secret
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -40,34 +44,36 @@ from service.intake.senders.contract import (
     Unreadable,
     Waiting,
 )
-from service.intake.senders.fields import json_of, list_of, object_of, with_defaults
-from service.intake.senders.signatures import check_secret
+from service.intake.senders.fields import blanks, dig, json_of, list_of, object_of, with_defaults, without_blanks
 from service.store.rows import encode_json
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 DEFAULTS: dict[str, Any] = {
     "types": {},  # the sender's type → the type of our catalogue
+    # What stands where no campaign, channel, source or medium is stated. Nothing, unless a mapping says so: an event may
+    # also come through POST /v1/events, and has to be the same there.
+    "blanks": [],
     "origins": ["*"],  # who may send here, as the handshake names them
-    "authentication": shared_secret.BEARER,
 }
 _ENVELOPE = ("specversion", "id", "source", "type", "time", "subject", "datacontenttype", "data", "data_base64")
 
 
 def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """Check that `types` leads to types of the catalogue, and how messages are authenticated."""
+    """Check that `types` leads to types of the catalogue."""
     checked = with_defaults(mapping, DEFAULTS, tables=("types",))
     for name, ours in checked["types"].items():
         if ours not in CATALOGUE:
             raise ValueError(f"types.{name}: expected an event type of the catalogue, got {shown(ours)}")
     if not all(isinstance(one, str) for one in checked["origins"]):
         raise ValueError('origins: expected a list of origins such as ["eventemitter.example.com"], or ["*"]')
-    shared_secret.check(checked["authentication"])
-    return checked
+    return {**checked, "blanks": blanks(checked["blanks"])}
 
 
 def handshake(request: Request, source: Source) -> Reply | None:
     """Agree to deliveries from an origin that the mapping allows; say nothing to others, which means no."""
+    if request.headers.get("aeg-event-type") == "SubscriptionValidation":
+        return _validated(request)
     if request.method != "OPTIONS":
         return None
     origin = request.headers.get("webhook-request-origin", "")
@@ -77,19 +83,22 @@ def handshake(request: Request, source: Source) -> Reply | None:
     return Reply(200, headers)
 
 
-def verify(request: Request, source: Source, _: datetime) -> None:
-    """Check the bearer token (or the query's access_token), or the HMAC, as the mapping says."""
-    token = source.mapping["authentication"]["scheme"] == "token"
-    if token and "authorization" not in request.headers and "access_token" in request.query:
-        check_secret(request.query["access_token"], source.secrets, "the query's access_token")
-        return
-    shared_secret.verify(request, source)
+def _validated(request: Request) -> Reply:
+    """Answer Event Grid's question whether somebody here wants its events: whose code it is, only Event Grid knows."""
+    try:
+        code = dig(list_of(json_of(request.body), "the events"), "[0].data.validationCode")
+    except MalformedError:
+        code = None
+    if not isinstance(code, str):
+        return Reply(
+            400, {"content-type": "text/plain"}, b"expected a list with one event that has data.validationCode\n"
+        )
+    return Reply(200, {"content-type": "application/json"}, encode_json({"validationResponse": code}))
 
 
-def sign(body: bytes, source: Source, _: datetime) -> dict[str, str]:
+def sign(body: bytes, _: Source, __: datetime) -> dict[str, str]:
     """Return the headers of structured mode, or of a batch where the body is a list."""
-    media_type = BATCH if body.lstrip()[:1] == b"[" else STRUCTURED
-    return {"content-type": media_type, **shared_secret.sign(body, source)}
+    return {"content-type": BATCH if body.lstrip()[:1] == b"[" else STRUCTURED}
 
 
 def read(request: Request, source: Source) -> Sequence[Statement | Ignored | Unreadable]:
@@ -99,15 +108,35 @@ def read(request: Request, source: Source) -> Sequence[Statement | Ignored | Unr
         return [_statement(_binary(request), source)]
     body = json_of(request.body)
     if media_type == BATCH or isinstance(body, list):
-        return [_item(one, source) for one in list_of(body, "the batch")] or [Ignored("the batch is empty")]
+        items = list_of(body, "the batch")
+        return [_item(number, one, source) for number, one in enumerate(items)] or [Ignored("the batch is empty")]
     return [_statement(object_of(body, "the event"), source)]
 
 
-def _item(event: Any, source: Source) -> Statement | Ignored | Unreadable:
+def _item(number: int, event: Any, source: Source) -> Statement | Ignored | Unreadable:
+    """Read one of several; what is wrong with it names it."""
     try:
-        return _statement(object_of(event, "an item of the batch"), source)
+        return _statement(object_of(event, "the event"), source)
     except MalformedError as error:
-        return Unreadable(str(error))
+        named = (
+            [shown(event[name]) for name in ("source", "topic", "id") if event.get(name)]
+            if isinstance(event, dict)
+            else []
+        )
+        return Unreadable(f"item {number} ({' '.join(named) or 'without an id'}): {error}")
+
+
+def _of_event_grid(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event of Event Grid's own schema as a CloudEvent."""
+    names = {
+        "eventType": "type",
+        "eventTime": "time",
+        "topic": "source",
+        "id": "id",
+        "subject": "subject",
+        "data": "data",
+    }
+    return {"specversion": "1.0", **{ours: event[theirs] for theirs, ours in names.items() if theirs in event}}
 
 
 def _binary(request: Request) -> dict[str, Any]:
@@ -121,11 +150,16 @@ def _binary(request: Request) -> dict[str, Any]:
 
 
 def _statement(event: dict[str, Any], source: Source) -> Statement | Ignored:
+    if "eventType" in event and "specversion" not in event:
+        event = _of_event_grid(event)
     given = event.get("type")
     kind = source.mapping["types"].get(given, given) if isinstance(given, str) else None
     if kind not in CATALOGUE:
         return Ignored(f"type {shown(given)} is none of the catalogue, nor in the mapping's types")
-    event = {**event, "type": kind, "data": _data(event)}
+    data = _data(event)
+    if source.mapping["blanks"] and isinstance(data, dict):
+        data = without_blanks(data, source.mapping)
+    event = {**event, "type": kind, "data": data}
     try:
         checked = read_event({**event, "datacontenttype": None, "data_base64": None})
     except InvalidEventError as error:
@@ -167,9 +201,9 @@ KIND = Kind(
     about="brokers and middleware that deliver CloudEvents of the catalogue over HTTP",
     check_mapping=check_mapping,
     handshake=handshake,
-    verify=verify,
     read=read,
     translate=translate,
+    authentication={"scheme": "bearer", "prefix": "Bearer ", "query": "access_token"},
     sign=sign,
     delivery_id=delivery_id,
 )

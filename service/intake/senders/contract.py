@@ -13,7 +13,7 @@ Everything here is pure: no clock, no network, no database. Only `fetch` (readin
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -61,6 +61,7 @@ class Source(NamedTuple):
     path_secret: bool = False  # whether the URL itself is the secret; the service checks it
     credentials: Mapping[str, str] = {}  # for reading back: what `Kind.credentials` names
     rate_per_minute: int = 6_000  # how many requests it may send
+    known: Mapping[str, Sequence[Any]] = {}  # the statements, in order, of the records that `Kind.lookups` names
 
 
 class Statement(NamedTuple):
@@ -115,6 +116,7 @@ class Waiting(NamedTuple):
     """What a record cannot give yet ("amount unknown"): listed, never guessed, until the message that says it comes."""
 
     reason: str
+    amount: Mapping[str, str] | None = None  # the money that it is about, where that is known
 
 
 class Reply(NamedTuple):
@@ -155,6 +157,26 @@ def no_delivery_id(_: Request) -> str | None:
     return None
 
 
+def not_verified(_: Request, __: Source, ___: datetime) -> None:
+    """Refuse: a kind without a way of its own needs `authentication`, in the mapping or as its usual one."""
+    raise RejectedError("nothing says how this source authenticates: name `authentication` in its mapping")
+
+
+def as_json(_: bytes, __: Source, ___: datetime) -> dict[str, str]:
+    """Most senders post JSON."""
+    return {"content-type": "application/json"}
+
+
+def no_lookups(_: str, __: Sequence[Statement], ___: Source) -> Collection[str]:
+    """Most records say themselves all that their events need."""
+    return ()
+
+
+def nothing_said(_: str, __: Sequence[Statement], ___: Source) -> str:
+    """Some records speak of nothing that concerns a ledger."""
+    return "what it states gives no event"
+
+
 Fetched = Statement | Ignored | list[Statement | Ignored]
 Fetch = Callable[[Wanted, Source, httpx.AsyncClient], Awaitable[Fetched]]
 
@@ -165,10 +187,19 @@ class Kind(NamedTuple):
     name: str
     about: str  # one line for lists: which system, which of its interfaces
     check_mapping: Callable[[Mapping[str, Any]], dict[str, Any]]  # with defaults; ValueError names the key
-    verify: Callable[[Request, Source, datetime], None]  # RejectedError; only called where the source has secrets
     read: Callable[[Request, Source], Sequence[Statement | Ignored | Wanted | Unreadable]]  # MalformedError
     translate: Callable[[str, Sequence[Statement], Source], list[Draft | Waiting]]  # MalformedError; in order
-    sign: Callable[[bytes, Source, datetime], dict[str, str]]  # headers of a POST to public_url that verify
+    unsaid: Callable[[str, Sequence[Statement], Source], str] = (
+        nothing_said  # why a record gives nothing, and what would
+    )
+    # How messages are verified, one of three, the first that there is: `authentication` in the mapping, `authentication`
+    # here (its shape is in the module of that name), or `verify`. It is only asked where the source has secrets.
+    authentication: Mapping[str, Any] = {}  # what the mapping's `authentication` is, where it says nothing else
+    verify: Callable[[Request, Source, datetime], None] = not_verified  # RejectedError
+    sign: Callable[[bytes, Source, datetime], dict[str, str]] = as_json  # headers of a POST to public_url that verify
+    # Other records that this one is translated with (a deal's campaign, for its code): given in `Source.known`, and
+    # whenever one of them is spoken of, this one is translated again.
+    lookups: Callable[[str, Sequence[Statement], Source], Collection[str]] = no_lookups
     handshake: Callable[[Request, Source], Reply | None] = no_handshake  # answered before the inbox
     reply: Callable[[Request, bool], Reply] = default_reply
     screened: Callable[[Request, Source], Screened] = as_it_came  # what is kept of the body

@@ -11,6 +11,7 @@ quote, order, invoice, credit_note, campaign or member (a lead's or contact's me
     campaigns    the sender's name or id of a campaign → campaign_id; what is not listed stands as it is
     on_delete    per sort: whether what a deleted record has given is withdrawn, or kept and listed
     probability_of  what a certain deal's probability is: 1 or 100
+    blanks       what stands where no campaign, channel or source is stated
     amounts_include_tax  whether the tax of an order or invoice has to be taken off its amount; unknown tax is waited for
 """
 
@@ -22,9 +23,16 @@ from typing import Any, NamedTuple
 
 from service.domain.calendar import parse_instant
 from service.domain.catalogue import shown
+from service.intake.blanks import BLANKS
 from service.intake.senders import fields as read
 from service.intake.senders.contract import MalformedError, Statement, states
 
+NEVER = "1970-01-01T00:00:00Z"  # the time of a statement that says nothing but that something is not known
+# What is so from the creation on, whenever a message says it; statuses and amounts are so from some moment on.
+TIMELESS = (
+    "created", "campaign", "channel", "source", "owner", "account", "contact", "name", "type", "parent", "start", "end",
+    "opportunity", "quote", "order", "invoice", "lead", "currency",
+)  # fmt: skip
 WITHDRAW, KEEP = "withdraw", "keep"
 CREATION = "no message has stated when it was created: what happens first is waited for"
 _OPEN, _ORDER = ("opportunity.opened", "opportunity.won", "opportunity.lost"), ("order.placed", "order.cancelled")
@@ -65,6 +73,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "member": ("created", "campaign", "lead", "contact", "activity", "responded"),
 }  # fmt: skip
 
+_WORDS = ("campaign", "parent", "channel", "source")  # where some systems write a word for nothing
+
 # Where no field names it, a link to another record does.
 _LINKED = {"opportunity": "deal", "quote": "quote", "order": "order", "invoice": "invoice"}
 
@@ -87,6 +97,7 @@ def defaults(
         "probability_of": 100,
         "amounts_include_tax": False,
         "campaigns": {},
+        "blanks": list(BLANKS),
         "on_delete": dict.fromkeys(GIVES, WITHDRAW) | {"lead": KEEP, "campaign": KEEP},
         "fields": {
             sort: {name: fields.get(sort, {}).get(name, "") for name in names} for sort, names in FIELDS.items()
@@ -103,6 +114,7 @@ def check(mapping: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, A
     checked["campaigns"] = {str(name): ours for name, ours in checked["campaigns"].items()}
     for sort, table in checked["events"].items():  # YAML makes numbers of statuses that are digits
         checked["events"][sort] = {str(status): types for status, types in table.items()}
+    checked["blanks"] = read.blanks(checked["blanks"])
     read.zone(checked["time_zone"])
     try:
         checked["currency"] = checked["currency"] and read.currency(checked["currency"], "currency")
@@ -162,6 +174,9 @@ def _values(sort: str, state: Mapping[str, Any], mapping: Mapping[str, Any]) -> 
     for name, other in _LINKED.items():
         if name in values and values[name] is None:
             values[name] = next(iter(links(state, other)), None)
+    for name in _WORDS:
+        if name in values:
+            values[name] = read.unless_blank(values[name], mapping)
     for name in ("campaign", "parent"):
         if values.get(name) is not None:
             values[name] = mapping["campaigns"].get(values[name], values[name])
@@ -188,6 +203,19 @@ def _read(name: str, state: Mapping[str, Any], fields: Mapping[str, str], mappin
         return share if share is not None and 0 <= share <= 1 else None
     reader: Callable[[Any, str, str], Any] = _READERS.get(name, _text)
     return reader(raw, field, mapping["time_zone"])
+
+
+def readable(field: str, raw: Any, sort: str, mapping: Mapping[str, Any]) -> bool:
+    """Whether anything can be made of what the sender's field of a sort of record holds."""
+    try:
+        for name, other in mapping["fields"][sort].items():
+            if other == field and name in _MONEY:
+                read.number(raw, field)
+            elif other == field:
+                _read(name, {field: raw}, {name: field}, mapping)
+    except MalformedError:
+        return False
+    return True
 
 
 def _currency(state: Mapping[str, Any], fields: Mapping[str, str], mapping: Mapping[str, Any]) -> Any:

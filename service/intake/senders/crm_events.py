@@ -18,15 +18,72 @@ from service.intake.senders.crm_campaigns import campaign, member
 
 CREATED, UPDATED, SNAPSHOT = "created", "updated", "snapshot"
 DELETED, RESTORED, GAP, MERGED, ERASED = "deleted", "restored", "gap", "merged", "erased"
+UNDATED = "undated"  # a message that does not say when the record was so
+_SAID = (CREATED, UPDATED, SNAPSHOT, RESTORED)
 AMOUNT = "amount unknown: no message has stated it yet, or the tax in it (see `amounts_include_tax` in the mapping)"
 CURRENCY = "an amount is stated without its currency: name it as `currency` in the mapping, or have it sent"
+DELETION = "deleted, or merged into another record: what it gave stands until a message says more"
+_NO_MONEY = (DELETION,)  # the money of what stands does not wait
 
 Drafts = list[Draft | Waiting]
 Rules = Mapping[str, Any]
 
 
-def translate(sort: str, identity: str, statements: Sequence[Statement], rules: Rules) -> Drafts:
-    """Return the events of a record, from its statements in order."""
+def translate(
+    sort: str,
+    identity: str,
+    statements: Sequence[Statement],
+    rules: Rules,
+    known: Mapping[str, Sequence[Statement]] | None = None,
+) -> Drafts:
+    """Return the events of a record, from its statements in order. What waits is told with its money, where that is known.
+
+    `known` has the statements of the records that this one was merged into.
+    """
+    out = _translated(sort, identity, statements, rules, known or {})
+    if not any(isinstance(one, Waiting) for one in out):
+        return out
+    amount = _amount(sort, statements, rules)
+    return [
+        one._replace(amount=amount) if isinstance(one, Waiting) and one.reason not in _NO_MONEY else one for one in out
+    ]
+
+
+def _amount(sort: str, statements: Sequence[Statement], rules: Rules) -> Mapping[str, str] | None:
+    """Return the last amount of a record that has one."""
+    seen = views(sort, [one for one in statements if one.verb in _SAID], rules)
+    amounts = [view.values["amount"] for view in seen if view.values.get("amount")]
+    return amounts[-1] if amounts else None
+
+
+def unsaid(sort: str, statements: Sequence[Statement], rules: Rules) -> str:
+    """Say why a record gives no event, and what would make it."""
+    if statements[-1].verb in (DELETED, MERGED):
+        return f"the {sort} is {statements[-1].verb}"
+    seen = views(sort, [one for one in statements if one.verb in _SAID], rules)
+    field, table = rules["fields"][sort].get("status"), rules["events"][sort]
+    known = ", ".join(table) or "none is listed"
+    status = seen[-1].values.get("status") if seen else None
+    if not field:
+        return f"it has no status that gives an event: name its field under fields.{sort}.status in the mapping"
+    if status is None:
+        return f"no message has stated its {field}, of which these give events: {known}; have {field} sent"
+    return f"{field} is {status}; these give events: {known} (events.{sort} in the mapping)"
+
+
+def _survives(record: str, known: Mapping[str, Sequence[Statement]]) -> bool:
+    """Whether anything is known of the record that others were merged into."""
+    return any(one.verb in _SAID for one in known.get(record, ()))
+
+
+def merged_into(statements: Sequence[Statement]) -> list[str]:
+    """Return the ids of the records that a record was merged into."""
+    return sorted({str(one.fields["survivor"]) for one in statements if one.verb == MERGED})
+
+
+def _translated(
+    sort: str, identity: str, statements: Sequence[Statement], rules: Rules, known: Mapping[str, Sequence[Statement]]
+) -> Drafts:
     verbs = [one.verb for one in statements]
     out: Drafts = [Waiting(one) for one in _gaps(statements)]
     if erased := next((one for one in statements if one.verb == ERASED), None):
@@ -34,8 +91,13 @@ def translate(sort: str, identity: str, statements: Sequence[Statement], rules: 
         out.append(Draft("erased", "subject.erased", erased.at, data))
     merged = {one.fields["survivor"]: one for one in statements if one.verb == MERGED}
     if merged and sort != "lead":
+        if all(_survives(f"{sort}:{one}", known) for one in merged):
+            return out  # what it gave is withdrawn: the other record stands for both now
         into = ", ".join(sorted(merged))
-        return [*out, Waiting(f"merged into {into}: what it gave is withdrawn, since that record stands for both now")]
+        return [
+            *out,
+            Waiting(f"merged into {into}, of which no message has said anything yet: have its properties sent"),
+        ]
     out += [
         Draft(f"merged/{survivor}", "lead.merged", one.at, {"survivor_id": survivor, "merged_id": identity})
         for survivor, one in sorted(merged.items())
@@ -43,8 +105,8 @@ def translate(sort: str, identity: str, statements: Sequence[Statement], rules: 
     if not merged and [one for one in verbs if one in (DELETED, RESTORED)][-1:] == [DELETED]:
         if rules["on_delete"][sort] != KEEP:
             return out
-        out.append(Waiting("deleted, or merged into another record: what it gave stands until a message says more"))
-    seen = views(sort, [one for one in statements if one.verb in (CREATED, UPDATED, SNAPSHOT, RESTORED)], rules)
+        out.append(Waiting(DELETION))
+    seen = views(sort, [one for one in statements if one.verb in _SAID or (one.verb == UNDATED and one.fields)], rules)
     if seen and seen[-1].values["unpriced"]:
         out.append(Waiting(CURRENCY))
     return out + (_SORTS[sort](identity, seen, rules) if seen else [])
@@ -57,6 +119,10 @@ def _gaps(statements: Sequence[Statement]) -> list[str]:
         if one.verb == GAP:
             what = one.fields.get("change", "a gap")
             open_gaps.append(f"{what} at {one.at}: the sender did not say what changed; have the record sent again")
+        elif one.verb == UNDATED:
+            open_gaps.append(
+                "a message does not say when its record was so: have it sent with the time of its last change"
+            )
         elif one.verb in (SNAPSHOT, RESTORED):
             open_gaps = []
     return open_gaps

@@ -7,7 +7,7 @@ Every function takes what a sender wrote and raises MalformedError where nothing
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from difflib import get_close_matches
@@ -19,6 +19,7 @@ from service.domain.calendar import parse_day, parse_instant
 from service.domain.catalogue import MAX_ID, shown
 from service.domain.events import InvalidEventError
 from service.domain.money import MINOR_DIGITS, format_minor, parse_amount
+from service.intake.blanks import blanks_of, is_blank
 from service.intake.decoding import Limits, decode
 from service.intake.senders.contract import MalformedError
 
@@ -226,6 +227,30 @@ def day(value: Any, what: str, local: str = "UTC") -> str | None:
 def stated(**members: Any) -> dict[str, Any]:
     """Return `data` without what is not stated (None, or an empty list)."""
     return {name: value for name, value in members.items() if value is not None and value != []}
+
+
+def blanks(words: Sequence[Any]) -> frozenset[str]:
+    """Return what a mapping's `blanks` lists, in the form in which it is compared; ValueError if one is no text."""
+    if not all(isinstance(one, str) for one in words):
+        raise ValueError(f'blanks: expected a list of texts in quotes such as "(not set)", got {shown(list(words))}')
+    return blanks_of(words)
+
+
+def unless_blank(text: str | None, mapping: Mapping[str, Any]) -> str | None:
+    """Return a text, or None where it is one of the words that stand where nothing is stated."""
+    return None if text is None or is_blank(text, mapping["blanks"]) else text
+
+
+_WORDS = ("campaign_id", "channel", "source", "medium")  # where some systems write a word for nothing
+
+
+def without_blanks(data: Mapping[str, Any], mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `data` of an event without the words that stand where no campaign, channel, source or medium is stated."""
+    return {
+        name: value
+        for name, value in data.items()
+        if name not in _WORDS or not (value is False or (isinstance(value, str) and is_blank(value, mapping["blanks"])))
+    }
 
 
 def with_defaults(

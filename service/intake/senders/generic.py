@@ -1,14 +1,15 @@
 """Any JSON: a mapping says which record a message speaks of, and which events its fields give.
 
-Nothing is known of the sender but what the mapping says; how it signs is `authentication` (an HMAC-SHA256 of the body in
-hexadecimal or base64, or a token, in a header of any name). Templates and event rules are those of CSV imports
-(`service.intake.tabular_mapping`); between the braces stands a path into the JSON instead of a column:
+Nothing is known of the sender but what the mapping says, and how it signs is in its `authentication`. Templates and event
+rules are those of CSV imports (`tabular_mapping`); between the braces stands a path into the JSON instead of a column:
 
     record: "order:{order.id}"          # what belongs together; its messages are translated together
     at: "{order.updated_at}"            # when this was so; or {column: …, format: …, zone: …}
     order: "{order.version}"            # optional: decides between messages of one instant
     each: orders                        # optional: the list of records in a message
     partial: true                       # optional: a message has only what has changed
+    fields: {…}                         # optional: values made of others; see `generic_fields`
+    read_back: {…}                      # optional: where records are asked for; see `generic_reading`
     events:
       - type: order.placed
         time: "{order.created_at}"
@@ -22,13 +23,16 @@ and the time of the first. Where data that the event requires is not stated yet,
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import httpx
+
 from service.domain.catalogue import CATALOGUE
-from service.intake.senders import shared_secret
+from service.intake.blanks import BLANKS
+from service.intake.senders import generic_fields, generic_reading
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -39,22 +43,24 @@ from service.intake.senders.contract import (
     Statement,
     Unreadable,
     Waiting,
+    Wanted,
     states,
 )
-from service.intake.senders.fields import dig, json_of, list_of, object_of, with_defaults
+from service.intake.senders.fields import blanks, dig, json_of, list_of, object_of, with_defaults
+from service.intake.tabular_filters import READING
 from service.intake.tabular_mapping import Rule, read_rule, read_time
 from service.intake.tabular_templates import Row, RowError, fill, template
 from service.store.rows import encode_json
 
-_OPTIONS = {"authentication": shared_secret.HMAC, "each": None, "order": None, "partial": False}
+_OPTIONS: dict[str, Any] = {"each": None, "order": None, "partial": False, "blanks": list(BLANKS)}
 _MAPPED = ("record", "at", "events")
+_MADE = ("fields", "read_back")
 
 
 def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """Read templates and rules; what cannot be read is named by its key."""
-    rest = {name: value for name, value in mapping.items() if name not in _MAPPED}
+    rest = {name: value for name, value in mapping.items() if name not in (*_MAPPED, *_MADE)}
     checked = with_defaults(rest, _OPTIONS)
-    shared_secret.check(checked["authentication"])
     for name in _MAPPED:
         if not mapping.get(name):
             raise ValueError(
@@ -67,8 +73,12 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError("events: expected a list with at least one entry")  # noqa: TRY004  as every mapping error
     rules = [_rule(raw, mapping["record"], f"events[{number}]") for number, raw in enumerate(mapping["events"])]
     order = template(checked["order"], "order") if checked["order"] else None
-    compiled = {"record": record, "at": read_time(mapping["at"], "at"), "order": order, "rules": rules}
-    return {**checked, "compiled": compiled}
+    compiled = {
+        "record": record, "at": read_time(mapping["at"], "at"), "order": order, "rules": rules,
+        "fields": generic_fields.check_fields(mapping.get("fields") or {}),
+        "read_back": generic_reading.check_read_back(mapping.get("read_back")),
+    }  # fmt: skip
+    return {**checked, "compiled": compiled, "blanks": blanks(checked["blanks"])}
 
 
 def _rule(raw: Any, record: str, key: str) -> tuple[bool, Rule]:
@@ -77,62 +87,74 @@ def _rule(raw: Any, record: str, key: str) -> tuple[bool, Rule]:
     return own, read_rule({**raw, "id": raw["id"] if own else record} if isinstance(raw, dict) else raw, key)
 
 
-def verify(request: Request, source: Source, _: datetime) -> None:
-    """Check the header that the mapping names."""
-    shared_secret.verify(request, source)
-
-
-def sign(body: bytes, source: Source, _: datetime) -> dict[str, str]:
-    """Return the header that the mapping names."""
-    return {"content-type": "application/json", **shared_secret.sign(body, source)}
-
-
-def read(request: Request, source: Source) -> Sequence[Statement | Ignored | Unreadable]:
-    """Give one statement per record in the message."""
+def read(request: Request, source: Source) -> list[Statement | Ignored | Unreadable | Wanted]:
+    """Give one statement per record in the message, or what is to be read back for it."""
     body = json_of(request.body)
     each = source.mapping["each"]
+    of_message = generic_fields.of_message(source.mapping["compiled"]["fields"], request.headers, body)
     if each is None:
-        return [_statement(object_of(body, "the message"), source)]
+        return [_part({**object_of(body, "the message"), **of_message}, request, source)]
     items = list_of(body if each in ("$", "") else dig(body, _path(each)), each)
-    return [_item(one, source) for one in items] or [Ignored(f"{each} is empty")]
+    parts: list[Statement | Ignored | Unreadable | Wanted] = []
+    for number, one in enumerate(items):
+        try:
+            parts.append(_part({**object_of(one, each), **of_message}, request, source))
+        except MalformedError as error:
+            parts.append(Unreadable(f"{each}[{number}]: {error}"))
+    return parts or [Ignored(f"{each} is empty")]
 
 
-def _item(item: Any, source: Source) -> Statement | Ignored | Unreadable:
-    try:
-        return _statement(object_of(item, source.mapping["each"]), source)
-    except MalformedError as error:
-        return Unreadable(str(error))
+def _part(item: dict[str, Any], request: Request, source: Source) -> Statement | Ignored | Wanted:
+    if (back := source.mapping["compiled"]["read_back"]) is None:
+        return _statement(item, source)
+    return generic_reading.wanted(back, item, request, lambda path: _row(item, [path], source).cells[path])
+
+
+async def fetch(wanted: Wanted, source: Source, client: httpx.AsyncClient) -> list[Statement | Ignored]:
+    """Read records back; each states what the mapping makes of it."""
+    found = await generic_reading.fetch(wanted, source.mapping["compiled"]["read_back"], source, client)
+    if isinstance(found, Ignored):
+        return [found]
+    parts = [_statement(one, source) for one in found]
+    return [one._replace(key=wanted.key) if isinstance(one, Statement) else one for one in parts]
 
 
 def _statement(item: dict[str, Any], source: Source) -> Statement | Ignored:
     compiled = source.mapping["compiled"]
-    at, order = compiled["at"], compiled["order"]
-    row = _row(item, {*compiled["record"].columns, *at.value.columns, *(order.columns if order else ())})
+    at, by = compiled["at"], compiled["order"]
+    row = _row(item, {*compiled["record"].columns, *at.value.columns, *(by.columns if by else ())}, source)
     try:
         if (record := compiled["record"].render(row)) == "":
             return Ignored(f"there is no {' or '.join(compiled['record'].columns)} in it, so it is about no record")
-        version = str(order.render(row)) if order else ""
+        version = str(by.render(row)) if by else ""
         when = at.render(row)
     except RowError as error:
         raise _malformed(error) from None
     key = hashlib.sha256(encode_json(item)).hexdigest()
-    return Statement(str(record), key, when, version.rjust(40, "0") if version.isdigit() else version, "stated", item)
+    # Numbers in a version are compared as numbers: "v9" comes before "v10", and 9.5 before 10.
+    order = re.sub(r"[0-9]+", lambda match: match[0].rjust(40, "0"), version)
+    return Statement(str(record), key, when, order, "stated", item)
 
 
-def translate(record: str, statements: Sequence[Statement], source: Source) -> list[Draft | Waiting]:
+def translate(_: str, statements: Sequence[Statement], source: Source) -> list[Draft | Waiting]:
     """Give the events whose rules hold, with the time of the first and the data of the last message."""
     drafts: dict[str, Draft] = {}
     waiting: dict[str, Waiting] = {}
     for one in statements if not source.mapping["partial"] else _completed(statements):
         for own, rule in source.mapping["compiled"]["rules"]:
-            row = _row(one.fields, rule.columns)
+            row = _row(one.fields, rule.columns, source)
             try:
                 if rule.applies(row):
                     key = f"{rule.type}/{rule.id.text(row, 'a value for the id')}" if own else rule.type
                     drafts, waiting = _given(rule, row, key, drafts, waiting)
             except RowError as error:
-                raise _malformed(error, record) from None
+                raise _malformed(error) from None
     return [*drafts.values(), *waiting.values()]
+
+
+def unsaid(_: str, __: Sequence[Statement], ___: Source) -> str:
+    """Say why a record gives no event."""
+    return "no `when` of the mapping's events holds for it: `hooks translate` shows what a message gives"
 
 
 def _given(
@@ -155,8 +177,13 @@ def _completed(statements: Iterable[Statement]) -> Iterable[Statement]:
         yield one._replace(fields=state)
 
 
-def _row(item: Mapping[str, Any], paths: Iterable[str]) -> Row:
-    return Row("", 0, {path: _cell(dig(item, _path(path))) for path in paths})
+def _row(item: Mapping[str, Any], paths: Iterable[str], source: Source) -> Row:
+    fields = source.mapping["compiled"]["fields"]
+    cells = {
+        path: generic_fields.value_of(path, fields, item, _cell) if path in fields else _cell(dig(item, _path(path)))
+        for path in paths
+    }
+    return Row("", 0, cells, READING._replace(blanks=source.mapping["blanks"]))
 
 
 def _path(path: str) -> str:
@@ -174,17 +201,18 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else encode_json(value).decode()
 
 
-def _malformed(error: RowError, record: str = "") -> MalformedError:
-    where = f"{record}: " if record else ""
-    return MalformedError(f"{where}{error.column}: expected {error.expected}")
+def _malformed(error: RowError) -> MalformedError:
+    return MalformedError(f"{error.column}: expected {error.expected}")
 
 
 KIND = Kind(
     name="generic",
     about="any system that posts JSON, mapped by a YAML file",
     check_mapping=check_mapping,
-    verify=verify,
     read=read,
     translate=translate,
-    sign=sign,
+    unsaid=unsaid,
+    authentication={"scheme": "hmac", "header": "x-signature", "prefix": ""},
+    fetch=fetch,
+    credentials=("token",),
 )

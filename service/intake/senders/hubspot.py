@@ -44,10 +44,11 @@ from service.intake.senders.contract import (
     Wanted,
     in_order,
 )
-from service.intake.senders.fields import from_epoch, identifier, json_of, list_of, object_of, text
+from service.intake.senders.fields import from_epoch, identifier, json_of, list_of, object_of, padded, text
 from service.intake.senders.signatures import check_any, check_fresh, header, hmac_base64
 
 TOLERANCE = 300  # seconds
+_LAST = "~"  # orders what a record says of now behind its history
 _DECODED = re.compile(r"%(?:3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
 _CHAIN = ("lead", "deal", "quote", "order", "invoice", "credit_note")  # a link is stated of the later record
 _COMMERCE = {"created": "hs_createdate", "currency": "hs_currency"}
@@ -67,7 +68,7 @@ DEFAULTS = crm.defaults(
         "quote": {**_COMMERCE, "status": "hs_status", "amount": "hs_quote_amount"},
         "order": {
             **_COMMERCE, "status": "hs_pipeline_stage", "amount": "hs_total_price", "tax": "hs_tax",
-            "currency": "hs_currency_code",
+            "currency": "hs_currency_code", "placed_at": "hs_external_created_date",
         },
         "invoice": {
             **_COMMERCE, "status": "hs_invoice_status", "amount": "hs_amount_billed", "tax": "hs_tax",
@@ -235,6 +236,10 @@ def _wanted(parts: Parts, source: Source) -> list[Wanted]:
         return []
     spoken = [one for one in parts if isinstance(one, Statement)]
     latest = {one.record: one for one in sorted(spoken, key=lambda one: (parse_instant(one.at), one.key))}
+    for one in spoken:
+        if one.verb == crm_events.MERGED:  # of what it was merged into, the message says nothing but its id
+            survivor = f"{one.record.partition(':')[0]}:{one.fields['survivor']}"
+            latest.setdefault(survivor, one._replace(record=survivor, verb=crm_events.UPDATED))
     gone = (crm_events.DELETED, crm_events.ERASED, crm_events.MERGED)
     return [
         Wanted(record, f"{record}/read/{one.at}", one.at, "", crm_events.SNAPSHOT, hubspot_api.url(record, source))
@@ -243,24 +248,45 @@ def _wanted(parts: Parts, source: Source) -> list[Wanted]:
     ]
 
 
-def _unfolded(statements: Sequence[Statement]) -> Iterator[Statement]:
-    """Yield what was read back as the changes that it tells of; links that it does not name are no longer."""
+def _unfolded(sort: str, statements: Sequence[Statement], source: Source) -> Iterator[Statement]:
+    """Yield what was read back as the changes that it tells of; links that it does not name are no longer.
+
+    A value that cannot be read and that another has replaced since is history that nobody needs.
+    """
     ever = {name for one in statements for name in one.fields.get("links") or one.fields if name.startswith("→")}
     for one in statements:
         if one.verb != crm_events.SNAPSHOT:
             yield one
             continue
         for name, entries in one.fields["history"].items():
-            for at, value in entries:
-                yield _statement(one.record, at, crm_events.UPDATED, {name: value})
+            # The newest comes first: what HubSpot lists decides between two values of one instant.
+            for number, (at, value) in enumerate(reversed(entries)):
+                entry = _statement(one.record, at, crm_events.UPDATED, {name: value})
+                if number == len(entries) - 1 or crm.readable(name, value, sort, source.mapping):
+                    yield entry._replace(order=padded(number, name))
         links = one.fields["links"]
-        yield one._replace(fields={**one.fields["properties"], **{name: name in links for name in ever}})
+        fields = {**one.fields["properties"], **{name: name in links for name in ever}}
+        yield one._replace(order=_LAST, fields=fields)
 
 
 def translate(record: str, statements: Sequence[Statement], source: Source) -> list[Draft | Waiting]:
     """Return the events of a record."""
     sort, _, identity = record.partition(":")
-    return crm_events.translate(sort, identity, in_order(_unfolded(statements)), source.mapping)
+    several = in_order(_unfolded(sort, statements, source))
+    return crm_events.translate(sort, identity, several, source.mapping, source.known)
+
+
+def unsaid(record: str, statements: Sequence[Statement], source: Source) -> str:
+    """Say why a record gives no event: without a token, only what is subscribed to is known."""
+    sort = record.partition(":")[0]
+    hint = "" if source.credentials.get("token") else "; or give the source a token, so that records are read back"
+    return crm_events.unsaid(sort, in_order(_unfolded(sort, statements, source)), source.mapping) + hint
+
+
+def lookups(record: str, statements: Sequence[Statement], _: Source) -> list[str]:
+    """A record that was merged away is translated with the one that it was merged into."""
+    sort = record.partition(":")[0]
+    return [f"{sort}:{one}" for one in crm_events.merged_into(statements)] if sort != "lead" else []
 
 
 KIND = Kind(
@@ -270,6 +296,8 @@ KIND = Kind(
     verify=verify,
     read=read,
     translate=translate,
+    lookups=lookups,
+    unsaid=unsaid,
     sign=sign,
     fetch=hubspot_api.fetch,
     credentials=("token",),

@@ -5,9 +5,11 @@ Change Data Capture, from Salesforce's Change Data Capture Developer Guide:
   event or an array, bare or in its envelope ({"payload": …}, {"data": {"payload": …}}, {"detail": {"payload": …}}).
 - ChangeEventHeader ("ChangeEventHeader Fields"): entityName, recordIds, changeType, changeOrigin, transactionKey and
   sequenceNumber (together they name a change), commitTimestamp (ms), commitNumber, changedFields, nulledFields,
-  diffFields. Large text fields in diffFields carry a difference, not a value.
+  diffFields. Large text fields in diffFields carry a difference, not a value. One change may come to two subscribers with
+  different fields, as each may see them.
 - "Change Event Body Fields": a creation or undeletion has the fields that are not empty, an update those that changed
-  (emptied ones as null), a deletion none. Decoded Avro has every field, null where nothing changed.
+  (emptied ones as null), a deletion none. Decoded Avro has every field, null where nothing changed. So null alone says
+  nothing: a field is emptied where nulledFields names it.
 - "Merged Change Events": one event may tell the same change of several records. After a change of a field's type
   recordIds is a prefix and "*".
 - "Gap Events", "Overflow Events": GAP_CREATE, _UPDATE, _DELETE, _UNDELETE have no fields; GAP_OVERFLOW not even an id.
@@ -29,6 +31,7 @@ Ids of 15 characters are completed to 18, so that a record has one name. All sor
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -212,7 +215,9 @@ def _change(value: Any, source: Source) -> list[Statement | Ignored | Wanted]:
         if "*" in identity:
             parts.append(Ignored(f"{change} of all {entity} records: Salesforce does not say what of them changed"))
             continue
-        key = f"{transaction[:120]}/{header.get('sequenceNumber')}/{change}/{identity}"
+        # Two subscribers may be told of one change with different fields: both count, none is chosen.
+        content = hashlib.sha256(repr(sorted(fields.items(), key=str)).encode(errors="replace")).hexdigest()
+        key = f"{transaction[:120]}/{str(header.get('sequenceNumber'))[:40]}/{change}/{identity}/{content[:16]}"
         parts += _with_conversion(Statement(f"{sort}:{identity}", key[:300], at, order, verb, fields))
     return parts or [Ignored(f"{change} of no {entity} record")]
 
@@ -227,14 +232,14 @@ def _stated(event: Mapping[str, Any], header: Mapping[str, Any], source: Source,
         raise MalformedError(
             "changedFields, nulledFields: expected names of fields; have the bridge decode the bitmaps"
         )
-    update = header.get("changeType") == "UPDATE"
     wanted = crm.mapped(source.mapping, sort) | {*_CONVERTED}
     stated: dict[str, Any] = {}
     for name, value in _flat(event):
         if name in differences:
             stated[name] = None
-        elif name in wanted and (value is not None or (update and (not changed or name in changed | emptied))):
+        elif name in wanted and (value is not None or name in emptied):
             stated[name] = long_id(value)
+    stated |= dict.fromkeys(emptied)
     return {name: value for name, value in stated.items() if name in wanted}
 
 
@@ -271,13 +276,27 @@ def _outbound(request: Request, source: Source) -> list[Statement | Ignored | Wa
             parts.append(Ignored(f"{shown(one.entity)} is not among the mapping's objects"))
             continue
         identity = long_id(identifier(one.fields.get("Id"), f"{one.entity} Id"))
-        moment = one.fields.get("SystemModstamp") or one.fields.get("LastModifiedDate")
-        at = instant(moment, "LastModifiedDate") or request.received_at.isoformat().replace("+00:00", "Z")
         wanted = crm.mapped(source.mapping, sort) | {*_CONVERTED}
         fields = {name: long_id(value) for name, value in one.fields.items() if name in wanted}
-        key = f"notification/{one.identity}"
-        parts += _with_conversion(Statement(f"{sort}:{identity}", key, at, "", crm_events.SNAPSHOT, fields))
+        key, record = f"notification/{one.identity}", f"{sort}:{identity}"
+        moment = one.fields.get("SystemModstamp") or one.fields.get("LastModifiedDate")
+        if at := instant(moment, "LastModifiedDate"):
+            parts += _with_conversion(Statement(record, key, at, "", crm_events.SNAPSHOT, fields))
+        else:
+            parts.append(_undated(record, key, sort, fields, source))
     return parts
+
+
+def _undated(record: str, key: str, sort: str, fields: dict[str, Any], source: Source) -> Statement:
+    """State what a message says that does not say when: of the creation what it can, of all else that it has to be sent again.
+
+    Neither the time at which it came nor that at which it came again is a time of the business.
+    """
+    names = source.mapping["fields"][sort]
+    created = instant(fields.get(names["created"]), names["created"]) if names["created"] else None
+    kept = {names[one] for one in crm.TIMELESS if names.get(one)}
+    stated = {name: value for name, value in fields.items() if name in kept} if created else {}
+    return Statement(record, key, created or crm.NEVER, "", crm_events.UNDATED, stated)
 
 
 def translate(record: str, statements: Sequence[Statement], source: Source) -> list[Draft | Waiting]:
@@ -292,6 +311,11 @@ def translate(record: str, statements: Sequence[Statement], source: Source) -> l
     return out
 
 
+def unsaid(record: str, statements: Sequence[Statement], source: Source) -> str:
+    """Say why a record gives no event."""
+    return crm_events.unsaid(record.partition(":")[0], statements, source.mapping)
+
+
 KIND = Kind(
     name="salesforce",
     about="Salesforce: Change Data Capture through a bridge, and outbound messages",
@@ -299,6 +323,7 @@ KIND = Kind(
     verify=verify,
     read=read,
     translate=translate,
+    unsaid=unsaid,
     sign=sign,
     screened=screened,
     reply=reply,

@@ -14,31 +14,29 @@ send. `types` in the mapping renames types of the sender. Systems with shapes of
 
 from __future__ import annotations
 
-import base64
-import binascii
-import uuid
+import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from service.domain.catalogue import CATALOGUE, check_data, shown
+from service.intake.blanks import BLANKS
 from service.intake.senders.contract import (
     Draft,
     Ignored,
     Kind,
     MalformedError,
-    RejectedError,
     Request,
     Source,
     Statement,
     Waiting,
     Wanted,
 )
-from service.intake.senders.fields import identifier, instant, json_of, object_of, with_defaults
-from service.intake.senders.signatures import check_any, check_fresh, header, hmac_base64
+from service.intake.senders.fields import blanks, identifier, instant, json_of, object_of, with_defaults, without_blanks
 
-TOLERANCE = 300  # seconds
-DEFAULTS: dict[str, Any] = {"types": {}}  # the sender's type → the type of our catalogue
+DEFAULTS: dict[str, Any] = {
+    "types": {},  # the sender's type → the type of our catalogue
+    "blanks": list(BLANKS),  # what stands where no campaign, channel, source or medium is stated
+}
 
 
 def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,34 +45,7 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     for name, ours in checked["types"].items():
         if ours not in CATALOGUE:
             raise ValueError(f"types.{name}: expected an event type of the catalogue, got {shown(ours)}")
-    return checked
-
-
-def verify(request: Request, source: Source, now: datetime) -> None:
-    """Check the signature over id, timestamp and raw body, and that it is of these minutes."""
-    identity, timestamp = header(request, "webhook-id"), header(request, "webhook-timestamp")
-    check_fresh(timestamp, now, tolerance=TOLERANCE)
-    given = [one.partition(",")[2] for one in header(request, "webhook-signature").split() if one.startswith("v1,")]
-    check_any(given, [_signature(secret, identity, timestamp, request.body) for secret in source.secrets])
-
-
-def _signature(secret: str, identity: str, timestamp: str, body: bytes) -> str:
-    try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except binascii.Error:
-        raise RejectedError("the secret of this source is not base64 behind whsec_: set it again") from None
-    return hmac_base64(key, b"%b.%b.%b" % (identity.encode(), timestamp.encode(), body))
-
-
-def sign(body: bytes, source: Source, now: datetime) -> dict[str, str]:
-    """Return the three headers; the id is made of the body, so that sending it again is a repeat."""
-    identity, timestamp = f"msg_{uuid.uuid5(uuid.NAMESPACE_OID, body.hex()).hex}", str(int(now.timestamp()))
-    return {
-        "content-type": "application/json",
-        "webhook-id": identity,
-        "webhook-timestamp": timestamp,
-        "webhook-signature": f"v1,{_signature(source.secrets[0], identity, timestamp, body)}" if source.secrets else "",
-    }
+    return {**checked, "blanks": blanks(checked["blanks"])}
 
 
 def read(request: Request, source: Source) -> list[Statement | Ignored | Wanted]:
@@ -86,8 +57,11 @@ def read(request: Request, source: Source) -> list[Statement | Ignored | Wanted]
     at = instant(payload.get("timestamp"), "timestamp")
     if at is None:
         raise MalformedError("timestamp: expected a time such as 2026-03-01T09:30:00Z, got nothing")
-    key = identifier(request.headers.get("webhook-id"), "the header webhook-id")
-    return [Statement(f"message:{key}", key, at, "", kind, object_of(payload.get("data"), "data"))]
+    # Where another scheme is chosen (`authentication`), there may be no id: the content tells repeats then.
+    content = hashlib.sha256(request.body).hexdigest()
+    key = identifier(request.headers.get("webhook-id") or content, "the header webhook-id")
+    data = object_of(payload.get("data"), "data")
+    return [Statement(f"message:{key}", key, at, "", kind, without_blanks(data, source.mapping))]
 
 
 def _is_text(payload: Mapping[str, Any]) -> bool:
@@ -111,9 +85,8 @@ KIND = Kind(
     name="standard-webhooks",
     about="any sender that signs by Standard Webhooks and sends events of the catalogue",
     check_mapping=check_mapping,
-    verify=verify,
     read=read,
     translate=translate,
-    sign=sign,
+    authentication={"scheme": "standard-webhooks"},
     delivery_id=delivery_id,
 )

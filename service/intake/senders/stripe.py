@@ -8,6 +8,8 @@ Facts, from Stripe's documentation (docs.stripe.com):
   event may come twice, with the same `id` (evt_…). [/webhooks#retries, #event-ordering, #handle-duplicate-events]
 - A snapshot event holds the whole object as it was then, in the API version of the endpoint; `created` counts seconds, so
   several events of one object share an instant. [/api/events/object]
+- `data.previous_attributes` of an `….updated` event has the values before it of what has changed, so that events of one second
+  can be told apart; a new member of a nested object (metadata) was null. [/api/events/object#event_object-data]
 - Thin events (`"object": "v2.core.event"`) name an object and hold nothing of it. [/event-destinations#thin-events]
 - Amounts are whole minor units: none for BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF, three for BHD JOD
   KWD OMR TND. ISK and UGX have none by ISO 4217 but are sent as if they had two. [/currencies#special-cases]
@@ -29,6 +31,7 @@ from datetime import datetime
 from typing import Any
 
 from service.domain.catalogue import check_data, shown
+from service.intake.blanks import BLANKS
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -41,6 +44,7 @@ from service.intake.senders.contract import (
     Wanted,
 )
 from service.intake.senders.fields import (
+    blanks,
     currency,
     day,
     dig,
@@ -53,9 +57,11 @@ from service.intake.senders.fields import (
     object_of,
     stated,
     text,
+    unless_blank,
     with_defaults,
     zone,
 )
+from service.intake.senders.ordering import BEFORE, by_previous
 from service.intake.senders.signatures import check_any, check_fresh, header, hmac_hex
 
 TOLERANCE = 300  # seconds
@@ -72,6 +78,7 @@ DEFAULTS: dict[str, Any] = {
         "opportunity_id": "opportunity_id",
         "lead_id": "lead_id",
     },
+    "blanks": list(BLANKS),  # what stands in metadata where nothing is stated
     "customers_as_leads": False,  # a new customer is a captured lead, and the lead of its invoices
     "invoices_as_orders": True,  # an invoice with a campaign, a lead or an opportunity but no order is an order too
     "uncollectible_cancels": False,  # an invoice written off is cancelled; else it stays invoiced, as in bookkeeping
@@ -93,7 +100,7 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
         zone(checked["timezone"])
     except ValueError as error:
         raise ValueError(f"timezone: {error}") from None
-    return checked
+    return {**checked, "blanks": blanks(checked["blanks"])}
 
 
 def verify(request: Request, source: Source, now: datetime) -> None:
@@ -139,7 +146,27 @@ def read(request: Request, source: Source) -> list[Statement | Ignored | Wanted]
     kept = {one: thing[one] for one in _KEPT if one in thing}
     record = f"{thing['object']}:{identifier(kept.get('id'), 'data.object.id')}"
     rank = RANKS.get(str(thing.get("status")), "0")
-    return [Statement(record, key, at, rank, name, {**kept, "metadata": _metadata(thing, source)})]
+    fields = {**kept, "metadata": _metadata(thing, source)}
+    if before := _before(event, thing, source):
+        fields[BEFORE] = before
+    return [Statement(record, key, at, rank, name, fields)]
+
+
+def _before(event: Mapping[str, Any], thing: Mapping[str, Any], source: Source) -> dict[str, Any]:
+    """Return what of an object was otherwise before an update, by our names; of a nested one, all that it was."""
+    previous = object_of(dig(event, "data.previous_attributes") or {}, "data.previous_attributes")
+    whole = {**thing, **{name: _merged(thing.get(name), value) for name, value in previous.items()}}
+    before = {name: whole[name] for name in _KEPT if name in previous}
+    if any(path.partition(".")[0] in previous for path in _METADATA):
+        before["metadata"] = _metadata(whole, source)
+    return before
+
+
+def _merged(now: Any, before: Any) -> Any:
+    """Return how a nested object was: what is not told to have changed was the same; null was not there."""
+    if not (isinstance(now, dict) and isinstance(before, dict)):
+        return before
+    return {**now, **{name: _merged(now.get(name), value) for name, value in before.items()}}
 
 
 def _ignored(name: str, thing: Mapping[str, Any], source: Source) -> str:
@@ -161,26 +188,33 @@ def _metadata(thing: Mapping[str, Any], source: Source) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in _METADATA:
         values = object_of(dig(thing, path) or {}, path)
-        found |= {ours: values[theirs] for ours, theirs in source.mapping["metadata"].items() if values.get(theirs)}
+        for ours, theirs in source.mapping["metadata"].items():
+            if unless_blank(text(values.get(theirs), theirs), source.mapping):
+                found[ours] = values[theirs]
     return found
 
 
 def translate(record: str, statements: Sequence[Statement], source: Source) -> list[Draft | Waiting]:
     """Give the events of an object from its last state: each snapshot is whole."""
     rules = {"invoice": _invoice, "credit_note": _credit_note, "customer": _customer}
-    drafts = rules[record.partition(":")[0]](statements[-1].fields, statements[0].at, source)
+    ordered = by_previous(statements)
+    # An event about the making says when that was; any other says it in the object, or not at all.
+    made = next((one.at for one in ordered if one.verb.rpartition(".")[2] in ("created", "finalized")), None)
+    drafts = rules[record.partition(":")[0]](ordered[-1].fields, made, source)
     for one in drafts:
         for problem in check_data(one.type, one.data) if isinstance(one, Draft) else ():
             raise MalformedError(f"{problem.field}: expected {problem.expected}, got {problem.got}")
     return drafts
 
 
-def _invoice(invoice: Mapping[str, Any], first: str, source: Source) -> list[Draft | Waiting]:
+def _invoice(invoice: Mapping[str, Any], made: str | None, source: Source) -> list[Draft | Waiting]:
     net, tax = _amounts(invoice, "total_taxes", "total_tax_amounts")
     if net is None:
         return [Waiting("amount unknown: neither total_excluding_tax nor total and taxes are stated")]
     identity, account = identifier(invoice.get("id"), "id"), _id(invoice.get("customer"), "customer")
-    finalized = from_epoch(dig(invoice, "status_transitions.finalized_at"), "finalized_at", unit=1) or first
+    finalized = from_epoch(dig(invoice, "status_transitions.finalized_at"), "finalized_at", unit=1) or made
+    if finalized is None:
+        return [Waiting("no message has stated when the invoice was finalized")]
     posted = from_epoch(invoice.get("effective_at"), "effective_at", unit=1) or finalized
     order, own = _order(invoice, identity, account, net, finalized, source)
     due = from_epoch(invoice.get("due_date"), "due_date", unit=1)
@@ -227,7 +261,7 @@ def _order(
     return identity, [*drafts, Draft("placed", "order.placed", at, placed)]
 
 
-def _credit_note(note: Mapping[str, Any], first: str, source: Source) -> list[Draft | Waiting]:
+def _credit_note(note: Mapping[str, Any], made: str | None, source: Source) -> list[Draft | Waiting]:
     if note.get("status") == "void":
         return []
     net, _ = _amounts(note, "total_taxes", "tax_amounts")
@@ -238,7 +272,9 @@ def _credit_note(note: Mapping[str, Any], first: str, source: Source) -> list[Dr
         return [Waiting("the credit note names no invoice")]
     if minor(net) == 0:
         return []
-    created = from_epoch(note.get("created"), "created", unit=1) or first
+    created = from_epoch(note.get("created"), "created", unit=1) or made
+    if created is None:
+        return [Waiting("no message has stated when the credit note was made")]
     posted = from_epoch(note.get("effective_at"), "effective_at", unit=1) or created
     return [Draft("credited", "invoice.credited", created, stated(
         credit_note_id=identifier(note.get("id"), "id"), invoice_id=invoice, net_amount=net,
@@ -246,11 +282,13 @@ def _credit_note(note: Mapping[str, Any], first: str, source: Source) -> list[Dr
     ))]  # fmt: skip
 
 
-def _customer(customer: Mapping[str, Any], first: str, _: Source) -> list[Draft | Waiting]:
+def _customer(customer: Mapping[str, Any], made: str | None, _: Source) -> list[Draft | Waiting]:
     """A customer is a lead of its own, or the lead that its metadata names."""
     identity = identifier(customer.get("id"), "id")
     metadata = object_of(customer.get("metadata") or {}, "metadata")
-    at = from_epoch(customer.get("created"), "created", unit=1) or first
+    at = from_epoch(customer.get("created"), "created", unit=1) or made
+    if at is None:
+        return [Waiting("no message has stated when the customer was made")]
     lead = _id(metadata.get("lead_id"), "lead_id")
     if lead and lead != identity:
         return [Draft("merged", "lead.merged", at, {"survivor_id": lead, "merged_id": identity})]

@@ -193,3 +193,7 @@ STORY = Story(
         "columns": {"invoice": {"cogs": "new_costofsales"}},
     },
 )  # fmt: skip
+# The same, with campaigns that go by their codes: what refers to one knows only its GUID.
+_COLUMNS = {"invoice": {"cogs": "new_costofsales"}, "campaign": {"code": "codename"}}
+BY_CODE = STORY._replace(campaign_id="FAIR26", mapping={**STORY.mapping, "columns": _COLUMNS})
+STORIES = (STORY, BY_CODE)

@@ -48,3 +48,58 @@ STORY = Story(
         "roi": {"booked": 9.0, "invoiced": 9.0},
     },
 )  # fmt: skip
+
+# Another shop: lists of orders in cents, epoch times, the campaign in a landing page; signed as Standard Webhooks says.
+_SHOP: dict[str, Any] = {
+    "authentication": {"scheme": "standard-webhooks"},
+    "each": "orders", "record": "order:{number}", "at": "{changed}", "order": "{rev}",
+    "fields": {
+        "number": {"path": "name", "match": "^#([0-9]+)$"},
+        "changed": {"path": "changed_ms", "epoch": "milliseconds"},
+        "made": {"path": "made_ms", "epoch": "milliseconds"},
+        "campaign": {"path": "landing", "query": "utm_campaign"},
+        "status": {"path": "state", "map": {"paid": "live", "authorized": "live", "refunded": "gone", "*": "other"}},
+        "net": {"path": "net_cents", "times": "0.01"},
+        "account": {"parent": "shop.id"},
+        "topic": {"header": "x-topic"},
+    },
+    "events": [
+        {
+            "type": "order.placed", "time": "{made}", "when": {"column": "status", "equals": ["live", "gone"]},
+            "data": {
+                "order_id": "{number}", "campaign_id": "{campaign|slug}", "account_id": "{account}", "topic": "{topic}",
+                "net_value": {"amount": "{net|decimal}", "currency": "EUR"},
+            },
+        },
+        {
+            "type": "order.cancelled", "time": "{changed}", "when": {"column": "status", "equals": "gone"},
+            "data": {"order_id": "{number}"},
+        },
+    ],
+}  # fmt: skip
+
+
+def _orders(*orders: dict[str, Any]) -> Message:
+    return Message(json.dumps({"shop": {"id": "S-1"}, "orders": orders}).encode(), {"x-topic": "orders/changed"})
+
+
+def _sold(number: int, rev: str, state: str, cents: Any, landing: str = "/?utm_campaign=Fair_2026") -> dict[str, Any]:
+    changed = 1775037600000 + 60_000 * int(rev.removeprefix("v"))
+    return {"name": f"#{number}", "rev": rev, "state": state, "net_cents": cents, "landing": landing,
+            "made_ms": 1775037600000, "changed_ms": changed}  # fmt: skip
+
+
+SHOP = Story(
+    kind="generic",
+    campaign_id="fair-2026",
+    mapping=_SHOP,
+    secrets=("whsec_YS1zZWNyZXQtZm9yLXRlc3RzLTAxMjM0NTY3ODk=",),
+    messages=(
+        _orders(_sold(1001, "v9", "paid", 4000000), _sold(1002, "v1", "paid", 500000)),
+        _orders(_sold(1001, "v10", "paid", 4000050)),
+        _orders(_sold(1002, "v2", "refunded", 500000), _sold(1003, "v1", "draft", None)),
+        _orders(_sold(1004, "v1", "paid", 100, landing="/?utm_campaign=(not set)")),
+    ),
+    roi={"actual_cost": "0.00", "booked_revenue": "40000.50"},
+)
+STORIES = (STORY, SHOP)

@@ -26,7 +26,7 @@ def _ms(at: str) -> int:
     return int(datetime.fromisoformat(at).timestamp() * 1000)
 
 
-def _event(kind: str, at: str, identity: int | None = None, **more: Any) -> dict[str, Any]:
+def deal_event(kind: str, at: str, identity: int | None = None, **more: Any) -> dict[str, Any]:
     event = {
         "eventId": 100, "subscriptionId": 2840101, "portalId": 62515, "appId": 1160452, "occurredAt": _ms(at),
         "subscriptionType": kind, "attemptNumber": 0, "changeSource": "CRM_UI",
@@ -34,27 +34,27 @@ def _event(kind: str, at: str, identity: int | None = None, **more: Any) -> dict
     return {**event, **({} if identity is None else {"objectId": identity}), **more}
 
 
-def _changes(kind: str, at: str, identity: int, type_id: str | None = None, **properties: str) -> list[dict[str, Any]]:
+def changes(kind: str, at: str, identity: int, type_id: str | None = None, **properties: str) -> list[dict[str, Any]]:
     more = {} if type_id is None else {"objectTypeId": type_id}
     return [
-        _event(f"{kind}.propertyChange", at, identity, propertyName=name, propertyValue=value, **more)
+        deal_event(f"{kind}.propertyChange", at, identity, propertyName=name, propertyValue=value, **more)
         for name, value in properties.items()
     ]
 
 
-def _batch(*events: dict[str, Any]) -> Message:
+def batch(*events: dict[str, Any]) -> Message:
     return Message(json.dumps(events).encode())
 
 
 def _tied(at: str, kinds: tuple[str, str], ends: tuple[int, int], **more: Any) -> dict[str, Any]:
-    return _event(
+    return deal_event(
         "object.associationChange", at, fromObjectTypeId=kinds[0], toObjectTypeId=kinds[1], fromObjectId=ends[0],
         toObjectId=ends[1], associationRemoved=False, associationCategory="HUBSPOT_DEFINED", **more,
     )  # fmt: skip
 
 
-_WON = _changes("deal", "2026-04-01T10:00:00Z", 901, dealstage="closedwon", amount="80000")
-_LEAD = _changes(
+_WON = changes("deal", "2026-04-01T10:00:00Z", 901, dealstage="closedwon", amount="80000")
+_LEAD = changes(
     "contact", "2026-03-02T09:30:00Z", 51, lifecyclestage="lead", hs_analytics_source="PAID_SOCIAL",
     hs_analytics_first_touch_converting_campaign="Spring Fair", email="not@mapped.example",
 )  # fmt: skip
@@ -64,36 +64,37 @@ TOLD = Story(
     campaign_id="spring-fair",
     mapping={"campaigns": {"Spring Fair": "spring-fair"}, "portal": "62515"},
     messages=(
-        _batch(_event("contact.creation", "2026-03-02T09:30:00Z", 51), *_LEAD),
+        batch(deal_event("contact.creation", "2026-03-02T09:30:00Z", 51), *_LEAD),
         # the same facts once more, by a generic subscription beside the classic one
-        _batch(_event("object.creation", "2026-03-02T09:30:00Z", 51, objectTypeId="0-1"),
+        batch(deal_event("object.creation", "2026-03-02T09:30:00Z", 51, objectTypeId="0-1"),
                *[{**one, "subscriptionType": "object.propertyChange", "objectTypeId": "0-1"} for one in _LEAD]),
-        _batch(*_changes("contact", "2026-03-03T08:00:00Z", 51, lifecyclestage="marketingqualifiedlead")),
-        _batch(_event("contact.creation", "2026-03-03T10:00:00Z", 52),
-               *_changes("contact", "2026-03-03T10:00:00Z", 52, lifecyclestage="lead")),
-        _batch(_event("contact.merge", "2026-03-04T10:00:00Z", **MERGE), _event("contact.deletion", "2026-03-04T10:00:00Z", 52)),
-        _batch(_event("deal.creation", "2026-03-05T09:00:00Z", 901),
-               *_changes("deal", "2026-03-05T09:00:00Z", 901, dealstage="appointmentscheduled", deal_currency_code="EUR")),
+        batch(*changes("contact", "2026-03-03T08:00:00Z", 51, lifecyclestage="marketingqualifiedlead")),
+        batch(deal_event("contact.creation", "2026-03-03T10:00:00Z", 52),
+               *changes("contact", "2026-03-03T10:00:00Z", 52, lifecyclestage="lead")),
+        batch(deal_event("contact.merge", "2026-03-04T10:00:00Z", **MERGE),
+              deal_event("contact.deletion", "2026-03-04T10:00:00Z", 52)),
+        batch(deal_event("deal.creation", "2026-03-05T09:00:00Z", 901),
+               *changes("deal", "2026-03-05T09:00:00Z", 901, dealstage="appointmentscheduled", deal_currency_code="EUR")),
         # tied to the contact that was merged away
-        _batch(_event("deal.associationChange", "2026-03-05T09:00:01Z", associationType="DEAL_TO_CONTACT", fromObjectId=901,
+        batch(deal_event("deal.associationChange", "2026-03-05T09:00:01Z", associationType="DEAL_TO_CONTACT", fromObjectId=901,
                       toObjectId=52, associationRemoved=False)),
-        _batch(_event("deal.creation", "2026-03-06T09:00:00Z", 902),
-               *_changes("deal", "2026-03-20T09:00:00Z", 902, dealstage="closedlost")),
-        _batch(*_WON),
-        _batch(_event("object.creation", "2026-04-01T10:01:00Z", 7001, objectTypeId="0-123")),
-        _batch(*_changes("object", "2026-04-01T10:01:05Z", 7001, "0-123", hs_total_price="95200.00", hs_tax="15200.00",
+        batch(deal_event("deal.creation", "2026-03-06T09:00:00Z", 902),
+               *changes("deal", "2026-03-20T09:00:00Z", 902, dealstage="closedlost")),
+        batch(*_WON),
+        batch(deal_event("object.creation", "2026-04-01T10:01:00Z", 7001, objectTypeId="0-123")),
+        batch(*changes("object", "2026-04-01T10:01:05Z", 7001, "0-123", hs_total_price="95200.00", hs_tax="15200.00",
                          hs_currency_code="EUR")),
-        _batch(_tied("2026-04-01T10:01:06Z", ("0-123", "0-3"), (7001, 901)),
+        batch(_tied("2026-04-01T10:01:06Z", ("0-123", "0-3"), (7001, 901)),
                _tied("2026-04-01T10:01:06Z", ("0-3", "0-123"), (901, 7001))),
         # the customer takes less
-        _batch(*_changes("object", "2026-04-10T10:00:00Z", 7001, "0-123", hs_total_price="89250.00", hs_tax="14250.00")),
-        _batch(_event("object.creation", "2026-04-20T10:00:00Z", 8001, objectTypeId="0-53"),
-               *_changes("object", "2026-04-20T10:00:00Z", 8001, "0-53", hs_invoice_status="draft", hs_currency="EUR")),
-        _batch(*_changes("object", "2026-04-21T10:00:00Z", 8001, "0-53", hs_invoice_status="open", hs_amount_billed="89250.00",
+        batch(*changes("object", "2026-04-10T10:00:00Z", 7001, "0-123", hs_total_price="89250.00", hs_tax="14250.00")),
+        batch(deal_event("object.creation", "2026-04-20T10:00:00Z", 8001, objectTypeId="0-53"),
+               *changes("object", "2026-04-20T10:00:00Z", 8001, "0-53", hs_invoice_status="draft", hs_currency="EUR")),
+        batch(*changes("object", "2026-04-21T10:00:00Z", 8001, "0-53", hs_invoice_status="open", hs_amount_billed="89250.00",
                          hs_tax="14250.00", hs_invoice_date="1776729600000"),
                _tied("2026-04-21T10:00:00Z", ("0-53", "0-123"), (8001, 7001))),
-        _batch(*_changes("object", "2026-05-02T10:00:00Z", 8001, "0-53", hs_invoice_status="paid")),
-        _batch(_event("conversation.newMessage", "2026-05-02T10:00:00Z", 5)),
+        batch(*changes("object", "2026-05-02T10:00:00Z", 8001, "0-53", hs_invoice_status="paid")),
+        batch(deal_event("conversation.newMessage", "2026-05-02T10:00:00Z", 5)),
     ),
     roi={
         "actual_cost": "12000.00", "booked_revenue": "75000.00", "invoiced_revenue": "75000.00", "credited": "0.00",
@@ -170,12 +171,12 @@ READ_BACK = Story(
     credentials={"token": "pat-eu1-story"},
     api=api,
     messages=(
-        _batch(_event("contact.creation", "2026-03-02T09:30:00Z", 51), _event("deal.creation", _MARCH, 901)),
-        _batch(*_changes("contact", "2026-03-04T08:00:00Z", 51, lifecyclestage="salesqualifiedlead")),
-        _batch(*_changes("deal", _APRIL, 901, dealstage="closedwon")),
-        _batch(_event("object.creation", "2026-04-20T10:00:00Z", 8001, objectTypeId="0-53")),
-        _batch(_event("deal.creation", "2026-03-06T09:00:00Z", 903)),  # deleted before it can be read back
-        _batch(_event("deal.deletion", "2026-03-06T09:01:00Z", 903)),
+        batch(deal_event("contact.creation", "2026-03-02T09:30:00Z", 51), deal_event("deal.creation", _MARCH, 901)),
+        batch(*changes("contact", "2026-03-04T08:00:00Z", 51, lifecyclestage="salesqualifiedlead")),
+        batch(*changes("deal", _APRIL, 901, dealstage="closedwon")),
+        batch(deal_event("object.creation", "2026-04-20T10:00:00Z", 8001, objectTypeId="0-53")),
+        batch(deal_event("deal.creation", "2026-03-06T09:00:00Z", 903)),  # deleted before it can be read back
+        batch(deal_event("deal.deletion", "2026-03-06T09:01:00Z", 903)),
     ),
     roi=TOLD.roi,
     events=(COST,),

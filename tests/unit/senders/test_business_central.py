@@ -473,3 +473,10 @@ def test_strange_documents_never_crash_and_the_order_of_reading_never_matters(
 def test_a_mapping_that_does_not_fit_is_refused_by_its_key(mapping: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         KIND.check_mapping(mapping)
+
+
+@pytest.mark.parametrize("blank", ["NULL", "(not set)", "--", "–"])
+def test_a_dimension_that_holds_a_word_for_nothing_names_no_campaign(blank: str) -> None:
+    lines = [{"code": "CAMPAIGN", "valueCode": blank}]
+    placed = drafts(translated("salesOrder", {**ORDER, "status": "Open", "dimensionSetLines": lines}))["placed"]
+    assert "campaign_id" not in placed[2]

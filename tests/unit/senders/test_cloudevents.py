@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from service.intake.senders.cloudevents import BATCH, KIND, STRUCTURED
+from service.intake.senders import KINDS
+from service.intake.senders.cloudevents import BATCH, STRUCTURED
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -22,6 +23,7 @@ from service.intake.senders.contract import (
     Unreadable,
 )
 
+KIND = KINDS["cloudevents"]
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 TOKEN = "a-token-0123456789"
 SOURCE = Source("s", KIND.name, "broker", (TOKEN, "old-token-0123456789"), KIND.check_mapping({}))
@@ -114,7 +116,7 @@ def test_an_hmac_of_the_body_is_checked_where_the_mapping_says_so(encoding: str)
 @pytest.mark.parametrize(
     ("mapping", "named"),
     [
-        ({"authentication": {"scheme": "basic"}}, "authentication.scheme"), ({"origins": "x"}, "origins"),
+        ({"authentication": {"scheme": "magic"}}, "authentication.scheme"), ({"origins": "x"}, "origins"),
         ({"authentication": {"encoding": "hexx"}}, "authentication.encoding"), ({"origins": [1]}, "origins"),
         ({"types": {"a": 1}}, "types.a"), ({"authentication": {"header": ""}}, "authentication.header"),
     ],
@@ -122,3 +124,53 @@ def test_an_hmac_of_the_body_is_checked_where_the_mapping_says_so(encoding: str)
 def test_a_mapping_that_is_wrong_is_named(mapping: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         KIND.check_mapping(mapping)
+
+
+def grid(**changed: Any) -> dict[str, Any]:
+    """Return an event in the schema of Azure Event Grid."""
+    return {
+        "id": "g-1", "topic": "/subscriptions/1/topics/crm", "subject": "leads/L-1", "eventType": "lead.captured",
+        "eventTime": "2026-03-01T09:30:00.1234567Z", "data": {"lead_id": "L-1"}, "dataVersion": "1.0",
+        "metadataVersion": "1", **changed,
+    }  # fmt: skip
+
+
+def test_event_grid_gets_its_validation_code_back() -> None:
+    kind = "Microsoft.EventGrid.SubscriptionValidationEvent"
+    body = [grid(eventType=kind, data={"validationCode": "512d38b6", "validationUrl": "https://x"})]
+    headers = {"aeg-event-type": "SubscriptionValidation"}
+    reply = KIND.handshake(request(body, headers), SOURCE)
+    assert reply is not None
+    assert (reply.status, json.loads(reply.body)) == (200, {"validationResponse": "512d38b6"})
+    refused = KIND.handshake(request({}, headers), SOURCE)
+    assert refused is not None
+    assert refused.status == 400
+    assert KIND.handshake(request(body, {"aeg-event-type": "Notification"}), SOURCE) is None
+
+
+def test_events_in_event_grids_own_schema_are_read() -> None:
+    one, other = KIND.read(
+        request([grid(), grid(id="g-2", eventType="Microsoft.EventGrid.SubscriptionDeletedEvent")]), SOURCE
+    )
+    assert isinstance(one, Statement)
+    (draft,) = KIND.translate(one.record, [one], SOURCE)
+    assert isinstance(draft, Draft)
+    assert (draft.source, draft.id, draft.subject, draft.data) == (
+        "/subscriptions/1/topics/crm", "g-1", "leads/L-1", {"lead_id": "L-1"},
+    )  # fmt: skip
+    assert isinstance(other, Ignored)
+
+
+def test_a_bad_event_of_a_batch_is_named() -> None:
+    parts = KIND.read(request([grid(data={}), {"id": "x"}, 7, grid(id="g-3", data={})]), SOURCE)
+    reasons = [one.reason for one in parts if isinstance(one, Unreadable)]
+    assert reasons[0].startswith("item 0 (/subscriptions/1/topics/crm g-1): data.lead_id")
+    assert reasons[1].startswith("item 2 (without an id): the event: expected an object")
+    assert "g-3" in reasons[2]
+
+
+def test_words_for_nothing_are_those_that_the_mapping_names() -> None:
+    event = {**SAMPLE, "data": {**DATA, "campaign_id": "(not set)"}}
+    assert drafts(request(event))[0].data["campaign_id"] == "(not set)"
+    mapped = SOURCE._replace(mapping=KIND.check_mapping({"blanks": ["(not set)"]}))
+    assert "campaign_id" not in drafts(request(event), mapped)[0].data

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from service.intake.reconcile import reconcile
+from service.intake.senders import KINDS
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -24,7 +25,6 @@ from service.intake.senders.contract import (
     Waiting,
     in_order,
 )
-from service.intake.senders.dataverse import KIND
 from tests.support.stories.dataverse import (
     NOBODY,
     amount,
@@ -40,6 +40,7 @@ from tests.support.stories.dataverse import (
     when,
 )
 
+KIND = KINDS["dataverse"]
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 SAMPLES = Path("docs/senders/samples/dataverse")
 SOURCE = Source(
@@ -437,3 +438,44 @@ def test_personal_columns_are_not_stated() -> None:
 def test_a_mapping_that_does_not_fit_is_refused_by_its_key(mapping: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         KIND.check_mapping(mapping)
+
+
+def test_campaigns_go_by_their_codes_where_a_column_says_so() -> None:
+    at = source(columns={"campaign": {"code": "codename"}}, campaigns={"FAIR27": "fair-2027"})
+    fair = created("campaign", "fair", AT[0], name="Fair", codename="FAIR26")
+    lead = created("lead", "kim", AT[1], campaignid=ref("campaign", "fair"))
+    assert drafts(translated(fair, at=at))["registered"][2]["campaign_id"] == "FAIR26"
+    (stated,) = statements(lead, at=at)
+    assert list(KIND.lookups(stated.record, [stated], at)) == [f"campaign:{FAIR}"]
+    unknown = KIND.translate(stated.record, [stated], at)
+    assert "campaign_id" not in drafts(unknown)["captured"][2]
+    assert "codename" in reasons(unknown)[0]
+    for several, campaign in (
+        ([fair], "FAIR26"), ([fair, updated("campaign", "fair", AT[2], codename="FAIR27")], "fair-2027")
+    ):  # fmt: skip
+        known = {f"campaign:{FAIR}": in_order(statements(*several, at=at))}
+        given = KIND.translate(stated.record, [stated], at._replace(known=known))
+        assert drafts(given)["captured"][2]["campaign_id"] == campaign
+        assert not reasons(given)
+    assert KIND.lookups(stated.record, [stated], SOURCE) == []
+    named = source(campaigns={"FAIR26": "fair-2026"})  # a code among the names says that campaigns go by theirs
+    known = {f"campaign:{FAIR}": in_order(statements(fair, at=named))}
+    given = KIND.translate(stated.record, [stated], named._replace(known=known))
+    assert drafts(given)["captured"][2]["campaign_id"] == "fair-2026"
+
+
+def test_the_image_before_a_change_tells_the_order_of_two_within_one_second() -> None:
+    first = updated("opportunity", "line", AT[1], images=({"stepname": "1-Qualify"}, None), stepname="2-Develop")
+    second = updated("opportunity", "line", AT[1], images=({"stepname": "2-Develop"}, None), stepname="3-Propose")
+    third = updated("opportunity", "line", AT[1], images=({"stepname": "3-Propose"}, None), stepname="2-Develop")
+    begun = created("opportunity", "line", AT[0], stepname="1-Qualify")
+    for several, stage in (((first, second), "3-Propose"), ((first, second, third), "2-Develop")):
+        for order in permutations(several):
+            given = drafts(translated(begun, *order))
+            assert given[f"stage/{DAYS[1]}"][2]["stage"] == stage
+
+
+@pytest.mark.parametrize("blank", ["NULL", "(not set)", "--", "–"])
+def test_a_column_that_holds_a_word_for_nothing_states_nothing(blank: str) -> None:
+    at = source(columns={"lead": {"channel": "new_channel"}})
+    assert "channel" not in drafts(translated(created("lead", "kim", AT[0], new_channel=blank), at=at))["captured"][2]

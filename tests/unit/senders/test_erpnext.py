@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from service.intake.senders import KINDS
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -25,8 +26,8 @@ from service.intake.senders.contract import (
     Waiting,
     in_order,
 )
-from service.intake.senders.erpnext import KIND
 
+KIND = KINDS["erpnext"]
 NOW = datetime(2026, 6, 1, 10, tzinfo=UTC)
 SAMPLES = Path("docs/senders/samples/erpnext")
 EUR = "EUR"
@@ -387,3 +388,41 @@ def test_no_personal_data_leaves_the_inbox() -> None:
 def test_a_mapping_that_cannot_work_is_refused_by_name(mapping: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         KIND.check_mapping(mapping)
+
+
+@pytest.mark.parametrize("sample", ["lead", "campaign"])
+def test_a_document_that_does_not_say_when_it_was_made_waits_and_a_later_change_moves_nothing(sample: str) -> None:
+    bare = {name: value for name, value in document(sample).items() if name != "creation"}
+    again = {**bare, "modified": "2026-07-01 09:00:00.000000"}
+    for several in ([bare], [bare, again]):
+        (waiting,) = drafts(source(), *several)
+        assert isinstance(waiting, Waiting)
+        assert "creation" in waiting.reason
+    whole = drafts(source(), bare, document(sample) | {"modified": "2026-07-02 09:00:00.000000"})
+    (made,) = (one for one in whole if isinstance(one, Draft) and one.type in ("lead.captured", "campaign.registered"))
+    assert made.time == by_type(drafts(source(), document(sample)))[made.type].time
+
+
+@pytest.mark.parametrize(
+    ("sample", "dates"),
+    [("opportunity", ["transaction_date"]), ("sales-order", ["transaction_date"]),
+     ("sales-invoice", ["posting_date", "posting_time"]), ("purchase-invoice", ["posting_date", "posting_time"])],
+)  # fmt: skip
+def test_a_document_with_a_date_needs_no_creation_and_one_with_neither_waits(sample: str, dates: list[str]) -> None:
+    undated = {name: value for name, value in document(sample).items() if name != "creation"}
+    record = f"{undated['doctype']}:{undated['name']}"
+    given = records(source(), undated)[record]
+    assert any(isinstance(one, Draft) for one in given)
+    assert given == records(source(), {**undated, "modified": "2026-07-01 09:00:00.000000"})[record]
+    (waiting,) = records(source(), {name: value for name, value in undated.items() if name not in dates})[record]
+    assert isinstance(waiting, Waiting)
+
+
+@pytest.mark.parametrize("blank", [False, None, "", "NULL", "(not set)", "--", "–"])
+def test_a_field_that_holds_a_word_for_nothing_names_no_campaign(blank: Any) -> None:
+    captured = by_type(drafts(source(), document("lead", utm_campaign=blank, campaign_name=None, utm_source=blank)))
+    assert not {"campaign_id", "source"} & captured["lead.captured"].data.keys()
+    named = by_type(drafts(source(), document("lead", utm_campaign=blank, campaign_name="Fair")))
+    assert named["lead.captured"].data["campaign_id"] == "Fair"
+    own = drafts(source(blanks=["nix"]), document("lead", utm_campaign="--"))
+    assert by_type(own)["lead.captured"].data["campaign_id"] == "--"

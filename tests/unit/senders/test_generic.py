@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 
+from service.intake.senders import KINDS
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -16,12 +21,15 @@ from service.intake.senders.contract import (
     Request,
     Source,
     Statement,
+    UnavailableError,
     Unreadable,
+    Wanted,
     in_order,
 )
-from service.intake.senders.generic import KIND
+from tests.support.senders_api import serving
 from tests.support.stories.generic import MAPPING
 
+KIND = KINDS["generic"]
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 SMALL: dict[str, Any] = {
     "record": "deal:{id}",
@@ -129,3 +137,165 @@ def test_numbers_are_taken_as_they_were_written() -> None:
 def test_a_mapping_that_is_wrong_is_named(change: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         KIND.check_mapping({**SMALL, **change})
+
+
+def test_a_version_is_compared_by_its_numbers() -> None:
+    mapping = {**SMALL, "order": "{rev}"}
+    several = [deal("01", stage, rev=rev) for rev, stage in (("v9", "new"), ("v10", "won"), ("v2.5", "lost"))]
+    assert translated(mapping, *several)[0].data["stage"] == "won"
+    assert translated(mapping, *reversed(several))[0].data["stage"] == "won"
+
+
+FIELDS: dict[str, Any] = {
+    "record": "order:{order.id}", "at": "{changed}", "each": "orders",
+    "fields": {
+        "topic": {"header": "X-Topic"},
+        "shop": {"parent": "shop.id"},
+        "campaign": {"path": "landing", "query": "utm_campaign"},
+        "order.id": {"path": "name", "match": "^#([0-9]+)$"},
+        "status": {"path": "state", "map": {"paid": "open", "voided": "cancelled", "*": "other"}},
+        "net": {"path": "cents", "times": "0.01", "plus": -1},
+        "changed": {"path": "changed", "epoch": "milliseconds"},
+        "currency": {"path": "currency", "default": "EUR"},
+    },
+    "events": [{
+        "type": "order.placed", "when": {"column": "status", "equals": "open"}, "time": "{changed}",
+        "data": {
+            "order_id": "{order.id}", "account_id": "{shop}", "campaign_id": "{campaign}",
+            "net_value": {"amount": "{net|decimal}", "currency": "{currency}"}, "topic": "{topic}",
+        },
+    }],
+}  # fmt: skip
+
+
+def sold(**more: Any) -> dict[str, Any]:
+    return {"name": "#1001", "state": "paid", "cents": 123400, "changed": 1772445600000,
+            "landing": "/sale?utm_source=x&utm_campaign=Fair%202026", **more}  # fmt: skip
+
+
+def placed(*orders: dict[str, Any], headers: dict[str, str] | None = None, **mapping: Any) -> list[Any]:
+    at = source({**FIELDS, **mapping})
+    body = json.dumps({"shop": {"id": "S-1"}, "orders": orders}).encode()
+    parts = KIND.read(Request("POST", "u", headers or {"x-topic": "orders/paid"}, {}, body, NOW), at)
+    return [draft for one in parts if isinstance(one, Statement) for draft in KIND.translate(one.record, [one], at)]
+
+
+def test_fields_are_made_of_headers_of_what_is_around_a_record_and_of_other_values() -> None:
+    (draft,) = placed(sold())
+    assert (draft.type, draft.time) == ("order.placed", "2026-03-02T10:00:00Z")
+    assert draft.data == {
+        "order_id": "1001", "account_id": "S-1", "campaign_id": "Fair 2026", "topic": "orders/paid",
+        "net_value": {"amount": "1233.00", "currency": "EUR"},
+    }  # fmt: skip
+
+
+def test_a_value_that_a_map_does_not_know_is_the_other_one() -> None:
+    assert placed(sold(state="refunded")) == []
+    mapping = {"fields": {**FIELDS["fields"], "status": {"path": "state", "map": {"paid": "open"}}}}
+    assert [one.type for one in placed(sold(state="open"), **mapping)] == ["order.placed"]
+
+
+def test_an_expression_that_would_run_away_elsewhere_ends_at_once() -> None:
+    mapping = {"fields": {**FIELDS["fields"], "order.id": {"path": "name", "match": "^(([a-z])+.)+[A-Z]([a-z])+$"}}}
+    before = time.perf_counter()
+    assert placed(sold(name="a" * 100_000), **mapping) == []
+    assert time.perf_counter() - before < 10
+
+
+@pytest.mark.parametrize("blank", [False, None, "NULL", "(not set)", "--", "–"])
+def test_a_word_for_nothing_states_nothing_and_a_truth_value_is_one(blank: Any) -> None:
+    mapping = copy.deepcopy(SMALL)
+    mapping["events"] = [{
+        "type": "order.placed", "time": "{at}", "when": {"column": "test", "equals": "false"},
+        "data": {
+            "order_id": "{id}", "campaign_id": "{campaign|slug}", "new_customer": "{new|bool}",
+            "net_value": {"amount": "1.00", "currency": "EUR"},
+        },
+    }]  # fmt: skip
+    (draft,) = translated(mapping, deal("01", "x", campaign=blank, new=False, test=False))
+    assert "campaign_id" not in draft.data
+    assert draft.data["new_customer"] is False
+    named = translated({**mapping, "blanks": ["nix"]}, deal("01", "x", campaign="(not set)", test=False))
+    assert named[0].data["campaign_id"] == "not-set"
+
+
+@pytest.mark.parametrize(
+    ("field", "named"),
+    [
+        ({"path": "a", "header": "b"}, "fields.x: expected one of"), ({}, "fields.x"), (5, "fields.x"), ({"path": 5}, "fields.x"),
+        ({"path": "a", "mach": "b"}, r"fields\.x\.mach"), ({"path": "a", "match": "(a"}, r"fields\.x\.match"),
+        ({"path": "a", "match": "a" * 501}, r"fields\.x\.match"), ({"path": "a", "epoch": "days"}, r"fields\.x\.epoch"),
+        ({"path": "a", "map": {"b": 1}}, r"fields\.x\.map"), ({"path": "a", "times": "much"}, r"fields\.x\.times"),
+        ({"path": "a", "query": ""}, r"fields\.x\.query"), ({"path": "a", "plus": True}, r"fields\.x\.plus"),
+    ],
+)  # fmt: skip
+def test_a_field_that_is_wrong_is_named(field: Any, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        KIND.check_mapping({**SMALL, "fields": {"x": field}})
+
+
+def test_a_bad_item_of_a_list_is_named_by_its_place() -> None:
+    parts = read({**SMALL, "each": "deals"}, {"deals": [deal("01", "new"), {"id": 8, "at": "soon"}]})
+    assert isinstance(parts[1], Unreadable)
+    assert parts[1].reason.startswith("deals[1]: at: expected a time")
+
+
+def test_what_only_says_that_something_has_changed_is_read_back() -> None:
+    asked: list[tuple[str, str | None, str | None]] = []
+
+    def answer(_: str, path: str, headers: Mapping[str, str], __: bytes) -> tuple[int, Any]:
+        asked.append((path, headers.get("authorization"), headers.get("x-key")))
+        if path.endswith("gone"):
+            return 404, {}
+        if path.endswith("busy"):
+            return 503, {}
+        return 200, {"deal": deal("02", "won", value=5)}
+
+    with serving(answer) as url:
+        at = source({**SMALL, "read_back": {"url": url + "/deals/{data.id}", "path": "deal"}})
+        at = at._replace(credentials={"token": "t-1"})
+        (wanted,) = KIND.read(Request("POST", "u", {}, {}, b'{"data": {"id": "7/1"}}', NOW), at)
+        assert isinstance(wanted, Wanted)
+        (one,) = asyncio.run(fetched(wanted, at))
+        assert (one.record, one.at, one.key) == ("deal:7", "2026-03-02T00:00:00Z", wanted.key)
+        assert asked == [("/deals/7%2F1", "Bearer t-1", None)]
+        own = {"url": url + "/deals/{data.id}", "path": "deal", "headers": {"X-Key": "{token}"}}
+        asyncio.run(fetched(wanted, source({**SMALL, "read_back": own})._replace(credentials={"token": "t-2"})))
+        assert asked[-1] == ("/deals/7%2F1", None, "t-2")
+        (gone,) = asyncio.run(fetched(wanted._replace(url=url + "/gone"), at))
+        assert isinstance(gone, Ignored)
+        with pytest.raises(UnavailableError, match="503"):
+            asyncio.run(fetched(wanted._replace(url=url + "/busy"), at))
+    (nothing,) = KIND.read(Request("POST", "u", {}, {}, b'{"data": {}}', NOW), at)
+    assert nothing == Ignored("there is no data.id in it, so nothing can be read back")
+
+
+async def fetched(wanted: Wanted, at: Source) -> list[Any]:
+    assert KIND.fetch is not None
+    async with httpx.AsyncClient() as client:
+        found = await KIND.fetch(wanted, at, client)
+    assert isinstance(found, list)
+    return found
+
+
+@pytest.mark.parametrize("url", ["https://{host}/x", "{url}", "ftp://x.test/", "https://x.test{path}", ""])
+def test_the_host_of_what_is_read_back_stands_in_the_mapping(url: str) -> None:
+    with pytest.raises(ValueError, match=r"read_back\.url"):
+        KIND.check_mapping({**SMALL, "read_back": {"url": url}})
+
+
+def test_conditions_may_be_joined() -> None:
+    mapping = copy.deepcopy(SMALL)
+    mapping["events"] = [{
+        "type": "opportunity.won", "time": "{at}", "data": {"opportunity_id": "{id}"},
+        "when": {"all": [
+            {"any": [{"column": "stage", "equals": "won"}, {"column": "stage", "equals": "signed"}]},
+            {"not": {"column": "test", "equals": "true"}}, {"column": "campaign"},
+        ]},
+    }]  # fmt: skip
+    for more, holds in (
+        ({"stage": "signed", "campaign": "c"}, True), ({"stage": "won", "campaign": "c", "test": False}, True),
+        ({"stage": "won", "campaign": "c", "test": True}, False), ({"stage": "new", "campaign": "c"}, False),
+        ({"stage": "won", "campaign": "(not set)"}, False),
+    ):  # fmt: skip
+        assert bool(translated(mapping, {"id": 7, "at": "2026-03-01T00:00:00Z", **more})) is holds, more

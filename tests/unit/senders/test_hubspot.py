@@ -283,3 +283,34 @@ def test_the_page_shows_the_defaults_as_they_are() -> None:
     shown, ours = KIND.check_mapping(yaml.safe_load(block)), KIND.check_mapping({})
     for name in ("objects", "fields", "events", "amounts_include_tax"):
         assert shown[name] == ours[name]
+
+
+def test_the_history_that_hubspot_lists_decides_between_two_values_of_one_instant() -> None:
+    at = "2026-03-05T09:00:00Z"
+    for first, second in (("qualifiedtobuy", "closedwon"), ("closedwon", "qualifiedtobuy")):
+        fields = {"properties": {"dealstage": second}, "links": {},
+                  "history": {"createdate": [[at, at]], "dealstage": [[at, second], [at, first]]}}  # fmt: skip
+        parts = KIND.translate("deal:9", [Statement("deal:9", "k", at, "", "snapshot", fields)], SOURCE)
+        assert any(one.type == "opportunity.won" for one in by_key(parts).values()) is (second == "closedwon")
+
+
+def test_a_value_of_history_that_cannot_be_read_is_nothing_where_another_has_replaced_it() -> None:
+    old, new = "2026-03-05T09:00:00Z", "2026-03-06T09:00:00Z"
+    fields = {"properties": {"amount": "100"}, "links": {},
+              "history": {"createdate": [[old, old]], "amount": [[new, "100"], [old, "a lot"]]}}  # fmt: skip
+    parts = KIND.translate("deal:9", [Statement("deal:9", "k", new, "", "snapshot", fields)], SOURCE)
+    assert by_key(parts)[f"value/{new}"].data["estimated_value"]["amount"] == "100.00"
+
+
+@pytest.mark.parametrize("blank", ["NULL", "(not set)", "--", "–", "false"])
+def test_a_property_that_holds_a_word_for_nothing_states_nothing(blank: str) -> None:
+    words = {"hs_analytics_first_touch_converting_campaign": blank, "hs_analytics_source": blank}
+    told = [event("contact.creation", 7), *changed("contact", 7, T0, lifecyclestage="lead", **words)]
+    assert not {"campaign_id", "channel"} & by_key(drafts(told, "lead:7"))["captured"].data.keys()
+
+
+def test_a_merge_into_a_new_record_asks_for_that_record_where_a_token_is_given() -> None:
+    merge = event("deal.merge", 51, primaryObjectId=51, mergedObjectIds=[51, 52], newObjectId=99)
+    asked = [one.record for one in KIND.read(request([merge]), SOURCE._replace(credentials={"token": "t"}))
+             if isinstance(one, Wanted)]  # fmt: skip
+    assert asked == ["deal:99"]

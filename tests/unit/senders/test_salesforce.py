@@ -150,7 +150,48 @@ def test_null_means_emptied_only_where_the_header_says_so() -> None:
     kept = by_key(given(f"deal:{OPPORTUNITY}", created, decoded, won))[f"won/{T3}"]
     assert kept.data["value"] == {"amount": "5.00", "currency": "EUR"}
     emptied = change("Opportunity", OPPORTUNITY, "UPDATE", T2, Amount=None)
+    alone = by_key(given(f"deal:{OPPORTUNITY}", created, emptied, won))[f"won/{T3}"]
+    assert alone.data["value"] == {"amount": "5.00", "currency": "EUR"}  # null alone says nothing
+    emptied["ChangeEventHeader"]["nulledFields"] = ["Amount"]
     assert "value" not in by_key(given(f"deal:{OPPORTUNITY}", created, emptied, won))[f"won/{T3}"].data
+    del emptied["Amount"]
+    assert "value" not in by_key(given(f"deal:{OPPORTUNITY}", created, emptied, won))[f"won/{T3}"].data
+
+
+def test_one_change_that_two_subscribers_tell_of_is_the_sum_of_what_they_may_see() -> None:
+    mapping = {"currency": "EUR", "events": {"deal": {"Closed Won": ["opportunity.won", "order.placed"]}}}
+    source = SOURCE._replace(mapping=KIND.check_mapping(mapping))
+    created = change("Opportunity", OPPORTUNITY, "CREATE", T1, StageName="Open")
+    won = {"StageName": "Closed Won", "IsWon": True}
+    whole, less, other = (
+        change("Opportunity", OPPORTUNITY, "UPDATE", T2, **fields)
+        for fields in ({**won, "Amount": 46200.0}, won, {"StageName": "Closed Won", "AccountId": "0015f00002JUX1JAAX"})
+    )
+    for several in ((whole, less, other), (less, other, whole), (other, less, whole), (less, whole, less)):
+        found = by_key(given(f"deal:{OPPORTUNITY}", created, *several, source=source))
+        assert found["placed"].data["net_value"] == {"amount": "46200.00", "currency": "EUR"}
+    assert found["won/" + T2].data["value"]["amount"] == "46200.00"
+
+
+def test_an_outbound_message_without_the_time_of_its_change_waits_and_a_resend_changes_nothing() -> None:
+    fields = {"Id": LEAD, "Status": "Qualified", "LeadSource": "Web"}
+    body = outbound(("04l1", "Lead", fields))
+    first, again = (
+        [part for part in KIND.read(request(body)._replace(received_at=at), SOURCE) if isinstance(part, Statement)]
+        for at in (NOW, datetime(2026, 7, 1, tzinfo=UTC))
+    )
+    assert first == again
+    bare = KIND.translate(f"lead:{LEAD}", in_order(first), SOURCE)
+    assert not by_key(bare)
+    assert "does not say when" in reasons(bare)
+    created = {**fields, "CreatedDate": "2026-03-01T09:00:00.000Z"}
+    dated = given(f"lead:{LEAD}", outbound(("04l1", "Lead", created)))
+    assert by_key(dated)["captured"].time == "2026-03-01T09:00:00Z"
+    assert "qualified/sql" not in by_key(dated)
+    assert "does not say when" in reasons(dated)
+    whole = given(f"lead:{LEAD}", body, outbound(("04l2", "Lead", {**created, "LastModifiedDate": T2})))
+    assert by_key(whole)["qualified/sql"].time == T2
+    assert reasons(whole) == ""
 
 
 def test_merged_change_events_state_the_same_of_each_record() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from service.intake.senders import KINDS
 from service.intake.senders.contract import Draft, Ignored, MalformedError, RejectedError, Request, Source, Statement
-from service.intake.senders.standard_webhooks import KIND
 
+KIND = KINDS["standard-webhooks"]
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 NEW, OLD = "whsec_bmV3LXNlY3JldC0wMTIzNDU2Nzg5", "whsec_b2xkLXNlY3JldC0wMTIzNDU2Nzg5"
 SOURCE = Source("s", KIND.name, "shop", (NEW, OLD), KIND.check_mapping({"types": {"order.created": "order.placed"}}))
@@ -83,3 +86,14 @@ def test_types_are_renamed_and_unknown_ones_ignored_with_the_reason() -> None:
 def test_a_mapping_to_a_type_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match=r"types\.a: expected an event type"):
         KIND.check_mapping({"types": {"a": "order.plced"}})
+
+
+@pytest.mark.parametrize("blank", [False, "", "NULL", "(not set)", "--", "–"])
+def test_a_campaign_that_is_a_word_for_nothing_is_none(blank: Any) -> None:
+    body = json.dumps({"type": "lead.captured", "timestamp": "2026-03-02T09:30:00Z",
+                       "data": {"lead_id": "L", "campaign_id": blank, "channel": blank}}).encode()  # fmt: skip
+    (one,) = KIND.read(request(body), SOURCE)
+    assert isinstance(one, Statement)
+    (draft,) = KIND.translate(one.record, [one], SOURCE)
+    assert isinstance(draft, Draft)
+    assert draft.data == {"lead_id": "L"}

@@ -267,3 +267,55 @@ def test_a_mapping_that_cannot_work_is_refused_by_name() -> None:
         KIND.check_mapping({"timezone": "Berlin"})
     with pytest.raises(ValueError, match=r"metadata\.order: expected one of"):
         KIND.check_mapping({"metadata": {"order": "x"}})
+
+
+def updated(identity: str, *, before: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """Return an `invoice.updated` of the second in which the invoice was finalized."""
+    whole = event("invoice-finalized", **changed)
+    whole["data"]["previous_attributes"] = before
+    return whole | {"id": identity, "type": "invoice.updated"}
+
+
+def test_what_an_invoice_was_before_tells_the_order_of_events_within_one_second() -> None:
+    finalized = event("invoice-finalized", metadata={}) | {"id": "evt_5"}
+    named = updated("evt_1", before={"metadata": {"campaign_id": None}}, metadata={"campaign_id": "spring"})
+    renamed = updated("evt_3", before={"metadata": {"campaign_id": "spring"}}, metadata={"campaign_id": "fair"})
+    back = updated("evt_2", before={"metadata": {"campaign_id": "fair"}}, metadata={"campaign_id": "spring"})
+    for several, campaign in (((finalized, named), "spring"), ((finalized, named, renamed), "fair"),
+                              ((finalized, named, renamed, back), "spring")):  # fmt: skip
+        for order in permutations(several):
+            placed = next(one for one in drafts(source(), *order) if isinstance(one, Draft) and one.key == "placed")
+            assert placed.data["campaign_id"] == campaign, [one["id"] for one in order]
+
+
+def test_a_paid_invoice_of_the_same_second_keeps_what_was_changed_before_it() -> None:
+    finalized = event("invoice-finalized", metadata={}) | {"id": "evt_9"}
+    named = updated("evt_8", before={"metadata": {"campaign_id": None}}, metadata={"campaign_id": "spring"})
+    paid = event("invoice-finalized", status="paid", metadata={"campaign_id": "spring"}) | {
+        "id": "evt_1",
+        "type": "invoice.paid",
+    }
+    for order in permutations([finalized, named, paid]):
+        assert {one.key for one in drafts(source(), *order) if isinstance(one, Draft)} == {"placed", "posted"}
+
+
+@pytest.mark.parametrize("blank", [False, "NULL", "(not set)", "--", "–", " none "])
+def test_metadata_that_stands_where_nothing_is_stated_states_nothing(blank: Any) -> None:
+    one = event("invoice-finalized", metadata={"campaign_id": blank})
+    assert [draft.key for draft in drafts(source(), one) if isinstance(draft, Draft)] == ["posted"]
+    (placed, _) = drafts(source(blanks=["nix"]), event("invoice-finalized", metadata={"campaign_id": "NULL"}))
+    assert isinstance(placed, Draft)
+    assert placed.data["campaign_id"] == "NULL"
+
+
+def test_what_says_nowhere_when_it_was_made_waits_for_a_message_that_does() -> None:
+    at = source(customers_as_leads=True)
+    changed = event("customer-created", created=None) | {"type": "customer.updated"}
+    (waiting,) = drafts(at, changed)
+    assert isinstance(waiting, Waiting)
+    assert "when the customer was made" in waiting.reason
+    (captured,) = drafts(at, changed | {"id": "evt_2", "type": "customer.created", "created": 1772000000})
+    assert isinstance(captured, Draft)
+    assert captured.time == "2026-02-25T06:13:20Z"
+    (late,) = drafts(source(), event("invoice-finalized", status_transitions=None) | {"type": "invoice.paid"})
+    assert isinstance(late, Waiting)

@@ -26,10 +26,11 @@ from typing import Any
 
 from service.domain.catalogue import shown
 from service.domain.money import MINOR_DIGITS
+from service.intake.blanks import BLANKS
 from service.intake.senders.business_central.reading import COMPANY, fetch, items, read, selected
-from service.intake.senders.business_central.rules import translate
+from service.intake.senders.business_central.rules import translate, unsaid
 from service.intake.senders.contract import Kind, MalformedError, RejectedError, Reply, Request, Screened, Source
-from service.intake.senders.fields import with_defaults, zone
+from service.intake.senders.fields import blanks, with_defaults, zone
 from service.intake.senders.signatures import check_secret
 from service.store.rows import encode_json
 
@@ -44,6 +45,7 @@ DEFAULTS: dict[str, Any] = {
     "campaign_dimension": "CAMPAIGN",  # whose value on an order or a purchase invoice is the campaign
     "campaign_field": None,  # or a field of the document, such as shortcutDimension1Code
     "campaigns": {},  # value → campaign_id
+    "blanks": list(BLANKS),  # values that name no campaign
     "order_status": ["Open"],  # from which state on an order counts: Draft, In Review, Open (which is "released")
     "deleted_orders": "keep",  # or "cancel"
     "order": "number",  # the field of an order that is its order_id
@@ -77,7 +79,7 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in checked["campaigns"].items():
         if not isinstance(value, str) or not value:
             raise ValueError(f"campaigns.{name}: expected a campaign_id, got {shown(value)}")
-    return checked
+    return {**checked, "blanks": blanks(checked["blanks"])}
 
 
 def handshake(request: Request, _: Source) -> Reply | None:
@@ -106,8 +108,11 @@ def screened(request: Request, source: Source) -> Screened:
         parts = items(request)
     except MalformedError:
         return Screened(request.body)
-    own = [one for one in parts if not source.secrets or _is_own(one, source)]
-    foreign = [one for one in parts if source.secrets and not _is_own(one, source)]
+    told_apart = source.secrets and not source.mapping.get(
+        "authentication"
+    )  # else something other than it is the proof
+    own = [one for one in parts if not told_apart or _is_own(one, source)]
+    foreign = [one for one in parts if told_apart and not _is_own(one, source)]
     reason = f"{len(foreign)} of {len(parts)} notifications: {_FOREIGN}"
     return Screened(_kept(own) if own or not foreign else None, _kept(foreign) if foreign else None, reason)
 
@@ -145,6 +150,7 @@ KIND = Kind(
     verify=verify,
     read=read,
     translate=translate,
+    unsaid=unsaid,
     sign=sign,
     screened=screened,
     handshake=handshake,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from service.intake.senders.contract import Draft, Source, Statement, Waiting, states
-from service.intake.senders.fields import day, instant, minor, money, stated, text
+from service.intake.senders.fields import day, instant, minor, money, stated, text, unless_blank
 
 NET = "totalAmountExcludingTax"
 _POSTED = ("Open", "Paid", "Canceled", "Corrective")
@@ -37,7 +37,7 @@ class Document(NamedTuple):
         """Return the campaign that the document names, by a field or a dimension."""
         field, dimension = self.mapping["campaign_field"], self.mapping["campaign_dimension"]
         value = state.get(field) if field else (state.get("dimensions") or {}).get(dimension)
-        named = text(value, field or f"dimension {dimension}")
+        named = unless_blank(text(value, field or f"dimension {dimension}"), self.mapping)
         renamed: str | None = self.mapping["campaigns"].get(named, named)
         return renamed
 
@@ -65,6 +65,17 @@ def translate(record: str, statements: Sequence[Statement], source: Source) -> l
     history = list({one.at: state for one, state in states(statements)}.items())
     rule = _RULES.get(record.partition(":")[0])
     return list(rule(Document(history, source.mapping))) if rule else []
+
+
+def unsaid(record: str, statements: Sequence[Statement], source: Source) -> str:
+    """Say why a document gives no event, and what would make it."""
+    it = Document([(one.at, state) for one, state in states(statements)], source.mapping)
+    name, last = record.partition(":")[0], it.history[-1][1]
+    status, wanted = _status(last) or "no status", it.mapping["order_status"] if name == "salesOrder" else _POSTED
+    if name == "purchaseInvoice" and status in _POSTED and it.campaign(last) is None:
+        where = it.mapping["campaign_field"] or f"the dimension {it.mapping['campaign_dimension']}"
+        return f"it names no campaign in {where}: it is no campaign's cost"
+    return f"it is {status}: a {name} counts from {', '.join(wanted)} on"
 
 
 def _status(state: State) -> str:

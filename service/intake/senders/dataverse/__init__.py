@@ -19,35 +19,18 @@ the RemoteExecutionContext class reference [3] and "Default status and status re
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from service.intake.senders import signatures
-from service.intake.senders.contract import Kind, Request, Source
+from service.intake.senders.contract import Kind
 from service.intake.senders.dataverse.mapping import check_mapping
 from service.intake.senders.dataverse.reading import read
-from service.intake.senders.dataverse.rules import translate
-
-
-def verify(request: Request, source: Source, _: datetime) -> None:
-    """Check the key that was registered with the web hook, in its header or in the query."""
-    names = source.mapping["authentication"]
-    given = request.headers.get(names["header"].lower()) or request.query.get(names["query"])
-    where = f"the key (header {names['header']} or query {names['query']})"
-    signatures.check_secret(given, source.secrets, where)
-
-
-def sign(_: bytes, source: Source, __: datetime) -> dict[str, str]:
-    """Return the header with the key."""
-    key = {source.mapping["authentication"]["header"]: source.secrets[0]} if source.secrets else {}
-    return {"content-type": "application/json", **key}
-
+from service.intake.senders.dataverse.rules import lookups, translate, unsaid
 
 KIND = Kind(
     name="dataverse",
     about="Dynamics 365 Sales (Dataverse): web hooks of the plug-in registration tool",
     check_mapping=check_mapping,
-    verify=verify,
     read=read,
     translate=translate,
-    sign=sign,
+    lookups=lookups,
+    unsaid=unsaid,
+    authentication={"scheme": "token", "header": "x-api-key", "query": "code"},
 )

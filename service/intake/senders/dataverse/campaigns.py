@@ -23,7 +23,10 @@ def campaign(it: Record) -> Iterator[Draft | Waiting]:
             expected_revenue=it.money(state, "expected_revenue"),
         )  # fmt: skip
 
-    identity = it.mapping["campaigns"].get(it.id, it.id)
+    identity = it.campaign(it.id)
+    if identity is None:
+        yield Waiting(f"the campaign's code ({it.mapping['columns']['campaign']['code']}) is not stated yet")
+        return
     described_as = changes(it.history, described)
     if not described_as:
         yield Waiting("the campaign's name is not stated yet")

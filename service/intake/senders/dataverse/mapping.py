@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from service.domain.catalogue import shown
 from service.domain.money import MINOR_DIGITS
-from service.intake.senders.fields import with_defaults, zone
+from service.intake.blanks import BLANKS
+from service.intake.senders.fields import blanks, with_defaults, zone
 
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 COMMON = (
     "createdon",
     "statecode",
@@ -44,11 +48,11 @@ _LABELS = {
     "lead.statuscode.7": "Canceled", "opportunity.statuscode.4": "Canceled", "opportunity.statuscode.5": "Out-Sold",
 }  # fmt: skip
 DEFAULTS: dict[str, Any] = {
-    "authentication": {"header": "x-api-key", "query": "code"},
     "currency": None,  # the organisation's base currency, for records that are in it
     "currencies": {},  # id or name of a Dataverse currency → ISO 4217
     "timezone": "UTC",  # where a day begins
-    "campaigns": {},  # id of a campaign → the campaign_id to use instead
+    "campaigns": {},  # id or code of a campaign → the campaign_id to use instead
+    "blanks": list(BLANKS),  # what stands where no channel, source or medium is stated
     "deleted": "cancel",  # what deleting an order, invoice or cost means: "cancel" or "keep"
     "qualified_level": "sql",
     "states": {name: {} for name in _STATES},
@@ -57,6 +61,7 @@ DEFAULTS: dict[str, Any] = {
         "campaign": {
             "name": "name", "type": "typecode", "start": "proposedstart", "end": "proposedend",
             "expected_revenue": "expectedrevenue", "budget": "budgetedcost", "cost": "othercost", "cost_date": None,
+            "code": None,  # "codename": that is the campaign_id then, here and wherever the campaign is referred to
         },
         "campaignactivity": {"campaign": "regardingobjectid", "cost": "actualcost", "cost_date": None},
         "lead": {
@@ -91,20 +96,25 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     checked = with_defaults(mapping, DEFAULTS, tables)
     zone(checked["timezone"])
     if checked["deleted"] not in ("cancel", "keep"):
-        raise ValueError(f"deleted: expected cancel or keep, got {checked['deleted']!r}")
+        raise ValueError(f"deleted: expected cancel or keep, got {shown(checked['deleted'])}")
     if checked["qualified_level"] not in ("mql", "sal", "sql"):
-        raise ValueError(f"qualified_level: expected mql, sal or sql, got {checked['qualified_level']!r}")
+        raise ValueError(f"qualified_level: expected mql, sal or sql, got {shown(checked['qualified_level'])}")
     for name, code in (("currency", checked["currency"]), *_named("currencies", checked["currencies"])):
         if code is not None and code not in MINOR_DIGITS:
-            raise ValueError(f'{name}: expected an ISO 4217 code such as "EUR", got {code!r}')
+            raise ValueError(f'{name}: expected an ISO 4217 code such as "EUR", got {shown(code)}')
     for table, given in checked["states"].items():
         for key, meaning in _named(f"states.{table}", given):
             if meaning not in _MEANINGS[table]:
-                raise ValueError(f"{key}: expected one of {', '.join(_MEANINGS[table])}, got {meaning!r}")
+                raise ValueError(f"{key}: expected one of {', '.join(_MEANINGS[table])}, got {shown(meaning)}")
     for name, value in (*_named("labels", checked["labels"]), *_named("campaigns", checked["campaigns"])):
         if not isinstance(value, str) or not value:
-            raise ValueError(f"{name}: expected a text, got {value!r}")
+            raise ValueError(f"{name}: expected a text, got {shown(value)}")
+    checked["blanks"] = blanks(checked["blanks"])
     checked["campaigns"] = {name.lower(): value for name, value in checked["campaigns"].items()}
+    if not all(_GUID.fullmatch(name) for name in checked["campaigns"]):  # named by their codes: so they go by them
+        of_campaigns = checked["columns"]["campaign"]
+        by_code = {**of_campaigns, "code": of_campaigns["code"] or "codename"}
+        checked["columns"] = {**checked["columns"], "campaign": by_code}
     checked["currencies"] = {name.lower(): value for name, value in checked["currencies"].items()}
     checked["states"] = {table: {**usual, **checked["states"][table]} for table, usual in _STATES.items()}
     checked["labels"] = {**_LABELS, **checked["labels"]}

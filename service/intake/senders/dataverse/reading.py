@@ -11,6 +11,7 @@ from service.domain.catalogue import shown
 from service.intake.senders.contract import Ignored, MalformedError, Request, Source, Statement, Wanted
 from service.intake.senders.dataverse.mapping import COMMON, MERGING
 from service.intake.senders.fields import from_epoch, identifier, instant, json_of, list_of, object_of, padded, text
+from service.intake.senders.ordering import BEFORE
 
 SIZE_EXCEEDED = "x-ms-dynamics-msg-size-exceeded"
 _AFTER = 40  # the stage "post-operation"; what comes before it may still be refused
@@ -93,10 +94,13 @@ class _Operation(NamedTuple):
         stated = {name: value for name, value in whole.items() if name in kept or name.startswith("@")}
         if self.message == "Create":
             stated["@since"] = at
+        if told := {name: value for name, value in before.items() if name in kept}:
+            stated[BEFORE] = told
         if verb is None and (self.message == "Create" or after):
             stated["@whole"] = True  # settles what a message that was too large has left open
         order = _TURN.get(self.message, "1") + padded(now.get("versionnumber"), "versionnumber")
-        digest = hashlib.sha256(repr((order, sorted(whole.items()))).encode()).hexdigest()
+        content = repr((order, sorted(whole.items()), *([sorted(before.items())] if before else [])))
+        digest = hashlib.sha256(content.encode()).hexdigest()
         key = f"{at}/{self.message}/{digest[:24]}"
         return Statement(f"{self.table}:{identity}", key, at, order, verb or self.message.lower(), stated)
 

@@ -7,9 +7,10 @@ from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
 
 from service.intake.senders.contract import Draft, Waiting
-from service.intake.senders.fields import day, identifier, instant, money, number, text
+from service.intake.senders.fields import day, identifier, instant, money, number, text, unless_blank
 
 State = Mapping[str, Any]
+_WORDS = ("channel", "source", "medium", "lead_magnet")  # where some sites write a word for nothing
 T = TypeVar("T")
 
 
@@ -20,6 +21,7 @@ class Record(NamedTuple):
     table: str
     history: Sequence[tuple[str, State]]
     mapping: Mapping[str, Any]
+    codes: Mapping[str, str] = {}  # of campaigns that are referred to, where a column has the code
 
     @property
     def last(self) -> State:
@@ -33,19 +35,19 @@ class Record(NamedTuple):
 
     def get(self, state: State, name: str) -> Any:
         """Return what stands in the column that is mapped to `name`."""
-        column = self.mapping["columns"][self.table].get(name)
+        column = self.mapping["columns"].get(self.table, {}).get(name)
         return state.get(column) if column else None
 
     def text(self, state: State, name: str) -> str | None:
         """Return a text, or the label of an option or of a record that is referred to."""
         value: Any = self.get(state, name)
         named: str | None = None
-        column = self.mapping["columns"][self.table].get(name)
+        column = self.mapping["columns"].get(self.table, {}).get(name)
         if isinstance(value, dict):
             value, named = value.get("id"), text(value.get("name"), str(column))
         written = text(value, str(column))
         label: str | None = self.mapping["labels"].get(f"{self.table}.{column}.{written}", named or written)
-        return label
+        return unless_blank(label, self.mapping) if name in _WORDS else label
 
     def reference(self, state: State, name: str, table: str | None = None) -> str | None:
         """Return the id of the record that is referred to, if it is of `table`."""
@@ -57,7 +59,15 @@ class Record(NamedTuple):
         if value is None or value == "":
             return None
         identity = identifier(value, name)
-        return self.mapping["campaigns"].get(identity.lower(), identity) if table == "campaign" else identity
+        return self.campaign(identity) if table == "campaign" else identity
+
+    def campaign(self, identity: str) -> str | None:
+        """Return the campaign_id of a campaign's GUID; None where that is its code, which nothing has stated yet."""
+        names, code = self.mapping["campaigns"], identity
+        if identity.lower() not in names and self.mapping["columns"]["campaign"]["code"]:
+            code = self.codes.get(identity.lower(), "")
+        named: str | None = names.get(identity.lower(), names.get(code.lower(), code))
+        return named or None
 
     def day(self, state: State, name: str) -> str | None:
         """Return the day of a column. Columns of days alone come as midnight UTC, whatever the time zone."""

@@ -7,7 +7,7 @@ stood after each of its changes. All times are those of the sender.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import takewhile
 from typing import Any
@@ -16,18 +16,50 @@ from service.intake.senders.contract import Draft, Source, Statement, Waiting, s
 from service.intake.senders.dataverse.campaigns import activity, campaign
 from service.intake.senders.dataverse.mapping import MERGING, MONEY
 from service.intake.senders.dataverse.record import Record, State, changes, restated, uncreated
-from service.intake.senders.fields import day, number, stated
+from service.intake.senders.fields import day, number, stated, text
+from service.intake.senders.ordering import by_previous
 
 
 def translate(record: str, statements: Sequence[Statement], source: Source) -> list[Draft | Waiting]:
     """Return the events of a record, and what it waits for."""
     table, _, identity = record.partition(":")
     # What was stated about one instant counts together.
-    history = list({one.at: state for one, state in states(statements)}.items())
-    it = Record(identity, table, history, source.mapping)
+    history = list({one.at: state for one, state in states(by_previous(statements))}.items())
+    known = {**source.known, record: statements} if table == "campaign" else source.known
+    it = Record(identity, table, history, source.mapping, _codes(known, source))
     given = [*(_RULES[table](it) if table in _RULES else ()), *_merges(it), *_unknown(it, statements)]
     # What was deleted will not be completed any more.
     return [one for one in given if isinstance(one, Draft) or it.last.get("@deleted") is None]
+
+
+def unsaid(record: str, statements: Sequence[Statement], source: Source) -> str:
+    """Say why a record gives no event: it is in a state that means nothing here."""
+    table, _, identity = record.partition(":")
+    history = [(one.at, state) for one, state in states(by_previous(statements))]
+    if table not in source.mapping["states"]:
+        return f"what it states of this {table} gives no event"
+    meaning = Record(identity, table, history, source.mapping).meaning(history[-1][1])
+    return f"this {table} is {meaning}, which gives no event: `states` in the mapping says what its states mean"
+
+
+def lookups(record: str, statements: Sequence[Statement], source: Source) -> list[str]:
+    """What refers to a campaign is translated with it, where campaigns go by their codes."""
+    columns = source.mapping["columns"]
+    column = columns.get(record.partition(":")[0], {}).get("campaign")
+    if column is None or not columns["campaign"]["code"]:
+        return []
+    named = [one.fields.get(column) for one in statements]
+    return sorted({f"campaign:{one['id']}" for one in named if isinstance(one, dict) and one.get("id")})
+
+
+def _codes(known: Mapping[str, Sequence[Statement]], source: Source) -> dict[str, str]:
+    """Return the code of each campaign that has stated one, by its GUID."""
+    column, codes = source.mapping["columns"]["campaign"]["code"], dict[str, str]()
+    for record, several in known.items():
+        for _, state in states(several) if column else ():
+            if code := text(state.get(column), column):
+                codes[record.removeprefix("campaign:").lower()] = code
+    return codes
 
 
 def _unknown(it: Record, statements: Sequence[Statement]) -> Iterator[Waiting]:
@@ -35,6 +67,14 @@ def _unknown(it: Record, statements: Sequence[Statement]) -> Iterator[Waiting]:
         named = it.last.get("transactioncurrencyid")
         which = (named.get("name") or named.get("id")) if isinstance(named, dict) else "of the organisation"
         yield Waiting(f"the ISO code of the currency {which} is unknown: set currency, or currencies, in the mapping")
+    named = it.get(it.last, "campaign")
+    if (
+        isinstance(named, dict)
+        and named.get("type") in (None, "campaign")
+        and it.campaign(str(named.get("id"))) is None
+    ):
+        column = it.mapping["columns"]["campaign"]["code"]
+        yield Waiting(f"the code ({column}) of the campaign {named['id']} is not stated yet: have that campaign sent")
     cut = [n for n, one in enumerate(statements) if one.verb == "truncated"]
     if cut and not any(one.fields.get("@whole") for one in statements[cut[-1] + 1 :]):
         yield Waiting(

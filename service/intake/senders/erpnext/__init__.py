@@ -2,8 +2,9 @@
 
 Facts, from github.com/frappe (frappe/integrations/doctype/webhook, frappe/model, erpnext/crm, /selling, /accounts) and
 docs.frappe.io (Framework, Guides, Integration, Webhooks):
-- The body is what a template makes of a document; `{{ doc.as_json() }}` gives all of it, empty fields too. Nothing in it names
-  the event: what happened is read off the document, by `docstatus` (0 draft, 1 submitted, 2 cancelled), `status`, amounts.
+- The body is what a Jinja template makes of a document, which is a plain dict there: `{{ doc | tojson }}` gives all of it, empty
+  fields too. Nothing in it names the event: what happened is read off the document, by `docstatus` (0 draft, 1 submitted,
+  2 cancelled), `status`, amounts.
 - `X-Frappe-Webhook-Signature` is base64 of the HMAC-SHA256 of the body; there is neither timestamp nor delivery id.
 - Three attempts within seconds, 5 seconds each; then it is only listed in *Webhook Request Log*. Any 2xx will do. Jobs of a
   queue post the documents, so order is not promised; `modified` orders them.
@@ -22,10 +23,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from service.domain.catalogue import check_data, shown
+from service.intake.blanks import BLANKS
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -49,11 +50,10 @@ from service.intake.senders.erpnext.fields import (
     items,
     versions,
 )
-from service.intake.senders.fields import currency, identifier, instant, json_of, object_of, with_defaults, zone
-from service.intake.senders.signatures import check_any, header, hmac_base64
+from service.intake.senders.fields import blanks, currency, identifier, instant, json_of, object_of, with_defaults, zone
 
 HEADER = "X-Frappe-Webhook-Signature"
-TEMPLATE = 'let the webhook send the whole document: Request Structure "JSON", JSON Request Body {{ doc.as_json() }}'
+TEMPLATE = 'let the webhook send the whole document: Request Structure "JSON", JSON Request Body {{ doc | tojson }}'
 
 # Where the amount of a cost stands in a document; `currency` is a field, or a code where the document has none.
 COST: dict[str, Any] = {
@@ -69,6 +69,7 @@ COST: dict[str, Any] = {
 DEFAULTS: dict[str, Any] = {
     "timezone": "UTC",  # of the site: System Settings
     "campaign_fields": ["utm_campaign", "campaign", "campaign_name"],  # the first that is filled in counts
+    "blanks": list(BLANKS),  # what stands where no campaign, source or medium is stated
     "qualified": {"field": "qualification_status", "values": ["Qualified"]},  # which leads are qualified
     "outcomes": {"Converted": "won", "Lost": "lost"},  # the status of an opportunity → its outcome; else it is open
     "quote_outcomes": {
@@ -137,18 +138,7 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
         if doctype in HISTORIES or doctype in GATHERED:
             raise ValueError(f"costs.{doctype}: expected a doctype that is a cost")
     costs = {one: with_defaults(rule, COST, where=f"costs.{one}.") for one, rule in checked["costs"].items()}
-    return {**checked, "costs": costs}
-
-
-def verify(request: Request, source: Source, _: datetime) -> None:
-    """Check the signature over the raw body."""
-    check_any([header(request, HEADER)], [hmac_base64(secret, request.body) for secret in source.secrets])
-
-
-def sign(body: bytes, source: Source, _: datetime) -> dict[str, str]:
-    """Return the headers that Frappe would send."""
-    signature = hmac_base64(source.secrets[0], body) if source.secrets else ""
-    return {"content-type": "application/json", HEADER.lower(): signature}
+    return {**checked, "costs": costs, "blanks": blanks(checked["blanks"])}
 
 
 def read(request: Request, source: Source) -> list[Statement | Ignored | Wanted]:
@@ -227,8 +217,7 @@ KIND = Kind(
     name="erpnext",
     about="ERPNext: leads, deals, orders, invoices and costs from webhooks of Frappe",
     check_mapping=check_mapping,
-    verify=verify,
     read=read,
     translate=translate,
-    sign=sign,
+    authentication={"scheme": "hmac", "header": HEADER, "encoding": "base64"},
 )

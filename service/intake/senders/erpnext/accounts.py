@@ -8,6 +8,7 @@ from typing import Any
 from service.domain.money import MINOR_DIGITS
 from service.intake.senders.contract import Draft, Source, Statement, Waiting
 from service.intake.senders.erpnext.fields import (
+    UNDATED,
     Doc,
     Money,
     Parts,
@@ -50,6 +51,9 @@ def _posted(
     name: str, history: Sequence[Version], shares: Sequence[tuple[str | None, Money | None]], source: Source
 ) -> Parts:
     doc, posted, cancelled = history[-1].doc, dated_at(history, "posting_date", source), cancelled_at(history)
+    if posted is None:
+        yield UNDATED
+        return
     alone = len(shares) == 1
     for order, net in shares:
         invoice, mark = _part(name, order, alone=alone), "" if alone or order is None else f"/{order}"
@@ -72,6 +76,9 @@ def _credited(
     """A return credits that part of the invoice which billed the same order; a cancelled one credits nothing."""
     doc, posted = history[-1].doc, dated_at(history, "posting_date", source)
     if cancelled_at(history):
+        return
+    if posted is None:
+        yield UNDATED
         return
     shares = _shares(doc, source) if len(bills) > 1 else [(None, money_of(doc, "net_total", source))]
     for order, net in shares:
@@ -116,6 +123,9 @@ def cost(doctype: str, name: str, history: Sequence[Version], source: Source) ->
     """A document of a cost doctype books its amount to the campaigns that it or its items name; a return takes back."""
     doc, rule = history[-1].doc, source.mapping["costs"][doctype]
     on = dated_at(history, rule["date"], source)
+    if on is None:
+        yield UNDATED
+        return
     booked, cancelled = day_of(doc, rule["date"], on, source), cancelled_at(history)
     against = id_of(doc, "return_against") if is_return(doc) else None
     for target, amount in costs_of(doc, rule, source).items():

@@ -9,11 +9,23 @@ from typing import Any, NamedTuple
 
 from service.domain.catalogue import shown
 from service.intake.senders.contract import Draft, MalformedError, Source, Statement, Waiting, states
-from service.intake.senders.fields import day, difference, identifier, instant, list_of, money, number, object_of, text
+from service.intake.senders.fields import (
+    day,
+    difference,
+    identifier,
+    instant,
+    list_of,
+    money,
+    number,
+    object_of,
+    text,
+    unless_blank,
+)
 
 Doc = Mapping[str, Any]
 Money = dict[str, str]
 Parts = Iterator[Draft | Waiting]
+UNDATED = Waiting("when it was made is not stated: let the webhook send the whole document, with `creation`")
 _CLOCK = re.compile(r"(\d{1,2})(:\d\d:\d\d(?:\.\d{1,6})?)", re.ASCII)
 
 
@@ -32,7 +44,19 @@ def versions(statements: Iterable[Statement]) -> list[Version]:
 
 def campaign_of(doc: Doc, source: Source) -> str | None:
     """Return the campaign that a document or an item names, by the first mapped field that has one."""
-    return next((one for name in source.mapping["campaign_fields"] if (one := id_of(doc, name))), None)
+    named = (unless_blank(_named(doc, name), source.mapping) for name in source.mapping["campaign_fields"])
+    return next((one for one in named if one), None)
+
+
+def _named(doc: Doc, field: str) -> str | None:
+    """Return what a field names; false is what is written into an empty one."""
+    return None if doc.get(field) is False else id_of(doc, field)
+
+
+def word_of(doc: Doc, source: Source, *fields: str) -> str | None:
+    """Return the first of some fields that has a word which states anything."""
+    words = (unless_blank(text(doc.get(one), one), source.mapping) for one in fields)
+    return next((one for one in words if one), None)
 
 
 def items(doc: Doc, table: str = "items") -> list[Doc]:
@@ -93,13 +117,12 @@ def docstatus(doc: Doc) -> int:
     return int(exact or 0)
 
 
-def made_at(history: Sequence[Version], source: Source) -> str:
-    """Return when a document was made."""
-    zone = source.mapping["timezone"]
-    return instant(history[-1].doc.get("creation"), "creation", zone) or history[0].at
+def made_at(history: Sequence[Version], source: Source) -> str | None:
+    """Return when a document was made, if it says so: when it was last modified is another day, and moves."""
+    return instant(history[-1].doc.get("creation"), "creation", source.mapping["timezone"])
 
 
-def dated_at(history: Sequence[Version], field: str, source: Source) -> str:
+def dated_at(history: Sequence[Version], field: str, source: Source) -> str | None:
     """Return the instant of a document's date: with its posting_time, else as it was made if that was on that day."""
     doc = history[-1].doc
     clock = _CLOCK.fullmatch(str(doc.get("posting_time") or "")) if field == "posting_date" else None
@@ -109,11 +132,11 @@ def dated_at(history: Sequence[Version], field: str, source: Source) -> str:
     return on_day(doc.get(field), made_at(history, source), field, source)
 
 
-def on_day(date: Any, moment: str, field: str, source: Source) -> str:
-    """Return the moment if it is on that day, else the beginning of the day."""
+def on_day(date: Any, moment: str | None, field: str, source: Source) -> str | None:
+    """Return the moment if it is on that day, else the beginning of the day; None if neither is known."""
     zone = source.mapping["timezone"]
     on = day(date, field, zone)
-    return moment if on is None or on == day(moment, field, zone) else instant(on, field, zone) or moment
+    return moment if on is None or on == day(moment, field, zone) else instant(on, field, zone)
 
 
 def day_of(doc: Doc, field: str, moment: str | None, source: Source) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 from service.domain.calendar import parse_instant
 from service.intake.senders.contract import Draft, Source, Statement, Waiting
 from service.intake.senders.erpnext.fields import (
+    UNDATED,
     Doc,
     Money,
     Parts,
@@ -27,27 +28,34 @@ from service.intake.senders.erpnext.fields import (
     money_of,
     on_day,
     versions,
+    word_of,
 )
 from service.intake.senders.fields import day, identifier, minor, number, stated, text
 
 
 def campaign(name: str, history: Sequence[Version], source: Source) -> Parts:
     """A Campaign (UTM Campaign in newer versions) is registered when it is made."""
-    doc = history[-1].doc
-    yield Draft("registered", "campaign.registered", made_at(history, source), {
+    doc, made = history[-1].doc, made_at(history, source)
+    if made is None:
+        yield UNDATED
+        return
+    yield Draft("registered", "campaign.registered", made, {
         "campaign_id": identifier(name, "name"), "name": text(doc.get("campaign_name"), "campaign_name") or name,
     })  # fmt: skip
 
 
 def lead(name: str, history: Sequence[Version], source: Source) -> Parts:
     """A Lead is captured when it is made, and qualified when the mapped field says so for the first time."""
-    doc, before = history[-1].doc, campaign_of(history[0].doc, source)
-    medium, origin = text(doc.get("utm_medium"), "utm_medium"), _first(doc, "utm_source", "source")
-    content = text(doc.get("utm_content"), "utm_content")
+    doc, made, before = history[-1].doc, made_at(history, source), campaign_of(history[0].doc, source)
+    if made is None:
+        yield UNDATED
+        return
+    medium, origin = word_of(doc, source, "utm_medium"), word_of(doc, source, "utm_source", "source")
+    content = word_of(doc, source, "utm_content")
     owner = id_of(doc, "lead_owner")
-    yield Draft("captured", "lead.captured", made_at(history, source), stated(
+    yield Draft("captured", "lead.captured", made, stated(
         lead_id=name, campaign_id=before, source=origin, medium=medium, owner_id=owner, account_id=id_of(doc, "customer"),
-        utm=stated(source=text(doc.get("utm_source"), "utm_source"), medium=medium, content=content) or None,
+        utm=stated(source=word_of(doc, source, "utm_source"), medium=medium, content=content) or None,
     ))  # fmt: skip
     for at, one in history[1:]:
         if (now := campaign_of(one, source)) != before:
@@ -56,18 +64,21 @@ def lead(name: str, history: Sequence[Version], source: Source) -> Parts:
     rule = source.mapping["qualified"]
     for at, one in history:
         if text(one.get(rule["field"]), rule["field"]) in rule["values"]:
-            time = on_day(one.get("qualified_on"), at, "qualified_on", source)
+            time = on_day(one.get("qualified_on"), at, "qualified_on", source) or at
             yield Draft("qualified", "lead.qualified", time, stated(lead_id=name, owner_id=owner))
             return
 
 
 def opportunity(name: str, history: Sequence[Version], source: Source) -> Parts:
     """An Opportunity is opened on its date; stage, value and outcome follow its versions."""
-    (_, first), doc = history[0], history[-1].doc
+    (_, first), doc, opened = history[0], history[-1].doc, dated_at(history, "transaction_date", source)
+    if opened is None:
+        yield UNDATED
+        return
     party = text(doc.get("opportunity_from"), "opportunity_from")
     value, stage = _estimate(first, source), text(first.get("sales_stage"), "sales_stage")
     contact = id_of(doc, "contact_person")
-    yield Draft("opened", "opportunity.opened", dated_at(history, "transaction_date", source), stated(
+    yield Draft("opened", "opportunity.opened", opened, stated(
         opportunity_id=name, campaign_id=campaign_of(doc, source), estimated_value=value, stage=stage,
         lead_ids=[id_of(doc, "party_name")] if party == "Lead" and id_of(doc, "party_name") else None,
         account_id=id_of(doc, "party_name") if party == "Customer" else None, contact_ids=[contact] if contact else None,
@@ -96,7 +107,7 @@ def opportunity(name: str, history: Sequence[Version], source: Source) -> Parts:
 def quotation(name: str, statements: Sequence[Statement], source: Source) -> Parts:
     """A Quotation is sent on its date, and accepted by the first order that names it, or as its status says."""
     history = versions(one for one in statements if one.verb != "ordered")
-    orders = sorted((str(one.fields["time"]) for one in statements if one.verb == "ordered"), key=parse_instant)
+    orders = sorted((str(time) for one in statements if (time := one.fields.get("time"))), key=parse_instant)
     if not history:
         yield Waiting("an order names this quotation, which itself has not come yet: its opportunity is unknown")
         return
@@ -105,6 +116,9 @@ def quotation(name: str, statements: Sequence[Statement], source: Source) -> Par
     if deal is None:
         return
     value, sent = money_of(doc, "net_total", source), dated_at(history, "transaction_date", source)
+    if sent is None:
+        yield UNDATED
+        return
     if direct:
         yield Draft("opened", "opportunity.opened", sent, stated(
             opportunity_id=deal, lead_ids=[id_of(doc, "party_name")], estimated_value=value,
@@ -131,14 +145,17 @@ def deal_of(name: str, doc: Doc, source: Source) -> tuple[str | None, bool]:
 
 def sales_order(name: str, history: Sequence[Version], source: Source) -> Parts:
     """A Sales Order is placed on its date; another net total amends it, docstatus 2 cancels it."""
-    doc, value = history[-1].doc, None
+    doc, value, placed = history[-1].doc, None, dated_at(history, "transaction_date", source)
+    if placed is None:
+        yield UNDATED
+        return
     for at, one in history:
         now = money_of(one, "net_total", source)
         if now is None or now == value:
             continue
         if value is None:
             quotes = distinct(one, "prevdoc_docname")
-            yield Draft("placed", "order.placed", dated_at(history, "transaction_date", source), stated(
+            yield Draft("placed", "order.placed", placed, stated(
                 order_id=name, net_value=now, quote_id=quotes[0] if quotes else id_of(one, "quotation"),
                 opportunity_id=id_of(doc, "opportunity"), account_id=id_of(doc, "customer"), cogs=cogs_of(one, source),
                 campaign_id=campaign_of(doc, source), amended_from=id_of(doc, "amended_from"),
@@ -153,8 +170,8 @@ def sales_order(name: str, history: Sequence[Version], source: Source) -> Parts:
         yield Draft("cancelled", "order.cancelled", cancelled, {"order_id": name})
 
 
-def ordered_at(doc: Doc, at: str, source: Source) -> str:
-    """Return when an order was placed, as `sales_order` says it."""
+def ordered_at(doc: Doc, at: str, source: Source) -> str | None:
+    """Return when an order was placed, as `sales_order` says it, if that is stated."""
     return dated_at([Version(at, doc)], "transaction_date", source)
 
 
@@ -168,7 +185,3 @@ def _share(percent: Any) -> Decimal | None:
     """Return a percentage as a share; one outside 0 to 100 says nothing."""
     exact = number(percent, "probability")
     return (exact / 100).normalize() if exact is not None and 0 <= exact <= 100 else None  # noqa: PLR2004
-
-
-def _first(doc: Doc, *names: str) -> str | None:
-    return next((one for name in names if (one := text(doc.get(name), name))), None)
