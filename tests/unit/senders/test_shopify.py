@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from service.intake.senders import KINDS
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -20,9 +21,9 @@ from service.intake.senders.contract import (
     Waiting,
     in_order,
 )
-from service.intake.senders.shopify import KIND
 from tests.support.stories.shopify import money, priced, sample, taken_off, told
 
+KIND = KINDS["shopify"]
 NOW = datetime(2026, 4, 1, 10, tzinfo=UTC)
 AT = "2026-03-02T09:15:43.120398114Z"
 ORDER = "5842190467329"
