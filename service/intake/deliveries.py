@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import asyncpg
 
 from service import telemetry
+from service.intake.credentials import keeping
 from service.intake.hooks import Hook, opened, request_of
 from service.intake.reading import Api, Reading, fault, read, reasons
 from service.intake.translation import EVERYONE, Outcome, Translation
@@ -36,7 +37,7 @@ class Deliveries:
         stored = await sources.one(self._pool, source, ledger, deleted=True)
         if stored is None:
             raise LookupError(f"there is no source {source} in ledger {ledger}")
-        return opened(stored, self._vault, self._settings)
+        return keeping(opened(stored, self._vault, self._settings), self._pool, self._vault)
 
     async def before(self, ledger: int, several: Iterable[Delivery]) -> dict[int, list[Stated]]:
         """Return what deliveries stated when they were read before, by delivery."""

@@ -49,6 +49,12 @@ class Request(NamedTuple):
     received_at: datetime  # UTC
 
 
+Credentials = Mapping[str, str]
+Renewal = Callable[[Credentials], Awaitable[Credentials]]
+# Gives a function the credentials as they are kept, and keeps what it returns before that is used; one at a time per source.
+Renew = Callable[[Renewal], Awaitable[Credentials]]
+
+
 class Source(NamedTuple):
     """One sending system of a ledger."""
 
@@ -62,6 +68,7 @@ class Source(NamedTuple):
     credentials: Mapping[str, str] = {}  # for reading back: what `Kind.credentials` names
     rate_per_minute: int = 6_000  # how many requests it may send
     known: Mapping[str, Sequence[Any]] = {}  # the statements, in order, of the records that `Kind.lookups` names
+    renew: Renew | None = None  # for `fetch`, where a sender's API gives new credentials for old ones
 
 
 class Statement(NamedTuple):
