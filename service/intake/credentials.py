@@ -6,7 +6,7 @@ import asyncpg
 
 from service.intake.hooks import Hook
 from service.intake.senders.contract import Credentials, Renewal, UnavailableError
-from service.store import sources
+from service.store import renewals
 from service.store.vault import Vault
 
 
@@ -15,10 +15,8 @@ def keeping(hook: Hook, pool: asyncpg.Pool, vault: Vault) -> Hook:
 
     async def renew(renewed: Renewal) -> Credentials:
         try:
-            return await sources.renew(pool, vault, hook.stored, renewed)
-        except asyncpg.LockNotAvailableError:
-            raise UnavailableError("another process is just getting a new token for this source") from None
-        except LookupError as error:
+            return await renewals.renew(pool, vault, hook.stored, renewed)
+        except renewals.BusyError as error:
             raise UnavailableError(str(error)) from None
 
     return hook._replace(source=hook.source._replace(renew=renew))

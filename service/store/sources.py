@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets as random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -110,33 +110,6 @@ async def change(pool: asyncpg.Pool, vault: Vault, stored: Stored, wanted: Chang
     if row is None:
         raise LookupError(f"there is no source {stored.source}")
     return Stored(*row)
-
-
-async def renew(
-    pool: asyncpg.Pool,
-    vault: Vault,
-    stored: Stored,
-    renewed: Callable[[Mapping[str, str]], Awaitable[Mapping[str, str]]],
-) -> Mapping[str, str]:
-    """Give a function the credentials of a source as they stand, and store what it returns before that is returned.
-
-    Only one may do so at a time: asyncpg.LockNotAvailableError, at once, while another does. LookupError if it is closed.
-    """
-    async with pool.acquire() as connection, connection.transaction():
-        row = await connection.fetchrow(
-            "SELECT credentials FROM sources WHERE ledger = $1 AND source = $2 AND deleted_at IS NULL FOR UPDATE NOWAIT",
-            stored.ledger, stored.source,
-        )  # fmt: skip
-        if row is None:
-            raise LookupError(f"there is no source {stored.source}")
-        old = msgspec.json.decode(vault.unlock(row["credentials"])) if row["credentials"] else {}
-        new = await renewed(old)
-        if new != old:
-            await connection.execute(
-                "UPDATE sources SET credentials = $3 WHERE ledger = $1 AND source = $2",
-                stored.ledger, stored.source, vault.lock(encode_json(dict(new))),
-            )  # fmt: skip
-        return new
 
 
 async def delete(pool: asyncpg.Pool, ledger: int, source: str) -> bool:

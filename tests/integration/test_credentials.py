@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Mapping
 
 import asyncpg
 import httpx
@@ -97,9 +98,57 @@ async def test_while_one_process_gets_a_token_another_is_told_to_come_back_and_w
     async with client(stored.source) as http:
         with pytest.raises(UnavailableError, match="another process"):
             await oauth.rotating(http, hook.source, URL)
+    assert pool.get_idle_size() == pool.get_size()  # whoever waits for an API holds no connection
     finish.set()
     assert (await first)["refresh_token"] == "new"
-    assert (await kept(pool, vault, stored))["refresh_token"] == "new"
+    assert await kept(pool, vault, stored) == {**story.CLIENT, "refresh_token": "new"}
+
+
+async def test_what_an_administrator_sets_meanwhile_stands_and_a_lease_ends_by_itself(
+    pool: asyncpg.Pool, vault: Vault, ledger: Ledger
+) -> None:
+    stored = await connected(pool, vault, ledger)
+    hook = await hook_of(pool, vault, stored)
+    assert hook.source.renew is not None
+
+    async def changed_meanwhile(old: Mapping[str, str]) -> Mapping[str, str]:
+        own = sources.Change(credentials={**old, "refresh_token": "by hand"})
+        await sources.change(pool, vault, stored, own, None)
+        return {**old, "refresh_token": "too late"}
+
+    with pytest.raises(UnavailableError, match="changed"):
+        await hook.source.renew(changed_meanwhile)
+    assert (await kept(pool, vault, stored))["refresh_token"] == "by hand"
+
+    crashed = json.dumps({**story.CLIENT, "renewing": f"{time.time() + 1:.3f}/whose"}).encode()
+    await pool.execute("UPDATE sources SET credentials = $2 WHERE source = $1", stored.source, vault.lock(crashed))
+    async with client(stored.source) as http:
+        with pytest.raises(UnavailableError, match="another process"):
+            await oauth.rotating(http, hook.source, URL)
+        await asyncio.sleep(1.1)
+        assert await oauth.rotating(http, hook.source, URL) == {"Authorization": "Bearer access-1"}
+    assert "renewing" not in await kept(pool, vault, stored)
+
+
+async def test_whoever_is_cancelled_keeps_what_has_been_given(pool: asyncpg.Pool, vault: Vault, ledger: Ledger) -> None:
+    stored = await connected(pool, vault, ledger)
+    hook = await hook_of(pool, vault, stored)
+    assert hook.source.renew is not None
+    turn: list[asyncio.Task[object]] = []
+
+    async def given(old: Mapping[str, str]) -> Mapping[str, str]:
+        turn[0].cancel()  # takes effect where this task waits next: while the new ones are stored
+        return {**old, "refresh_token": "given"}
+
+    turn.append(asyncio.create_task(_awaited(hook.source.renew(given))))
+    with pytest.raises(asyncio.CancelledError):
+        await turn[0]
+    await asyncio.sleep(1)  # it is stored in the background
+    assert (await kept(pool, vault, stored))["refresh_token"] == "given"
+
+
+async def _awaited(one: Awaitable[object]) -> object:
+    return await one
 
 
 async def test_a_token_that_is_refused_changes_nothing_and_a_closed_source_gets_none(
@@ -117,5 +166,5 @@ async def test_a_token_that_is_refused_changes_nothing_and_a_closed_source_gets_
         assert "refresh-0" not in str(raised.value)
         assert await kept(pool, vault, stored) == story.CLIENT
         await sources.delete(pool, ledger.ledger, stored.source)
-        with pytest.raises(UnavailableError, match="no source"):
+        with pytest.raises(UnavailableError, match="closed"):
             await oauth.rotating(http, hook.source, URL)
