@@ -43,12 +43,12 @@ async def hook_of(pool: asyncpg.Pool, vault: Vault, stored: sources.Stored) -> H
     return keeping(opened(found, vault, SETTINGS), pool, vault)
 
 
-def client(host: str, pause: float = 0.0) -> httpx.AsyncClient:
-    """Return a client of a token endpoint of its own, that gives each token once."""
+def client() -> httpx.AsyncClient:
+    """Return a client of a token endpoint that gives each token once."""
+    api = story.new_api()
 
-    async def answer(request: httpx.Request) -> httpx.Response:
-        await asyncio.sleep(pause)
-        status, value = story.api(request.method, request.url.path, {"host": host}, request.content)
+    def answer(request: httpx.Request) -> httpx.Response:
+        status, value = api(request.method, request.url.path, {}, request.content)
         return httpx.Response(status, json=value)
 
     return httpx.AsyncClient(transport=httpx.MockTransport(answer))
@@ -65,7 +65,7 @@ async def test_what_comes_with_a_token_is_kept_for_every_process(
     pool: asyncpg.Pool, vault: Vault, ledger: Ledger
 ) -> None:
     stored = await connected(pool, vault, ledger)
-    async with client(stored.source) as http:
+    async with client() as http:
         first = await oauth.rotating(http, (await hook_of(pool, vault, stored)).source, URL)
         assert first == {"Authorization": "Bearer access-1"}
         assert (await kept(pool, vault, stored))["refresh_token"] == "refresh-1"
@@ -95,7 +95,7 @@ async def test_while_one_process_gets_a_token_another_is_told_to_come_back_and_w
 
     first = asyncio.ensure_future(hook.source.renew(slow))
     await started.wait()
-    async with client(stored.source) as http:
+    async with client() as http:
         with pytest.raises(UnavailableError, match="another process"):
             await oauth.rotating(http, hook.source, URL)
     assert pool.get_idle_size() == pool.get_size()  # whoever waits for an API holds no connection
@@ -122,7 +122,7 @@ async def test_what_an_administrator_sets_meanwhile_stands_and_a_lease_ends_by_i
 
     crashed = json.dumps({**story.CLIENT, "renewing": f"{time.time() + 1:.3f}/whose"}).encode()
     await pool.execute("UPDATE sources SET credentials = $2 WHERE source = $1", stored.source, vault.lock(crashed))
-    async with client(stored.source) as http:
+    async with client() as http:
         with pytest.raises(UnavailableError, match="another process"):
             await oauth.rotating(http, hook.source, URL)
         await asyncio.sleep(1.1)
@@ -156,7 +156,7 @@ async def test_a_token_that_is_refused_changes_nothing_and_a_closed_source_gets_
 ) -> None:
     stored = await connected(pool, vault, ledger)
     hook = await hook_of(pool, vault, stored)
-    async with client(stored.source) as http:
+    async with client() as http:
         await oauth.rotating(http, hook.source, URL)
         lost = json.dumps({**story.CLIENT}).encode()  # refresh-0 has served
         await pool.execute("UPDATE sources SET credentials = $2 WHERE source = $1", stored.source, vault.lock(lost))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from tests.support.stories import Message, Story
 
 SECRET = "a-webhook-secret-of-the-story-01234567"
-CLIENT = {"client_id": "11f1c0de", "client_secret": "the-secret-of-the-app", "refresh_token": "refresh-0"}
+CLIENT = {"client_id": "the-client-of-the-app", "client_secret": "the-secret-of-the-app", "refresh_token": "refresh-0"}
 DIVISION = 3117420
 ORDER, SMALL, GONE = (f"4f6d2c1a-9b0e-4a53-8d27-1c5e7f90a10{one}" for one in (1, 2, 3))
 INVOICE, OPEN, CREDIT = (f"7a1b9c3d-2e4f-4a60-9b71-3d5e7f90b20{one}" for one in (1, 2, 3))
@@ -68,30 +68,45 @@ RECORDS: dict[str, list[dict[str, Any]]] = {
             line("4510", 250, "OTHER", "2026-03-02")],
     FEES: [line("4510", 5000, "FAIR26", "2026-01-01", kind=10), line("7000", 80, "FAIR26", "2026-01-01")],
 }  # fmt: skip
-_tokens: dict[str, int] = {}  # how many tokens each server has given
 
 
-def api(method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, Any]:
-    """Answer as the token endpoint and the API do: a refresh token serves once; lines come in pages of three."""
-    asked, host = urlsplit(path), headers["host"]
-    if (method, asked.path) == ("POST", "/api/oauth2/token"):
+def new_api(*, restarts: bool = False) -> Callable[[str, str, Mapping[str, str], bytes], tuple[int, Any]]:
+    """Return an API that gives each refresh token once; the first may begin again, if `restarts`. Lines come by threes."""
+    given = 0
+
+    def token(body: bytes) -> tuple[int, Any]:
+        nonlocal given
         form = {name: value[0] for name, value in parse_qs(body.decode()).items()}
-        given = _tokens.get(host, 0)
+        if restarts and form.get("refresh_token") == CLIENT["refresh_token"]:
+            given = 0
         if form != {**CLIENT, "grant_type": "refresh_token", "refresh_token": f"refresh-{given}"}:
             return 400, {"error": "invalid_grant"}
-        _tokens[host] = given + 1
-        return 200, {"access_token": f"access-{given + 1}", "token_type": "bearer", "expires_in": "600",
-                     "refresh_token": f"refresh-{given + 1}"}  # fmt: skip
-    if headers.get("authorization") != f"Bearer access-{_tokens.get(host, 0)}":
-        return 401, {"error": {"code": "", "message": {"value": "Unauthorized"}}}
-    query = parse_qs(asked.query)
-    key = unquote(query["$filter"][0]).partition("guid'")[2].removesuffix("'")
-    rows = [shaped(one, query["$select"][0].split(","), query.get("$expand", [""])[0]) for one in RECORDS.get(key, [])]
-    start = int(query.get("$skiptoken", ["0"])[0])
-    page: dict[str, Any] = {"results": rows[start : start + 3]}
-    if start + 3 < len(rows):
-        page["__next"] = f"http://{host}{asked.path}?{asked.query}&$skiptoken={start + 3}"
-    return 200, {"d": page}
+        given += 1
+        return 200, {
+            "access_token": f"access-{given}", "token_type": "bearer", "expires_in": "600", "refresh_token": f"refresh-{given}",
+        }  # fmt: skip
+
+    def answer(method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, Any]:
+        asked, host = urlsplit(path), headers.get("host", "")
+        if (method, asked.path) == ("POST", "/api/oauth2/token"):
+            return token(body)
+        if headers.get("authorization") != f"Bearer access-{given}":
+            return 401, {"error": {"code": "", "message": {"value": "Unauthorized"}}}
+        query = parse_qs(asked.query)
+        key = unquote(query["$filter"][0]).partition("guid'")[2].removesuffix("'")
+        rows = [
+            shaped(one, query["$select"][0].split(","), query.get("$expand", [""])[0]) for one in RECORDS.get(key, [])
+        ]
+        start = int(query.get("$skiptoken", ["0"])[0])
+        page: dict[str, Any] = {"results": rows[start : start + 3]}
+        if start + 3 < len(rows):
+            page["__next"] = f"http://{host}{asked.path}?{asked.query}&$skiptoken={start + 3}"
+        return 200, {"d": page}
+
+    return answer
+
+
+api = new_api(restarts=True)
 
 
 def shaped(found: Mapping[str, Any], select: list[str], expand: str) -> dict[str, Any]:

@@ -256,3 +256,12 @@ async def test_no_personal_data_leaves_the_inbox() -> None:
 def test_a_mapping_that_cannot_work_is_refused_by_name(mapping: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         KIND.check_mapping(mapping)
+
+
+def test_what_is_kept_of_a_notification_has_no_token() -> None:
+    whole = note("Deals", "update", 1775037600733, DEAL, Stage="Closed Won", Amount=75000.5)
+    kept = KIND.screened(request(whole.body), source()).own
+    assert kept is not None
+    assert TOKEN.encode() not in kept
+    assert KIND.read(request(kept), source()) == KIND.read(request(whole.body), source())
+    assert KIND.screened(request(b"no JSON"), source()).own == b"no JSON"

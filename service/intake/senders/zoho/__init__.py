@@ -34,6 +34,7 @@ from service.intake.senders.contract import (
     MalformedError,
     RejectedError,
     Request,
+    Screened,
     Source,
     Statement,
     Waiting,
@@ -43,6 +44,7 @@ from service.intake.senders.fields import from_epoch, identifier, json_of, list_
 from service.intake.senders.signatures import check_secret
 from service.intake.senders.zoho import api
 from service.intake.senders.zoho.records import kept
+from service.store.rows import encode_json
 
 _EVER = {"created": "Created_Time", "owner": "Owner", "currency": "Currency"}
 _LEAD = {"created": "Created_Time", "owner": "Owner", "status": "Lead_Status", "source": "Lead_Source"}
@@ -115,6 +117,16 @@ def verify(request: Request, source: Source, _: datetime) -> None:
         raise RejectedError("the body is no notification with a token") from None
     token = body.get("token") if isinstance(body, dict) else None
     check_secret(token if isinstance(token, str) else None, source.secrets, "the token of the notification")
+
+
+def screened(request: Request, _: Source) -> Screened:
+    """Keep a notification without its token, which is a secret."""
+    try:
+        body = json_of(request.body)
+    except MalformedError:
+        return Screened(request.body)
+    hidden = {**body, "token": "***"} if isinstance(body, dict) and "token" in body else None
+    return Screened(encode_json(hidden) if hidden else request.body)
 
 
 def sign(_: bytes, __: Source, ___: datetime) -> dict[str, str]:
@@ -191,6 +203,7 @@ KIND = Kind(
     read=read,
     translate=translate,
     sign=sign,
+    screened=screened,
     fetch=api.fetch,
     credentials=("client_id", "client_secret", "refresh_token"),
 )
