@@ -301,6 +301,7 @@ def test_customers_are_merged_and_erased() -> None:
 def test_what_states_nothing_is_ignored_with_the_reason() -> None:
     shop = source(shop="northwind.myshopify.com")
     assert "orders/updated" in reason(read("orders/edited", {"order_edit": {"id": 1}}, source()))
+    assert "orders/link_requested" in reason(read("orders/link_requested", {"order": {"id": 1}}, source()))
     assert "products/update" in reason(read("products/update", {"id": 1}, source()))
     assert "test notification" in reason(read("orders/create", order()[1], source(), AT, **{"X-Shopify-Test": "true"}))
     assert "other.myshopify.com" in reason(

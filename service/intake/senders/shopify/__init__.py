@@ -71,6 +71,15 @@ DEFAULTS: dict[str, Any] = {
     "deleted_orders": "keep",  # or "withdraw"
 }
 TABLES = ("discount_codes", "campaigns")
+_OF_ORDERS = (
+    "create",
+    "updated",
+    "paid",
+    "cancelled",
+    "fulfilled",
+    "partially_fulfilled",
+    "delete",
+)  # whole, or its id
 # Where a message has no topic, the id of what it holds tells: a refund names its order, an order itself.
 _TOPICS = {"Refund": "refunds/create", "Order": "orders/updated", "Customer": "customers/update"}
 
@@ -127,7 +136,7 @@ def read(request: Request, source: Source) -> list[Statement | Ignored]:
         return [Ignored(f"{topic}: a test notification, which tells of nothing that has happened")]
     if source.mapping["shop"] and shop and shop != source.mapping["shop"]:
         return [Ignored(f"{topic}: of the shop {shown(shop)}, not of the one that the mapping names")]
-    if name == "orders" and what not in ("edited", "risk_assessment_changed"):
+    if name == "orders" and what in _OF_ORDERS:
         return _order(body, what, request, source)
     if topic == "refunds/create":
         return _refund(body, request)
