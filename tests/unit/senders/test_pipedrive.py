@@ -188,6 +188,12 @@ def test_the_same_change_told_by_two_webhooks_or_twice_is_one_statement() -> Non
     assert [one.key for one in first] == [one.key for one in second]
 
 
+@pytest.mark.parametrize("written", [1775037600, "1775037600", "2026-04-01T10:00:00.000Z", "2026-04-01T12:00:00+02:00"])
+def test_the_time_of_a_change_is_read_in_each_of_its_forms(written: Any) -> None:
+    (deal, _) = read(sample("deal-won", None, {"timestamp": written}), source())
+    assert deal.at == "2026-04-01T10:00:00Z"
+
+
 def test_what_states_nothing_is_ignored_with_the_reason() -> None:
     assert "change.note" in reason(read(sample("deal-won", None, {"entity": "note"}), source()))
     host = source(host="northwind.pipedrive.com")

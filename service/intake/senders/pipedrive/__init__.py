@@ -37,7 +37,7 @@ from service.intake.senders.contract import (
     Statement,
     Waiting,
 )
-from service.intake.senders.fields import identifier, instant, json_of, object_of, padded, text
+from service.intake.senders.fields import from_epoch, identifier, instant, json_of, object_of, padded, text
 from service.intake.senders.pipedrive import rules
 from service.intake.senders.signatures import check_any, header
 
@@ -103,9 +103,7 @@ def read(request: Request, source: Source) -> list[Statement | Ignored]:
     host = source.mapping["host"]
     if host and meta.get("host") != host:
         return [Ignored(f"of {shown(meta.get('host'))}, not of the host that the mapping names")]
-    at = instant(meta.get("timestamp"), "meta.timestamp")
-    if at is None:
-        raise MalformedError("meta.timestamp: expected a time such as 2026-03-01T09:30:00.000Z, got nothing")
+    at = _time(meta.get("timestamp"))
     identity = identifier(meta.get("entity_id"), "meta.entity_id")
     if action == "delete" and meta.get("merged_to_id"):
         return _merged(entity, identity, identifier(meta["merged_to_id"], "meta.merged_to_id"), at, source)
@@ -120,6 +118,15 @@ def read(request: Request, source: Source) -> list[Statement | Ignored]:
     data = object_of(body.get("data"), "data")
     before = object_of(body.get("previous") or {}, "previous")
     return _deal(identity, data, at, source) if entity == "deal" else _lead(identity, data, before, at, source)
+
+
+def _time(value: Any) -> str:
+    """Return when something was changed; the documentation also tells of Unix seconds."""
+    seconds = isinstance(value, int) or (isinstance(value, str) and value.isdigit())
+    at = from_epoch(value, "meta.timestamp", unit=1) if seconds else instant(value, "meta.timestamp")
+    if at is None:
+        raise MalformedError("meta.timestamp: expected a time such as 2026-03-01T09:30:00.000Z, got nothing")
+    return at
 
 
 def _merged(entity: str, away: str, survivor: str, at: str, source: Source) -> list[Statement | Ignored]:
