@@ -323,3 +323,26 @@ async def test_without_a_way_to_keep_the_next_token_none_is_used_up() -> None:
 def test_a_mapping_that_cannot_work_is_refused_by_name(mapping: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         KIND.check_mapping(mapping)
+
+
+@pytest.mark.parametrize(
+    ("key", "rows", "reason"),
+    [
+        (
+            INVOICE,
+            [invoice(26700001, "2026-04-20T10:00:00", 1.0, 8020, status=20)],
+            "its status is 20: an invoice counts",
+        ),
+        (ORDER, [order(1101, "2026-04-01T12:05:00", 1.0, ApprovalStatus=0)], "counts once it is approved"),
+        (STAND, [line("4510", 1, None, "2026-03-02")], "no line on 45 that names a campaign in CostUnit"),
+        (STAND, [line("4510", 1, "(not set)", "2026-03-02")], "no line on 45"),
+    ],
+)
+async def test_what_gives_no_event_says_what_would(
+    key: str, rows: list[dict[str, Any]], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = source(f"unsaid-{reason}-{rows[0].get('CostUnit')}")
+    topic = {INVOICE: "SalesInvoices", ORDER: "SalesOrders"}.get(key, "FinancialTransactions")
+    found = await states(monkeypatch, at, topic, key, rows)
+    assert drafts(found, at) == []
+    assert reason in KIND.unsaid(found[0].record, found, at)

@@ -341,3 +341,21 @@ def test_what_states_nothing_is_ignored_and_what_is_not_from_odoo_refused() -> N
 def test_a_mapping_that_cannot_work_is_refused_by_name(mapping: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         KIND.check_mapping(mapping)
+
+
+@pytest.mark.parametrize(
+    ("which", "changed", "reason"),
+    [
+        ("invoice-posted", {"state": "draft"}, "draft: it counts when it is posted"),
+        ("invoice-posted", {"move_type": "entry"}, "type entry is neither"),
+        ("vendor-bill", {"campaign_id": False}, "names no campaign"),
+        ("quotation-sent", {"opportunity_id": False}, "it is sent: a sale.order counts when it is confirmed"),
+        ("order-confirmed", {"company_id": 2}, "of the company 2"),
+        ("order-confirmed", {"_action": "Ledger: deleted"}, "deleted before"),
+    ],
+)
+def test_what_gives_no_event_says_what_would(which: str, changed: dict[str, Any], reason: str) -> None:
+    at = source(company="1")
+    several = [one for one in read(sample(which, **changed), at) if isinstance(one, Statement)]
+    assert KIND.translate(several[0].record, several, at) == []
+    assert reason in KIND.unsaid(several[0].record, several, at)

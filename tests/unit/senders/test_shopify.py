@@ -252,6 +252,8 @@ def test_a_deleted_order_stands_unless_the_mapping_withdraws_it() -> None:
         ({"landing_site": None}, None),
         ({"landing_site": "http://[x"}, None),
         ({"landing_site": "/?utm_campaign="}, None),
+        ({"landing_site": "/?utm_campaign=(not%20set)"}, None),
+        ({"landing_site": "/?utm_campaign=--", "discount_codes": [{"code": "FAIR10"}]}, "fair"),
         ({"landing_site": None, "discount_codes": [{"code": "fair10", "amount": "1", "type": "x"}]}, "fair"),
         ({"note_attributes": [{"name": "utm_campaign", "value": "cart"}, {"name": "x", "value": "y"}]}, "cart"),
     ],

@@ -20,19 +20,16 @@ Facts, from Exact Online's documentation ("Webhooks", "REST API: Reference docum
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-
 from service.domain.catalogue import shown
+from service.intake.blanks import BLANKS
 from service.intake.senders.contract import (
     Draft,
     Ignored,
     Kind,
     MalformedError,
-    RejectedError,
     Reply,
     Request,
     Source,
@@ -41,9 +38,18 @@ from service.intake.senders.contract import (
     Wanted,
 )
 from service.intake.senders.exact_online import api
-from service.intake.senders.exact_online.rules import DELETED, RULES
-from service.intake.senders.fields import currency, identifier, instant, json_of, object_of, text, with_defaults, zone
-from service.intake.senders.signatures import check_any, hmac_hex
+from service.intake.senders.exact_online.rules import DELETED, RULES, why_nothing
+from service.intake.senders.fields import (
+    blanks,
+    currency,
+    identifier,
+    instant,
+    json_of,
+    object_of,
+    text,
+    with_defaults,
+    zone,
+)
 
 DEFAULTS: dict[str, Any] = {
     "division": None,  # whose messages count: numbers are unique only within one
@@ -52,13 +58,13 @@ DEFAULTS: dict[str, Any] = {
     "currency": "EUR",  # of the division: that of costs
     "campaign_field": "CostUnit",  # of an order or its lines, and of the lines of a cost
     "campaigns": {},  # what it says → campaign_id
+    "blanks": list(BLANKS),  # values that name no campaign
     "order": "OrderNumber",  # the field of an order that is its order_id …
     "invoiced_order": "SalesOrderNumber",  # … and that of an invoice, or of its lines, that names it
     "opportunity": None,  # the field of an order that names the CRM's opportunity
     "credited_invoice": "YourRef",  # the field of a credit note that has the number of its invoice
     "cost_accounts": [],  # the beginnings of the ledger accounts that are costs of campaigns
 }
-_RAW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,27 +89,13 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
                       ("invoiced_order", "invoice"), ("credited_invoice", "invoice")):  # fmt: skip
         if checked[key] is not None and checked[key] not in api.known(sort):
             raise ValueError(f"{key}: expected one of {', '.join(api.known(sort))}, got {shown(checked[key])}")
+    checked["blanks"] = blanks(checked["blanks"])
     return {**checked, "cost_accounts": [str(one) for one in checked["cost_accounts"]]}
 
 
 def handshake(request: Request, _: Source) -> Reply | None:
     """Answer the empty POST with which Exact Online tries the URL of a new subscription."""
     return Reply(200) if request.method == "POST" and not request.body else None
-
-
-def verify(request: Request, source: Source, _: datetime) -> None:
-    """Check the hash over the text of Content as it came."""
-    try:
-        raw = _RAW.decode(request.body)
-        content, given = bytes(raw["Content"]), msgspec.json.decode(raw["HashCode"], type=str)
-    except (msgspec.DecodeError, KeyError, ValueError, RecursionError):
-        raise RejectedError("the body is no message with Content and HashCode") from None
-    check_any([given.lower()], [hmac_hex(secret, content) for secret in source.secrets], "the HashCode")
-
-
-def sign(_: bytes, __: Source, ___: datetime) -> dict[str, str]:
-    """Return the headers; what proves the sender is the HashCode in the body."""
-    return {"content-type": "application/json"}
 
 
 def read(request: Request, source: Source) -> list[Statement | Ignored | Wanted]:
@@ -139,14 +131,21 @@ def translate(record: str, statements: Sequence[Statement], source: Source) -> l
     return list(RULES[sort](identity, statements, source.mapping))
 
 
+def unsaid(record: str, statements: Sequence[Statement], source: Source) -> str:
+    """Say why a record gives no event, and what would make it."""
+    if any(one.verb == DELETED for one in statements):
+        return "it was deleted"
+    return why_nothing(record.partition(":")[0], statements, source.mapping)
+
+
 KIND = Kind(
     name="exact-online",
     about="Exact Online: sales orders, invoices, credit notes and costs, with records read back",
     check_mapping=check_mapping,
-    verify=verify,
     read=read,
     translate=translate,
-    sign=sign,
+    unsaid=unsaid,
+    authentication={"scheme": "hmac", "field": "HashCode", "signed": "{body.Content}"},
     handshake=handshake,
     fetch=api.fetch,
     credentials=("client_id", "client_secret", "refresh_token"),

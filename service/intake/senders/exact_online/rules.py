@@ -20,6 +20,7 @@ from service.intake.senders.fields import (
     object_of,
     stated,
     text,
+    unless_blank,
 )
 
 DELETED, LINES = "deleted", "@lines"
@@ -87,7 +88,7 @@ def _lines(state: State) -> list[dict[str, Any]]:
 
 
 def _campaign(state: State, rules: Rules) -> str | None:
-    named = _named(state, rules["campaign_field"])
+    named = unless_blank(_named(state, rules["campaign_field"]), rules)
     return rules["campaigns"].get(named, named) if named else None
 
 
@@ -147,7 +148,7 @@ def invoice(_: str, statements: Sequence[Statement], rules: Rules) -> Parts:
 def _credited(number_: str, state: State, net: dict[str, str], at: str, posting: str, rules: Rules) -> Parts:
     of = _named(state, rules["credited_invoice"])
     if of is None:
-        yield Waiting(f"the credit note {number_} names no invoice in {rules['credited_invoice']}")
+        yield Waiting(f"the credit note {number_} names no invoice in {rules['credited_invoice']}", net)
         return
     amount = difference({"amount": "0", "currency": net["currency"]}, net)
     data = {"credit_note_id": number_, "invoice_id": of, "net_amount": amount, "posting_date": posting}
@@ -178,6 +179,18 @@ def entry(identity: str, statements: Sequence[Statement], rules: Rules) -> Parts
             ))  # fmt: skip
         elif minor(amount) < 0:
             yield Waiting(f"{campaign}: an entry below zero takes back a cost, but does not say which")
+
+
+def why_nothing(sort: str, statements: Sequence[Statement], rules: Rules) -> str:
+    """Say why a record gives no event, and what would make it."""
+    last = _versions(statements)[-1][1]
+    status = _text(last, "Status") or "not stated"
+    if sort == "entry":
+        accounts = ", ".join(rules["cost_accounts"])
+        return f"it has no line on {accounts} that names a campaign in {rules['campaign_field']}"
+    if sort == "order":
+        return f"its status is {status}: an order counts once it is approved (12, 20, 21)"
+    return f"its status is {status}: an invoice counts once it is processed (50)"
 
 
 RULES: dict[str, Callable[[str, Sequence[Statement], Rules], Parts]] = {

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,7 +41,6 @@ from service.intake.senders.contract import (
 from service.intake.senders.fields import currency, identifier, json_of, object_of, with_defaults, zone
 from service.intake.senders.odoo import accounts, api, crm, sales
 from service.intake.senders.odoo.records import DELETED, Version, statement, versions, written
-from service.intake.senders.signatures import check_secret, header
 
 DEFAULTS: dict[str, Any] = {
     "url": None,  # of the site, where records are read back with the credentials: https://northwind.odoo.com
@@ -101,18 +99,6 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return {**checked, "qualified_stages": [str(one) for one in checked["qualified_stages"]]}
 
 
-def verify(request: Request, source: Source, _: datetime) -> None:
-    """Check the bearer token of a proxy or of code of one's own; Odoo itself can only keep a secret in the URL."""
-    given = header(request, "authorization")
-    check_secret(given.removeprefix("Bearer ").strip(), source.secrets, "the bearer token")
-
-
-def sign(_: bytes, source: Source, __: datetime) -> dict[str, str]:
-    """Return the headers of a sender that can."""
-    proof = {"authorization": f"Bearer {source.secrets[0]}"} if source.secrets else {}
-    return {"content-type": "application/json", **proof}
-
-
 def read(request: Request, source: Source) -> list[Statement | Ignored | Wanted]:
     """A message states the fields that it has; with credentials, its record is read back."""
     body = object_of(json_of(request.body), "body")
@@ -154,14 +140,30 @@ def translate(record: str, statements: Sequence[Statement], source: Source) -> l
     return [*out, *RULES[model](identity, seen, source)]
 
 
+def unsaid(record: str, statements: Sequence[Statement], source: Source) -> str:
+    """Say why a record gives no event, and what would make it."""
+    model = record.partition(":")[0]
+    if any(one.verb == DELETED for one in statements):
+        return "it was deleted before it was confirmed or posted"
+    last = versions(statements)[-1]
+    state = last.text("state") or "no state"
+    if source.mapping["company"] and last.number("company_id") not in (None, source.mapping["company"]):
+        return f"it is of the company {last.number('company_id')}, not of the one that the mapping names"
+    if model == "account.move":
+        return accounts.unsaid(last, source)
+    return (
+        f"it is {state}: a {model} counts when it is confirmed (sale), and its quotation when it names an opportunity"
+    )
+
+
 KIND = Kind(
     name="odoo",
     about="Odoo: leads, orders, invoices and bills from automation rules; records read back with an API key",
     check_mapping=check_mapping,
-    verify=verify,
     read=read,
     translate=translate,
-    sign=sign,
+    unsaid=unsaid,
+    authentication={"scheme": "bearer"},  # Odoo itself can only keep a secret in the URL; a proxy can do this
     fetch=api.fetch,
     credentials=("api_key", "user"),
 )

@@ -28,6 +28,18 @@ def move(identity: str, seen: Sequence[Version], source: Source) -> Parts:
     yield from rule(identity, posted, amount, on, cancelled, source)
 
 
+def unsaid(last: Version, source: Source) -> str:
+    """Say why a journal entry gives no event."""
+    kind, state = last.text("move_type") or "no move_type", last.text("state") or "no state"
+    if kind not in _RULES:
+        return f"a journal entry of the type {kind} is neither invoice nor bill"
+    if state not in ("posted", "cancel"):
+        return f"it is {state}: it counts when it is posted"
+    if kind.startswith("in_") and last.campaign(source) is None:
+        return "the bill names no campaign (campaign_id): it is no campaign's cost"
+    return f"it is {state}, and there is nothing of it that counts"
+
+
 def _invoice(
     identity: str, posted: Sequence[Version], amount: Money, on: str, cancelled: str | None, source: Source
 ) -> Parts:  # fmt: skip
@@ -55,7 +67,7 @@ def _credit_note(
     if cancelled or minor(amount) == 0:
         return
     if invoice is None:
-        yield Waiting("the credit note names no invoice that it takes back (reversed_entry_id)")
+        yield Waiting("the credit note names no invoice that it takes back (reversed_entry_id)", amount)
         return
     yield Draft("credited", "invoice.credited", on_day(on, posted[0].at, source), stated(
         credit_note_id=identity, invoice_id=invoice, net_amount=amount, posting_date=on, number=last.text("name"),
@@ -86,7 +98,7 @@ def _returned(
     if cancelled or not source.mapping["bills_as_costs"] or last.campaign(source) is None or minor(amount) <= 0:
         return
     if bill is None:
-        yield Waiting("the refund names no bill that it takes back (reversed_entry_id)")
+        yield Waiting("the refund names no bill that it takes back (reversed_entry_id)", amount)
         return
     data = {"cost_entry_id": bill, "amount": amount, "cost_date": on}
     yield Draft("returned", "campaign.cost_reversed", on_day(on, posted[0].at, source), data)

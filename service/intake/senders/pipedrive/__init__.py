@@ -18,10 +18,8 @@ A lead of the ledger is therefore a person (or a lead without one), captured whe
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from service.domain.calendar import parse_instant
@@ -39,7 +37,6 @@ from service.intake.senders.contract import (
 )
 from service.intake.senders.fields import from_epoch, identifier, instant, json_of, object_of, padded, text
 from service.intake.senders.pipedrive import rules
-from service.intake.senders.signatures import check_any, header
 
 _EVER = {"created": "add_time", "owner": "owner_id"}
 DEFAULTS = crm.defaults(
@@ -75,22 +72,6 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
         if (name, sort) not in (("deal", "deal"), ("lead", "lead")):
             raise ValueError(f"objects.{name}: expected deal: deal and lead: lead, or one of the two")
     return {**checked, "stages": {str(name): ours for name, ours in stages.items()}}
-
-
-def verify(request: Request, source: Source, _: datetime) -> None:
-    """Check user and password; a secret of the source is "user:password"."""
-    expected = [_basic(secret) for secret in source.secrets]
-    check_any([header(request, "Authorization")], expected, "the user and password (Basic)")
-
-
-def _basic(secret: str) -> str:
-    return f"Basic {base64.b64encode(secret.encode()).decode()}"
-
-
-def sign(_: bytes, source: Source, __: datetime) -> dict[str, str]:
-    """Return the headers that Pipedrive would send."""
-    proof = {"authorization": _basic(source.secrets[0])} if source.secrets else {}
-    return {"content-type": "application/json", **proof}
 
 
 def read(request: Request, source: Source) -> list[Statement | Ignored]:
@@ -207,12 +188,18 @@ def translate(record: str, statements: Sequence[Statement], source: Source) -> l
     return list({"deal": rules.deal, "lead": rules.lead}.get(sort, rules.account)(identity, statements, source.mapping))
 
 
+def unsaid(record: str, statements: Sequence[Statement], source: Source) -> str:
+    """Say why a deal or lead gives no event, and what would make it."""
+    sort = record.partition(":")[0]
+    return crm_events.unsaid("deal", statements, source.mapping) if sort == "deal" else f"the {sort} says nothing"
+
+
 KIND = Kind(
     name="pipedrive",
     about="Pipedrive: deals, leads and their stages, from webhooks of version 2",
     check_mapping=check_mapping,
-    verify=verify,
     read=read,
     translate=translate,
-    sign=sign,
+    unsaid=unsaid,
+    authentication={"scheme": "basic"},  # a secret of the source is "user:password"
 )

@@ -29,6 +29,7 @@ from typing import Any
 
 from service.domain.calendar import parse_instant
 from service.domain.catalogue import shown
+from service.intake.blanks import BLANKS
 from service.intake.senders.contract import (
     Draft,
     Ignored,
@@ -40,6 +41,7 @@ from service.intake.senders.contract import (
     Waiting,
 )
 from service.intake.senders.fields import (
+    blanks,
     dig,
     identifier,
     instant,
@@ -53,7 +55,6 @@ from service.intake.senders.fields import (
 from service.intake.senders.shopify.customers import customer
 from service.intake.senders.shopify.orders import CREATED, DELETED, MERGED, ORDERED, REDACTED, REFUNDED, UPDATED, order
 from service.intake.senders.shopify.reading import evidence, kept_order, kept_refund
-from service.intake.senders.signatures import check_any, header, hmac_base64
 
 HEADER = "X-Shopify-Hmac-SHA256"
 DEFAULTS: dict[str, Any] = {
@@ -65,6 +66,7 @@ DEFAULTS: dict[str, Any] = {
     ],  # of the cart (`note_attributes`): the first that is filled in names the campaign, …
     "parameters": ["utm_campaign"],  # … else the first parameter of the landing site's URL, …
     "discount_codes": {},  # … else the first discount code that stands here: code → campaign_id
+    "blanks": list(BLANKS),  # values of attributes and parameters that state nothing
     "campaigns": {},  # what attributes and parameters say → campaign_id; what is not listed stands as it is
     "paid_orders_as_invoices": True,
     "customers_as_leads": False,  # a new customer is a captured lead, and the lead of their orders
@@ -103,22 +105,12 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
             if not isinstance(ours, str) or not ours:
                 raise ValueError(f"{key}.{name}: expected a campaign_id, got {shown(ours)}")
     checked["discount_codes"] = {name.upper(): ours for name, ours in checked["discount_codes"].items()}
-    return checked
+    return {**checked, "blanks": blanks(checked["blanks"])}
 
 
-def verify(request: Request, source: Source, _: datetime) -> None:
-    """Check the signature over the raw body."""
-    check_any([header(request, HEADER)], [hmac_base64(secret, request.body) for secret in source.secrets])
-
-
-def sign(body: bytes, source: Source, now: datetime) -> dict[str, str]:
-    """Return the headers that Shopify would send."""
-    signature = hmac_base64(source.secrets[0], body) if source.secrets else ""
-    return {
-        "content-type": "application/json",
-        HEADER.lower(): signature,
-        "x-shopify-triggered-at": now.isoformat().replace("+00:00", "Z"),
-    }
+def sign(_: bytes, __: Source, now: datetime) -> dict[str, str]:
+    """Return the headers that Shopify would send besides the signature."""
+    return {"content-type": "application/json", "x-shopify-triggered-at": now.isoformat().replace("+00:00", "Z")}
 
 
 def delivery_id(request: Request) -> str | None:
@@ -233,13 +225,22 @@ def translate(record: str, statements: Sequence[Statement], source: Source) -> l
     return list((order if sort == "order" else customer)(identity, statements, source))
 
 
+def unsaid(record: str, statements: Sequence[Statement], _: Source) -> str:
+    """Say why an order or a customer gives no event."""
+    if any(one.verb == DELETED for one in statements):
+        return "the order was deleted, and deleted_orders in the mapping withdraws what it gave"
+    sort = record.partition(":")[0]
+    return f"a {sort} of which nothing counts here (customers_as_leads in the mapping)"
+
+
 KIND = Kind(
     name="shopify",
     about="Shopify: orders, refunds and customers of a shop, from its webhooks",
     check_mapping=check_mapping,
-    verify=verify,
     read=read,
     translate=translate,
+    unsaid=unsaid,
+    authentication={"scheme": "hmac", "header": HEADER, "encoding": "base64"},
     sign=sign,
     delivery_id=delivery_id,
 )

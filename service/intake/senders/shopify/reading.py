@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from service.intake.senders.contract import Source
-from service.intake.senders.fields import dig, list_of, object_of, text
+from service.intake.senders.fields import dig, list_of, object_of, text, unless_blank
 
 _ORDER = (
     "id", "name", "created_at", "processed_at", "cancelled_at", "cancel_reason", "financial_status", "currency",
@@ -67,7 +67,7 @@ def campaign_of(known: Mapping[str, Any], source: Source) -> str | None:
     mapping = source.mapping
     for kind in ("attributes", "parameters"):
         for name in mapping[kind]:
-            if found := known.get(kind, {}).get(name):
+            if found := unless_blank(known.get(kind, {}).get(name), mapping):
                 return str(mapping["campaigns"].get(found, found))
     return next(
         (found for one in known.get("codes", ()) if (found := mapping["discount_codes"].get(one.upper()))), None

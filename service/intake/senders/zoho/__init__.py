@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,7 +31,6 @@ from service.intake.senders.contract import (
     Ignored,
     Kind,
     MalformedError,
-    RejectedError,
     Request,
     Screened,
     Source,
@@ -41,7 +39,6 @@ from service.intake.senders.contract import (
     Wanted,
 )
 from service.intake.senders.fields import from_epoch, identifier, json_of, list_of, object_of
-from service.intake.senders.signatures import check_secret
 from service.intake.senders.zoho import api
 from service.intake.senders.zoho.records import kept
 from service.store.rows import encode_json
@@ -109,16 +106,6 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
-def verify(request: Request, source: Source, _: datetime) -> None:
-    """Check the token that the channel was made with."""
-    try:
-        body = json_of(request.body)
-    except MalformedError:
-        raise RejectedError("the body is no notification with a token") from None
-    token = body.get("token") if isinstance(body, dict) else None
-    check_secret(token if isinstance(token, str) else None, source.secrets, "the token of the notification")
-
-
 def screened(request: Request, _: Source) -> Screened:
     """Keep a notification without its token, which is a secret."""
     try:
@@ -127,11 +114,6 @@ def screened(request: Request, _: Source) -> Screened:
         return Screened(request.body)
     hidden = {**body, "token": "***"} if isinstance(body, dict) and "token" in body else None
     return Screened(encode_json(hidden) if hidden else request.body)
-
-
-def sign(_: bytes, __: Source, ___: datetime) -> dict[str, str]:
-    """Return the headers; what proves the sender is the token in the body."""
-    return {"content-type": "application/json"}
 
 
 def read(request: Request, source: Source) -> list[Statement | Ignored | Wanted]:
@@ -195,14 +177,19 @@ def translate(record: str, statements: Sequence[Statement], source: Source) -> l
     return crm_events.translate(sort, identity, statements, source.mapping)
 
 
+def unsaid(record: str, statements: Sequence[Statement], source: Source) -> str:
+    """Say why a record gives no event, and what would make it."""
+    return crm_events.unsaid(record.partition(":")[0], statements, source.mapping)
+
+
 KIND = Kind(
     name="zoho",
     about="Zoho CRM: notifications of a channel, with records read back",
     check_mapping=check_mapping,
-    verify=verify,
     read=read,
     translate=translate,
-    sign=sign,
+    unsaid=unsaid,
+    authentication={"scheme": "token", "field": "token"},
     screened=screened,
     fetch=api.fetch,
     credentials=("client_id", "client_secret", "refresh_token"),
