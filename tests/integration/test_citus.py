@@ -8,7 +8,7 @@ import pytest
 from service.store import citus, ledgers
 
 DISTRIBUTED = pytest.mark.skipif("CAMPAIGN_LEDGER_CITUS_URL" not in os.environ, reason="needs a database with Citus")
-SHARED = {"ledgers", "api_keys"}
+SHARED = {"api_keys", "ledgers", "parts"}
 
 
 async def test_every_table_but_ledgers_and_keys_can_be_distributed_by_ledger(pool: asyncpg.Pool) -> None:
