@@ -40,6 +40,7 @@ check: setup  ## exactly what CI runs before the tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/campaign-ledger openapi --check openapi/openapi.json
+	$(BIN)/python -m service.api.pages docs --check
 
 format: setup
 	$(BIN)/ruff check --fix .
@@ -49,8 +50,9 @@ bench: setup  ## minutes, into docs/performance.md; `make bench FULL=1` for the 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	$(BIN)/python benchmarks/run.py $(if $(FULL),--full)
 
-openapi: setup
+openapi: setup  ## the API description, and the pages that are made from the same data
 	$(BIN)/campaign-ledger openapi > openapi/openapi.json
+	$(BIN)/python -m service.api.pages docs
 
 lock: setup  ## new versions into the lock files, with hashes and without hosts
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --quiet pyproject.toml -o requirements.txt --upgrade

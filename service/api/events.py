@@ -211,7 +211,8 @@ async def get_events(
     event_type: Annotated[
         list[str] | None,
         Query(
-            alias="type", description="only these types",
+            alias="type",
+            description="only these types",
             json_schema_extra={"anyOf": [{"type": "array", "items": {"$ref": "#/components/schemas/EventType"}}]},
         ),
     ] = None,

@@ -174,9 +174,9 @@ def post_events() -> Schema:
     return {
         "tags": ["events"],
         "summary": "Take events in",
-        "description": "CloudEvents structured, binary (`ce-` headers, the body is `data`) and batch, a plain JSON list, or NDJSON "
-        "for bulk. Sending an event again is fine: it is answered as a duplicate with the position of the first. Invalid items "
-        "are kept in the quarantine.",
+        "description": "CloudEvents structured, binary (`ce-` headers, the body is `data`) and batch, a plain JSON list, or "
+        "NDJSON for bulk. Sending an event again is fine: it is answered as a duplicate with the position of the first. Invalid "
+        "items are kept in the quarantine.",
         "operationId": "post_events",
         "security": [{"HTTPBearer": []}],
         "requestBody": {

@@ -117,7 +117,9 @@ async def get_ledger(request: Request, ledger: Annotated[Ledger, Depends(Needs("
     return Response(msgspec.json.encode(body), media_type=_JSON)
 
 
-@router.get("/v1/quarantine", summary="Items that could not be taken", response_model=shapes.Quarantine, responses=PROBLEMS)
+@router.get(
+    "/v1/quarantine", summary="Items that could not be taken", response_model=shapes.Quarantine, responses=PROBLEMS
+)
 async def get_quarantine(
     request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))],
     after: Annotated[int, Query(ge=0, le=2**62, description="items after this one")] = 0,
@@ -135,7 +137,9 @@ async def get_quarantine(
     return Response(msgspec.json.encode({"items": [_shown(one) for one in kept]}), headers=headers, media_type=_JSON)
 
 
-@router.get("/v1/quarantine/{id}", summary="One quarantined item", response_model=shapes.Quarantined, responses=PROBLEMS)
+@router.get(
+    "/v1/quarantine/{id}", summary="One quarantined item", response_model=shapes.Quarantined, responses=PROBLEMS
+)
 async def get_quarantined(request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))], item: Item) -> Response:
     """Give one item with all of its body."""
     refuse_unknown(request, ())
@@ -146,7 +150,9 @@ async def get_quarantined(request: Request, ledger: Annotated[Ledger, Depends(Ne
     return Response(msgspec.json.encode(_shown(kept)), media_type=_JSON)
 
 
-@router.post("/v1/quarantine/{id}/retry", summary="Try an item again", response_model=shapes.TriedAgain, responses=PROBLEMS)
+@router.post(
+    "/v1/quarantine/{id}/retry", summary="Try an item again", response_model=shapes.TriedAgain, responses=PROBLEMS
+)
 async def retry_quarantined(
     request: Request, ledger: Annotated[Ledger, Depends(Needs("ingest"))], item: Item
 ) -> Response:  # fmt: skip

@@ -65,7 +65,9 @@ class Rebuild(BaseModel):
     id: int
     ledger: str
     state: Literal["building", "paused", "built", "serving", "retired", "cancelled", "pruned"]
-    serve: Literal["identical", "always", "never"] | None = Field(description="when it is to serve: identical, always, never; null for a ledger's first")
+    serve: Literal["identical", "always", "never"] | None = Field(
+        description="when it is to serve: identical, always, never; null for a ledger's first"
+    )
     version: str = Field(description="of the definitions behind its figures", examples=["1"])
     position: int
     target: int = Field(description="the position of the serving generation")
@@ -126,7 +128,9 @@ class Ready(BaseModel):
     parts: dict[str, Any] = Field(description="how each part of the process stands")
     migrations: str = Field(examples=["ok"])
     master_key: str = Field(examples=["ok"])
-    projection_lag_events: int = Field(description="events that are in no read model yet, of the ledger that waits most")
+    projection_lag_events: int = Field(
+        description="events that are in no read model yet, of the ledger that waits most"
+    )
     projection_lag_seconds: float = Field(description="how long the oldest of them waits")
     made_by_other_definitions: int = Field(description="ledgers whose read models are of another release")
     set_aside: int = Field(description="what could not be processed")

@@ -16,7 +16,7 @@ EVENTS = {
     "lead.qualified": "A lead was found worth pursuing; the earliest such event counts.",
     "opportunity.opened": "A deal was opened. The leads that it lists tie it to what came before, and give it its campaign.",
     "quote.accepted": "A customer accepted a quote; the earliest such event counts.",
-    "order.placed": "An order: booked revenue on this day. Stated again with the same id, the last value stands on the first day.",
+    "order.placed": "An order: booked revenue on its day. Stated again with the same id, the last value holds on the first day.",
     "invoice.posted": "An invoice: invoiced revenue on its posting date. With `cogs`, it has a margin.",
     "campaign.registered": "A campaign and its attributes. Campaigns that other events name need not be registered.",
     "campaign.updated": "New values of a campaign's attributes; what is absent stays.",
@@ -58,7 +58,7 @@ EVENTS = {
     "csat.recorded": "How content a customer was with a case.",
     "account.churned": "A customer left.",
     "account.renewed": "A customer renewed.",
-    "fx.rate_published": "An exchange rate: one `base` is `rate` of `quote`. Amounts that waited for it join the sums by themselves.",
+    "fx.rate_published": "An exchange rate: one `base` is `rate` of `quote`. Amounts that waited for it join the sums.",
     "attribution.model_published": "An attribution model and its version.",
     "sla.defined": "What is to follow an event within which time.",
     "subject.erased": "A person is to be forgotten: their data become unreadable, the figures stay.",
@@ -178,16 +178,24 @@ _VALUES: dict[str, Any] = {
 }  # fmt: skip
 
 
+_OWN_VALUES: dict[str, dict[str, Any]] = {
+    "lead.captured": {"source": "newsletter"}, "campaign.messages_sent": {"channel": "email"},
+    "contact.merged": {"survivor_id": "CT-1", "merged_id": "CT-2"}, "contact.consent_changed": {"channel": "email"},
+    "account.merged": {"survivor_id": "AC-1", "merged_id": "AC-2"},
+}  # fmt: skip
+_NUMBERS = {name: number for number, name in enumerate(CATALOGUE, 4711)}
+
+
 def example_of(event_type: str) -> dict[str, Any]:
     """Return an event of a type with all fields that it may have."""
-    entry = CATALOGUE[event_type]
+    entry, values = CATALOGUE[event_type], _VALUES | _OWN_VALUES.get(event_type, {})
     return {
         "specversion": "1.0",
-        "id": "crm-4711",
+        "id": f"crm-{_NUMBERS[event_type]}",
         "source": "/crm",
         "type": event_type,
         "time": "2026-03-01T09:30:00+01:00",
-        "data": {name: _VALUES[name] for name in (*entry.required, *entry.optional)},
+        "data": {name: values[name] for name in (*entry.required, *entry.optional)},
     }
 
 
@@ -202,11 +210,10 @@ class Figure(NamedTuple):
 _RATIO = "ratio, 6 decimals"
 _MONEY = "money"
 _RETURN_NOTE = "0 is break-even; 1.0 means that the money doubled"
-_DURATION_NOTE = "of each: `count`, `mean_days`, `p50_days`, `p90_days`, and `out_of_sequence`, which are not averaged"
 
 
 def _duration(formula: str) -> Figure:
-    return Figure(formula, "days, 4 decimals", _DURATION_NOTE)
+    return Figure(formula, "days, 4 decimals")
 
 
 _STEPS = {
@@ -265,8 +272,7 @@ FIGURES: dict[str, dict[str, Figure]] = {
         **{f"entered.{step}": Figure(f"Σ {what}", "count", "on their own days") for step, what in _STEPS.items()},
         **{
             f"funnel.{step}": Figure(
-                f"leads captured in the window{what}", "count, and two ratios",
-                "`rate_from_previous` = count / count of the step before; `rate_from_start` = count / leads captured",
+                f"leads captured in the window{what}", "count, and two ratios"
             )
             for step, what in _REACHED.items()
         },

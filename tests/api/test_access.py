@@ -327,11 +327,7 @@ def test_an_event_made_from_the_description_alone_is_taken(
     schema = schemas[event["data"]["$ref"].rpartition("/")[2]]
     one_of = {"touchpoint.recorded": ["contact_id"]}.get(kind, [])  # which the description says in words
     for every in (True, False):
-        wanted = (
-            schema["properties"]
-            if every
-            else dict.fromkeys([*schema["required"], *one_of])
-        )
+        wanted = schema["properties"] if every else dict.fromkeys([*schema["required"], *one_of])
         data = {name: value(schema["properties"][name]) for name in wanted}
         sent = {
             "specversion": "1.0",

@@ -26,9 +26,9 @@ from made.models.campaign_velocity import CampaignVelocity
 from made.models.completeness import Completeness
 from made.models.conversion_answer import ConversionAnswer
 from made.models.entries_page import EntriesPage
+from made.models.event_type import EventType
 from made.models.get_journey_kind import GetJourneyKind
 from made.models.get_roi_entries_measure import GetRoiEntriesMeasure
-from made.models.event_type import EventType
 from made.models.lead_captured import LeadCaptured
 from made.models.lead_captured_data import LeadCapturedData
 from made.models.money import Money
