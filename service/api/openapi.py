@@ -8,7 +8,7 @@ answer a schema.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -32,7 +32,16 @@ _REPORTS = {
     "velocity": "CampaignVelocity",
 }
 _LOOSE = {*(one["description"] for one in schemas.PROBLEMS.values()), "Validation Error"}  # said better here
-_AGAIN = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds after which to try again"}}
+_COUNT = {"type": "integer", "minimum": 0}
+_ALLOWANCE = {
+    "RateLimit-Limit": {"schema": _COUNT, "description": "where keys have a limit: requests that may come at once"},
+    "RateLimit-Remaining": {"schema": _COUNT, "description": "how many of them are left"},
+    "RateLimit-Reset": {"schema": _COUNT, "description": "seconds until all of them are"},
+}
+_HEADERS: Schema = {
+    **_ALLOWANCE,
+    "Retry-After": {"schema": _COUNT, "description": "seconds after which to try again"},
+}
 _FIGURES = {
     "RoiFigures": ("roi", ""), "RoiRow": ("roi", ""), "CampaignRoi": ("roi", ""), "Returns": ("roi", "roi."),
     "ConversionFigures": ("conversion", ""), "ConversionRow": ("conversion", ""), "CampaignConversion": ("conversion", ""),
@@ -80,6 +89,7 @@ def describe(app: FastAPI) -> Schema:
         paths["/v1/events"]["post"] = openapi_events.post_events()
         paths.update(hooks.describe())
         document["paths"] = dict(_one_by_one(paths))
+        document["components"]["headers"] = _HEADERS
         document["components"]["responses"] = {
             f"Problem{status}": _problem(status, text) for status, text in _SHARED.items()
         }
@@ -138,7 +148,12 @@ def _problem(status: str, description: str) -> Schema:
     made: Schema = {
         "description": description, "content": {"application/problem+json": {"schema": ref("Problem")}},
     }  # fmt: skip
-    return {**made, "headers": _AGAIN} if status in {"429", "503"} else made
+    named = {"429": _HEADERS, "503": ("Retry-After",)}.get(status, ())
+    return {**made, "headers": _named(named)} if named else made
+
+
+def _named(headers: Iterable[str]) -> Schema:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
 
 
 def _complete(path: str, method: str, operation: Schema) -> None:
@@ -154,6 +169,8 @@ def _complete(path: str, method: str, operation: Schema) -> None:
     for status, one in own.items():
         ours = status[0] in "45" and operation.get("security")  # what senders are answered is described with the hooks
         answers[status] = _problem(status, one["description"]) if ours else one
+        if status[0] == "2" and operation.get("security"):
+            answers[status] = {**one, "headers": {**one.get("headers", {}), **_named(_ALLOWANCE)}}
     operation["responses"] = dict(sorted(answers.items()))
     for one in operation.get("parameters", ()):
         one["schema"] = _without_null(one["schema"])
