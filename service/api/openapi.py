@@ -41,6 +41,8 @@ _ALLOWANCE = {
 _HEADERS: Schema = {
     **_ALLOWANCE,
     "Retry-After": {"schema": _COUNT, "description": "seconds after which to try again"},
+    "ETag": {"schema": {"type": "string"}, "description": "made of the read models' version and the position"},
+    "Link": {"schema": {"type": "string"}, "description": 'the next page, if there is one: `<…>; rel="next"`'},
 }
 _FIGURES = {
     "RoiFigures": ("roi", ""), "RoiRow": ("roi", ""), "CampaignRoi": ("roi", ""), "Returns": ("roi", "roi."),
@@ -65,6 +67,11 @@ _WITH_KEY = {
     "429": "more requests than this key may send: try again after Retry-After seconds",
 }
 _WITH_ID = {"404": "no such thing"}
+_CONFLICTS = {
+    "create_source": "there is a source of this name",
+    "retry_quarantined": "another event has this source and id",
+    "retry_set_aside": "the read models were made by another release",
+}
 _SHARED = {**_OF_ALL, **_WITH_BODY, **_WITH_KEY, **_WITH_ID}
 
 
@@ -87,6 +94,10 @@ def describe(app: FastAPI) -> Schema:
         _explain(parts)
         paths = document["paths"]
         paths["/v1/events"]["post"] = openapi_events.post_events()
+        paths["/v1/quarantine/{id}/retry"]["post"]["requestBody"] = {
+            "description": "the event as it should have been; without one, it is tried as it was",
+            "content": {"application/json": {"schema": ref("Event")}},
+        }
         paths.update(hooks.describe())
         document["paths"] = dict(_one_by_one(paths))
         document["components"]["headers"] = _HEADERS
@@ -94,8 +105,8 @@ def describe(app: FastAPI) -> Schema:
             f"Problem{status}": _problem(status, text) for status, text in _SHARED.items()
         }
         for path, operations in document["paths"].items():
-            for method, operation in operations.items():
-                _complete(path, method, operation)
+            for operation in operations.values():
+                _complete(path, operation)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -148,7 +159,7 @@ def _problem(status: str, description: str) -> Schema:
     made: Schema = {
         "description": description, "content": {"application/problem+json": {"schema": ref("Problem")}},
     }  # fmt: skip
-    named = {"429": _HEADERS, "503": ("Retry-After",)}.get(status, ())
+    named = {"429": ("Retry-After", *_ALLOWANCE), "503": ("Retry-After",)}.get(status, ())
     return {**made, "headers": _named(named)} if named else made
 
 
@@ -156,25 +167,32 @@ def _named(headers: Iterable[str]) -> Schema:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
 
 
-def _complete(path: str, method: str, operation: Schema) -> None:
+def _complete(path: str, operation: Schema) -> None:
     """Add the answers that stand before the route; its own words for one of them stay."""
+    if text := _CONFLICTS.get(operation["operationId"]):
+        operation["responses"]["409"] = {"description": text}
     own = {status: one for status, one in operation["responses"].items() if one.get("description") not in _LOOSE}
     expected = {
         *_OF_ALL,
-        *(_WITH_BODY if method in {"post", "patch"} else ()),
+        *(_WITH_BODY if "requestBody" in operation else ()),
         *(_WITH_KEY if operation.get("security") else ()),
         *(_WITH_ID if "{" in path else ()),
     }
-    answers = {status: {"$ref": f"#/components/responses/Problem{status}"} for status in expected}
+    answers: dict[str, Schema] = {status: {"$ref": f"#/components/responses/Problem{status}"} for status in expected}
+    if "{" not in path:
+        own.pop("404", None)
     for status, one in own.items():
         ours = status[0] in "45" and operation.get("security")  # what senders are answered is described with the hooks
         answers[status] = _problem(status, one["description"]) if ours else one
         if status[0] == "2" and operation.get("security"):
             answers[status] = {**one, "headers": {**one.get("headers", {}), **_named(_ALLOWANCE)}}
     operation["responses"] = dict(sorted(answers.items()))
-    for one in operation.get("parameters", ()):
+    parameters = {one["name"]: one for one in operation.get("parameters", ())}
+    for one in parameters.values():
         one["schema"] = _without_null(one["schema"])
-    if any(one["name"] == "min_position" for one in operation.get("parameters", ())):
+    if "limit" in parameters:
+        answers["200"]["headers"] |= _named(["Link"])
+    if parameters.keys() & {"as_of", "to_as_of"} and operation["operationId"] != "get_completeness":
         _of_a_reading(operation)
 
 
@@ -191,6 +209,4 @@ def _of_a_reading(operation: Schema) -> None:
         "description": "the `ETag` of an earlier answer: 304 where nothing is new since",
     })  # fmt: skip
     operation["responses"]["304"] = {"description": "nothing is new since the answer with this `ETag`"}
-    operation["responses"]["200"].setdefault("headers", {})["ETag"] = {
-        "schema": {"type": "string"}, "description": "made of the read models' version and the position",
-    }  # fmt: skip
+    operation["responses"]["200"]["headers"] |= _named(["ETag"])

@@ -87,14 +87,34 @@ class TimelineEvent(Cause):
     moved: list[Moved]
 
 
+class Standing(Entity):
+    """An entity of a journey as it stands."""
+
+    campaign_id: str | None
+    channel: str | None
+    source: str | None
+    medium: str | None
+    owner: str | None
+    cohort_day: date | None
+    parent: Entity | None = Field(description="whose part it is, or what it has its campaign from")
+    live: bool | None = Field(None, description="of an order or invoice: whether it is not cancelled")
+
+
+class JourneyLink(BaseModel):
+    """`from` waits for `to`; both are written kind:id."""
+
+    origin: str = Field(alias="from", examples=["order:SO-1"])
+    to: str = Field(examples=["opportunity:OP-1"])
+
+
 class Timeline(BaseModel):
     """One journey: its events in event order, its entities as they stand, and what it waits for."""
 
     journey: Entity
     currency: str = Field(examples=["EUR"])
     events: list[TimelineEvent]
-    entities: list[dict[str, Any]] = Field(description="kind, id, campaign, dimensions, cohort day and parent of each")
-    pending_links: list[dict[str, str]]
+    entities: list[Standing]
+    pending_links: list[JourneyLink]
     as_of: Moment
     read_model_version: str = Version
 

@@ -15,6 +15,8 @@ _MAPPING: dict[str, Any] = {
     "description": "where sites differ: which field is the campaign, which stage means won; see the page of the kind",
     "examples": [{"types": {"order.created": "order.placed"}}],
 }
+DeliveryState = Literal["received", "accepted", "duplicate", "ignored", "rejected", "failed", "discarded"]
+RecordState = Literal["translated", "waiting", "failed"]
 _STATES = (
     "received (not translated yet), accepted, duplicate, ignored, rejected (not verified), failed (kept, and tried again), "
     "discarded (by you)"
@@ -93,7 +95,7 @@ class Delivery(BaseModel):
 
     id: int = Field(examples=[17])
     received_at: datetime
-    state: Literal["received", "accepted", "duplicate", "ignored", "rejected", "failed"] = Field(description=_STATES)
+    state: DeliveryState = Field(description=_STATES)
     reason: str | None = Field(examples=["opportunity:OP-1: amount unknown"])
     attempts: int = Field(examples=[1], description="how often it was translated since it came or was asked for")
     next_try: datetime | None = Field(description="when it is translated (again)")
@@ -129,7 +131,7 @@ class Record(BaseModel):
     """A record of the sending system that deliveries spoke of."""
 
     record: str = Field(examples=["opportunity:OP-1"])
-    state: Literal["translated", "waiting", "failed"]
+    state: RecordState
     reasons: list[str] = Field(examples=[["opportunity:OP-1: amount unknown"]])
     amounts: list[Money] = Field([], description="the money that waits, where it is known; absent where it is not")
 
