@@ -96,7 +96,8 @@ def describe(app: FastAPI) -> Schema:
         paths["/v1/events"]["post"] = openapi_events.post_events()
         paths["/v1/quarantine/{id}/retry"]["post"]["requestBody"] = {
             "description": "the event as it should have been; without one, it is tried as it was",
-            "content": {"application/json": {"schema": ref("Event")}},
+            # Not ref("Event"): of a choice that may be absent, openapi-python-client makes what does not type.
+            "content": {"application/json": {"schema": ref("Envelope")}},
         }
         paths.update(hooks.describe())
         document["paths"] = dict(_one_by_one(paths))
