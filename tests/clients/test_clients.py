@@ -43,9 +43,9 @@ def run(where: Path, *command: str | Path, **more: str) -> subprocess.CompletedP
 
 
 def needed(*tools: Path) -> None:
-    missing = [one.name for one in tools if not one.exists()]
+    missing = [str(one.relative_to(HERE)) for one in tools if not one.exists()]
     if missing:
-        pytest.skip(f"{', '.join(missing)} not installed: `make clients` gets what this takes, and needs npm")
+        pytest.skip(f"no {', '.join(missing)} in tests/clients: `make clients` gets what this takes, and needs npm")
 
 
 def described(api: Api, where: Path) -> Path:
