@@ -41,6 +41,8 @@ _ORDER_STATES = (
 class Journey(Links):
     """The fold of the facts of one component of entities that hang together."""
 
+    __slots__ = ("_statements",)
+
     def __init__(self, zone: Zone) -> None:
         super().__init__(zone)
         self._statements: dict[Key, list[Fact]] | None = None  # by what they are about, once something was taken back
@@ -148,7 +150,8 @@ class Journey(Links):
         name = self._merges.name(pair[0])
         referring: dict[Entity, None] = {}
         for old in classes:
-            referring.update(self._referring.pop(("lead", old), {}))
+            referring.update(self._referring.get(("lead", old), {}))
+            self._refer(("lead", old)).clear()
         for entity in referring:
             entity.names = ()  # they refer to it by its old name
             self._link(entity)

@@ -11,7 +11,7 @@ the journey", where the exact journey is worked out (`first_dates`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any, ClassVar, cast
@@ -47,12 +47,16 @@ class Links:
     last asked.
     """
 
+    __slots__ = ("_dates", "_merges", "_referring", "_zone", "entities", "touched")
+
     def __init__(self, zone: Zone) -> None:
         self.entities: dict[Key, Entity] = {}
         self.touched: dict[Entity, None] = {}
         self._zone = zone
         self._merges = NO_MERGES
-        self._referring: dict[Key, dict[Entity, None]] = {}
+        self._referring: Mapping[Key, dict[Entity, None]] = (
+            NONE  # most journeys are of leads alone, which refer to nothing
+        )
         self._dates: FirstDates | None = None
 
     def _settle(self, entity: Entity) -> None:
@@ -74,8 +78,14 @@ class Links:
             for key in entity.names:
                 self._referring.get(key, {}).pop(entity, None)
             for key in names:
-                self._referring.setdefault(key, {})[entity] = None
+                self._refer(key)[entity] = None
             entity.names = names
+
+    def _refer(self, key: Key) -> dict[Entity, None]:
+        """Return what refers to an entity, to be added to."""
+        if not isinstance(self._referring, dict):
+            self._referring = {}
+        return cast("dict[Key, dict[Entity, None]]", self._referring).setdefault(key, {})
 
     def _place(self, entity: Entity, by: Entity | None = None) -> None:
         """Give an entity its parents, dimensions and cohort day, and hand on what others see of it.
