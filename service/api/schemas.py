@@ -68,7 +68,11 @@ class RoiRow(_Row):
     credited: str = Money
     invoiced_revenue: str = Money
     cogs: str = Money
-    gross_margin: str | None = Field(None, description="null unless margin_coverage is 1", examples=["75000.00"])
+    gross_margin: str | None = Field(
+        None,
+        description="null unless cogs is known for all of invoiced_revenue; negative for credit notes alone",
+        examples=["75000.00"],
+    )
     margin_coverage: float | None = Ratio
     roi: Returns
     roas: float | None = Ratio

@@ -115,7 +115,8 @@ class Lead(Entity):
     channel: str | None = None
     source: str | None = None
     medium: str | None = None
-    utm: Mapping[str, str | None] = MappingProxyType({})
+    utm_source: str | None = None
+    utm_medium: str | None = None
     owner: str | None = None
 
     def first_day(self, zone: Zone) -> int:

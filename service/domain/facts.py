@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from service.domain.catalogue import CATALOGUE
+
 
 class Fact(NamedTuple):
     """One event as the fold sees it: event order first, then type and the stated fields."""
@@ -82,15 +84,23 @@ RULES: dict[str, Rule] = {
     "event.voided": Rule("voids", (), ("source", "id")),
 }  # fmt: skip
 
+# By type, the fields that are kept, and those of the type that are optional.
 _KEPT = {
-    event_type: frozenset((*(field for field, _ in rule.ties), *rule.fields)) for event_type, rule in RULES.items()
-}
+    event_type: (
+        frozenset((*(field for field, _ in rule.ties), *rule.fields)), frozenset(CATALOGUE[event_type].optional)
+    )
+    for event_type, rule in RULES.items()
+}  # fmt: skip
 
 
 def read_fact(micros: int, rest: str, source: str, identity: str, event_type: str, data: Mapping[str, Any]) -> Fact:
-    """Keep of an event what the fold needs; fields that are absent or null state nothing."""
-    kept = _KEPT[event_type]
-    stated = {name: value for name, value in data.items() if name in kept and value is not None}
+    """Keep of an event what the fold needs and what is stated; of what is required, null alone states nothing."""
+    kept, optional = _KEPT[event_type]
+    stated = {
+        name: value
+        for name, value in data.items()
+        if name in kept and value is not None and (value != "" or name not in optional)
+    }
     return Fact(micros, rest, source, identity, event_type, stated)
 
 

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import asyncpg
 import msgspec
 
+from service.domain import details
 from service.domain.calendar import after
-from service.domain.postings import PENDING_LINKS, UNCONVERTED
+from service.domain.details import PENDING_LINKS, UNCONVERTED
 from service.projections import break_even, closings, durations
 from service.projections.balances import column
 from service.projections.selection import Base, Key, Moment, Query, Selection, Sums, amounts
@@ -177,10 +178,11 @@ def _last_by_key(query: Query, rows: Sequence[Any]) -> dict[Key | None, date]:
 
 def _waiting(entity: str, detail: str, campaign: str | None, day: date, times: int) -> dict[str, Any]:
     kind, _, identity = entity.partition(":")
-    measure, currency, amount, rate_day = detail.split(" ")
+    waits = details.unconverted(detail)
     return {
-        "kind": kind, "id": identity, "campaign_id": campaign, "measure": measure, "amount": amount, "currency": currency,
-        "day": None if day == date.min else day.isoformat(), "rate_date": date.fromordinal(int(rate_day)).isoformat(),
+        "kind": kind, "id": identity, "campaign_id": campaign, "measure": waits.measure, "amount": waits.amount,
+        "currency": waits.currency, "day": None if day == date.min else day.isoformat(),
+        "rate_date": waits.rate_day.isoformat(),
         "entries": times,
     }  # fmt: skip
 

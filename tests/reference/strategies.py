@@ -56,8 +56,8 @@ class Maker:
         return chosen
 
     def maybe(self, data: Data, name: str, values: tuple[Any, ...]) -> None:
-        """State it, state null, or say nothing."""
-        value = self.draw(st.sampled_from((*values, *values, None, ...)))
+        """State it, state null or an empty text, or say nothing."""
+        value = self.draw(st.sampled_from((*values, *values, None, "", ...)))
         if value is not ...:
             data[name] = value
 
@@ -104,7 +104,7 @@ class Maker:
         self.maybe(data, "medium", ("cpc", "print"))
         self.maybe(data, "owner_id", OWNERS)
         utm = {"source": "bing", "medium": "mail", "campaign": "c3"}  # which names no campaign
-        self.maybe(data, "utm", (utm, utm | {"source": "google"}))
+        self.maybe(data, "utm", (utm, utm | {"source": "google"}, {"source": "", "medium": "cpc"}, {"source": "fair"}))
         return "lead.captured", data
 
     def qualified(self, lead: str | None = None) -> tuple[str, Data]:
