@@ -2,7 +2,8 @@
 
 A `Fact` is an event without what no figure needs. It starts with its event order (time, source, id), so that sorting
 facts is ordering events. `RULES` says for each type that moves a figure which component it belongs to, which entities
-it names, and which fields it states. Events of other types are kept in the log and move no figure here.
+it names, and which fields it states. Those of `names` only make a campaign known. Events of other types are kept in the log and
+move no figure here.
 """
 
 from __future__ import annotations
@@ -80,6 +81,8 @@ RULES: dict[str, Rule] = {
     "campaign.updated": Rule("campaign", _CAMPAIGN, CAMPAIGN_ATTRIBUTES),
     "campaign.budget_set": Rule("campaign", _CAMPAIGN, ("amount", "period")),
     "account.merged": Rule("account", (("survivor_id", "account"), ("merged_id", "account"))),
+    "campaign.messages_sent": Rule("names", (), ("campaign_id",)),
+    "touchpoint.recorded": Rule("names", (), ("campaign_id",)),
     "fx.rate_published": Rule("rates", (), ("base", "quote", "rate", "rate_date")),
     "event.voided": Rule("voids", (), ("source", "id")),
 }  # fmt: skip

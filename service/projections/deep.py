@@ -26,7 +26,7 @@ from service.store.ledgers import Ledger
 
 _PAGE = 500
 _MOST_TOLD = 5
-_FOLDED = [name for name, rule in RULES.items() if rule.component not in {"rates", "voids"}]
+_FOLDED = [name for name, rule in RULES.items() if rule.component not in {"rates", "voids", "names"}]
 
 
 class Folded(NamedTuple):

@@ -21,6 +21,7 @@ from service.domain.velocity import bucket_of
 from service.projections import reports
 from service.projections.aside import Entry, SetAside
 from service.projections.engine import Engine
+from service.projections.known import Known
 from service.projections.reading import AsOf
 from service.projections.selection import TIME_GROUPS, Query
 from service.projections.state import Component, decode
@@ -47,6 +48,7 @@ class MemoryTables:
 
     def __init__(self, rows: Sequence[Stored]) -> None:
         self.segments = Segments()
+        self.known = Known()
         self.unsettled = 0
         self.postings: list[tuple[int, Any, int]] = []
         self.attributes: dict[str, dict[str, Any]] = {}
