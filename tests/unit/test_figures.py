@@ -193,3 +193,20 @@ def test_an_empty_text_changes_nothing_of_a_lead_nor_of_its_campaign() -> None:
     assert [row[name] for name in ("channel", "source", "medium", "owner", "campaign_id")] == [
         "fair", "bing", "mail", None, "C",
     ]  # fmt: skip
+
+
+# The first date in a journey
+
+
+def test_what_names_an_order_whose_placing_was_voided_is_not_in_the_journey_that_the_placing_named() -> None:
+    placing: Stated = ("order.placed", "2026-01-31T00:00:00Z",
+                       {"order_id": "O", "net_value": eur("1"), "opportunity_id": "P"})  # fmt: skip
+    events = events_of(
+        placing,
+        ("opportunity.opened", "2026-01-15T00:00:00Z", {"opportunity_id": "P"}),
+        ("event.voided", "2026-02-01T00:00:00Z", {"source": "/t", "id": "0"}),
+        ("invoice.posted", "2026-02-02T00:00:00Z",
+         {"invoice_id": "I", "order_id": "O", "net_amount": eur("5"), "posting_date": "2026-02-02"}),
+    )  # fmt: skip
+    rows = report(events, query=Query(("day",), basis="cohort"))["rows"]
+    assert [(row["day"], row["invoiced_revenue"]) for row in rows] == [("2026-01-15", "0.00"), ("2026-02-02", "5.00")]
