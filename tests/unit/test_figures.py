@@ -210,3 +210,15 @@ def test_what_names_an_order_whose_placing_was_voided_is_not_in_the_journey_that
     )  # fmt: skip
     rows = report(events, query=Query(("day",), basis="cohort"))["rows"]
     assert [(row["day"], row["invoiced_revenue"]) for row in rows] == [("2026-01-15", "0.00"), ("2026-02-02", "5.00")]
+
+
+def test_a_voided_order_holds_no_other_entities_together() -> None:
+    events = events_of(
+        ("order.placed", "2026-01-31T00:00:00Z",
+         {"order_id": "O", "net_value": eur("1"), "opportunity_id": "P", "quote_id": "Q"}),
+        ("opportunity.opened", "2026-01-15T00:00:00Z", {"opportunity_id": "P"}),
+        ("quote.accepted", "2026-01-20T00:00:00Z", {"quote_id": "Q", "opportunity_id": "P2"}),
+        ("event.voided", "2026-02-01T00:00:00Z", {"source": "/t", "id": "0"}),
+    )  # fmt: skip
+    rows = report(events, "conversion", Query(("day",), basis="cohort"))["rows"]
+    assert [(row["day"], row["entered"]["quote_accepted"]) for row in rows] == [("2026-01-15", 0), ("2026-01-20", 1)]
