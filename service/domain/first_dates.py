@@ -55,7 +55,8 @@ class FirstDates:
             return []
         ties, day = state
         if before is not None and not ties and day == NO_DAY and not self._tied.get(node) and len(set(before[0])) == 1:
-            ties = before[0]  # a leaf without a day: that it stays tied changes no date until something else hangs on it
+            # A leaf without a day: that it stays tied changes no date until something else hangs on it.
+            ties = before[0]
             self._empty.add(node)
         else:
             self._empty.discard(node)

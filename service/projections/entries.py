@@ -190,7 +190,8 @@ def described(entry: Entry, query: Query, currency: str) -> dict[str, Any]:
         **groups,
         "measure": line.measure,
         "amount": amount(line.measure, line.amount, currency),
-        "day": written(line.day),
+        "day": written(line.day if query.basis == "event" else line.cohort),
+        "event_day": written(line.day),
         "cohort_day": written(line.cohort),
         "entity": {"kind": kind, "id": identity},
         "event": {

@@ -60,3 +60,35 @@ def test_a_campaign_is_known_until_the_last_event_that_names_it_is_voided(api: A
         assert named(api) == {"A"}
         api.post(event("event.voided", source=sent[0]["source"], id=f"{day}"))
     assert named(api) == set()
+
+
+@pytest.mark.parametrize("basis", ["event", "cohort"])
+def test_a_line_has_the_day_of_its_row_on_either_date_basis(api: Api, basis: str) -> None:
+    api.post(
+        lead("L", "A", "2026-01-01"), event("opportunity.opened", opportunity_id="OP", lead_ids=["L"]),
+        order("SO", "10.00", "2026-02-01", opportunity_id="OP"), invoice("IN", "10.00", "2026-03-01", order_id="SO"),
+    )  # fmt: skip
+    asked = {"group_by": "day", "date_basis": basis}
+    for answer, entries in (
+        (api.read("/v1/restatement", from_as_of="0", **asked), "lines"),
+        (api.read("/v1/roi/entries", measure="invoiced_revenue", **asked), "entries"),
+    ):
+        days = {row["day"] for row in answer.get("rows", [])} | {line["day"] for line in answer[entries]}
+        assert {line["day"] for line in answer[entries]} == days
+        (of_invoice,) = [line for line in answer[entries] if line["measure"] == "invoiced_revenue_gross"]
+        assert of_invoice["day"] == ("2026-03-01" if basis == "event" else "2026-01-01")
+        assert (of_invoice["event_day"], of_invoice["cohort_day"]) == ("2026-03-01", "2026-01-01")
+
+
+def test_an_order_without_a_rate_tells_in_its_journey_what_it_waits_for(api: Api) -> None:
+    api.post(order("SO", "100.00", "2026-03-01", "USD"))
+    (placed,) = api.read("/v1/journeys/order/SO")["events"]
+    assert [one["why"] for one in placed["moved"] if one["measure"] == "unconverted"] == [
+        "placed: booked_revenue of 100.00 USD waits for a rate of 2026-03-01 or before"
+    ]
+    rate = event("fx.rate_published", base="USD", quote="EUR", rate="0.9", rate_date="2026-03-01")
+    api.post(rate)
+    published = api.read("/v1/journeys/order/SO")["events"][-1]["moved"]
+    assert {one["why"] for one in published} == {
+        "rate published: booked_revenue of 100.00 USD waits for no rate any more", "converted at rate 0.9 of 2026-03-01",
+    }  # fmt: skip
