@@ -183,7 +183,7 @@ class Credit:
     invoice_id: str
     stated: Event  # the last
     amount: Money
-    cogs: Fraction | None
+    cogs: Money | None
     day: date
 
 
@@ -334,7 +334,7 @@ class Facts:
             invoice_id=statements[-1].data["invoice_id"],
             stated=statements[-1],
             amount=money(statements[-1].data["net_amount"]),
-            cogs=None if cogs is None else money(cogs).amount,
+            cogs=None if cogs is None else money(cogs),
             day=date.fromisoformat(statements[-1].data["posting_date"]),
         )
 

@@ -231,7 +231,8 @@ class Ledger:
             for credit in invoice.credits:
                 taken = credit.amount.amount
                 share = taken / net if net else Fraction(0)
-                back = cogs * share if credit.cogs is None else credit.cogs
+                own = credit.cogs if credit.cogs is not None and credit.cogs.currency == currency else None
+                back = cogs * share if own is None else own.amount
                 chain.append(entry("credit_note", credit.id, "credited", -taken, credit.day))
                 cogs_chain.append(entry("credit_note", credit.id, "cogs", -back, credit.day))
             if invoice.cancelled is not None:
