@@ -22,6 +22,13 @@ def upgrade() -> None:
             PRIMARY KEY (ledger, generation, campaign, position)
         ) WITH (fillfactor = 70)
     """)
+    # What an earlier release knew, so that its generations go on telling it until they are rebuilt.
+    op.execute("""
+        INSERT INTO known_campaigns
+        SELECT ledger, generation, campaign, 1, 1 FROM campaigns WHERE attributes::text <> '{}'
+        UNION SELECT ledger, generation, campaign, 1, 1 FROM segments
+        WHERE campaign IS NOT NULL AND segment = campaign_segment
+    """)
 
 
 def downgrade() -> None:
