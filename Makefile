@@ -5,7 +5,9 @@ STAMP := .venv/.ready
 
 ROUNDS ?= 100
 
-.PHONY: setup demo test crash check format bench openapi lock clean
+CLIENTS := tests/clients
+
+.PHONY: setup clients demo test crash check format bench openapi lock clean
 
 setup: $(STAMP)
 
@@ -18,8 +20,16 @@ $(STAMP): requirements-dev.txt pyproject.toml
 demo: setup  ## the main job on the embedded database; stays up until Ctrl-C
 	$(BIN)/campaign-ledger demo
 
-test: setup
+test: setup $(if $(shell command -v npm),clients)
 	$(BIN)/python -m pytest
+
+clients: $(CLIENTS)/.ready  ## what makes clients of the API description, for the tests that try them; needs npm
+
+$(CLIENTS)/.ready: $(CLIENTS)/package.json $(CLIENTS)/package-lock.json $(CLIENTS)/requirements.txt
+	@test -x $(CLIENTS)/.venv/bin/python || $(PYTHON) -m venv $(CLIENTS)/.venv
+	$(CLIENTS)/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(CLIENTS)/requirements.txt
+	cd $(CLIENTS) && npm ci --ignore-scripts --silent
+	@touch $@
 
 crash: setup  ## rounds of faults under load, as in `make crash ROUNDS=1000`; a few seconds each, exit code 1 if anything is lost
 	$(BIN)/python -m tests.crash.campaign --rounds $(ROUNDS)
@@ -30,6 +40,7 @@ check: setup  ## exactly what CI runs before the tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/campaign-ledger openapi --check openapi/openapi.json
+	$(BIN)/python -m service.api.pages docs --check
 
 format: setup
 	$(BIN)/ruff check --fix .
@@ -39,13 +50,15 @@ bench: setup  ## minutes, into docs/performance.md; `make bench FULL=1` for the 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	$(BIN)/python benchmarks/run.py $(if $(FULL),--full)
 
-openapi: setup
+openapi: setup  ## the API description, and the pages that are made from the same data
 	$(BIN)/campaign-ledger openapi > openapi/openapi.json
+	$(BIN)/python -m service.api.pages docs
 
 lock: setup  ## new versions into the lock files, with hashes and without hosts
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --quiet pyproject.toml -o requirements.txt --upgrade
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --quiet pyproject.toml --extra dev -o requirements-dev.txt --upgrade
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --quiet pyproject.toml --extra bench --constraint requirements-dev.txt -o requirements-bench.txt --upgrade
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --quiet $(CLIENTS)/requirements.in -o $(CLIENTS)/requirements.txt --upgrade
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(CLIENTS)/.venv $(CLIENTS)/node_modules $(CLIENTS)/.ready .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

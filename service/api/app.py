@@ -78,7 +78,8 @@ class Front:
 def create_app() -> App:
     """Return the application without a service: enough for its description."""
     app = App(
-        title="Campaign Ledger", version=__version__, docs_url=None, redoc_url=None, exception_handlers=HANDLERS
+        title="Campaign Ledger", version=__version__, docs_url=None, redoc_url=None, exception_handlers=HANDLERS,
+        generate_unique_id_function=lambda route: route.name,
     )  # fmt: skip
     app.router.add_route(
         "/v1/events", events.post_events, methods=["POST"], include_in_schema=False

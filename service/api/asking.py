@@ -40,8 +40,15 @@ class Asked(NamedTuple):
 
 FLAT = ("from", "to", "date_basis", "as_of", "min_position")
 GROUPED = ("group_by", "campaign_id", *FLAT)
-From = Annotated[str | None, Query(alias="from", description="first day, YYYY-MM-DD", examples=["2026-01-01"])]
-To = Annotated[str | None, Query(description="the day after the last one, YYYY-MM-DD", examples=["2026-04-01"])]
+_DATE: dict[str, Any] = {"format": "date"}
+From = Annotated[
+    str | None,
+    Query(alias="from", description="first day, YYYY-MM-DD", examples=["2026-01-01"], json_schema_extra=_DATE),
+]
+To = Annotated[
+    str | None,
+    Query(description="the day after the last one, YYYY-MM-DD", examples=["2026-04-01"], json_schema_extra=_DATE),
+]
 Basis = Annotated[
     Literal["event", "cohort"], Query(description="each amount on its own date, or on the capture day of its lead")
 ]

@@ -148,9 +148,8 @@ async def _bulk(request: Request, service: Service, ledger: Ledger) -> Response:
         detail = (
             f"a line may have {service.settings.max_line_bytes} bytes; what comes after line {error.line} was not read"
         )
-        problems.append(
-            {"line": error.line, "status": "invalid", "problem": {"type": "/problems/too-long", "detail": detail}}
-        )
+        told = {"type": "/problems/too-long", "title": "The line is too long", "status": 413, "detail": detail}
+        problems.append({"line": error.line, "status": "invalid", "problem": told})
     except ClientDisconnect as error:
         raise ProblemError(400, "the body ended before all of it was here; what came before is stored") from error
     finally:
@@ -209,7 +208,14 @@ async def get_events(
     ledger: Annotated[Ledger, Depends(Needs("read"))],
     after: Annotated[int, Query(ge=0, le=2**62, description="positions after this one")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    event_type: Annotated[list[str] | None, Query(alias="type", description="only these types")] = None,
+    event_type: Annotated[
+        list[str] | None,
+        Query(
+            alias="type",
+            description="only these types",
+            json_schema_extra={"anyOf": [{"type": "array", "items": {"$ref": "#/components/schemas/EventType"}}]},
+        ),
+    ] = None,
 ) -> Response:
     """Feed events back as a CloudEvents batch; `Link: rel=next` leads on while there is more. A page ends at about 8 MiB."""
     refuse_unknown(request, ("after", "limit", "type"))

@@ -18,6 +18,7 @@ from service.intake.senders import KINDS, contract
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT"]
 PATHS = ("/v1/hooks/{source_id}", "/v1/hooks/{source_id}/{path_secret}")
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_STRING = {"schema": {"type": "string"}}
 
 
 async def hook(request: Request) -> Response:
@@ -91,15 +92,24 @@ def _path(suffix: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
         "operationId": f"post_hook{suffix}",
         "security": [],
         "parameters": parameters,
-        "requestBody": {"required": True, "content": {"*/*": {"schema": {"description": "as the sender has it"}}}},
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"description": "as the sender has it"}}, "*/*": {"schema": {}}},
+        },
         "responses": {
-            "2XX": {"description": "stored and verified; some kinds want a certain status or body"},
-            "401": {"description": "not verified: the signature or the secret does not fit, or is too old"},
+            "2XX": {
+                "description": "stored and verified; empty, but for kinds that want a certain body",
+                "content": {"text/plain": _STRING, "text/xml": _STRING},
+            },
+            "401": {
+                "description": "not verified: the signature or the secret does not fit, or is too old",
+                "content": {"text/plain": _STRING},
+            },
+            "405": {"description": "not a method of this kind of sender"},
             **{
                 str(status): {"description": text, "content": _PROBLEM}
                 for status, text in {
                     404: "there is no such source",
-                    405: "not a method of this kind of sender",
                     413: "larger than the limits",
                     429: "more than the source may send: again after Retry-After seconds",
                     503: "the database does not answer, or the master key is missing: again after Retry-After seconds",
@@ -121,7 +131,7 @@ def _path(suffix: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
                     "WebHook-Allowed-Rate": {"schema": {"type": "string"}, "description": "requests per minute"},
                 },
             },
-            "405": {"description": "this kind of sender has no such handshake", "content": _PROBLEM},
+            "405": {"description": "this kind of sender has no such handshake"},
         },
     }
     return {"post": post, "options": options}

@@ -78,7 +78,7 @@ async def _entries(request: Request, ledger: Ledger, report: str, asked: _Asked)
 
 
 @router.get(
-    "/v1/{report:report}/entries", summary="What makes up a figure", response_model=schemas_lineage.Entries,
+    "/v1/{report:report}/entries", summary="What makes up a figure", response_model=schemas_lineage.EntriesPage,
     responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_entries(
@@ -103,7 +103,7 @@ async def get_entries(
 
 @router.get(
     "/v1/campaigns/{campaign_id:path}/{report:report}/entries", summary="What makes up a campaign's figure",
-    response_model=schemas_lineage.Entries, responses=schemas.PROBLEMS,
+    response_model=schemas_lineage.EntriesPage, responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_campaign_entries(
     request: Request, ledger: Reader, campaign_id: CampaignPath,
@@ -122,7 +122,7 @@ async def get_campaign_entries(
     responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_journey(
-    request: Request, ledger: Reader, kind: Annotated[str, Path(description=", ".join(timeline.KINDS))],
+    request: Request, ledger: Reader, kind: Annotated[str, Path(json_schema_extra={"enum": list(timeline.KINDS)})],
     identity: Annotated[str, Path(alias="id", description="of the entity to begin with, percent-encoded")], as_of: AsOf = None,
     min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip

@@ -1,16 +1,24 @@
-"""The API description: FastAPI's own, with the events and their catalogue added from the one definition there is."""
+"""The API description: FastAPI's own, completed from what there is one definition of already.
+
+Events come from their catalogue, figures from their words, and the answers that stand before all routes (a missing key, too
+much, too late) are the same everywhere. Generators of clients take it as it is: every operation has a short name, every
+answer a schema.
+"""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.api import hooks, schemas
-from service.domain.catalogue import CATALOGUE, CORE_TYPES, MAX_ID, EventType
-from service.domain.events import MAX_SOURCE
+from service.api import hooks, openapi_events, schemas
+from service.api.openapi_events import ref
+from service.domain import lineage, words
 
+Schema = dict[str, Any]
 DESCRIPTION = """\
 CRM and ERP events in, explainable per-campaign ROI, conversion and velocity out.
 
@@ -18,18 +26,56 @@ Send `Authorization: Bearer <key>` with every request but `/livez`, `/readyz` an
 ledger. Money is a decimal string, ratios are numbers rounded to 6 decimals, durations are days rounded to 4, days are
 those of the ledger's time zone, periods are half-open [from, to). Errors are RFC 9457 problems.
 """
-_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-_EXAMPLE = {
-    "specversion": "1.0",
-    "id": "crm-4711",
-    "source": "/crm",
-    "type": "lead.captured",
-    "time": "2026-03-01T09:30:00+01:00",
-    "data": {"lead_id": "LD-1", "campaign_id": "fair-2026", "channel": "event"},
+_REPORTS = {
+    "roi": "CampaignRoi",
+    "conversion": "CampaignConversion",
+    "velocity": "CampaignVelocity",
 }
+_LOOSE = {*(one["description"] for one in schemas.PROBLEMS.values()), "Validation Error"}  # said better here
+_COUNT = {"type": "integer", "minimum": 0}
+_ALLOWANCE = {
+    "RateLimit-Limit": {"schema": _COUNT, "description": "where keys have a limit: requests that may come at once"},
+    "RateLimit-Remaining": {"schema": _COUNT, "description": "how many of them are left"},
+    "RateLimit-Reset": {"schema": _COUNT, "description": "seconds until all of them are"},
+}
+_HEADERS: Schema = {
+    **_ALLOWANCE,
+    "Retry-After": {"schema": _COUNT, "description": "seconds after which to try again"},
+    "ETag": {"schema": {"type": "string"}, "description": "made of the read models' version and the position"},
+    "Link": {"schema": {"type": "string"}, "description": 'the next page, if there is one: `<…>; rel="next"`'},
+}
+_FIGURES = {
+    "RoiFigures": ("roi", ""), "RoiRow": ("roi", ""), "CampaignRoi": ("roi", ""), "Returns": ("roi", "roi."),
+    "ConversionFigures": ("conversion", ""), "ConversionRow": ("conversion", ""), "CampaignConversion": ("conversion", ""),
+    "Entered": ("conversion", "entered."), "Funnel": ("conversion", "funnel."),
+    "VelocityFigures": ("velocity", ""), "VelocityRow": ("velocity", ""), "CampaignVelocity": ("velocity", ""),
+}  # fmt: skip
+
+# Answers by status that stand before the routes: to all requests, to those with a body, with a key, with an id in the path.
+_OF_ALL = {
+    "400": "not HTTP that can be read, or the body ended too early",
+    "408": "the request did not come within the time that it has",
+    "414": "the URL is too long",
+    "431": "the headers are too large",
+    "503": "too busy, not projected yet, or without its database: try again after Retry-After seconds",
+}
+_WITH_BODY = {"413": "the body is larger than the limits"}
+_WITH_KEY = {
+    "401": "no API key, or one that is unknown or revoked",
+    "403": "the API key lacks the scope",
+    "422": "a parameter or the body cannot be read, or is not known; `errors` say which",
+    "429": "more requests than this key may send: try again after Retry-After seconds",
+}
+_WITH_ID = {"404": "no such thing"}
+_CONFLICTS = {
+    "create_source": "there is a source of this name",
+    "retry_quarantined": "another event has this source and id",
+    "retry_set_aside": "the read models were made by another release",
+}
+_SHARED = {**_OF_ALL, **_WITH_BODY, **_WITH_KEY, **_WITH_ID}
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
+def describe(app: FastAPI) -> Schema:
     """Return the OpenAPI 3.1 description of the app."""
     if app.openapi_schema is None:
         document = get_openapi(
@@ -40,151 +86,128 @@ def describe(app: FastAPI) -> dict[str, Any]:
             openapi_version="3.1.0",
         )
         parts = document.setdefault("components", {}).setdefault("schemas", {})
-        problem = schemas.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        parts["Problem"] = problem
-        parts["Money"] = _money()
-        parts["Event"] = _envelope()
-        parts.update({f"data.{name}": _data(name, entry) for name, entry in CATALOGUE.items()})
-        parts["Item"] = _item()
-        document["paths"]["/v1/events"]["post"] = _post_events()
-        document["paths"].update(hooks.describe())
+        for name in ("HTTPValidationError", "ValidationError"):  # problems are answered instead
+            parts.pop(name, None)
+        for model in (schemas.Problem, *_MODELS.values()):
+            parts |= _schemas_of(model)
+        parts |= openapi_events.schemas()
+        _explain(parts)
+        paths = document["paths"]
+        paths["/v1/events"]["post"] = openapi_events.post_events()
+        paths["/v1/quarantine/{id}/retry"]["post"]["requestBody"] = {
+            "description": "the event as it should have been; without one, it is tried as it was",
+            # Not ref("Event"): of a choice that may be absent, openapi-python-client makes what does not type.
+            "content": {"application/json": {"schema": ref("Envelope")}},
+        }
+        paths.update(hooks.describe())
+        document["paths"] = dict(_one_by_one(paths))
+        document["components"]["headers"] = _HEADERS
+        document["components"]["responses"] = {
+            f"Problem{status}": _problem(status, text) for status, text in _SHARED.items()
+        }
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                _complete(path, operation)
         app.openapi_schema = document
     return app.openapi_schema
 
 
-def _money() -> dict[str, Any]:
-    return {
-        "type": "object",
-        "description": "An exact amount, excluding VAT unless the field says otherwise. JSON numbers are refused.",
-        "required": ["amount", "currency"],
-        "properties": {
-            "amount": {"type": "string", "pattern": r"^-?\\d{1,15}(\\.\\d+)?$".replace("\\\\", "\\")},
-            "currency": {"type": "string", "description": "ISO 4217", "pattern": "^[A-Z]{3}$"},
-        },
-        "examples": [{"amount": "1234.50", "currency": "EUR"}],
-    }
+_MODELS = {
+    "CampaignRoi": schemas.CampaignRoi,
+    "CampaignConversion": schemas.CampaignConversion,
+    "CampaignVelocity": schemas.CampaignVelocity,
+}
 
 
-def _envelope() -> dict[str, Any]:
-    text = {"type": "string", "minLength": 1}
-    return {
-        "type": "object",
-        "description": "A CloudEvent 1.0. Identity is (source, id). The server adds position and recorded_at.",
-        "required": ["specversion", "id", "source", "type", "time", "data"],
-        "properties": {
-            "specversion": {"const": "1.0"},
-            "id": {**text, "maxLength": MAX_ID},
-            "source": {**text, "maxLength": MAX_SOURCE},
-            "type": {"enum": list(CATALOGUE)},
-            "time": {"type": "string", "format": "date-time", "description": "when it happened in the business"},
-            "subject": text,
-            "datacontenttype": {"const": "application/json"},
-            "dataschema": {**text, "description": "names the payload version at its end; absent = 1"},
-            "data": {"anyOf": [{"$ref": f"#/components/schemas/data.{name}"} for name in CATALOGUE]},
-            "position": {"type": "integer", "readOnly": True},
-            "recorded_at": {"type": "string", "format": "date-time", "readOnly": True},
-        },
-        "additionalProperties": {"type": ["string", "boolean", "integer"]},
-        "examples": [_EXAMPLE],
-    }
+def _schemas_of(model: Any) -> dict[str, Schema]:
+    """Return the schema of a model, and of those that it is made of, by name."""
+    made = model.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
+    return {**made.pop("$defs", {}), model.__name__: made}
 
 
-def _data(name: str, entry: EventType) -> dict[str, Any]:
-    kinds = {**entry.required, **entry.optional}
-    schema: dict[str, Any] = {
-        "type": "object",
-        "title": name,
-        "description": f"`data` of {name}" + (", one of the seven core types" if name in CORE_TYPES else ""),
-        "required": list(entry.required),
-        "properties": {field: kind.schema for field, kind in kinds.items()},
-        "additionalProperties": True,
-    }
-    for field in entry.nullable:
-        schema["properties"][field] = {"anyOf": [kinds[field].schema, {"type": "null"}]}
-    if entry.any_of:
-        schema["anyOf"] = [{"required": [field]} for field in entry.any_of]
-    return schema
+def _explain(parts: dict[str, Schema]) -> None:
+    """Say of every figure how it is made."""
+    for name, (report, prefix) in _FIGURES.items():
+        for figure, schema in parts[name]["properties"].items():
+            told = words.FIGURES[report].get(prefix + figure)
+            if told:
+                schema["description"] = "; ".join(filter(None, (told.formula, told.unit, told.note)))
 
 
-def _item() -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {
-            "source": {"type": ["string", "null"]},
-            "id": {"type": ["string", "null"]},
-            "status": {"enum": ["accepted", "duplicate", "conflict", "invalid"]},
-            "position": {"type": ["integer", "null"]},
-            "problem": {"anyOf": [{"$ref": "#/components/schemas/Problem"}, {"type": "null"}]},
-        },
-    }
+def _one_by_one(paths: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Describe what is there for each report as paths of their own: their answers, and their figures, differ."""
+    for path, operations in paths.items():
+        if "{report}" not in path:
+            yield path, operations
+            continue
+        for report, flat in _REPORTS.items():
+            made = copy.deepcopy(operations["get"])
+            made["operationId"] = made["operationId"].replace("report", report).replace("entries", f"{report}_entries")
+            made["summary"] = f"{made['summary']}: {report}"
+            made["parameters"] = [one for one in made["parameters"] if one["name"] != "report"]
+            for one in made["parameters"]:
+                if one["name"] == "measure":
+                    one["schema"] |= {
+                        "enum": [*lineage.MEASURES[report], *lineage.RATIOS[report]],
+                        "examples": [next(iter(lineage.MEASURES[report]))],
+                    }
+            if not path.endswith("/entries"):
+                made["responses"]["200"]["content"] = {"application/json": {"schema": ref(flat)}}
+            yield path.replace("{report}", report), {"get": made}
 
 
-def _post_events() -> dict[str, Any]:
-    event = {"$ref": "#/components/schemas/Event"}
-    several = {"type": "array", "items": event}
-    taken = {
-        "type": "object",
-        "properties": {
-            **_item()["properties"],
-            "last_position": {"type": "integer", "description": "the ledger's last position"},
-        },
+def _problem(status: str, description: str) -> Schema:
+    made: Schema = {
+        "description": description, "content": {"application/problem+json": {"schema": ref("Problem")}},
+    }  # fmt: skip
+    named = {"429": ("Retry-After", *_ALLOWANCE), "503": ("Retry-After",)}.get(status, ())
+    return {**made, "headers": _named(named)} if named else made
+
+
+def _named(headers: Iterable[str]) -> Schema:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
+
+
+def _complete(path: str, operation: Schema) -> None:
+    """Add the answers that stand before the route; its own words for one of them stay."""
+    if text := _CONFLICTS.get(operation["operationId"]):
+        operation["responses"]["409"] = {"description": text}
+    own = {status: one for status, one in operation["responses"].items() if one.get("description") not in _LOOSE}
+    expected = {
+        *_OF_ALL,
+        *(_WITH_BODY if "requestBody" in operation else ()),
+        *(_WITH_KEY if operation.get("security") else ()),
+        *(_WITH_ID if "{" in path else ()),
     }
-    batch = {
-        "type": "object",
-        "properties": {
-            "items": {"type": "array", "items": {"$ref": "#/components/schemas/Item"}},
-            "last_position": {"type": "integer"},
-        },
-    }
-    counts = {name: {"type": "integer"} for name in ("accepted", "duplicate", "conflict", "invalid")}
-    bulk = {
-        "type": "object",
-        "properties": {
-            **counts,
-            "problems": {"type": "array", "items": {"$ref": "#/components/schemas/Item"}, "maxItems": 100},
-            "last_position": {"type": "integer"},
-        },
-    }
-    answers = {"application/json": {"schema": {"anyOf": [taken, batch, bulk]}}}
-    return {
-        "tags": ["events"],
-        "summary": "Take events in",
-        "description": "CloudEvents structured, binary (ce- headers) and batch, a plain JSON list, or NDJSON for bulk. "
-        "Sending an event again is fine: it is answered as a duplicate with the position of the first. Invalid items are "
-        "kept in the quarantine.",
-        "operationId": "post_events",
-        "security": [{"HTTPBearer": []}],
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/cloudevents+json": {"schema": event},
-                "application/cloudevents-batch+json": {"schema": several},
-                "application/json": {
-                    "schema": {"anyOf": [event, several, {"type": "object", "title": "data, in binary mode"}]}
-                },
-                "application/x-ndjson": {"schema": {"type": "string", "description": "one event per line"}},
-            },
-        },
-        "responses": {
-            "200": {"description": "a duplicate; or every item of a batch accepted or duplicate", "content": answers},
-            "201": {
-                "description": "accepted",
-                "headers": {"Location": {"schema": {"type": "string"}, "description": "of the event"}},
-                "content": {"application/json": {"schema": taken}},
-            },
-            "207": {"description": "a batch with items that were not taken", "content": answers},
-            **{
-                str(status): {"description": text, "content": _PROBLEM}
-                for status, text in {
-                    400: "the body ended too early",
-                    401: "no API key, or one that is unknown or revoked",
-                    403: "the API key lacks the scope `ingest`",
-                    409: "another event has this source and id",
-                    413: "larger than the limits",
-                    415: "not a content type of this list",
-                    422: "not a valid event; `errors` say which fields",
-                    503: "too much waits to be stored: try again after Retry-After seconds",
-                }.items()
-            },
-        },
-    }
+    answers: dict[str, Schema] = {status: {"$ref": f"#/components/responses/Problem{status}"} for status in expected}
+    if "{" not in path:
+        own.pop("404", None)
+    for status, one in own.items():
+        ours = status[0] in "45" and operation.get("security")  # what senders are answered is described with the hooks
+        answers[status] = _problem(status, one["description"]) if ours else one
+        if status[0] == "2" and operation.get("security"):
+            answers[status] = {**one, "headers": {**one.get("headers", {}), **_named(_ALLOWANCE)}}
+    operation["responses"] = dict(sorted(answers.items()))
+    parameters = {one["name"]: one for one in operation.get("parameters", ())}
+    for one in parameters.values():
+        one["schema"] = _without_null(one["schema"])
+    if "limit" in parameters:
+        answers["200"]["headers"] |= _named(["Link"])
+    if parameters.keys() & {"as_of", "to_as_of"} and operation["operationId"] != "get_completeness":
+        _of_a_reading(operation)
+
+
+def _without_null(schema: Schema) -> Schema:
+    """Describe a parameter that may be absent: unlike a member, it cannot be null."""
+    kinds = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+    return {**kinds[0], **{name: of for name, of in schema.items() if name != "anyOf"}} if len(kinds) == 1 else schema
+
+
+def _of_a_reading(operation: Schema) -> None:
+    """Tell of the entity tag that reads carry."""
+    operation["parameters"].append({
+        "name": "If-None-Match", "in": "header", "required": False, "schema": {"type": "string"},
+        "description": "the `ETag` of an earlier answer: 304 where nothing is new since",
+    })  # fmt: skip
+    operation["responses"]["304"] = {"description": "nothing is new since the answer with this `ETag`"}
+    operation["responses"]["200"]["headers"] |= _named(["ETag"])

@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from service import __version__, telemetry
+from service.api import operations_schemas as shapes
 from service.api.auth import Guarded, Needs, NeedsOversight
 from service.api.bodies import read_body
 from service.api.problems import ProblemError, problem, refuse_unknown
@@ -27,13 +28,13 @@ _JSON = "application/json"
 _PATIENCE = 5.0  # seconds: a database that stands still is as good as none
 
 
-@router.get("/livez", summary="Is the process alive?", response_class=Response)
+@router.get("/livez", summary="Is the process alive?", response_model=shapes.Alive)
 async def livez() -> Response:
     """Answer 200 as long as the process answers at all."""
     return Response(msgspec.json.encode({"status": "alive", "version": __version__}), media_type=_JSON)
 
 
-@router.get("/readyz", summary="Can it serve?", response_class=Response)
+@router.get("/readyz", summary="Can it serve?", response_model=shapes.Ready)
 async def readyz(request: Request) -> Response:
     """Answer 200 if all that serving takes is there, else 503; the checks say what is not.
 
@@ -78,7 +79,10 @@ async def _asked(service: Service) -> dict[str, Any]:
     return checks
 
 
-@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+@router.get(
+    "/metrics", summary="Metrics for Prometheus", response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)  # fmt: skip
 async def metrics(request: Request, ledger: Annotated[Ledger | None, Depends(NeedsOversight())]) -> Response:
     """Give counters and gauges in Prometheus's text format: of its ledger to a key, of everything to the operator's token."""
     service: Service = request.app.state.service
@@ -99,7 +103,7 @@ async def metrics(request: Request, ledger: Annotated[Ledger | None, Depends(Nee
     return Response(telemetry.exposed(ledger.name if ledger else None), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/v1/ledger", summary="The ledger of this key", response_class=Response)
+@router.get("/v1/ledger", summary="The ledger of this key", response_model=shapes.LedgerState)
 async def get_ledger(request: Request, ledger: Annotated[Ledger, Depends(Needs("figures"))]) -> Response:
     """Name, currency, time zone, last position, and the position that the read models are at."""
     refuse_unknown(request, ())
@@ -113,7 +117,9 @@ async def get_ledger(request: Request, ledger: Annotated[Ledger, Depends(Needs("
     return Response(msgspec.json.encode(body), media_type=_JSON)
 
 
-@router.get("/v1/quarantine", summary="Items that could not be taken", response_class=Response, responses=PROBLEMS)
+@router.get(
+    "/v1/quarantine", summary="Items that could not be taken", response_model=shapes.Quarantine, responses=PROBLEMS
+)
 async def get_quarantine(
     request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))],
     after: Annotated[int, Query(ge=0, le=2**62, description="items after this one")] = 0,
@@ -131,7 +137,9 @@ async def get_quarantine(
     return Response(msgspec.json.encode({"items": [_shown(one) for one in kept]}), headers=headers, media_type=_JSON)
 
 
-@router.get("/v1/quarantine/{id}", summary="One quarantined item", response_class=Response, responses=PROBLEMS)
+@router.get(
+    "/v1/quarantine/{id}", summary="One quarantined item", response_model=shapes.Quarantined, responses=PROBLEMS
+)
 async def get_quarantined(request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))], item: Item) -> Response:
     """Give one item with all of its body."""
     refuse_unknown(request, ())
@@ -142,7 +150,9 @@ async def get_quarantined(request: Request, ledger: Annotated[Ledger, Depends(Ne
     return Response(msgspec.json.encode(_shown(kept)), media_type=_JSON)
 
 
-@router.post("/v1/quarantine/{id}/retry", summary="Try an item again", response_class=Response, responses=PROBLEMS)
+@router.post(
+    "/v1/quarantine/{id}/retry", summary="Try an item again", response_model=shapes.TriedAgain, responses=PROBLEMS
+)
 async def retry_quarantined(
     request: Request, ledger: Annotated[Ledger, Depends(Needs("ingest"))], item: Item
 ) -> Response:  # fmt: skip

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any, Literal
+
 from pydantic import BaseModel, Field
+
+from service.api.schemas import DateBasis, Problem
 
 
 class EventName(BaseModel):
@@ -11,7 +16,7 @@ class EventName(BaseModel):
     type: str = Field(examples=["order.placed"])
     source: str
     id: str
-    time: str
+    time: datetime
 
 
 class Aside(BaseModel):
@@ -25,7 +30,7 @@ class Aside(BaseModel):
     last_position: int = Field(description="the latest event that waits with it")
     error: str = Field(description="the last line of the traceback", examples=["ZeroDivisionError: division by zero"])
     attempts: int
-    since: str
+    since: datetime
 
 
 class SetAside(BaseModel):
@@ -59,10 +64,10 @@ class Rebuild(BaseModel):
 
     id: int
     ledger: str
-    state: str = Field(
-        description="building, paused, built, serving, retired, cancelled or pruned", examples=["building"]
+    state: Literal["building", "paused", "built", "serving", "retired", "cancelled", "pruned"]
+    serve: Literal["identical", "always", "never"] | None = Field(
+        description="when it is to serve: identical, always, never; null for a ledger's first"
     )
-    serve: str | None = Field(description="when it is to serve: identical, always, never; null for a ledger's first")
     version: str = Field(description="of the definitions behind its figures", examples=["1"])
     position: int
     target: int = Field(description="the position of the serving generation")
@@ -71,8 +76,8 @@ class Rebuild(BaseModel):
     seconds: float = Field(description="at work so far")
     seconds_left: float | None
     holder: str | None = Field(description="who builds it")
-    created_at: str
-    retired_at: str | None
+    created_at: datetime
+    retired_at: datetime | None
     report: Report | None
 
 
@@ -89,7 +94,7 @@ class MovedFigure(BaseModel):
     models: list[str] = Field(examples=[["roi"]])
     measure: str = Field(examples=["actual_cost"])
     campaign_id: str | None
-    date_basis: str | None = Field(examples=["event"])
+    date_basis: DateBasis | None = Field(examples=["event"])
     period: str | None = Field(description="null for what has no day", examples=["2026-03"])
     where: str | None = Field(description="the other dimensions, where only they differ")
     old: str | None = Field(examples=["4620.00"])
@@ -106,3 +111,68 @@ class Pruned(BaseModel):
     """Generations that are gone."""
 
     dropped: list[int]
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"]
+    version: str = Field(examples=["0.1.0"])
+
+
+class Ready(BaseModel):
+    """What serving takes is there."""
+
+    status: Literal["ready"]
+    database: Any = Field(description="how it stands")
+    parts: dict[str, Any] = Field(description="how each part of the process stands")
+    migrations: str = Field(examples=["ok"])
+    master_key: str = Field(examples=["ok"])
+    projection_lag_events: int = Field(
+        description="events that are in no read model yet, of the ledger that waits most"
+    )
+    projection_lag_seconds: float = Field(description="how long the oldest of them waits")
+    made_by_other_definitions: int = Field(description="ledgers whose read models are of another release")
+    set_aside: int = Field(description="what could not be processed")
+
+
+class LedgerState(BaseModel):
+    """A ledger, and how far it is."""
+
+    name: str = Field(examples=["acme"])
+    currency: str = Field(examples=["EUR"], description="ISO 4217; all figures are in it")
+    timezone: str = Field(examples=["Europe/Berlin"], description="IANA; days are its days")
+    last_position: int = Field(description="of the last event; 0 = none yet")
+    recorded_at: datetime | None = Field(description="when that was recorded")
+    projected_position: int = Field(description="up to where the figures are")
+    chain: str = Field(description="the hash that the last event is chained with, hexadecimal")
+
+
+class Quarantined(BaseModel):
+    """An item that could not be taken."""
+
+    id: int = Field(examples=[17])
+    received_at: datetime
+    state: Literal["waiting", "resolved"]
+    position: int | None = Field(description="of the event that it has become")
+    problem: Problem
+    body: str = Field(description="as it was sent, or its beginning")
+    size: int = Field(description="bytes that it has")
+    whole: bool = Field(description="whether `body` is all of it")
+
+
+class Quarantine(BaseModel):
+    """A page of quarantined items, oldest first."""
+
+    items: list[Quarantined]
+
+
+class TriedAgain(BaseModel):
+    """What became of a quarantined item."""
+
+    item: int = Field(examples=[17])
+    source: str | None = None
+    id: str | None = None
+    status: Literal["accepted", "duplicate"]
+    position: int
+    problem: None = None

@@ -115,7 +115,7 @@ async def get_campaigns(
 
 @router.get(
     "/v1/campaigns/{campaign_id:path}/{report:report}", summary="One campaign's report", response_class=Response,
-    responses={200: {"model": schemas.FlatAnswer}, **schemas.PROBLEMS},
+    responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_campaign_report(
     request: Request, ledger: FigureReader, campaign_id: CampaignPath,

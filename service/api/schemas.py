@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+DateBasis = Literal["event", "cohort"]
 Money = Field(examples=["1234.50"], description="a decimal string with the ledger currency's digits")
-Ratio = Field(None, examples=[5.25], description="rounded to 6 decimals; null with a reason where it cannot be had")
+Ratio = Field(examples=[5.25], description="rounded to 6 decimals; null with a reason where it cannot be had")
 
 Version = Field(description="of the definitions behind the figures", examples=["1"])
 
@@ -16,7 +18,7 @@ class Moment(BaseModel):
     """The moment of knowing that an answer is for."""
 
     position: int = Field(examples=[1200])
-    recorded_at: str | None = Field(examples=["2026-03-31T08:15:00.123456Z"])
+    recorded_at: datetime | None = Field(examples=["2026-03-31T08:15:00.123456Z"])
 
 
 class Unconverted(BaseModel):
@@ -28,25 +30,40 @@ class Unconverted(BaseModel):
     measure: str = Field(examples=["invoiced_revenue_gross"])
     amount: str = Money
     currency: str = Field(examples=["USD"])
-    day: str | None = Field(description="the day it counts on", examples=["2026-03-17"])
-    rate_date: str = Field(description="the day whose rate is missing", examples=["2026-03-17"])
+    day: date | None = Field(description="the day it counts on", examples=["2026-03-17"])
+    rate_date: date = Field(description="the day whose rate is missing", examples=["2026-03-17"])
     entries: int = Field(examples=[1])
 
 
 class _Answer(BaseModel):
     currency: str = Field(examples=["EUR"])
-    date_basis: str = Field(examples=["event"])
+    date_basis: DateBasis = Field(examples=["event"])
     as_of: Moment
     read_model_version: str = Version
     unconverted: list[Unconverted]
     pending_links: int = Field(description="how many links wait for what has not arrived", examples=[0])
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(extra="allow")
+class _Figures(BaseModel):
     reasons: dict[str, str] = Field(
         description="for each figure that is null: why", examples=[{"roas": "actual_cost is 0"}]
     )
+
+
+class Group(BaseModel):
+    """What a row is about: of these members it has those that `group_by` names; null = without one."""
+
+    campaign_id: str | None = Field(None, examples=["fair-2026"], description="null = unattributed")
+    campaign_type: str | None = None
+    parent_id: str | None = None
+    channel: str | None = None
+    source: str | None = None
+    medium: str | None = None
+    owner: str | None = None
+    day: str | None = Field(None, examples=["2026-03-17"])
+    month: str | None = Field(None, examples=["2026-03"])
+    quarter: str | None = Field(None, examples=["2026-Q1"])
+    year: str | None = Field(None, examples=["2026"])
 
 
 class Returns(BaseModel):
@@ -57,8 +74,8 @@ class Returns(BaseModel):
     margin: float | None = Ratio
 
 
-class RoiRow(_Row):
-    """Costs, revenues and returns of one group."""
+class RoiFigures(_Figures):
+    """Costs, revenues and returns."""
 
     budget: str = Money
     actual_cost: str = Money
@@ -69,7 +86,6 @@ class RoiRow(_Row):
     invoiced_revenue: str = Money
     cogs: str = Money
     gross_margin: str | None = Field(
-        None,
         description="null unless cogs is known for all of invoiced_revenue; negative for credit notes alone",
         examples=["75000.00"],
     )
@@ -83,14 +99,12 @@ class RoiRow(_Row):
     opportunities: int
     orders: int
     new_customers: int
-    cost_per_lead: str | None = None
-    cost_per_qualified_lead: str | None = None
-    cost_per_opportunity: str | None = None
-    cost_per_order: str | None = None
-    cac: str | None = Field(None, description="cost per new customer")
-    break_even_on: str | None = Field(
-        None, description="first day on which return has reached cost", examples=["2026-05-04"]
-    )
+    cost_per_lead: str | None
+    cost_per_qualified_lead: str | None
+    cost_per_opportunity: str | None
+    cost_per_order: str | None
+    cac: str | None
+    break_even_on: date | None = Field(None, examples=["2026-05-04"])
 
 
 class Step(BaseModel):
@@ -123,8 +137,8 @@ class Funnel(BaseModel):
     invoiced: Step
 
 
-class ConversionRow(_Row):
-    """Entries, funnel and outcomes of one group."""
+class ConversionFigures(_Figures):
+    """Entries, funnel and outcomes."""
 
     entered: Entered
     funnel: Funnel
@@ -132,8 +146,8 @@ class ConversionRow(_Row):
     lost: int
     open: int
     win_rate: float | None = Ratio
-    average_deal_size: str | None = None
-    maturity_days: int | None = Field(None, description="days from the youngest captured lead to as_of.recorded_at")
+    average_deal_size: str | None
+    maturity_days: int | None
 
 
 class Duration(BaseModel):
@@ -146,8 +160,8 @@ class Duration(BaseModel):
     out_of_sequence: int = Field(description="negative durations, which are not averaged")
 
 
-class VelocityRow(_Row):
-    """Durations of one group."""
+class VelocityFigures(_Figures):
+    """Durations."""
 
     captured_to_qualified: Duration
     qualified_to_opened: Duration
@@ -157,35 +171,65 @@ class VelocityRow(_Row):
     sales_cycle: Duration
     full_cycle: Duration
     lead_to_cash: Duration
-    pipeline_velocity: str | None = Field(None, description="money per day, of one cohort", examples=["1520.25"])
+    pipeline_velocity: str | None = Field(examples=["1520.25"])
+
+
+class RoiRow(RoiFigures, Group):
+    """Costs, revenues and returns of one group."""
+
+
+class ConversionRow(ConversionFigures, Group):
+    """Entries, funnel and outcomes of one group."""
+
+
+class VelocityRow(VelocityFigures, Group):
+    """Durations of one group."""
 
 
 class RoiAnswer(_Answer):
     """Rows by group; the unattributed row has campaign_id null."""
 
     rows: list[RoiRow]
-    total: RoiRow
+    total: RoiFigures
 
 
 class ConversionAnswer(_Answer):
     """Rows by group; the unattributed row has campaign_id null."""
 
     rows: list[ConversionRow]
-    total: ConversionRow
+    total: ConversionFigures
 
 
 class VelocityAnswer(_Answer):
     """Rows by group; the unattributed row has campaign_id null."""
 
     rows: list[VelocityRow]
-    total: VelocityRow
+    total: VelocityFigures
 
 
-class FlatAnswer(_Answer):
-    """One campaign's figures, flat: the members of a RoiRow, ConversionRow or VelocityRow."""
+class CampaignRoi(RoiFigures, _Answer):
+    """One campaign's costs, revenues and returns, flat."""
 
-    model_config = ConfigDict(extra="allow")
     campaign_id: str
+
+
+class CampaignConversion(ConversionFigures, _Answer):
+    """One campaign's entries, funnel and outcomes, flat."""
+
+    campaign_id: str
+
+
+class CampaignVelocity(VelocityFigures, _Answer):
+    """One campaign's durations, flat."""
+
+    campaign_id: str
+
+
+class Amount(BaseModel):
+    """An amount in the currency in which it was stated."""
+
+    amount: str = Money
+    currency: str = Field(examples=["USD"], description="ISO 4217")
 
 
 class Campaign(BaseModel):
@@ -197,6 +241,10 @@ class Campaign(BaseModel):
     campaign_type: str | None = Field(None, examples=["trade_fair"])
     channel: str | None = Field(None, examples=["event"])
     parent_id: str | None = None
+    start_date: date | None = Field(None, examples=["2026-03-01"])
+    end_date: date | None = Field(None, examples=["2026-03-05"])
+    expected_revenue: Amount | None = None
+    target_audience_size: int | None = None
 
 
 class Campaigns(BaseModel):
@@ -242,6 +290,14 @@ class Flags(BaseModel):
     read_model_version: str = Version
 
 
+class FieldProblem(BaseModel):
+    """What is wrong with one field, or parameter."""
+
+    field: str = Field(examples=["data.amount.amount"])
+    expected: str
+    got: str
+
+
 class Problem(BaseModel):
     """An error (RFC 9457): `detail` says what to change, `errors` which fields."""
 
@@ -250,7 +306,7 @@ class Problem(BaseModel):
     title: str = Field(examples=["Unprocessable Content"])
     status: int = Field(examples=[422])
     detail: str = Field(examples=["from: expected a date as YYYY-MM-DD, got yesterday"])
-    errors: list[dict[str, str]] | None = None
+    errors: list[FieldProblem] | None = None
 
 
 def _answer(description: str) -> dict[str, Any]:

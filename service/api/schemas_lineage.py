@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from service.api.schemas import Moment, Money, Version
+from service.api.schemas import Amount, DateBasis, Group, Moment, Version
 
 
 class Entity(BaseModel):
@@ -21,23 +22,15 @@ class Cause(BaseModel):
 
     position: int = Field(examples=[1207])
     type: str = Field(examples=["invoice.credited"])
-    time: str = Field(examples=["2026-04-09T10:00:00Z"])
+    time: datetime = Field(examples=["2026-04-09T10:00:00Z"])
     source: str = Field(examples=["/erp"])
     id: str = Field(examples=["cn-17"])
-    recorded_at: str
-
-
-class Original(BaseModel):
-    """An amount in the currency in which it was stated."""
-
-    amount: str = Money
-    currency: str = Field(examples=["USD"])
+    recorded_at: datetime
 
 
 class Entry(BaseModel):
     """One posting of a figure; amounts add up to it."""
 
-    model_config = ConfigDict(extra="allow")
     campaign_id: str | None
     channel: str | None
     source: str | None
@@ -45,22 +38,22 @@ class Entry(BaseModel):
     owner: str | None
     measure: str = Field(description="what was posted; a figure may be made of several", examples=["credited"])
     amount: str | int = Field(description="money as a decimal string, a count as a number", examples=["-4620.00"])
-    day: str | None = Field(
+    day: date | None = Field(
         description="the day it counts on by the date basis that was asked for, as in a row of that day",
         examples=["2026-04-09"],
     )
-    event_day: str | None = Field(description="its own day: what `day` is on the basis `event`")
-    cohort_day: str | None = Field(description="the day of its lead's capture: what `day` is on the basis `cohort`")
+    event_day: date | None = Field(description="its own day: what `day` is on the basis `event`")
+    cohort_day: date | None = Field(description="the day of its lead's capture: what `day` is on the basis `cohort`")
     entity: Entity
     event: Cause
     why: str = Field(examples=["credited", "re-attributed from A to B", "converted at rate 0.8 of 2026-03-01"])
     days: float | None = Field(None, description="of a duration: its length")
-    original: Original | None = Field(None, description="of a converted amount: as it was stated")
+    original: Amount | None = Field(None, description="of a converted amount: as it was stated")
     rate: str | None = Field(None, description="of a converted amount: units of the ledger's currency per unit")
-    rate_day: str | None = Field(None, description="the rate_date of that rate")
+    rate_day: date | None = Field(None, description="the rate_date of that rate")
 
 
-class Entries(BaseModel):
+class EntriesPage(BaseModel):
     """A page of what makes up a figure."""
 
     measure: str = Field(examples=["invoiced_revenue"])
@@ -74,7 +67,7 @@ class Entries(BaseModel):
     entries: list[Entry]
     reasons: dict[str, str] | None = Field(None, description="why the report has no such figure, though entries add up")
     currency: str = Field(examples=["EUR"])
-    date_basis: str = Field(examples=["event"])
+    date_basis: DateBasis = Field(examples=["event"])
     as_of: Moment
     read_model_version: str = Version
 
@@ -85,7 +78,7 @@ class Moved(BaseModel):
     measure: str
     amount: str | int
     campaign_id: str | None
-    day: str | None
+    day: date | None
     entity: Entity
     why: str
 
@@ -98,19 +91,39 @@ class TimelineEvent(Cause):
     moved: list[Moved]
 
 
+class Standing(Entity):
+    """An entity of a journey as it stands."""
+
+    campaign_id: str | None
+    channel: str | None
+    source: str | None
+    medium: str | None
+    owner: str | None
+    cohort_day: date | None
+    parent: Entity | None = Field(description="whose part it is, or what it has its campaign from")
+    live: bool | None = Field(None, description="of an order or invoice: whether it is not cancelled")
+
+
+class JourneyLink(BaseModel):
+    """`from` waits for `to`; both are written kind:id."""
+
+    origin: str = Field(alias="from", examples=["order:SO-1"])
+    to: str = Field(examples=["opportunity:OP-1"])
+
+
 class Timeline(BaseModel):
     """One journey: its events in event order, its entities as they stand, and what it waits for."""
 
     journey: Entity
     currency: str = Field(examples=["EUR"])
     events: list[TimelineEvent]
-    entities: list[dict[str, Any]] = Field(description="kind, id, campaign, dimensions, cohort day and parent of each")
-    pending_links: list[dict[str, str]]
+    entities: list[Standing]
+    pending_links: list[JourneyLink]
     as_of: Moment
     read_model_version: str = Version
 
 
-class Difference(BaseModel):
+class Compared(BaseModel):
     """A figure at two moments of knowing."""
 
     then: str | int = Field(examples=["100000.00"])
@@ -118,16 +131,18 @@ class Difference(BaseModel):
     difference: str | int = Field(examples=["-4620.00"])
 
 
-class RestatedRow(Difference):
+class RestatedRow(Compared, Group):
     """A figure of one group that differs."""
 
-    model_config = ConfigDict(extra="allow")
     measure: str = Field(examples=["credited"])
 
 
 class RestatedLine(Entry):
-    """An entry between the two moments, in words."""
+    """An entry between the two moments, in words; with the members of its group, as its row has them."""
 
+    month: str | None = Field(None, examples=["2026-03"])
+    quarter: str | None = Field(None, examples=["2026-Q1"])
+    year: str | None = Field(None, examples=["2026"])
     sentence: str = Field(examples=["2026-03 moved by -4,620.00 because credit note CN-17 was posted on 2026-04-09"])
 
 
@@ -137,27 +152,20 @@ class Restatement(BaseModel):
     from_as_of: Moment
     to_as_of: Moment
     currency: str = Field(examples=["EUR"])
-    date_basis: str = Field(examples=["event"])
+    date_basis: DateBasis = Field(examples=["event"])
     rows: list[RestatedRow]
-    total: dict[str, Difference]
+    total: dict[str, Compared]
     lines: list[RestatedLine]
     count: int | None = Field(description="lines in all pages; null where there are more than 10,000")
     as_of: Moment
     read_model_version: str = Version
 
 
-class Amount(BaseModel):
-    """Money in the currency in which it was stated."""
-
-    amount: str = Money
-    currency: str = Field(examples=["USD"])
-
-
 class Since(BaseModel):
     """When the oldest of what waits was recorded; what is in the quarantine has no position."""
 
     position: int | None
-    recorded_at: str | None
+    recorded_at: datetime | None
 
 
 class Waiting(BaseModel):
@@ -176,7 +184,7 @@ class LastEvent(BaseModel):
     """The last event of a source."""
 
     position: int
-    recorded_at: str
+    recorded_at: datetime
 
 
 class SourceFreshness(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -15,6 +15,8 @@ _MAPPING: dict[str, Any] = {
     "description": "where sites differ: which field is the campaign, which stage means won; see the page of the kind",
     "examples": [{"types": {"order.created": "order.placed"}}],
 }
+DeliveryState = Literal["received", "accepted", "duplicate", "ignored", "rejected", "failed", "discarded"]
+RecordState = Literal["translated", "waiting", "failed"]
 _STATES = (
     "received (not translated yet), accepted, duplicate, ignored, rejected (not verified), failed (kept, and tried again), "
     "discarded (by you)"
@@ -46,7 +48,9 @@ class SourceChange(BaseModel):
 class NewSource(SourceChange):
     """A sending system to be connected."""
 
-    kind: str = Field(examples=["standard-webhooks"], description=f"one of {_KINDS}")
+    kind: str = Field(
+        examples=["standard-webhooks"], description=f"one of {_KINDS}", json_schema_extra={"enum": list(KINDS)}
+    )
     name: str = Field(
         examples=["shop"], pattern=NAME,
         description="stands in the `source` of its events (/sources/shop), so it cannot be changed",
@@ -91,7 +95,7 @@ class Delivery(BaseModel):
 
     id: int = Field(examples=[17])
     received_at: datetime
-    state: str = Field(examples=["accepted"], description=_STATES)
+    state: DeliveryState = Field(description=_STATES)
     reason: str | None = Field(examples=["opportunity:OP-1: amount unknown"])
     attempts: int = Field(examples=[1], description="how often it was translated since it came or was asked for")
     next_try: datetime | None = Field(description="when it is translated (again)")
@@ -127,7 +131,7 @@ class Record(BaseModel):
     """A record of the sending system that deliveries spoke of."""
 
     record: str = Field(examples=["opportunity:OP-1"])
-    state: str = Field(examples=["waiting"], description="translated, waiting, or failed")
+    state: RecordState
     reasons: list[str] = Field(examples=[["opportunity:OP-1: amount unknown"]])
     amounts: list[Money] = Field([], description="the money that waits, where it is known; absent where it is not")
 

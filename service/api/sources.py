@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -105,7 +105,7 @@ async def get_deliveries(
     before: Annotated[int, Query(ge=1, le=_LAST, description="deliveries before this one")] = _LAST,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     state: Annotated[
-        Literal["received", "accepted", "duplicate", "ignored", "rejected", "failed", "discarded"] | None, Query()
+        shapes.DeliveryState | None, Query()
     ] = None,
 ) -> Response:  # fmt: skip
     """List deliveries, newest first, each with what became of it and why; `Link: rel=next` leads on."""
@@ -145,7 +145,7 @@ async def get_records(
     request: Request, ledger: Admin, source: SourceId,
     after: Annotated[str, Query(max_length=300, description="records after this one")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    state: Annotated[Literal["translated", "waiting", "failed"] | None, Query()] = None,
+    state: Annotated[shapes.RecordState | None, Query()] = None,
 ) -> Response:  # fmt: skip
     """List the records that deliveries spoke of: translated, waiting for something (an amount), or failed, and why."""
     refuse_unknown(request, ("after", "limit", "state"))

@@ -60,9 +60,8 @@ FOLDS: dict[str, Callable[[Zone], Folded]] = {
 # notes, which contribute for themselves.
 RULES_OF: dict[str, tuple[Callable[[Any, Book], None], ...]] = {
     "lead": (conversion.contribute_lead, velocity.contribute_lead),
-    "opportunity": (
-        conversion.contribute_opportunity, velocity.contribute_opportunity, pending.contribute_opportunity,
-    ),
+    "opportunity": (conversion.contribute_opportunity, velocity.contribute_opportunity),
+    "awaited": (pending.contribute_awaited,),
     "quote": (conversion.contribute_quote, pending.contribute_quote),
     "order": (
         conversion.contribute_order, velocity.contribute_order, pending.contribute_order, roi.contribute_order,

@@ -131,10 +131,22 @@ class Lead(Entity):
         self.qualified = earliest(self.qualified, other.qualified)
 
 
+class Awaited(Entity):
+    """A lead that an opportunity (`of`) lists and that is not captured yet; `withdrawn` once it is, or not listed any more."""
+
+    kind = "awaited"
+    withdrawn = False
+
+    def __init__(self, of: Entity, lead_id: str) -> None:
+        self.of = of
+        self.name = of.name
+        self.lead_id = lead_id
+
+
 class Opportunity(Entity):
     """An opportunity with the `leads` that it lists, as far as they have events of their own.
 
-    `giver` is the lead whose dimensions and capture day its money takes; `awaited` are the listed leads not captured yet.
+    `giver` is the lead whose dimensions and capture day its money takes; `awaited` are, by id, the listed leads not captured yet.
     """
 
     kind = "opportunity"
@@ -145,7 +157,7 @@ class Opportunity(Entity):
     lead_ids: Sequence[str] = ()
     outcome: Fact | None = None
     leads: Mapping[str, Lead] = NONE
-    awaited: Collection[str] = ()
+    awaited: Mapping[str, Awaited] = NONE
     giver: Lead | None = None
     KEPT = Entity.KEPT | {"leads", "awaited", "giver"}
 

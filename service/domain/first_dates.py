@@ -7,6 +7,7 @@ have been restated or voided), so that this is worked out for the exact one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from service.domain.entities import NO_DAY, Entity
@@ -18,14 +19,14 @@ State = tuple[Sequence[Key], int]  # what an entity is tied to, and its own leas
 class FirstDates:
     """The first dates of the journeys of one component, kept as facts come in.
 
-    Ties that come and days that get earlier are taken in at once. A tie that goes, or the first day of a journey that does, is
-    told by `note`: then it is all to be worked out anew.
+    Ties that come, and days, are taken in at once. A tie that goes is told by `note`: then it is all to be worked out anew.
     """
 
     def __init__(self) -> None:
         self._parent: dict[Key, Key] = {}
         self._size: dict[Key, int] = {}
-        self._day: dict[Key, int] = {}  # by root
+        self._days: dict[Key, Counter[int]] = {}  # by root: the days of its entities, and of how many
+        self._first: dict[Key, int] = {}  # by root: the least of them
         self._dated: dict[Key, dict[Entity, None]] = {}  # by root: the entities that go by the date
         self._states: dict[Key, State] = {}
         self._tied: dict[Key, int] = {}  # how many others are tied to it
@@ -35,7 +36,7 @@ class FirstDates:
         """Return the first date in the journey of an entity, which goes by it from now on."""
         root = self._root((entity.kind, entity.id))
         self._dated.setdefault(root, {})[entity] = None
-        return self._day.get(root, NO_DAY)
+        return self._first.get(root, NO_DAY)
 
     def leave(self, entity: Entity) -> None:
         """Note that an entity does not go by the date any more."""
@@ -63,21 +64,30 @@ class FirstDates:
         self._states[node] = ties, day
         if not self._empty.isdisjoint(ties):
             return None
-        if before is not None:
-            root = self._root(node)
-            lost = before[1] != NO_DAY and (day == NO_DAY or day > before[1]) and before[1] <= self._day[root]
-            if lost or not set(before[0]) <= set(ties):
-                return None
+        if before is not None and not set(before[0]) <= set(ties):
+            return None
         moved: list[Entity] = []
         for other in ties:
             if before is None or other not in before[0]:
                 self._tied[other] = self._tied.get(other, 0) + 1
                 self._tie(node, other, moved)
-        root = self._root(node)
-        if day != NO_DAY and day < self._day.get(root, day + 1):
-            self._day[root] = day
-            moved += self._dated.get(root, ())
+        root, was = self._root(node), NO_DAY if before is None else before[1]
+        if day != was:
+            days = self._days.setdefault(root, Counter())
+            days.update(() if day == NO_DAY else (day,))
+            if was != NO_DAY:
+                days[was] -= 1
+                if not days[was]:
+                    del days[was]
+            self._begin(root, moved)
         return moved
+
+    def _begin(self, root: Key, moved: list[Entity]) -> None:
+        """Find the first day of a journey anew; what goes by it is `moved` if it is another."""
+        first = min(self._days.get(root, ()), default=NO_DAY)
+        if first != self._first.get(root, NO_DAY):
+            self._first[root] = first
+            moved += self._dated.get(root, ())
 
     def _root(self, node: Key) -> Key:
         parent = self._parent
@@ -94,12 +104,9 @@ class FirstDates:
             large, small = small, large
         self._parent[small] = large
         self._size[large] = self._size.get(large, 1) + self._size.pop(small, 1)
-        days = {root: self._day.get(root) for root in (large, small)}
-        first = min((day for day in days.values() if day is not None), default=None)
-        for root, day in days.items():
-            if day != first:
-                moved += self._dated.get(root, ())
-        if first is not None:
-            self._day[large] = first
-        self._day.pop(small, None)
+        if small in self._days:
+            self._days.setdefault(large, Counter()).update(self._days.pop(small))
+        self._begin(large, moved)
+        if self._first.pop(small, NO_DAY) != self._first.get(large, NO_DAY):
+            moved += self._dated.get(small, ())
         self._dated.setdefault(large, {}).update(self._dated.pop(small, {}))

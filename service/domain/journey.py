@@ -57,6 +57,8 @@ class Journey(Links):
                 yield from one.changes
             elif isinstance(one, Invoice):
                 yield from one.cancellations
+            elif isinstance(one, Opportunity):
+                yield from one.awaited.values()
 
     def touch_all(self) -> None:
         """Have everything contribute anew: a rate may have changed."""

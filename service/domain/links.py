@@ -21,6 +21,7 @@ from service.domain.entities import (
     NO_DAY,
     NONE,
     NOWHERE,
+    Awaited,
     CreditNote,
     Entity,
     Invoice,
@@ -36,7 +37,6 @@ from service.domain.first_dates import FirstDates
 from service.domain.money import Money
 
 NO_MERGES = Merges()
-_FEW = 8  # parents that are looked through sooner than a set of them is made
 _number = count().__next__  # so that two entries of a queue are never compared beyond their marks
 
 
@@ -77,17 +77,20 @@ class Links:
                 self._referring.setdefault(key, {})[entity] = None
             entity.names = names
 
-    def _place(self, entity: Entity) -> None:
-        """Give an entity its parents, dimensions and cohort day, and hand on what others see of it."""
+    def _place(self, entity: Entity, by: Entity | None = None) -> None:
+        """Give an entity its parents, dimensions and cohort day, and hand on what others see of it.
+
+        `by` is what it refers to that has changed, if nothing else has.
+        """
         self.touched[entity] = None
         parents = entity.parents()
         before = (entity.where, entity.cohort)
-        seen = self._PLACE[entity.kind](self, entity)
+        seen = self._PLACE[entity.kind](self, entity, by)
         moved = (entity.where, entity.cohort) != before
         if seen != entity.seen:
             entity.seen = seen
             for one in [*self._referring.get((entity.kind, entity.id), ())]:
-                self._place(one)
+                self._place(one, entity)
         if entity.ends:
             self._hand_up(entity, self._find_marks(entity), parents)
             if moved:  # durations that end with it have its dimensions and its cohort day
@@ -120,7 +123,7 @@ class Links:
                 if entity.dated:
                     self._place(entity)
 
-    def _place_lead(self, lead: Lead) -> tuple[Any, ...]:
+    def _place_lead(self, lead: Lead, _: Entity | None) -> tuple[Any, ...]:
         source, medium = lead.source or lead.utm_source, lead.medium or lead.utm_medium
         lead.where = Where(lead.campaign, lead.channel, source, medium, lead.owner)
         if lead.captured:
@@ -130,24 +133,20 @@ class Links:
             lead.cohort = self._dated_day(lead)
         return (lead.captured, lead.where)
 
-    def _place_opportunity(self, one: Opportunity) -> tuple[Any, ...]:
-        """Link an opened opportunity with its leads, and choose the one that gives it its campaign and cohort day."""
+    def _place_opportunity(self, one: Opportunity, by: Entity | None) -> tuple[Any, ...]:
+        """Link an opened opportunity with its leads, and choose the one that gives it its campaign and cohort day.
+
+        Where it is placed anew because of one lead, the others are not looked at: some list thousands.
+        """
+        if isinstance(by, Lead) and one.opened is not None:
+            self._list_lead(one, by)
+        else:
+            self._list_leads(one)
+        giver = one.giver
         if one.opened is None:
-            one.leads, one.awaited, one.giver, one.where, one.cohort = NONE, (), None, NOWHERE, NO_DAY
+            one.where, one.cohort = NOWHERE, NO_DAY
             self._undated(one)
-            return (None,)
-        names = dict.fromkeys(map(self._merges.name, one.lead_ids))
-        found = ((name, self.entities.get(("lead", name))) for name in names)
-        one.leads = {name: cast("Lead", lead) for name, lead in found if lead is not None}
-        captured = [lead for lead in one.leads.values() if lead.captured]
-        one.awaited = names.keys() - {lead.id for lead in captured} if len(captured) < len(names) else ()
-        if len(captured) > 1:
-            captured.sort(key=_capture_order)
-        one.giver = (
-            next((lead for lead in captured if lead.campaign is not None), None) if one.campaign is None else None
-        )
-        giver = one.giver = one.giver or (captured[0] if captured else None)
-        if giver is None:
+        elif giver is None:
             one.where = Where(one.campaign, owner=one.owner)
             one.cohort = self._dated_day(one)
         else:
@@ -155,9 +154,48 @@ class Links:
             one.where = Where(campaign, *giver.where[1:4], one.owner or giver.owner)
             one.cohort = giver.cohort
             self._undated(one)
-        return (True, one.where, one.cohort)
+        return (one.opened is not None, one.where, one.cohort)
 
-    def _place_quote(self, one: Quote) -> tuple[Any, ...]:
+    def _list_leads(self, one: Opportunity) -> None:
+        """Find all leads of an opportunity, which has none until it is opened."""
+        names = dict.fromkeys(map(self._merges.name, one.lead_ids)) if one.opened else {}
+        found = ((name, self.entities.get(("lead", name))) for name in names)
+        one.leads = {name: cast("Lead", lead) for name, lead in found if lead is not None}
+        one.giver = _giver(one)
+        captured = {name for name, lead in one.leads.items() if lead.captured}
+        if one.awaited or len(captured) < len(names):
+            for name in [*one.awaited]:
+                if name not in names or name in captured:
+                    self._await(one, name, waits=False)
+            for name in names:
+                if name not in captured:
+                    self._await(one, name, waits=True)
+
+    def _list_lead(self, one: Opportunity, lead: Lead) -> None:
+        """Take in what has become of one lead of an opportunity."""
+        if one.leads.get(lead.id) is not lead:
+            one.leads = {**one.leads, lead.id: lead}
+        self._await(one, lead.id, waits=lead.captured is None)
+        giver = one.giver
+        if giver is None or lead is giver or _giving_order(one, lead) < _giving_order(one, giver):
+            one.giver = _giver(one)
+
+    def _await(self, one: Opportunity, name: str, *, waits: bool) -> None:
+        """Have an opportunity wait for a lead, or do not any more."""
+        awaited = one.awaited.get(name)
+        if waits == (awaited is not None):
+            return
+        if one.awaited is NONE:
+            one.awaited = {}
+        assert isinstance(one.awaited, dict)  # noqa: S101  made here
+        if awaited is None:
+            awaited = one.awaited[name] = Awaited(one, name)
+        else:
+            del one.awaited[name]
+            awaited.withdrawn = True
+        self.touched[awaited] = None
+
+    def _place_quote(self, one: Quote, _: Entity | None) -> tuple[Any, ...]:
         """Link a quote with its opportunity."""
         parent = one.parent = self._opened(one.opportunity_id)
         if parent is None and one.accepted:
@@ -167,7 +205,7 @@ class Links:
             one.where, one.cohort = (parent.where, parent.cohort) if parent else (NOWHERE, NO_DAY)
         return (one.accepted, parent, bool(one.stated), one.where, one.cohort)
 
-    def _place_order(self, one: Order) -> tuple[Any, ...]:
+    def _place_order(self, one: Order, _: Entity | None) -> tuple[Any, ...]:
         """Link a placed order with its quote and its parent: the quote's opportunity if opened, else the one that it names."""
         if one.placed is None:
             one.quote = one.named = one.parent = None
@@ -186,7 +224,7 @@ class Links:
             one.cohort = parent.cohort
         return (True, one.where, one.cohort)
 
-    def _place_invoice(self, one: Invoice) -> tuple[Any, ...]:
+    def _place_invoice(self, one: Invoice, _: Entity | None) -> tuple[Any, ...]:
         """Link a posted invoice with its order."""
         order = cast("Order | None", self.entities.get(("order", one.order_id or ""))) if one.posted else None
         parent = one.parent = order if order and order.placed else None
@@ -204,7 +242,7 @@ class Links:
                 one.credited += note.counted
         return (one.posted is not None, amount)
 
-    def _place_credit_note(self, one: CreditNote) -> tuple[Any, ...]:
+    def _place_credit_note(self, one: CreditNote, _: Entity | None) -> tuple[Any, ...]:
         """Link a credit note with its invoice."""
         invoice = None
         if one.known:
@@ -244,20 +282,27 @@ class Links:
     def _hand_up(self, entity: Entity, changed: Sequence[str], left: Collection[Entity] | None = None) -> None:
         """Have parents know of first ends that have changed: all of them, of one that was no parent before (not in `left`)."""
         parents = entity.parents()
-        if not parents and not left:
-            return
-        known = parents if left is None else left
-        known_ones = known if len(known) < _FEW else set(known)
-        for parent in parents:
-            names = changed if parent in known_ones else entity.marks
-            for name in names:
-                if name in entity.marks:
-                    _queue(parent, name, entity)
-            if names:
-                self._risen(parent)
-        if left and parents is not left and left != parents:
-            for parent in set(known).difference(parents):
-                self._risen(parent)
+        before = parents if left is None else left
+        new: Collection[Entity] = ()
+        gone: Collection[Entity] = ()
+        if before is not parents and (before or parents):
+            new, gone = set(parents).difference(before), set(before).difference(parents)
+        if changed:
+            for parent in parents:
+                if parent not in new:
+                    self._rise(parent, entity, changed)
+        for parent in new:
+            self._rise(parent, entity, entity.marks)
+        for parent in gone:
+            self._risen(parent)
+
+    def _rise(self, parent: Entity, entity: Entity, names: Collection[str]) -> None:
+        """Put first ends of an entity among those of a parent."""
+        for name in names:
+            if name in entity.marks:
+                _queue(parent, name, entity)
+        if names:
+            self._risen(parent)
 
     def _risen(self, parent: Entity) -> None:
         """Find first ends anew after those of something that came out of it have changed."""
@@ -299,15 +344,23 @@ class Links:
                     if isinstance(order, Order) and order.parent is opportunity:
                         yield order
 
-    _PLACE: ClassVar[dict[str, Callable[[Any, Any], tuple[Any, ...]]]] = {
+    _PLACE: ClassVar[dict[str, Callable[[Any, Any, Entity | None], tuple[Any, ...]]]] = {
         "lead": _place_lead, "opportunity": _place_opportunity, "quote": _place_quote,
         "order": _place_order, "invoice": _place_invoice, "credit_note": _place_credit_note,
     }  # fmt: skip
 
 
-def _capture_order(lead: Lead) -> tuple[Any, ...]:
-    assert lead.captured is not None  # noqa: S101  only captured ones are compared
-    return lead.captured[:2], lead.id
+def _giver(one: Opportunity) -> Lead | None:
+    """Return the lead that gives an opportunity its dimensions: the earliest captured one that has a campaign to give."""
+    captured = [lead for lead in one.leads.values() if lead.captured]
+    return min(captured, key=lambda lead: _giving_order(one, lead), default=None)
+
+
+def _giving_order(one: Opportunity, lead: Lead) -> tuple[Any, ...]:
+    """Return what leads are chosen by: captured, with a campaign where the opportunity names none itself, early, least id."""
+    if lead.captured is None:
+        return (True,)
+    return False, one.campaign is None and lead.campaign is None, lead.captured[:2], lead.id
 
 
 def _counted(note: CreditNote, amount: Money | None) -> int:

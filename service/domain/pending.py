@@ -9,14 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 from service.domain.details import Target
-from service.domain.entities import Change, CreditNote, Invoice, Opportunity, Order, Quote
+from service.domain.entities import Awaited, Change, CreditNote, Invoice, Order, Quote
 from service.domain.postings import Book, event_name
 
 
-def contribute_opportunity(one: Opportunity, book: Book) -> None:
+def contribute_awaited(one: Awaited, book: Book) -> None:
     """An opened opportunity waits for the leads that it lists."""
-    for identity in one.awaited:
-        book.pending(one.name, Target("lead", identity))
+    if not one.withdrawn:
+        book.pending(one.name, Target("lead", one.lead_id))
 
 
 def contribute_quote(one: Quote, book: Book) -> None:
@@ -55,6 +55,6 @@ def contribute_change(change: Change, book: Book) -> None:
 
 # By kind of entity: what a journey waits for can be told alone, also where its amounts cannot be worked out.
 RULES: dict[str, Callable[[Any, Book], None]] = {
-    "opportunity": contribute_opportunity, "quote": contribute_quote, "order": contribute_order,
+    "awaited": contribute_awaited, "quote": contribute_quote, "order": contribute_order,
     "invoice": contribute_invoice, "credit_note": contribute_credit_note, "change": contribute_change,
 }  # fmt: skip

@@ -170,6 +170,7 @@ def _invalid(value: Any, error: InvalidEventError) -> Result:
     problem = {
         "type": "/problems/invalid-event",
         "title": "The event is not valid",
+        "status": 422,
         "detail": str(error).removeprefix(": "),  # which is how a problem with the whole, with no field, begins
         "errors": [one.as_dict() for one in error.problems],
     }
@@ -184,6 +185,7 @@ def _conflict(position: int) -> dict[str, Any]:
     return {
         "type": "/problems/conflict",
         "title": "Another event has this source and id",
+        "status": 409,
         "detail": f"the event at position {position} has the same source and id but other content; nothing was "
         "stored: send a corrected event under an id of its own, or void the first one",
     }

@@ -1,0 +1,192 @@
+"""The pages of the docs that are made from data: every event, and every figure.
+
+python -m service.api.pages docs            # writes docs/events.md and docs/figures.md anew
+python -m service.api.pages docs --check    # exit code 1 if one of them is not what the data say
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from service.domain import conversion, roi, velocity, words
+from service.domain.calendar import MICROS_PER_DAY
+from service.domain.catalogue import CATALOGUE, CORE_TYPES, Kind
+
+_MANY = 1_000  # from where on the end of a range is no more than what can be held
+_MISSING = object()
+_MADE = "<!-- Made from the code by `make openapi`: what is changed here by hand is lost. -->"
+
+
+def events_page() -> str:
+    """Return docs/events.md: the whole catalogue."""
+    lines = [
+        "# Events", "", _MADE, "",
+        "An event is a [CloudEvent 1.0](https://cloudevents.io) in JSON: `specversion` 1.0, `id`, `source`, `type`, `time` (when",
+        "it happened in the business, RFC 3339 with offset) and `data`; `subject` and extension attributes are kept.",
+        "(`source`, `id`) identifies it: sent again it is a duplicate, with other content a conflict. An event may come before",
+        "what it refers to.",
+        "", "In `data`, members that are not listed are kept. An optional one that is absent or null states nothing.", "",
+        "| type | what it states |", "|---|---|",
+        *(f"| [{name}](#{_anchor(name)}) | {words.EVENTS[name]} |" for name in _in_order()),
+        "", "## What fields hold", "", "| kind | is |", "|---|---|",
+        *(f"| {name} | {expected} |" for name, expected in _kinds().items()),
+    ]  # fmt: skip
+    for name in _in_order():
+        lines += ["", f"## {name}", "", words.EVENTS[name], *_fields(name)]
+    return "\n".join(lines) + "\n"
+
+
+def _in_order() -> list[str]:
+    return [*CORE_TYPES, *(name for name in CATALOGUE if name not in CORE_TYPES)]
+
+
+def _anchor(name: str) -> str:
+    return name.replace(".", "")
+
+
+def _fields(name: str) -> Iterator[str]:
+    entry = CATALOGUE[name]
+    yield from ("", "| field | | kind | what it holds |", "|---|---|---|---|")
+    for field, kind in {**entry.required, **entry.optional}.items():
+        needed = "required" if field in entry.required else "one of these" if field in entry.any_of else ""
+        if field in entry.nullable:
+            needed = "required, or null"
+        yield f"| `{field}` | {needed} | {_kind(kind)} | {words.FIELDS[field]} |"
+    yield from ("", "```json", json.dumps(words.example_of(name), ensure_ascii=False), "```")
+
+
+def _kind(kind: Kind) -> str:
+    """Name a kind of field shortly."""
+    schema = kind.schema
+    if "enum" in schema:
+        return ", ".join(schema["enum"])
+    if "$ref" in schema:
+        return "money above 0" if kind.check({"amount": "0", "currency": "EUR"}) else "money"
+    if "minimum" in schema and schema["maximum"] < _MANY:
+        return f"{schema['minimum']} to {schema['maximum']}"
+    if isinstance(schema["type"], list):
+        return " or ".join(schema["type"])
+    if schema["type"] == "array":
+        return "list of ids" if "maxLength" in schema["items"] else "list of text"
+    by_mark = {"format": "date", "maxLength": "id", "description": "rate", "pattern": "currency"}
+    named = next((name for mark, name in by_mark.items() if mark in schema), None)
+    return named or {"string": "text", "integer": "whole number"}.get(schema["type"], schema["type"])
+
+
+def _kinds() -> dict[str, str]:
+    """Say of each kind what it is, in the words of its own refusal, where its name does not say it."""
+    found: dict[str, str] = {}
+    for entry in CATALOGUE.values():
+        for kind in {**entry.required, **entry.optional}.values():
+            expected = kind.check(_MISSING) or ""
+            if _kind(kind) not in {expected.removeprefix("one of "), "object", "number", "number or string"}:
+                found.setdefault(_kind(kind), expected)
+    found["money above 0"] = f"{found['money']}, with an amount greater than 0"
+    return dict(sorted(found.items()))
+
+
+# What the examples of the figures are worked out from: sums as the balances hold them, in cents, counts and microseconds.
+_SUMS = {
+    "budget": 1_500_000, "actual_cost": 1_200_000, "booked_revenue": 16_000_000, "invoiced_revenue_gross": 12_462_000,
+    "credited": 462_000, "invoiced_with_cogs": 12_000_000, "cogs": 4_500_000, "new_customers": 12,
+    "won": 16, "lost": 24, "open": 8,
+    "entered.captured": 400, "entered.qualified": 160, "entered.opportunity": 48, "entered.quote_accepted": 20,
+    "entered.ordered": 16, "entered.invoiced": 15, "funnel.captured": 400, "funnel.qualified": 150, "funnel.opportunity": 45,
+    "funnel.quote_accepted": 18, "funnel.ordered": 15, "funnel.invoiced": 12,
+}  # fmt: skip
+_DAYS = (2, 3, 5, 8, 12)
+
+
+_NOTES = {
+    "roi": [],
+    "conversion": [
+        "Each step of the funnel has a `count`, and of that `rate_from_previous` = count / count of the step before and",
+        "`rate_from_start` = count / leads captured. What came out of a lead is its branch: the opportunities that list it, and",
+        "their quotes, orders and invoices.", "",
+    ],
+    "velocity": [
+        "Each duration has a `count`, `mean_days`, `p50_days` and `p90_days`; percentiles are exact below 1,000 of them, and",
+        "within 1 % from there on. One that ends before it begins is not averaged, but counted in `out_of_sequence`.", "",
+    ],
+}  # fmt: skip
+
+
+def examples() -> dict[str, dict[str, Any]]:
+    """Work out the figures of the example, by report, as the service does."""
+    lengths = {int(days * MICROS_PER_DAY): 1 for days in _DAYS}
+    lasting = {name: len(_DAYS) for name in velocity.DURATIONS}
+    totals = {f"{name}.total": sum(lengths) for name in velocity.DURATIONS}
+    samples = dict.fromkeys(velocity.DURATIONS, lengths)
+    sums = {**_SUMS, **lasting, **totals}
+    return {
+        "roi": roi.figures(sums, "EUR", date(2026, 5, 4)),
+        "conversion": conversion.figures(sums, "EUR", 90),
+        "velocity": velocity.figures(sums, samples, sums, "EUR"),
+    }
+
+
+def figures_page() -> str:
+    """Return docs/figures.md: every figure with its formula, its unit and an example."""
+    given = ", ".join(f"`{name}` {_written(name, value)}" for name, value in _SUMS.items())
+    lines = [
+        "# Figures", "", _MADE, "",
+        "Every figure of `/v1/roi`, `/v1/conversion` and `/v1/velocity`: how it is made, its unit, an example. Money is a",
+        "decimal string in the ledger's currency. Where a figure cannot be had, as when it would be divided by 0, it is null,",
+        "and `reasons` says why. Sums are exact; ratios are made of them on reading. `…/entries?measure=` opens any of them.",
+        "", f"The examples are worked out from: {given}. Each duration has the five lengths",
+        f"{', '.join(map(str, _DAYS))} days.",
+    ]  # fmt: skip
+    for report, row in examples().items():
+        lines += [
+            "",
+            f"## /v1/{report}",
+            "",
+            *_NOTES[report],
+            "| figure | formula | unit | example |",
+            "|---|---|---|---|",
+        ]
+        for name, figure in words.FIGURES[report].items():
+            note = f"; {figure.note}" if figure.note else ""
+            lines.append(f"| `{name}` | {figure.formula}{note} | {figure.unit} | {_example(row, name)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _written(name: str, value: int) -> str:
+    return str(value) if "." in name or name in {"new_customers", *conversion.OUTCOMES} else f"{value / 100:,.2f}"
+
+
+def _example(row: dict[str, Any], name: str) -> str:
+    """Return a figure of a row, whose names have points where it is inside another one."""
+    found: Any = row
+    for part in name.split("."):
+        found = found[part]
+    if isinstance(found, dict):
+        return ", ".join(f"`{part}` {json.dumps(value)}" for part, value in found.items())
+    return str(found)
+
+
+PAGES: dict[str, Callable[[], str]] = {"events.md": events_page, "figures.md": figures_page}
+
+
+def main(folder: str, *options: str) -> int:
+    """Write the pages into a folder, or compare them with what is there; return the exit code."""
+    stale = [name for name, page in PAGES.items() if _read(Path(folder, name)) != page()]
+    for name in stale:
+        if "--check" in options:
+            sys.stderr.write(f"{folder}/{name} is not what the code says: `make openapi` writes it anew\n")
+        else:
+            Path(folder, name).write_text(PAGES[name](), encoding="utf-8")
+    return int(bool(stale) and "--check" in options)
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
