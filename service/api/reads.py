@@ -24,7 +24,7 @@ from service.api.asking import (
 )
 from service.api.problems import ProblemError, refuse_unknown
 from service.api.urls import IdRoute
-from service.domain.postings import FLAG, PENDING_LINKS
+from service.domain.details import FLAG, PENDING_LINKS
 from service.projections import reading, reports, selection
 from service.store.ledgers import Ledger
 

@@ -85,7 +85,10 @@ class RoiFigures(_Figures):
     credited: str = Money
     invoiced_revenue: str = Money
     cogs: str = Money
-    gross_margin: str | None = Field(examples=["75000.00"])
+    gross_margin: str | None = Field(
+        description="null unless cogs is known for all of invoiced_revenue; negative for credit notes alone",
+        examples=["75000.00"],
+    )
     margin_coverage: float | None = Ratio
     roi: Returns
     roas: float | None = Ratio

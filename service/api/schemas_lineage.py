@@ -38,8 +38,12 @@ class Entry(BaseModel):
     owner: str | None
     measure: str = Field(description="what was posted; a figure may be made of several", examples=["credited"])
     amount: str | int = Field(description="money as a decimal string, a count as a number", examples=["-4620.00"])
-    day: date | None = Field(description="the day it counts on", examples=["2026-04-09"])
-    cohort_day: date | None
+    day: date | None = Field(
+        description="the day it counts on by the date basis that was asked for, as in a row of that day",
+        examples=["2026-04-09"],
+    )
+    event_day: date | None = Field(description="its own day: what `day` is on the basis `event`")
+    cohort_day: date | None = Field(description="the day of its lead's capture: what `day` is on the basis `cohort`")
     entity: Entity
     event: Cause
     why: str = Field(examples=["credited", "re-attributed from A to B", "converted at rate 0.8 of 2026-03-01"])

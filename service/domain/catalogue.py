@@ -1,7 +1,8 @@
 """The closed catalogue of event types (SPEC section 1), as data: validation, OpenAPI and the docs are made from it.
 
 `CATALOGUE[type]` names each field of `data` and its kind. A kind knows how to say what it expects and how to check it.
-Unknown fields are kept and never refused. An optional field that is absent or null states nothing.
+Unknown fields are kept and never refused. An optional field that is absent, null or an empty text states nothing, of whatever
+kind it is.
 """
 
 from __future__ import annotations
@@ -312,6 +313,11 @@ _FIELDS = {name: {**entry.required, **entry.optional} for name, entry in CATALOG
 _REQUIRED = {name: frozenset(entry.required) for name, entry in CATALOGUE.items()}
 
 
+def states_nothing(value: Any) -> bool:
+    """Tell whether an optional field of this value states nothing: forms send an empty text for what they have not."""
+    return value is None or value == ""
+
+
 def check_data(event_type: str, data: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield every problem of `data` against the catalogue entry of a known `event_type`."""
     entry, fields = CATALOGUE[event_type], _FIELDS[event_type]
@@ -321,12 +327,14 @@ def check_data(event_type: str, data: Mapping[str, Any]) -> Iterator[Problem]:
         kind = fields.get(name)
         if kind is None:
             continue
+        if name in entry.optional and states_nothing(value):
+            continue
         if value is None:
-            if name in entry.required and name not in entry.nullable:
+            if name not in entry.nullable:
                 yield Problem(f"data.{name}", f"{_expected(kind)} (required for {event_type})", "null")
         elif (expected := kind.check(value)) is not None:
             yield Problem(f"data.{name}", expected, shown(value))
-    if entry.any_of and all(data.get(name) is None for name in entry.any_of):
+    if entry.any_of and all(states_nothing(data.get(name)) for name in entry.any_of):
         yield Problem("data", f"one of {', '.join(entry.any_of)}", "none of them")
 
 

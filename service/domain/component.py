@@ -10,10 +10,11 @@ from service.domain.accounts import Accounts
 from service.domain.calendar import Zone
 from service.domain.campaigns import Campaign
 from service.domain.costs import Costs
+from service.domain.details import PENDING_LINKS
 from service.domain.entities import CreditNote, Entity
 from service.domain.facts import Fact
 from service.domain.journey import Journey
-from service.domain.postings import PENDING_LINKS, Book
+from service.domain.postings import Book
 
 # Every measure that postings add up to, as the columns of the balances are named after them. A duration has its count, the
 # sum of its lengths (`.total`, in microseconds) and how many were out of sequence.

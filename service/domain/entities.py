@@ -115,7 +115,8 @@ class Lead(Entity):
     channel: str | None = None
     source: str | None = None
     medium: str | None = None
-    utm: Mapping[str, str | None] = MappingProxyType({})
+    utm_source: str | None = None
+    utm_medium: str | None = None
     owner: str | None = None
 
     def first_day(self, zone: Zone) -> int:
@@ -139,7 +140,7 @@ class Awaited(Entity):
     def __init__(self, of: Entity, lead_id: str) -> None:
         self.of = of
         self.name = of.name
-        self.target = f"lead:{lead_id}"
+        self.lead_id = lead_id
 
 
 class Opportunity(Entity):

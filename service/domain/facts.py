@@ -2,13 +2,16 @@
 
 A `Fact` is an event without what no figure needs. It starts with its event order (time, source, id), so that sorting
 facts is ordering events. `RULES` says for each type that moves a figure which component it belongs to, which entities
-it names, and which fields it states. Events of other types are kept in the log and move no figure here.
+it names, and which fields it states. Those of `names` only make a campaign known. Events of other types are kept in the log and
+move no figure here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from service.domain.catalogue import CATALOGUE
 
 
 class Fact(NamedTuple):
@@ -78,19 +81,29 @@ RULES: dict[str, Rule] = {
     "campaign.updated": Rule("campaign", _CAMPAIGN, CAMPAIGN_ATTRIBUTES),
     "campaign.budget_set": Rule("campaign", _CAMPAIGN, ("amount", "period")),
     "account.merged": Rule("account", (("survivor_id", "account"), ("merged_id", "account"))),
+    "campaign.messages_sent": Rule("names", (), ("campaign_id",)),
+    "touchpoint.recorded": Rule("names", (), ("campaign_id",)),
     "fx.rate_published": Rule("rates", (), ("base", "quote", "rate", "rate_date")),
     "event.voided": Rule("voids", (), ("source", "id")),
 }  # fmt: skip
 
+# By type, the fields that are kept, and those of the type that are optional.
 _KEPT = {
-    event_type: frozenset((*(field for field, _ in rule.ties), *rule.fields)) for event_type, rule in RULES.items()
-}
+    event_type: (
+        frozenset((*(field for field, _ in rule.ties), *rule.fields)), frozenset(CATALOGUE[event_type].optional)
+    )
+    for event_type, rule in RULES.items()
+}  # fmt: skip
 
 
 def read_fact(micros: int, rest: str, source: str, identity: str, event_type: str, data: Mapping[str, Any]) -> Fact:
-    """Keep of an event what the fold needs; fields that are absent or null state nothing."""
-    kept = _KEPT[event_type]
-    stated = {name: value for name, value in data.items() if name in kept and value is not None}
+    """Keep of an event what the fold needs and what is stated; of what is required, null alone states nothing."""
+    kept, optional = _KEPT[event_type]
+    stated = {
+        name: value
+        for name, value in data.items()
+        if name in kept and value is not None and (value != "" or name not in optional)
+    }
     return Fact(micros, rest, source, identity, event_type, stated)
 
 

@@ -55,8 +55,9 @@ class FirstDates:
         if before == state:
             return []
         ties, day = state
-        if before is not None and not ties and day == NO_DAY and not self._tied.get(node):
-            ties = before[0]  # nothing is left of it, and nothing hangs on it yet: that it stays tied changes no date
+        if before is not None and not ties and day == NO_DAY and not self._tied.get(node) and len(set(before[0])) == 1:
+            # A leaf without a day: that it stays tied changes no date until something else hangs on it.
+            ties = before[0]
             self._empty.add(node)
         else:
             self._empty.discard(node)

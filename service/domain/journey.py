@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, TypeVar, cast
 
 from service.domain.calendar import Zone, recorded_day
+from service.domain.catalogue import states_nothing
 from service.domain.entities import (
     NO_DAY,
     Change,
@@ -31,7 +32,10 @@ from service.domain.money import money_of
 from service.domain.series import earliest, put_in
 
 E = TypeVar("E", bound=Entity)
-_LEAD_STATES = {"campaign_id": "campaign", "channel": "channel", "source": "source", "medium": "medium", "utm": "utm"}
+_LEAD_STATES = (
+    ("campaign_id", "campaign"), ("channel", "channel"), ("source", "source"), ("medium", "medium"), ("owner_id", "owner"),
+)  # fmt: skip
+_UTM_STATES = (("source", "utm_source"), ("medium", "utm_medium"))
 _ORDER_STATES = (
     ("campaign_id", "campaign"), ("account_id", "account"), ("new_customer", "new_customer"),
     ("opportunity_id", "opportunity_id"), ("quote_id", "quote_id"),
@@ -115,11 +119,12 @@ class Journey(Links):
     def _take_captured(self, fact: Fact) -> None:
         lead, data = self._lead(fact), fact[5]
         lead.captured = earliest(lead.captured, fact)
-        for name, value in data.items():
-            if value and name in _LEAD_STATES:
-                lead.state(_LEAD_STATES[name], value, fact)
-        if "owner_id" in data:
-            lead.state("owner", data["owner_id"], fact)
+        for field, attribute in _LEAD_STATES:
+            if field in data:
+                lead.state(attribute, data[field], fact)
+        for field, attribute in _UTM_STATES if "utm" in data else ():
+            if not states_nothing(value := data["utm"].get(field)):
+                lead.state(attribute, value, fact)
         self._settle(lead)
 
     def _take_qualified(self, fact: Fact) -> None:

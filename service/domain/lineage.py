@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from service.domain import conversion, velocity
+from service.domain import conversion, details, velocity
+from service.domain.details import Converted, Detail, Unconverted
 from service.domain.money import minor_of, parse_amount
 
 Parts = Mapping[str, int]  # posted measure → sign
@@ -77,6 +78,11 @@ class Line(NamedTuple):
     value: int | None = None
     detail: str | None = None
 
+    @property
+    def said(self) -> Detail | None:
+        """What it says beside its amount."""
+        return details.read(self.measure, self.detail)
+
 
 # What an event that states something of its own entity did.
 _DONE = {
@@ -100,21 +106,21 @@ def split_entity(entity: str) -> tuple[str, str]:
     return kind, identity
 
 
-def converted(detail: str | None) -> dict[str, str] | None:
-    """Return the amount in its own currency, the rate and its day, of a posting that was converted."""
-    parts = (detail or "").split(" ")
-    if len(parts) != 4:  # noqa: PLR2004  currency, amount, rate, day
-        return None
-    return dict(zip(("currency", "amount", "rate", "rate_day"), parts, strict=True))
-
-
 def why(event_type: str, data: Mapping[str, Any], line: Line, others: Sequence[Line]) -> str:
     """Say why an event posted a line; `others` are the lines of the same event about the same entity, this one too."""
     base = _why(event_type, data, line, others)
-    used = converted(line.detail)
-    if used is None or base.startswith(("rate changed", "converted")):
+    said = line.said
+    if isinstance(said, Unconverted):
+        return f"{base}: {_waiting(said, line.amount)}"
+    if not isinstance(said, Converted) or base.startswith(("rate changed", "converted")):
         return base
-    return f"{base}, converted at rate {used['rate']} of {used['rate_day']}"
+    return f"{base}, converted at rate {said.rate} of {said.rate_day}"
+
+
+def _waiting(said: Unconverted, amount: int) -> str:
+    """Say what an amount without a rate waits for, or that it does no longer."""
+    of = f"{said.measure} of {said.amount} {said.currency}"
+    return f"{of} waits for a rate of {said.rate_day} or before" if amount > 0 else f"{of} waits for no rate any more"
 
 
 def _why(event_type: str, data: Mapping[str, Any], line: Line, others: Sequence[Line]) -> str:
@@ -140,17 +146,17 @@ def _changed(event_type: str, data: Mapping[str, Any], source: Line, target: Lin
 
 
 def _rated(line: Line, opposite: Line | None) -> str:
-    used = converted(line.detail)
-    if used is None:
+    used = line.said
+    if not isinstance(used, Converted):
         return "rate published"
-    rate = f"rate {used['rate']} of {used['rate_day']}"
+    rate = f"rate {used.rate} of {used.rate_day}"
     if opposite is None:
         return f"converted at {rate}"
     return f"rate changed: now converted at {rate}" if line.amount * _sign(used) > 0 else f"rate changed: was {rate}"
 
 
-def _sign(used: Mapping[str, str]) -> int:
-    return -1 if used["amount"].startswith("-") else 1
+def _sign(used: Converted) -> int:
+    return -1 if used.amount.startswith("-") else 1
 
 
 def _moved(event_type: str, data: Mapping[str, Any], old: str | None, new: str | None) -> str:
@@ -195,8 +201,8 @@ def _restates(data: Mapping[str, Any], line: Line, others: Sequence[Line]) -> bo
     first = any(one.measure.startswith("entered.") and one.amount > 0 for one in others)
     if first or not stated or line.measure == "cogs" or not is_money(line.measure):
         return False
-    used = converted(line.detail)
-    moved = minor_of(used["amount"]) if used else line.amount
+    used = line.said
+    moved = minor_of(used.amount) if isinstance(used, Converted) else line.amount
     return abs(moved) != parse_amount(stated["amount"], stated["currency"])
 
 

@@ -134,9 +134,7 @@ class Links:
                     self._place(entity)
 
     def _place_lead(self, lead: Lead, _: Entity | None) -> tuple[Any, ...]:
-        source, medium, utm = lead.source, lead.medium, lead.utm
-        if utm:
-            source, medium = source or utm.get("source") or None, medium or utm.get("medium") or None
+        source, medium = lead.source or lead.utm_source, lead.medium or lead.utm_medium
         lead.where = Where(lead.campaign, lead.channel, source, medium, lead.owner)
         if lead.captured:
             self._undated(lead)

@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import TypeVar
 
 from service.domain.calendar import Zone
+from service.domain.details import FLAG, PENDING_LINKS, UNCONVERTED, Converted, Reason, Target, Unconverted
 from service.domain.entities import NO_DAY, NOWHERE, Entity, Where
 from service.domain.facts import Fact
 from service.domain.money import convert, format_minor, format_rate
@@ -26,9 +27,6 @@ Cells = dict[Cell, int]
 Minor = Fraction | int
 K = TypeVar("K")
 
-PENDING_LINKS = "pending_links"
-UNCONVERTED = "unconverted"
-FLAG = "flag"
 LISTS = (UNCONVERTED, FLAG)  # posted to be listed: they add up to no figure
 LARGEST = 2**63 - 1  # minor units of one entry: 64 bits
 
@@ -94,13 +92,13 @@ class Book:
             amount += cells[cell]
         cells[cell] = amount
 
-    def pending(self, origin: str, target: str) -> None:
+    def pending(self, origin: str, target: Target) -> None:
         """Note that `origin` waits for `target`; the same pair waits once."""
-        self.cells[(PENDING_LINKS, origin, self.segments[NOWHERE], NO_DAY, NO_DAY, None, target)] = 1
+        self.cells[(PENDING_LINKS, origin, self.segments[NOWHERE], NO_DAY, NO_DAY, None, str(target))] = 1
 
     def flag(self, reason: str, entity: str, where: Where, day: int, cohort: int) -> None:
         """Note something that a person should look at; it moves no figure."""
-        self.cells[(FLAG, entity, self.segments[where], day, cohort, None, reason)] = 1
+        self.cells[(FLAG, entity, self.segments[where], day, cohort, None, str(Reason(reason)))] = 1
 
 
 class Remainder:
@@ -117,12 +115,12 @@ class Remainder:
         self._book = book
         self._day = rate_day
         self._rate: Fraction | None = Fraction(1)
-        self._used = ""
+        self._used: tuple[str, str] | None = None  # the rate and its day
         if currency != book.rates.currency:
             book.lookups.add((currency, rate_day))
             used = book.rates.at(currency, rate_day)
             self._rate = used.rate if used else None
-            self._used = f"{format_rate(used.rate)} {date.fromordinal(used.day)}" if used else ""
+            self._used = (format_rate(used.rate), date.fromordinal(used.day).isoformat()) if used else None
 
     @property
     def known(self) -> bool:
@@ -145,9 +143,8 @@ class Remainder:
         amount = self._convert(minor)
         if amount is None:
             measure, sign = next(iter(measures.items()))
-            written = format_minor(round(minor * sign), self.currency)
-            detail = f"{measure} {self.currency} {written} {self._day}"
-            self._book.put((UNCONVERTED, entity, self._book.segments[where], day, cohort, None, detail))
+            waits = Unconverted(measure, self.currency, self._written(minor * sign), date.fromordinal(self._day))
+            self._book.put((UNCONVERTED, entity, self._book.segments[where], day, cohort, None, str(waits)))
             return
         if self.left and not -LARGEST <= amount <= LARGEST:
             most = f"{format_minor(LARGEST, self._book.rates.currency)} {self._book.rates.currency}"
@@ -156,12 +153,11 @@ class Remainder:
         self.left_converted += amount
         segment = self._book.segments[where]
         for measure, sign in measures.items():
-            used = self._detail(minor * sign) if self._used else None
+            used = str(Converted(self.currency, self._written(minor * sign), *self._used)) if self._used else None
             self._book.put((measure, entity, segment, day, cohort, None, used), amount * sign)
 
-    def _detail(self, minor: Minor) -> str:
-        """Tell what was converted, and how."""
-        return f"{self.currency} {format_minor(round(minor), self.currency)} {self._used}"
+    def _written(self, minor: Minor) -> str:
+        return format_minor(round(minor), self.currency)
 
     def _convert(self, minor: Minor) -> int | None:
         if self._rate is None:

@@ -97,6 +97,8 @@ def contribute_invoice(invoice: Invoice, book: Book) -> None:
         _credit(invoice, note, left, cogs, covered, book)
         note.after = _left(left, cogs)
     book.cells = own
+    if invoice.credited > max(amount.minor, 0):
+        book.flag("more is credited than invoiced", entity, where, invoice.day, cohort)
     if invoice.cancelled is not None:
         _set_left(invoice.credits.left(begin), left, cogs)
         day = max(invoice.day, book.zone.day(invoice.cancelled.micros))
@@ -204,16 +206,13 @@ def figures(sums: Sums, currency: str, break_even_on: date | None) -> dict[str, 
     """Return the ROI row of the given sums. Money is in decimal strings, ratios are numbers, see SPEC section 4."""
     of, make = sums.get, Figures(currency)
     cost, booked = of("actual_cost", 0), of("booked_revenue", 0)
-    invoiced = of("invoiced_revenue_gross", 0) - of("credited", 0)
+    invoiced = _invoiced(sums)
     coverage = make.divide("margin_coverage", of("invoiced_with_cogs", 0), invoiced, "invoiced_revenue")
-    margin = gross_margin(sums)
-    if margin is None:
-        make.reasons["gross_margin"] = (
-            "cogs is not known for all of invoiced_revenue" if coverage is not None else "nothing is invoiced"
-        )
+    margin, unknown = gross_margin(sums), no_margin(sums)
+    if unknown:
+        make.reasons["gross_margin"] = unknown
     if break_even_on is None:
-        make.reasons["break_even_on"] = "cumulative return has not reached cumulative cost"
-    margin_rate = None if margin is None else make.divide("break_even_roas", margin, invoiced, "invoiced_revenue")
+        make.reasons["break_even_on"] = _no_break_even(cost)
     margin_return = None if margin is None else margin - cost
     counts = {
         "leads": of("entered.captured", 0),
@@ -240,7 +239,7 @@ def figures(sums: Sums, currency: str, break_even_on: date | None) -> dict[str, 
         },
         "roas": make.ratio("roas", invoiced, cost, "actual_cost"),
         "cost_to_revenue": make.ratio("cost_to_revenue", cost, invoiced, "invoiced_revenue"),
-        "break_even_roas": make.ratio("break_even_roas", 1, margin_rate, "gross_margin"),
+        "break_even_roas": _break_even_roas(make, margin, invoiced),
         **counts,
         "cost_per_lead": make.price("cost_per_lead", cost, counts["leads"], "leads"),
         "cost_per_qualified_lead": make.price("cost_per_qualified_lead", cost, counts["qualified_leads"], "qualified_leads"),
@@ -252,8 +251,31 @@ def figures(sums: Sums, currency: str, break_even_on: date | None) -> dict[str, 
 
 
 def gross_margin(sums: Sums) -> int | None:
-    """Return invoiced revenue less cogs; None unless all of a positive invoiced revenue has its cogs known."""
-    invoiced = sums.get("invoiced_revenue_gross", 0) - sums.get("credited", 0)
-    if invoiced <= 0 or sums.get("invoiced_with_cogs", 0) != invoiced:
-        return None
-    return invoiced - sums.get("cogs", 0)
+    """Return invoiced revenue less cogs, negative for credit notes alone; None where that is not known, see `no_margin`."""
+    return _invoiced(sums) - sums.get("cogs", 0) if no_margin(sums) is None else None
+
+
+def no_margin(sums: Sums) -> str | None:
+    """Return why there is no gross margin: some invoiced revenue has no known cogs, or there is nothing that it is made of."""
+    if sums.get("invoiced_with_cogs", 0) != _invoiced(sums):
+        return "cogs is not known for all of invoiced_revenue"
+    if not any(sums.get(part) for part in ("invoiced_revenue_gross", "credited", "cogs")):
+        return "nothing is invoiced, credited or costed"
+    return None
+
+
+def _invoiced(sums: Sums) -> int:
+    return sums.get("invoiced_revenue_gross", 0) - sums.get("credited", 0)
+
+
+def _break_even_roas(make: Figures, margin: int | None, invoiced: int) -> float | None:
+    """Return 1 / (gross_margin / invoiced_revenue): both have to be positive."""
+    if margin is not None and invoiced <= 0:
+        return make.ratio("break_even_roas", margin, invoiced, "invoiced_revenue")
+    return make.ratio("break_even_roas", invoiced, margin, "gross_margin")
+
+
+def _no_break_even(cost: int) -> str:
+    if cost > 0:
+        return "cumulative return has not reached cumulative cost"
+    return f"actual_cost is {'0' if cost == 0 else 'negative'}: there is nothing to break even on"

@@ -92,8 +92,10 @@ _TYPES: dict[int, Any] = {
 
 
 def _type_of(kind: Kind) -> Any:
-    made = _TYPES.get(id(kind))
-    return Literal[tuple(kind.schema["enum"])] if made is None else made
+    """Return the type of a kind of field; None where only the general way can check it."""
+    names = kind.schema.get("enum", ())
+    listed = Literal[tuple(names)] if names and all(type(name) is str for name in names) else None
+    return _TYPES.get(id(kind), listed)
 
 
 class _Payload(NamedTuple):
@@ -105,14 +107,17 @@ class _Payload(NamedTuple):
     entity: str | None
 
 
-def _payload(name: str, entry: EventType) -> _Payload:
+def payload_of(name: str, entry: EventType) -> _Payload | None:
+    """Compile a type of the catalogue, without optional fields that go the general way; None where a required one does."""
     fields: list[Any] = []
     for field, kind in entry.required.items():
         made = _type_of(kind)
+        if made is None:
+            return None
         fields.append((field, made | None if field in entry.nullable else made))
     for field, kind in entry.optional.items():
-        if kind is not catalogue.OBJECT:
-            fields.append((field, _type_of(kind) | None, None))
+        if (made := _type_of(kind)) is not None:
+            fields.append((field, made | None, None))
     structure = msgspec.defstruct(
         name.title().replace(".", "").replace("_", ""), fields, forbid_unknown_fields=True, gc=False
     )
@@ -126,9 +131,9 @@ def _values(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]] | None:
 
 
 _PAYLOADS = {
-    name: _payload(name, entry)
+    name: payload
     for name, entry in CATALOGUE.items()
-    if catalogue.OBJECT not in entry.required.values() and newest_version(name) == CURRENT_VERSION
+    if newest_version(name) == CURRENT_VERSION and (payload := payload_of(name, entry)) is not None
 }
 
 

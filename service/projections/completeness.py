@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from service.domain import details
 from service.domain.lineage import split_entity
 from service.domain.money import MINOR_DIGITS, format_minor, minor_of, parse_amount
 from service.projections.reading import Snapshot
@@ -107,7 +108,7 @@ async def _links(view: Snapshot, waiting: Groups) -> None:
     )  # fmt: skip
     for entity, target, position, recorded_at, data in rows:
         kind, name = split_entity(entity)
-        group = _group(waiting, kind, split_entity(target)[0], "/v1/pending-links")
+        group = _group(waiting, kind, details.pending(target).kind, "/v1/pending-links")
         group.add(name, money_in(_json.decode(data)), recorded_at, position)
 
 
@@ -127,9 +128,9 @@ async def _rates(view: Snapshot, waiting: Groups) -> None:
     )  # fmt: skip
     for entity, detail, position, times, recorded_at in rows:
         kind, name = split_entity(entity)
-        _, currency, amount, _ = detail.split(" ")
-        group = _group(waiting, kind, f"rate {currency}/{view.ledger.currency}", "/v1/roi")
-        group.add(name, (minor_of(amount) * times, currency), recorded_at, position)
+        waits = details.unconverted(detail)
+        group = _group(waiting, kind, f"rate {waits.currency}/{view.ledger.currency}", "/v1/roi")
+        group.add(name, (minor_of(waits.amount) * times, waits.currency), recorded_at, position)
 
 
 async def _quarantined(view: Snapshot, waiting: Groups) -> None:

@@ -17,6 +17,7 @@ from service.domain.facts import RULES, Fact, Key, keys_of
 from service.domain.postings import Cells, Segments
 from service.projections import aside
 from service.projections.engine import Engine
+from service.projections.known import Known
 from service.projections.reading import serving
 from service.projections.state import Component, decode
 from service.projections.tables import Tables
@@ -26,7 +27,7 @@ from service.store.ledgers import Ledger
 
 _PAGE = 500
 _MOST_TOLD = 5
-_FOLDED = [name for name, rule in RULES.items() if rule.component not in {"rates", "voids"}]
+_FOLDED = [name for name, rule in RULES.items() if rule.component not in {"rates", "voids", "names"}]
 
 
 class Folded(NamedTuple):
@@ -69,6 +70,7 @@ class _Nothing:
 
     def __init__(self, stored: Tables) -> None:
         self.segments = Segments()
+        self.known = Known()
         self._stored = stored
 
     async def event(self, identity: tuple[str, str], until: int) -> log.Stored | None:

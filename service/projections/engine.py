@@ -77,11 +77,13 @@ class Engine:
             if number % _TURN == 0:
                 await self._writer.take_turns(begin=number % _STRETCH == 0)
             component = RULES[fact[4]].component
+            if "campaign_id" in fact[5] and not self._voids.is_void((fact[2], fact[3])):
+                self.tables.known.count(fact[5]["campaign_id"], self._folding.position, 1)
             if component == "rates":
                 await self._rate(fact)
             elif component == "voids":
                 await self._void(fact)
-            else:
+            elif component != "names":
                 one = self._set.component(component, keys)
                 one.insert(fact)
                 await self._folding.fold(one)
@@ -159,18 +161,23 @@ class Engine:
             await self._writer.written()
             target = await self.tables.event(concerned, self._folding.position)
         facts, unreadable = read_rows([target] if target and target.position <= self._folding.position else [])
+        unread = target is not None and self.aside.get(-target.position) is not None
         for row, error in unreadable:
             self._note_unreadable(row, error)
         if not facts:
             return
         voided = facts[0][1]
         rule = RULES[voided.type]
+        if "campaign_id" in voided.data:
+            counted, lives = not before and not unread, not self._voids.is_void(concerned)
+            if counted != lives:
+                self.tables.known.count(voided.data["campaign_id"], self._folding.position, lives - counted)
         if rule.component == "rates":
             self._rates = self._book.rates = self._live_rates()
             day = recorded_day(voided.data["rate_date"])
             for currency in {voided.data["base"], voided.data["quote"]} - {self._currency}:
                 await self._fold_all(await self._set.asking_for(currency, day))
-        elif rule.component != "voids":
+        elif rule.component not in {"voids", "names"}:
             await self._set.load([voided], [keys_of(voided)])
             one = self._set.component(rule.component, keys_of(voided))
             self._folding.stand(one, voided, before=before)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from service.domain import lineage, roi
+from service.domain import details, lineage, roi
 from service.domain.calendar import MICROS_PER_DAY
 from service.domain.catalogue import CATALOGUE
 from service.domain.lineage import Line, Parts
@@ -182,7 +182,7 @@ def described(entry: Entry, query: Query, currency: str) -> dict[str, Any]:
     """Return an entry as answers write it."""
     line, event = entry.line, entry.event
     kind, identity = lineage.split_entity(line.entity)
-    original = lineage.converted(line.detail)
+    original = details.converted(line.measure, line.detail)
     groups = {name: value for name, value in zip(query.names, entry.key, strict=True) if name != "campaign_id"}
     return {
         "campaign_id": line.where[0],
@@ -190,7 +190,8 @@ def described(entry: Entry, query: Query, currency: str) -> dict[str, Any]:
         **groups,
         "measure": line.measure,
         "amount": amount(line.measure, line.amount, currency),
-        "day": written(line.day),
+        "day": written(line.day if query.basis == "event" else line.cohort),
+        "event_day": written(line.day),
         "cohort_day": written(line.cohort),
         "entity": {"kind": kind, "id": identity},
         "event": {
@@ -199,8 +200,8 @@ def described(entry: Entry, query: Query, currency: str) -> dict[str, Any]:
         },
         "why": entry.why,
         **({"days": round(line.value / MICROS_PER_DAY, 4)} if line.value is not None else {}),
-        **({"original": {name: original[name] for name in ("amount", "currency")}} if original else {}),
-        **({"rate": original["rate"], "rate_day": original["rate_day"]} if original else {}),
+        **({"original": {"amount": original.amount, "currency": original.currency}} if original else {}),
+        **({"rate": original.rate, "rate_day": original.rate_day} if original else {}),
     }  # fmt: skip
 
 
@@ -233,6 +234,6 @@ async def read(
     }
     if measure == "gross_margin":
         by_year = await view.sums(replace(query, group_by=("year",)), roi.MEASURES)
-        if roi.gross_margin(together(by_year.values())) is None:
-            answer["reasons"] = {"gross_margin": "cogs is not known for all of invoiced_revenue"}
+        if reason := roi.no_margin(together(by_year.values())):
+            answer["reasons"] = {"gross_margin": reason}
     return answer, found[limit - 1].place if len(found) > limit else None

@@ -246,6 +246,7 @@ class Projector:
     async def _open(self, connection: Any) -> Engine:
         tables = Tables(connection, *self._key, fresh=self._settled == 0)
         await tables.load_segments()
+        await tables.load_known()
         if self._settled < self.checkpoint:
             await tables.load_unsettled(self._settled, self.checkpoint)
             await self._settle(connection, tables)

@@ -12,11 +12,11 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import asyncpg
-import msgspec
 
+from service.domain import details
 from service.domain.calendar import after
-from service.domain.postings import PENDING_LINKS, UNCONVERTED
-from service.projections import break_even, closings, durations
+from service.domain.details import PENDING_LINKS, UNCONVERTED
+from service.projections import break_even, closings, durations, known
 from service.projections.balances import column
 from service.projections.selection import Base, Key, Moment, Query, Selection, Sums, amounts
 from service.projections.threads import apart
@@ -143,26 +143,8 @@ class Snapshot:
         return [(row[0], row[1], row[2], row[3]) for row in rows]
 
     async def campaigns(self) -> dict[str, dict[str, Any]]:
-        """Return the attributes of every campaign that is registered or that a posting was ever for, by id."""
-        rows = await self.connection.fetch(
-            """
-            SELECT DISTINCT ON (campaign) campaign, attributes FROM campaigns
-            WHERE ledger = $1 AND generation = $2 AND position <= $3 ORDER BY campaign, position DESC
-            """,
-            self.ledger.ledger, self.generation, self.as_of.position,
-        )  # fmt: skip
-        known = {row[0]: msgspec.json.decode(row[1]) for row in rows}
-        rows = await self.connection.fetch(
-            """
-            SELECT campaign FROM segments s WHERE ledger = $1 AND generation = $2 AND campaign IS NOT NULL
-            AND segment = campaign_segment AND EXISTS (
-                SELECT FROM postings WHERE ledger = $1 AND generation = $2 AND campaign = s.segment AND position <= $3
-            )
-            """,
-            self.ledger.ledger, self.generation, self.as_of.position,
-        )  # fmt: skip
-        named: dict[str, dict[str, Any]] = {row[0]: {} for row in rows}
-        return dict(sorted((named | {one: attributes for one, attributes in known.items() if attributes}).items()))
+        """Return the attributes of every known campaign, by id."""
+        return await known.read(self.connection, (self.ledger.ledger, self.generation), self.as_of.position)
 
 
 def _by_key(query: Query, measures: Sequence[str], rows: Sequence[Any]) -> dict[Key, Sums]:
@@ -177,10 +159,11 @@ def _last_by_key(query: Query, rows: Sequence[Any]) -> dict[Key | None, date]:
 
 def _waiting(entity: str, detail: str, campaign: str | None, day: date, times: int) -> dict[str, Any]:
     kind, _, identity = entity.partition(":")
-    measure, currency, amount, rate_day = detail.split(" ")
+    waits = details.unconverted(detail)
     return {
-        "kind": kind, "id": identity, "campaign_id": campaign, "measure": measure, "amount": amount, "currency": currency,
-        "day": None if day == date.min else day.isoformat(), "rate_date": date.fromordinal(int(rate_day)).isoformat(),
+        "kind": kind, "id": identity, "campaign_id": campaign, "measure": waits.measure, "amount": waits.amount,
+        "currency": waits.currency, "day": None if day == date.min else day.isoformat(),
+        "rate_date": waits.rate_day.isoformat(),
         "entries": times,
     }  # fmt: skip
 

@@ -14,7 +14,8 @@ from service.domain.entities import Where
 from service.domain.facts import Key
 from service.domain.postings import LARGEST, Cell, Segments
 from service.domain.velocity import bucket_of
-from service.projections import aside, balances
+from service.projections import aside, balances, known
+from service.projections.known import Known
 from service.projections.state import Component, decode
 from service.store import copying, log
 
@@ -77,6 +78,7 @@ class Tables:
         self.connection = connection
         self.key = (ledger, generation)
         self.segments = Segments()
+        self.known = Known()
         self._unsettled = balances.Unsettled()
         self._addition = balances.NOTHING
         self.unsettled = 0  # postings not yet in the balances
@@ -154,8 +156,11 @@ class Tables:
             await self._write_components(list(changes.kept.values()), list(changes.removed))
 
     async def write(self, journal: Journal) -> None:
-        """Write postings, the segments they are the first to use, and campaigns."""
+        """Write postings, the segments they are the first to use, campaigns, and which of them are known."""
         await self._write_segments()
+        counts, self.known.new = self.known.new, {}
+        if counts:
+            await known.store(self.connection, self.key, counts.items())
         if journal.postings:
             await self._write_postings(journal.postings)
             self._leave(journal.postings)
@@ -252,6 +257,10 @@ class Tables:
         )
         for row in rows:
             self.segments.add(row[0], row[1], Where(*row[2:]))
+
+    async def load_known(self) -> None:
+        """Take in which campaigns are known."""
+        await known.load(self.connection, self.key, self.known)
 
     async def load_unsettled(self, settled: int, checkpoint: int) -> None:
         """Take in the postings that are in no balance yet."""

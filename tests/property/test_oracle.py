@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from service.domain.calendar import parse_instant
 from service.projections.selection import Query
+from tests.reference.facts import read
 from tests.reference.oracle import answer
 from tests.reference.strategies import event_sets
 from tests.support.memory import LEDGER, MemoryTables, answers, project
@@ -57,6 +58,7 @@ def test_every_figure_is_what_an_independent_reading_of_the_spec_says(
         return await answers(await project(events, ledger=ledger), query, ledger)
 
     found = asyncio.run(run())
+    assert found["campaigns"] == {one.data["campaign_id"] for one in read(events) if one.data.get("campaign_id")}
     for report in ("roi", "conversion", "velocity"):
         expected = answer(
             events, report, currency="EUR", timezone=timezone, group_by=query.group_by[0], from_=query.since, to=query.until,

@@ -72,14 +72,19 @@ def money(raw: Mapping[str, str]) -> Money:
     return Money(Fraction(raw["amount"]), raw["currency"])
 
 
+def is_stated(value: Any) -> bool:
+    """Absent, null or an empty text states nothing, ids too."""
+    return value is not None and value != ""
+
+
 def last_stated(events: Iterable[Event], *path: str) -> Any:
-    """Give the last value stated under that path; absent or null states nothing."""
+    """Give the last value stated under that path."""
     value = None
     for event in events:
         here: Any = event.data
         for name in path:
-            here = here.get(name) if here is not None else None
-        if here is not None:
+            here = here.get(name) if is_stated(here) else None
+        if is_stated(here):
             value = here
     return value
 
@@ -178,7 +183,7 @@ class Credit:
     invoice_id: str
     stated: Event  # the last
     amount: Money
-    cogs: Fraction | None
+    cogs: Money | None
     day: date
 
 
@@ -249,7 +254,7 @@ class Facts:
         captures = [e for e in mine if e.type == "lead.captured"]
         campaign = None
         for event in mine:
-            if event.type == "lead.captured" and event.data.get("campaign_id") is not None:
+            if event.type == "lead.captured" and is_stated(event.data.get("campaign_id")):
                 campaign = event.data["campaign_id"]
             if event.type == "lead.campaign_reassigned":
                 campaign = event.data.get("campaign_id")
@@ -329,7 +334,7 @@ class Facts:
             invoice_id=statements[-1].data["invoice_id"],
             stated=statements[-1],
             amount=money(statements[-1].data["net_amount"]),
-            cogs=None if cogs is None else money(cogs).amount,
+            cogs=None if cogs is None else money(cogs),
             day=date.fromisoformat(statements[-1].data["posting_date"]),
         )
 
@@ -338,7 +343,7 @@ class Facts:
         reversals = [
             e
             for e in self.of("campaign.cost_reversed", "cost_entry_id", cost_entry_id)
-            if e.data.get("amount") is None or e.data["amount"]["currency"] == booked["amount"]["currency"]
+            if not is_stated(e.data.get("amount")) or e.data["amount"]["currency"] == booked["amount"]["currency"]
         ]
         amount, day = money(booked["amount"]), date.fromisoformat(booked["cost_date"])
         return Cost(cost_entry_id, booked["campaign_id"], amount, day, reversals)

@@ -123,7 +123,7 @@ class Ledger:
     def _post_budget(self) -> None:
         last: dict[tuple[str, str | None], Event] = {}
         for event in self.facts.family("campaign.budget_set"):
-            last[event.data["campaign_id"], event.data.get("period")] = event
+            last[event.data["campaign_id"], event.data.get("period") or None] = event
         for (campaign, _), event in last.items():
             place = self.places.place_of_campaign(campaign, None)
             entry = Entry("budget", campaign, "budget", money(event.data["amount"]), None, place)
@@ -134,7 +134,7 @@ class Ledger:
             left = cost.amount.amount
             stated = [(left, cost.day)]
             for event in cost.reversals:
-                amount, on = event.data.get("amount"), event.data.get("cost_date")
+                amount, on = event.data.get("amount") or None, event.data.get("cost_date") or None
                 taken = left if amount is None else min(left, money(amount).amount)
                 left -= taken
                 stated.append((-taken, cost.day if on is None else date.fromisoformat(on)))
@@ -231,7 +231,8 @@ class Ledger:
             for credit in invoice.credits:
                 taken = credit.amount.amount
                 share = taken / net if net else Fraction(0)
-                back = cogs * share if credit.cogs is None else credit.cogs
+                own = credit.cogs if credit.cogs is not None and credit.cogs.currency == currency else None
+                back = cogs * share if own is None else own.amount
                 chain.append(entry("credit_note", credit.id, "credited", -taken, credit.day))
                 cogs_chain.append(entry("credit_note", credit.id, "cogs", -back, credit.day))
             if invoice.cancelled is not None:

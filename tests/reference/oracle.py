@@ -111,8 +111,11 @@ def roi_row(postings: Sequence[Posting], digits: int, basis: Basis) -> dict[str,
     of = {m: total_of(postings, m) for m in (*SUMS["roi"], "known_gross", "known_credited")}
     cost, booked, cogs = of["actual_cost"], of["booked_revenue"], of["cogs"]
     invoiced = of["gross"] - of["credited"]
-    coverage = divide(of["known_gross"] - of["known_credited"], invoiced)
-    margin = invoiced - cogs if coverage == 1 else None
+    known = of["known_gross"] - of["known_credited"]
+    coverage = divide(known, invoiced)
+    nothing = of["gross"] == of["credited"] == cogs == 0
+    margin = invoiced - cogs if known == invoiced and not nothing else None
+    margin_rate = None if margin is None else divide(margin, invoiced)
 
     def each(measure: str) -> str | None:
         value = divide(cost, of[measure])
@@ -136,7 +139,7 @@ def roi_row(postings: Sequence[Posting], digits: int, basis: Basis) -> dict[str,
         },
         "roas": number(divide(invoiced, cost)),
         "cost_to_revenue": number(divide(cost, invoiced)),
-        "break_even_roas": None if margin is None else number(divide(invoiced, margin)),
+        "break_even_roas": None if margin_rate is None else number(divide(Fraction(1), margin_rate)),
         "leads": int(of["captured"]),
         "qualified_leads": int(of["qualified"]),
         "opportunities": int(of["opportunity"]),

@@ -2,7 +2,8 @@
 
 Links, merges, voids, restatements, reassignments, late rates, cancellations, credits and reversals meet often; equal
 times are common; exact duplicates (one instant, perhaps written with another offset) are mixed in and all is shuffled.
-The follow-ups of one entity are always in its currency: each id of an order, invoice or cost entry draws one currency.
+The follow-ups of one entity are in its currency (each id of an order, invoice or cost entry draws one), but in loose examples:
+there they may be in any, and credit notes go from invoice to invoice.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Maker:
     def __init__(self, draw: Draw) -> None:
         self.draw = draw
         self.currencies = CURRENCIES if draw(st.booleans()) else ("EUR",)
+        self.loose = draw(st.integers(0, 3)) == 0
         self.currency = {i: self.pick(self.currencies) for i in (*ORDERS, *INVOICES, *COSTS)}
 
     def pick(self, values: tuple[str, ...]) -> str:
@@ -56,10 +58,18 @@ class Maker:
         return chosen
 
     def maybe(self, data: Data, name: str, values: tuple[Any, ...]) -> None:
-        """State it, state null, or say nothing."""
-        value = self.draw(st.sampled_from((*values, *values, None, ...)))
+        """State it, state null or an empty text, or say nothing."""
+        value = self.draw(st.sampled_from((*values, *values, None, "", ...)))
         if value is not ...:
             data[name] = value
+
+    def currency_of(self, name: str) -> str:
+        """Draw the currency of what is said of an order, an invoice or a cost entry."""
+        return (
+            self.pick((self.currency[name], self.currency[name], *self.currencies))
+            if self.loose
+            else self.currency[name]
+        )
 
     def money(self, currency: str, *, zero: bool = False) -> dict[str, str]:
         pool = WHOLE if currency == "JPY" else WHOLE + BROKEN
@@ -74,13 +84,13 @@ class Maker:
     def cost_booked(self) -> tuple[str, Data]:
         cost = self.pick(COSTS)
         data: Data = {"cost_entry_id": cost, "campaign_id": self.pick(CAMPAIGNS), "cost_date": self.pick(DATES)}
-        return "campaign.cost_booked", data | {"amount": self.money(self.currency[cost])}
+        return "campaign.cost_booked", data | {"amount": self.money(self.currency_of(cost))}
 
     def cost_reversed(self) -> tuple[str, Data]:
         cost = self.pick(COSTS)
         data: Data = {"cost_entry_id": cost}
         if self.draw(st.booleans()):
-            data["amount"] = self.money(self.currency[cost])
+            data["amount"] = self.money(self.currency_of(cost))
         self.maybe(data, "cost_date", DATES)
         return "campaign.cost_reversed", data
 
@@ -104,7 +114,7 @@ class Maker:
         self.maybe(data, "medium", ("cpc", "print"))
         self.maybe(data, "owner_id", OWNERS)
         utm = {"source": "bing", "medium": "mail", "campaign": "c3"}  # which names no campaign
-        self.maybe(data, "utm", (utm, utm | {"source": "google"}))
+        self.maybe(data, "utm", (utm, utm | {"source": "google"}, {"source": "", "medium": "cpc"}, {"source": "fair"}))
         return "lead.captured", data
 
     def qualified(self, lead: str | None = None) -> tuple[str, Data]:
@@ -149,7 +159,7 @@ class Maker:
 
     def placed(self, order: str | None = None) -> tuple[str, Data]:
         order = order or self.pick(ORDERS)
-        data: Data = {"order_id": order, "net_value": self.money(self.currency[order], zero=True)}
+        data: Data = {"order_id": order, "net_value": self.money(self.currency_of(order), zero=True)}
         self.maybe(data, "opportunity_id", OPPORTUNITIES)
         self.maybe(data, "quote_id", QUOTES)
         self.maybe(data, "account_id", ACCOUNTS)
@@ -161,7 +171,7 @@ class Maker:
 
     def amended(self) -> tuple[str, Data]:
         order = self.pick(ORDERS)
-        return "order.amended", {"order_id": order, "net_value": self.money(self.currency[order], zero=True)}
+        return "order.amended", {"order_id": order, "net_value": self.money(self.currency_of(order), zero=True)}
 
     def order_cancelled(self) -> tuple[str, Data]:
         return "order.cancelled", {"order_id": self.pick(ORDERS)}
@@ -175,10 +185,9 @@ class Maker:
         return "invoice.posted", data
 
     def credited(self) -> tuple[str, Data]:
-        # One credit note stays with one invoice, and so with its currency.
         note = self.pick(CREDITS)
-        invoice = INVOICES[CREDITS.index(note) % len(INVOICES)]
-        currency = self.currency[invoice]
+        invoice = self.pick(INVOICES) if self.loose else INVOICES[CREDITS.index(note) % len(INVOICES)]
+        currency = self.currency_of(invoice)
         data: Data = {"credit_note_id": note, "invoice_id": invoice, "posting_date": self.pick(DATES)}
         if self.draw(st.integers(0, 3)) == 0:
             data["cogs"] = self.money(currency, zero=True)

@@ -21,6 +21,7 @@ from service.domain.velocity import bucket_of
 from service.projections import reports
 from service.projections.aside import Entry, SetAside
 from service.projections.engine import Engine
+from service.projections.known import Known
 from service.projections.reading import AsOf
 from service.projections.selection import TIME_GROUPS, Query
 from service.projections.state import Component, decode
@@ -47,6 +48,8 @@ class MemoryTables:
 
     def __init__(self, rows: Sequence[Stored]) -> None:
         self.segments = Segments()
+        self.known = Known()
+        self.named: dict[tuple[str, int], int] = {}
         self.unsettled = 0
         self.postings: list[tuple[int, Any, int]] = []
         self.attributes: dict[str, dict[str, Any]] = {}
@@ -85,6 +88,8 @@ class MemoryTables:
 
     async def write(self, journal: Journal) -> None:
         self.postings.extend(journal.postings)
+        self.named.update(self.known.new)
+        self.known.new = {}
         for campaign, _, attributes in journal.campaigns:
             self.attributes[campaign] = msgspec.json.decode(msgspec.json.encode(attributes))
 
@@ -245,4 +250,6 @@ async def answers(tables: MemoryTables, query: Query, ledger: Ledger = LEDGER) -
     found: dict[str, Any] = {name: await report(view, query) for name, report in reports.REPORTS.items()}
     found["unconverted"] = sorted(await view.unconverted(query))
     found["pending_links"] = await view.pending_links()
+    counts = {campaign: events for (campaign, _), events in sorted(tables.named.items())}
+    found["campaigns"] = {campaign for campaign, events in counts.items() if events}
     return found

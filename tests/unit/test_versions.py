@@ -58,7 +58,7 @@ def walk(event_type: str) -> list[Fact]:
         assert list(check_data(event_type, lifted)) == []
         if event_type in RULES:
             facts.append(read_fact(0, "", "/s", "1", event_type, lifted))
-            assert keys_of(facts[-1]) or RULES[event_type].component in {"rates", "voids"}
+            assert keys_of(facts[-1]) or RULES[event_type].component in {"rates", "voids", "names"}
     return facts
 
 

@@ -1,0 +1,89 @@
+"""What a posting says beside its amount: how it was converted, what it waits for, or why a person should look at it.
+
+A posting keeps it as text. Which of these it is follows from the posting's measure alone, never from what the text looks like, so
+that an amount that waits for a rate is not read as one that has been converted.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import NamedTuple
+
+PENDING_LINKS = "pending_links"
+UNCONVERTED = "unconverted"
+FLAG = "flag"
+
+
+class Converted(NamedTuple):
+    """An amount as it was stated, with the rate that it was converted at: units of the ledger's currency per unit."""
+
+    currency: str
+    amount: str
+    rate: str
+    rate_day: str
+
+    def __str__(self) -> str:
+        return " ".join(self)
+
+
+class Unconverted(NamedTuple):
+    """An amount of a measure, as it was stated: it waits for a rate of `rate_day` or before."""
+
+    measure: str
+    currency: str
+    amount: str
+    rate_day: date
+
+    def __str__(self) -> str:
+        return f"{self.measure} {self.currency} {self.amount} {self.rate_day.toordinal()}"
+
+
+class Reason(NamedTuple):
+    """Why a person should look at it."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Target(NamedTuple):
+    """The entity that something waits for."""
+
+    kind: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.id}"
+
+
+Detail = Converted | Unconverted | Reason | Target
+
+
+def read(measure: str, text: str | None) -> Detail | None:
+    """Return the detail of a posting of a measure; None if it has none."""
+    if text is None:
+        return None
+    if measure == PENDING_LINKS:
+        return pending(text)
+    if measure == UNCONVERTED:
+        return unconverted(text)
+    return Reason(text) if measure == FLAG else Converted(*text.split(" "))
+
+
+def converted(measure: str, text: str | None) -> Converted | None:
+    """Return how a posting of a measure was converted; None if it was not."""
+    detail = read(measure, text)
+    return detail if isinstance(detail, Converted) else None
+
+
+def unconverted(text: str) -> Unconverted:
+    """Return what a posting of `unconverted` says."""
+    measure, currency, amount, day = text.split(" ")
+    return Unconverted(measure, currency, amount, date.fromordinal(int(day)))
+
+
+def pending(text: str) -> Target:
+    """Return what a posting of `pending_links` says."""
+    kind, _, identity = text.partition(":")
+    return Target(kind, identity)
