@@ -27,6 +27,7 @@ from service.api.asking import (
 )
 from service.api.problems import ProblemError, refuse_unknown
 from service.api.urls import IdRoute
+from service.bootstrap import Service
 from service.domain import lineage
 from service.projections import completeness, entries, reading, restatement, timeline
 from service.projections.entries import Place
@@ -146,12 +147,14 @@ async def get_completeness(
 ) -> Response:  # fmt: skip
     """Tell what is recorded and in no figure yet: what it waits for, how much money it stands for, since when.
 
+    What has waited for longer than `overdue_days`, a setting, is told as `overdue`, too: a credit note whose invoice never comes.
     A source is `silent` when nothing came for three times as long as 95 % of its intervals are. A key with the scope
     `figures` alone gets no `examples`.
     """
     refuse_unknown(request, ("as_of", "min_position"))
     async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
-        body = await completeness.read(view)
+        service: Service = request.app.state.service
+        body = await completeness.read(view, service.settings.overdue_days)
     if not asking.sees_entries(request):
         body["waiting"] = [{**one, "examples": []} for one in body["waiting"]]
     return Response(msgspec.json.encode({**body, **asking.frame(view)}), media_type="application/json")

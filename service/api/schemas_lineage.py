@@ -164,6 +164,13 @@ class Since(BaseModel):
     recorded_at: datetime | None
 
 
+class Overdue(BaseModel):
+    """How much has waited for too long."""
+
+    count: int
+    amounts: list[Amount]
+
+
 class Waiting(BaseModel):
     """What waits for one reason."""
 
@@ -171,6 +178,7 @@ class Waiting(BaseModel):
     waits_for: str = Field(examples=["opportunity", "invoice", "rate USD/EUR", "a correction", "a message"])
     count: int
     amounts: list[Amount] = Field(description="how much money it stands for, by currency, as last stated")
+    overdue: Overdue = Field(description="what of it has waited for longer than `overdue_days`")
     since: Since
     examples: list[str] = Field(description="ids of the first few", examples=[["SO-1"]])
     see: str = Field(description="where all of it is listed", examples=["/v1/pending-links"])
@@ -200,6 +208,7 @@ class Completeness(BaseModel):
 
     complete: bool = Field(description="whether nothing waits")
     currency: str = Field(examples=["EUR"])
+    overdue_days: int = Field(description="after which what waits is overdue: a setting", examples=[30])
     waiting: list[Waiting]
     sources: list[SourceFreshness]
     as_of: Moment
