@@ -84,7 +84,7 @@ class TimelineEvent(Cause):
 
     voided: bool
     data: dict[str, Any]
-    moved: list[Moved]
+    moved: list[Moved] = Field(description="of up to 100 entities; the entries of the figures have all")
 
 
 class Standing(Entity):
@@ -108,10 +108,11 @@ class JourneyLink(BaseModel):
 
 
 class Timeline(BaseModel):
-    """One journey: its events in event order, its entities as they stand, and what it waits for."""
+    """A page of one journey: its events in event order, the entities that they name first, and what those wait for."""
 
     journey: Entity
     currency: str = Field(examples=["EUR"])
+    count: int = Field(description="events in all pages", examples=[12])
     events: list[TimelineEvent]
     entities: list[Standing]
     pending_links: list[JourneyLink]

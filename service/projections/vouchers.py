@@ -54,11 +54,16 @@ def fact_of(row: Row) -> Fact:
     return fact
 
 
-async def voids(connection: Any, ledger: int, until: int) -> Voids:
+async def void_facts(connection: Any, ledger: int, until: int) -> list[Fact]:
     """Return the voids up to a position, those that can be read."""
-    found = Voids()
     rows = [row async for row in log.voids(connection, ledger, until)]
-    for _, fact in read_rows(rows)[0]:
+    return [fact for _, fact in read_rows(rows)[0]]
+
+
+async def voids(connection: Any, ledger: int, until: int) -> Voids:
+    """Return what is voided up to a position."""
+    found = Voids()
+    for fact in await void_facts(connection, ledger, until):
         found.add(fact)
     return found
 

@@ -397,6 +397,25 @@ async def registers(connection: Any, ledger: int, until: int) -> list[Stored]:
     return [Stored(*row) for row in rows]
 
 
+async def read_page(connection: Any, ledger: int, identities: Sequence[tuple[str, str]]) -> list[Stored]:
+    """Return the events of (source, id) pairs in their order, until those so far have PAGE_BYTES of data."""
+    columns = ", ".join(Stored._fields)
+    rows = await connection.fetch(
+        f"""
+        SELECT {columns} FROM (
+            SELECT e.*, n, sum(octet_length(data::text)) OVER (ORDER BY n) - octet_length(data::text) AS before
+            FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS u (u_source, u_id, n)
+            CROSS JOIN LATERAL (
+                SELECT {columns} FROM events
+                WHERE ledger = $1 AND source = u_source COLLATE "C" AND id = u_id COLLATE "C" LIMIT 1
+            ) e
+        ) sized WHERE before < {PAGE_BYTES} ORDER BY n
+        """,
+        ledger, [source for source, _ in identities], [identity for _, identity in identities],
+    )  # fmt: skip
+    return [Stored(*row) for row in rows]
+
+
 async def positions(
     connection: Any, ledger: int, identities: Sequence[tuple[str, str]], until: int
 ) -> dict[tuple[str, str], int]:  # fmt: skip
