@@ -12,13 +12,7 @@ import asyncpg
 import pytest
 
 from tests.conftest import Api
-from tests.support.sending import cost, event, invoice, lead, money, order
-
-
-def credit(key: str, of: str, amount: str) -> dict[str, object]:
-    return event(
-        "invoice.credited", credit_note_id=key, invoice_id=of, net_amount=money(amount), posting_date="2026-03-09"
-    )
+from tests.support.sending import cost, credit, event, invoice, lead, money, order
 
 
 def test_what_waits_is_told_with_its_money_and_since_when(api: Api) -> None:
