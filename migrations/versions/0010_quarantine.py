@@ -111,7 +111,9 @@ def _money(data: dict[str, Any]) -> tuple[int | None, str | None]:
 def _reason(problem: str) -> str:
     try:
         first = json.loads(problem)["errors"][0]
-        return ": ".join(one for one in (str(first["field"]), str(first["expected"])) if one)[:_LONGEST].replace("\x00", "")
+        return ": ".join(one for one in (str(first["field"]), str(first["expected"])) if one)[:_LONGEST].replace(
+            "\x00", ""
+        )
     except (ValueError, LookupError, TypeError):
         return ""
 

@@ -11,7 +11,19 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import __version__, telemetry
-from service.api import events, hooks, kept, lineage, openapi, operations, quarantine, reads, rebuilds, set_aside, sources
+from service.api import (
+    events,
+    hooks,
+    kept,
+    lineage,
+    openapi,
+    operations,
+    quarantine,
+    reads,
+    rebuilds,
+    set_aside,
+    sources,
+)
 from service.api.auth import Doorkeeper
 from service.api.bodies import Held, Room
 from service.api.problems import HANDLERS, answer_error

@@ -34,7 +34,9 @@ After = Annotated[int, Query(ge=0, le=2**62, description="items after this one")
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Type = Annotated[str | None, Query(alias="type", description="only of this type of event; empty = only what has none")]
 Source = Annotated[str | None, Query(description="only of this source; empty = only what has none")]
-Cause = Annotated[str | None, Query(alias="reason", description="only what fails for this reason, as `counts` tells it")]
+Cause = Annotated[
+    str | None, Query(alias="reason", description="only what fails for this reason, as `counts` tells it")
+]
 
 
 def _answer(body: Any, headers: dict[str, str] | None = None) -> Response:
@@ -60,7 +62,10 @@ async def get_quarantine(
 
 
 @router.get(
-    "/v1/quarantine/counts", summary="How many, by reason, type or source", response_model=shapes.Counts, responses=PROBLEMS
+    "/v1/quarantine/counts",
+    summary="How many, by reason, type or source",
+    response_model=shapes.Counts,
+    responses=PROBLEMS,
 )
 async def get_quarantine_counts(
     request: Request, ledger: Reader, by: Annotated[shapes.By, Query()] = "reason", state: State = "waiting",
@@ -70,12 +75,14 @@ async def get_quarantine_counts(
     refuse_unknown(request, ("by", "state", *_CHOOSING))
     service: Service = request.app.state.service
     found = await quarantine.counts(service.pool, ledger.ledger, by, state, quarantine.Chosen(type_, source, cause))
-    counts = [one._asdict() for one in found]
-    return _answer({"by": by, "state": state, "total": sum(one.count for one in found), "counts": counts})
+    counts = [one.as_dict() for one in found]
+    return _answer({"by": by, "state": state, "total": sum(one.items for one in found), "counts": counts})
 
 
 @router.get("/v1/quarantine/{id}", summary="One quarantined item", response_model=shapes.Item, responses=PROBLEMS)
-async def get_quarantined(request: Request, ledger: Reader, item: Number) -> Response:
+async def get_quarantined(
+    request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))], item: Number
+) -> Response:
     """Give one item with all of its body."""
     refuse_unknown(request, ())
     return _answer(_shown(await _found(request.app.state.service, ledger, item)))
@@ -113,7 +120,9 @@ async def dismiss_several(
 
 
 @router.post("/v1/quarantine/{id}/retry", summary="Try an item again", response_model=shapes.Result, responses=_ANSWERS)
-async def retry_quarantined(request: Request, ledger: Sender, item: Number) -> Response:
+async def retry_quarantined(
+    request: Request, ledger: Annotated[Ledger, Depends(Needs("ingest"))], item: Number
+) -> Response:
     """Try a quarantined item again as it is, or as the event in the request's body corrects it."""
     service: Service = request.app.state.service
     kept = await _found(service, ledger, item)
@@ -131,7 +140,9 @@ async def retry_quarantined(request: Request, ledger: Sender, item: Number) -> R
 
 
 @router.post("/v1/quarantine/{id}/dismiss", summary="Dismiss an item", response_model=shapes.Item, responses=_ANSWERS)
-async def dismiss_quarantined(request: Request, ledger: Admin, item: Number, why: shapes.Reason) -> Response:
+async def dismiss_quarantined(
+    request: Request, ledger: Annotated[Ledger, Depends(Needs("admin"))], item: Number, why: shapes.Reason
+) -> Response:
     """Put an item away, with a reason that is kept: it waits for nothing any more. Doing so again changes nothing."""
     refuse_unknown(request, ())
     service: Service = request.app.state.service

@@ -92,9 +92,9 @@ class Reason(BaseModel):
     """Why items are put away."""
 
     model_config = ConfigDict(extra="forbid")
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000, pattern=r"^[^\x00]*$")] = (
-        Field(examples=["test orders of the shop, agreed with finance"])
-    )
+    reason: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000, pattern=r"^[^\x00]*$")
+    ] = Field(examples=["test orders of the shop, agreed with finance"])
 
 
 class Dismissed(BaseModel):

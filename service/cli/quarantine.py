@@ -63,7 +63,7 @@ def list_(
     async def work(pool: asyncpg.Pool) -> list[dict[str, Any]]:
         number = (await ledger_of(pool, ledger)).ledger
         if by is not None:
-            return [one._asdict() for one in await quarantine.counts(pool, number, by, state, chosen)]
+            return [one.as_dict() for one in await quarantine.counts(pool, number, by, state, chosen)]
         rows: list[Kept] = []
         while len(rows) < limit:
             wanted = min(_PAGE, limit - len(rows))
@@ -100,7 +100,11 @@ def show_(
 
     kept = with_pool(data_dir, work)
     text = kept.body.decode("utf-8", "replace")
-    say(text if body else json.dumps({**_told(kept), "problem": json.loads(kept.problem), "body": text}, indent=2, default=str))
+    say(
+        text
+        if body
+        else json.dumps({**_told(kept), "problem": json.loads(kept.problem), "body": text}, indent=2, default=str)
+    )
 
 
 @quarantine_app.command("retry", epilog="Example: campaign-ledger quarantine retry 17 --file corrected.json")
@@ -138,7 +142,8 @@ def retry(
 
 
 @quarantine_app.command(
-    "dismiss", epilog='Example: campaign-ledger quarantine dismiss --source /shop --reason "test orders, agreed with finance"'
+    "dismiss",
+    epilog='Example: campaign-ledger quarantine dismiss --source /shop --reason "test orders, agreed with finance"',
 )
 def dismiss(
     items: Items = None,

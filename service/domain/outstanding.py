@@ -20,7 +20,10 @@ _STATES: Mapping[str, tuple[tuple[str, ...], str | None]] = {
     "invoice": (("invoice.posted",), "invoice.cancelled"),
     "credit_note": (("invoice.credited",), None),
 }
-_UNKEPT = {"opportunity": ("opportunity.opened",), "quote": ("quote.sent", "quote.accepted", "quote.rejected", "quote.expired")}
+_UNKEPT = {
+    "opportunity": ("opportunity.opened",),
+    "quote": ("quote.sent", "quote.accepted", "quote.rejected", "quote.expired"),
+}
 KINDS = frozenset((*_STATES, *_UNKEPT))
 
 

@@ -177,9 +177,7 @@ class Intake:
     async def _note(self, ledger: int, results: dict[int, Result], *, explain: bool = True) -> int:
         """Note what became of items that were tried again; return how many have become events."""
         positions = {
-            item: one.position
-            for item, one in results.items()
-            if one.position is not None and one.status != "conflict"
+            item: one.position for item, one in results.items() if one.position is not None and one.status != "conflict"
         }
         problems = {
             item: (one.problem, reason_of(one.problem))

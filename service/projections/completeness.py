@@ -143,7 +143,7 @@ async def _quarantined(view: Snapshot, waiting: Groups) -> None:
         money = Money(one.minor, one.currency) if one.currency else None
         names = [(item, str(item)) for item in one.first]
         group = waiting.of("quarantined item", "a correction", "/v1/quarantine")
-        group.add(names, money, one.since, None, overdue=one.old, count=one.count)
+        group.add(names, money, one.since, None, overdue=one.old, count=one.items)
 
 
 async def _set_aside(view: Snapshot, waiting: Groups) -> None:

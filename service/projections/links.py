@@ -38,8 +38,6 @@ class Link(NamedTuple):
     component: int | None
 
 
-
-
 async def pending(view: Snapshot) -> AsyncIterator[tuple[Link, Money | None]]:
     """Yield every pending link with its money."""
     voids = await vouchers.voids(view.connection, view.ledger.ledger, view.as_of.position)
@@ -78,9 +76,7 @@ async def _with_money(
     facts = await _facts(view, links)
     if not view.current:
         facts = await _known_then(view, facts)
-    live = {
-        key: [one for one in several if not voids.is_void((one.source, one.id))] for key, several in facts.items()
-    }
+    live = {key: [one for one in several if not voids.is_void((one.source, one.id))] for key, several in facts.items()}
     unkept = await _unkept(view, live)
     return [(one, _money(one, live, unkept)) for one in links]
 
@@ -135,7 +131,8 @@ async def _unkept(view: Snapshot, live: dict[tuple[int, str], list[Fact]]) -> di
     identities = [(one.source, one.id) for one in asked]
     rows = await view.connection.fetch(
         """
-        SELECT e.source, e.id, e.data -> 'value', e.data -> 'estimated_value' FROM unnest($2::text[], $3::text[]) AS u (source, id)
+        SELECT e.source, e.id, e.data -> 'value', e.data -> 'estimated_value'
+        FROM unnest($2::text[], $3::text[]) AS u (source, id)
         JOIN events e ON e.ledger = $1 AND e.source = u.source COLLATE "C" AND e.id = u.id COLLATE "C"
         """,
         view.ledger.ledger, [source for source, _ in identities], [identity for _, identity in identities],

@@ -67,8 +67,12 @@ class Count(NamedTuple):
     """How many items have something in common, and since when."""
 
     value: str | None
-    count: int
+    items: int
     since: datetime
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as answers write it."""
+        return {"value": self.value, "count": self.items, "since": self.since}
 
 
 class Sum(NamedTuple):
@@ -76,7 +80,7 @@ class Sum(NamedTuple):
 
     currency: str | None
     old: bool
-    count: int
+    items: int
     minor: int
     since: datetime
     first: list[int]

@@ -132,7 +132,7 @@ def test_what_waits_for_longer_than_is_set_is_overdue(api: Api, dsn: str) -> Non
             await connection.execute("SET LOCAL session_replication_role = replica")
             for table, column, number in (("events", "recorded_at", "position"), ("quarantine", "received_at", "item")):
                 await connection.execute(
-                    f"UPDATE {table} SET {column} = now() - interval '31 days' WHERE ledger = $1 AND {number} = 1",  # noqa: S608
+                    f"UPDATE {table} SET {column} = now() - interval '31 days' WHERE ledger = $1 AND {number} = 1",
                     api.ledger.ledger,
                 )
         await connection.close()

@@ -163,7 +163,9 @@ def test_a_journey_says_what_it_waits_for_and_what_moved_it_from_outside(api: Ap
 def test_a_long_journey_comes_in_pages_that_together_are_all_of_it(api: Api) -> None:
     opened = event("opportunity.opened", "2026-01-01", opportunity_id="OP", campaign_id="a", lead_ids=["L"])
     api.post(opened, *(order(f"O-{number}", "1.00", "2026-03-01", opportunity_id="OP") for number in range(700)))
-    api.post(*(event("order.amended", "2026-03-02", order_id=f"O-{n}", net_value=money("2.00")) for n in range(0, 700, 7)))
+    api.post(
+        *(event("order.amended", "2026-03-02", order_id=f"O-{n}", net_value=money("2.00")) for n in range(0, 700, 7))
+    )
     api.post(lead("L", "b", "2026-01-02"), event("event.voided", "2026-03-03", source=opened["source"], id="nobody"))
     api.read("/v1/roi")
     path, pages = "/v1/journeys/order/O-3?limit=150", []

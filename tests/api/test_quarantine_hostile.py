@@ -48,7 +48,9 @@ def spoilt(base: dict[str, Any], place: tuple[str, ...], value: str) -> bytes:
 HOSTILE_EVENTS = st.builds(spoilt, st.sampled_from(EVENTS), st.sampled_from(PLACES), st.sampled_from(HOSTILE))
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["data", "id", "amount", "currency"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["data", "id", "amount", "currency"]), inner)
+    ),
 )
 BODIES = st.binary(max_size=200) | HOSTILE_EVENTS | JSON.map(lambda value: json.dumps(value).encode())
 READERS = (
@@ -59,7 +61,9 @@ READERS = (
 
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 @given(body=BODIES, content_type=st.sampled_from(TYPES), split=st.booleans())
-@example(body=spoilt(EVENTS[0], ("data", "net_value"), '{"amount": "1", "currency": {}}'), content_type=TYPES[0], split=False)
+@example(
+    body=spoilt(EVENTS[0], ("data", "net_value"), '{"amount": "1", "currency": {}}'), content_type=TYPES[0], split=False
+)
 @example(body=spoilt(EVENTS[0], ("data", "x"), DEEP), content_type=TYPES[0], split=False)
 @example(body=b'{"order_id": "\\ud800"}', content_type=TYPES[0], split=True)
 def test_whatever_is_refused_can_be_read_by_everything_that_reads_it(
@@ -67,7 +71,13 @@ def test_whatever_is_refused_can_be_read_by_everything_that_reads_it(
 ) -> None:
     api, headers = module_api, {"Content-Type": content_type}
     if split:  # CloudEvents binary mode: the body is `data` alone
-        context = {"specversion": "1.0", "id": "b", "source": "/b", "type": "order.placed", "time": "2026-03-01T12:00:00Z"}
+        context = {
+            "specversion": "1.0",
+            "id": "b",
+            "source": "/b",
+            "type": "order.placed",
+            "time": "2026-03-01T12:00:00Z",
+        }
         headers = {"Content-Type": "application/json", **{f"ce-{name}": value for name, value in context.items()}}
     posted = api.http.post("/v1/events", content=body, headers=headers)
     assert posted.status_code < 500, posted.text

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from structlog.testing import capture_logs
 
@@ -11,9 +9,8 @@ from service.projections import aside
 
 
 @pytest.fixture(autouse=True)
-def _nothing_logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _nothing_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aside, "_logged", {})
-    yield
 
 
 def failing(value: int) -> None:
