@@ -86,6 +86,7 @@ async def read(view: Snapshot, kind: str, identity: str, after: int = 0, limit: 
         "entities": list(_entities(whole.journey, shown)),
         "pending_links": _pending(whole.journey, shown, view),
     }
+    _let_go(whole.journey)
     return Page(body, rows[-1].position if rows and end < len(places) else None)
 
 
@@ -124,6 +125,12 @@ def _whole(facts: Sequence[Fact], key: Key, voids: Voids, zone: Zone) -> _Whole 
         for kind, identity in keys_of(fact):
             first.setdefault((kind, merges.name(identity) if kind == "lead" else identity), fact[:4])
     return _Whole(known, fold(known_live, zone), first)
+
+
+def _let_go(journey: Journey) -> None:
+    """Take entities that hold each other apart: a process that spares its collector would keep every page's for minutes."""
+    for entity in [*journey.contributing()]:
+        vars(entity).clear()
 
 
 def _hanging_together(live: Sequence[Fact], key: Key) -> set[Key]:
