@@ -186,15 +186,16 @@ async def _of_senders(view: Snapshot, waiting: Groups) -> None:
     )
     for name, delivery, received_at in unread:
         see = "/v1/sources/{source}/deliveries?state=failed"  # whoever reads figures need not know a hook's URL
-        _group(waiting, f"message of {name}", "a correction", see).add(str(delivery), None, received_at, None)
-    for name, record, state, since, amounts in rows:
+        old = received_at < waiting.old
+        group = waiting.of(f"message of {name}", "a correction", see)
+        group.add([(delivery, str(delivery))], None, received_at, None, overdue=old)
+    for number, (name, record, state, since, amounts) in enumerate(rows):
         what = "a message" if state == "waiting" else "a correction"
         see = f"/v1/sources/{{source}}/records?state={state}"
-        group = _group(waiting, f"{record.partition(':')[0]} of {name}", what, see)
-        group.add(record, None, since, None)
+        group, old = waiting.of(f"{record.partition(':')[0]} of {name}", what, see), since < waiting.old
+        group.add([(number, record)], None, since, None, overdue=old)
         for amount in _json.decode(amounts):
-            minor, currency = money_in({"amount": amount}) or (0, amount["currency"])
-            group.amounts[currency] = group.amounts.get(currency, 0) + minor
+            group.add([], stated_money({"amount": amount}), since, None, overdue=old, count=0)
 
 
 # Each adds what it knows to wait.
