@@ -37,7 +37,7 @@ async def test_what_was_kept_before_is_read_and_goes_on_waiting(dsn: str) -> Non
         await to(own, "0010")
         async with asyncpg.create_pool(own, min_size=1, max_size=1) as pool:
             assert await pool.fetch("SELECT item, body FROM quarantine ORDER BY item") == before
-            first = await pool.fetchrow(
+            (first,) = await pool.fetch(
                 "SELECT source, id, type, minor, currency, settled_at FROM quarantine WHERE item = 1"
             )
             assert tuple(first)[:5] == ("/s", "1", "order.placed", -150, "EUR")
