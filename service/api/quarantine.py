@@ -43,7 +43,9 @@ def _answer(body: Any, headers: dict[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(body), headers=headers, media_type=_JSON)
 
 
-@router.get("/v1/quarantine", summary="Items that could not be taken", response_model=shapes.Items, responses=PROBLEMS)
+@router.get(
+    "/v1/quarantine", summary="Items that could not be taken", response_model=shapes.Quarantine, responses=PROBLEMS
+)
 async def get_quarantine(
     request: Request, ledger: Reader, after: After = 0, limit: Limit = 100, state: State = "waiting", type_: Type = None,
     source: Source = None, cause: Cause = None,
@@ -64,7 +66,7 @@ async def get_quarantine(
 @router.get(
     "/v1/quarantine/counts",
     summary="How many, by reason, type or source",
-    response_model=shapes.Counts,
+    response_model=shapes.QuarantineCounts,
     responses=PROBLEMS,
 )
 async def get_quarantine_counts(
@@ -79,7 +81,9 @@ async def get_quarantine_counts(
     return _answer({"by": by, "state": state, "total": sum(one.items for one in found), "counts": counts})
 
 
-@router.get("/v1/quarantine/{id}", summary="One quarantined item", response_model=shapes.Item, responses=PROBLEMS)
+@router.get(
+    "/v1/quarantine/{id}", summary="One quarantined item", response_model=shapes.Quarantined, responses=PROBLEMS
+)
 async def get_quarantined(
     request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))], item: Number
 ) -> Response:
@@ -88,7 +92,9 @@ async def get_quarantined(
     return _answer(_shown(await _found(request.app.state.service, ledger, item)))
 
 
-@router.post("/v1/quarantine/retry", summary="Try items again", response_model=shapes.Retried, responses=PROBLEMS)
+@router.post(
+    "/v1/quarantine/retry", summary="Try items again", response_model=shapes.ItemsTriedAgain, responses=PROBLEMS
+)
 async def retry_several(
     request: Request, ledger: Sender, after: After = 0, limit: Limit = 1000, type_: Type = None, source: Source = None,
     cause: Cause = None,
@@ -106,7 +112,7 @@ async def retry_several(
 
 @router.post("/v1/quarantine/dismiss", summary="Dismiss items", response_model=shapes.Dismissed, responses=PROBLEMS)
 async def dismiss_several(
-    request: Request, ledger: Admin, why: shapes.Reason, type_: Type = None, source: Source = None, cause: Cause = None
+    request: Request, ledger: Admin, why: shapes.DismissalReason, type_: Type = None, source: Source = None, cause: Cause = None
 ) -> Response:  # fmt: skip
     """Put all waiting items of a type, a source or a reason away, with a reason that is kept: they wait for nothing any more."""
     refuse_unknown(request, _CHOOSING)
@@ -119,7 +125,9 @@ async def dismiss_several(
     return _answer({"dismissed": done})
 
 
-@router.post("/v1/quarantine/{id}/retry", summary="Try an item again", response_model=shapes.Result, responses=_ANSWERS)
+@router.post(
+    "/v1/quarantine/{id}/retry", summary="Try an item again", response_model=shapes.TriedAgain, responses=_ANSWERS
+)
 async def retry_quarantined(
     request: Request, ledger: Annotated[Ledger, Depends(Needs("ingest"))], item: Number
 ) -> Response:
@@ -139,9 +147,11 @@ async def retry_quarantined(
     return _answer({"item": item, **result.as_dict()})
 
 
-@router.post("/v1/quarantine/{id}/dismiss", summary="Dismiss an item", response_model=shapes.Item, responses=_ANSWERS)
+@router.post(
+    "/v1/quarantine/{id}/dismiss", summary="Dismiss an item", response_model=shapes.Quarantined, responses=_ANSWERS
+)
 async def dismiss_quarantined(
-    request: Request, ledger: Annotated[Ledger, Depends(Needs("admin"))], item: Number, why: shapes.Reason
+    request: Request, ledger: Annotated[Ledger, Depends(Needs("admin"))], item: Number, why: shapes.DismissalReason
 ) -> Response:
     """Put an item away, with a reason that is kept: it waits for nothing any more. Doing so again changes nothing."""
     refuse_unknown(request, ())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from service.api.schemas import Problem
 
 State = Literal["waiting", "resolved", "dismissed"]
 By = Literal["reason", "type", "source"]
@@ -25,11 +28,11 @@ class Dismissal(BaseModel):
     by: str = Field(description="the key's id, or command line", examples=["cl_3f9a"])
 
 
-class Item(BaseModel):
+class Quarantined(BaseModel):
     """An item that could not be taken as it came."""
 
     id: int = Field(description="counted per ledger", examples=[3])
-    received_at: str
+    received_at: datetime
     state: State
     position: int | None = Field(description="of the event that it has become", examples=[17])
     event: Identity
@@ -37,49 +40,49 @@ class Item(BaseModel):
         description="the first of what is wrong; the same for all that fail alike",
         examples=["data.net_value: an object with amount and currency"],
     )
-    problem: dict[str, Any]
+    problem: Problem
     body: str = Field(description="as it was sent; in lists the first 2,000 bytes")
     size: int = Field(description="bytes of the whole body")
     whole: bool = Field(description="whether `body` is all of it")
-    settled_at: str | None = Field(description="when it was resolved or dismissed")
+    settled_at: datetime | None = Field(description="when it was resolved or dismissed")
     dismissed: Dismissal | None
 
 
-class Items(BaseModel):
+class Quarantine(BaseModel):
     """A page of items."""
 
-    items: list[Item]
+    items: list[Quarantined]
 
 
-class Count(BaseModel):
+class QuarantineCount(BaseModel):
     """How many items have a reason, a type or a source."""
 
     value: str | None = Field(description="null for those that have none", examples=["order.placed"])
     count: int = Field(examples=[12])
-    since: str = Field(description="when the oldest of them was received")
+    since: datetime = Field(description="when the oldest of them was received")
 
 
-class Counts(BaseModel):
+class QuarantineCounts(BaseModel):
     """How many items there are, the most first; of more than 1,000 values those."""
 
     by: By
     state: State
     total: int = Field(description="of the counts told", examples=[12])
-    counts: list[Count]
+    counts: list[QuarantineCount]
 
 
-class Result(BaseModel):
+class TriedAgain(BaseModel):
     """What became of an item that was tried again."""
 
     item: int
     status: Literal["accepted", "duplicate"]
-    position: int | None
+    position: int
     source: str | None = None
     id: str | None = None
-    problem: dict[str, Any] | None = None
+    problem: None = None
 
 
-class Retried(BaseModel):
+class ItemsTriedAgain(BaseModel):
     """What trying several items again came to; there may be more while `next_after` is one."""
 
     tried: int = Field(examples=[1000])
@@ -88,7 +91,7 @@ class Retried(BaseModel):
     next_after: int | None = Field(description="`after` of the next request", examples=[1042])
 
 
-class Reason(BaseModel):
+class DismissalReason(BaseModel):
     """Why items are put away."""
 
     model_config = ConfigDict(extra="forbid")
