@@ -20,7 +20,7 @@ from service.intake.hooks import Hooks
 from service.intake.translator import Translator
 from service.projections.worker import Worker
 from service.settings import Settings
-from service.store import database, embedded, faults, ledgers, log, migrate
+from service.store import database, embedded, faults, ledgers, log, migrate, quarantine
 from service.store.vault import Vault
 from service.store.watch import Watch
 from service.supervision import Parts
@@ -29,6 +29,7 @@ _log = telemetry.logger("service")
 DEFAULT_LEDGER = "default"
 _T = TypeVar("_T")
 _CONNECTIONS_KEPT = 3  # of the pool, from reads: to store events, look keys up, and answer /readyz
+_SETTLING_SECONDS = 600.0  # between looks for what has left the quarantine
 _LAST_SECONDS = 10.0  # that the translator has to finish what it has in hand
 
 
@@ -67,16 +68,23 @@ class Service:
         """Translate what senders post while the block lasts; without a master key no sender can post."""
         task = asyncio.create_task(self.translator.run()) if self.vault.is_open else None
         watching = asyncio.create_task(self.watch.run())
+        settling = asyncio.create_task(self.parts.beside("quarantine").repeat(self._settle))
         try:
             yield
         finally:
             watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            settling.cancel()
+            await asyncio.gather(watching, settling, return_exceptions=True)
             self.translator.stop()
             if task and not (await asyncio.wait({task}, timeout=_LAST_SECONDS))[0]:
                 task.cancel()  # it waits for a sender's API; what it has in hand is done again
                 await asyncio.wait({task})
             await self.outgoing.aclose()
+
+    async def _settle(self) -> float:
+        """Note what has left the quarantine, and drop what left it long ago."""
+        await quarantine.settle(self.pool, self.settings.quarantine_days)
+        return _SETTLING_SECONDS
 
 
 @contextmanager

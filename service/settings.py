@@ -67,6 +67,12 @@ class Settings(BaseSettings):
     key_rate_per_minute: int = Field(0, ge=0, description="requests of one API key; 0 = no limit")
     retention_days: int = Field(90, ge=1, description="days that what senders posted is kept as it came")
     rejected_hours: int = Field(24, ge=1, description="hours that a delivery with a wrong signature is kept")
+    quarantine_days: int = Field(
+        365, ge=1, description="days that a resolved or dismissed item is kept; one that waits stays until it is either"
+    )
+    overdue_days: int = Field(
+        30, ge=0, le=36_500, description="days after which completeness tells what waits as overdue, too"
+    )
     private_hosts: list[str] = Field(
         [], description="hosts, as host or host:port, that records may be read back from though not public, as JSON"
     )

@@ -11,7 +11,19 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import __version__, telemetry
-from service.api import events, hooks, kept, lineage, openapi, operations, reads, rebuilds, set_aside, sources
+from service.api import (
+    events,
+    hooks,
+    kept,
+    lineage,
+    openapi,
+    operations,
+    quarantine,
+    reads,
+    rebuilds,
+    set_aside,
+    sources,
+)
 from service.api.auth import Doorkeeper
 from service.api.bodies import Held, Room
 from service.api.problems import HANDLERS, answer_error
@@ -88,6 +100,7 @@ def create_app() -> App:
     app.include_router(lineage.router)  # before the reads: ids of campaigns may have slashes
     app.include_router(reads.router)
     app.include_router(operations.router)
+    app.include_router(quarantine.router)
     app.include_router(set_aside.router)
     app.include_router(rebuilds.router)
     app.include_router(sources.router)

@@ -27,6 +27,7 @@ from service.api.asking import (
 )
 from service.api.problems import ProblemError, refuse_unknown
 from service.api.urls import IdRoute
+from service.bootstrap import Service
 from service.domain import lineage
 from service.projections import completeness, entries, reading, restatement, timeline
 from service.projections.entries import Place
@@ -124,17 +125,38 @@ async def get_campaign_entries(
 async def get_journey(
     request: Request, ledger: Reader, kind: Annotated[str, Path(json_schema_extra={"enum": list(timeline.KINDS)})],
     identity: Annotated[str, Path(alias="id", description="of the entity to begin with, percent-encoded")], as_of: AsOf = None,
-    min_position: MinPosition = 0,
+    min_position: MinPosition = 0, after: After = "", limit: Limit = timeline.LIMIT,
 ) -> Response:  # fmt: skip
-    """Tell everything that hangs together with an entity: events in event order, what each moved, and what waits."""
-    refuse_unknown(request, ("as_of", "min_position"))
+    """Tell everything that hangs together with an entity: events in event order, what each moved, and what waits.
+
+    Of a long journey, `Link: rel=next` leads on, as known at the same position; each page has the entities that its events
+    are the first to name, and what those wait for.
+    """
+    refuse_unknown(request, ("as_of", "min_position", "after", "limit"))
     if kind not in timeline.KINDS:
         raise ProblemError(404, f"there are no journeys of a {kind}; there are those of {', '.join(timeline.KINDS)}")
-    async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
-        body = await timeline.read(view, kind, identity)
-    if body is None:
+    moment, last = _journey_mark(after) if after else (asking.read_moment(as_of), 0)
+    async with asking.views(request, ledger, min_position, moment) as (view,):
+        try:
+            page = await timeline.read(view, kind, identity, last, limit)
+        except ValueError:
+            raise _unknown_mark(after) from None
+    if page is None:
         raise ProblemError(404, f"no event names a {kind} {identity!r}")
-    return await asking.answer(request, view, body)
+    following = None if page.last is None else f"{view.as_of.position}.{page.last}"
+    return await asking.answer(request, view, page.body, following)
+
+
+def _journey_mark(after: str) -> tuple[int, int]:
+    """Read the position that a journey is told as of, and that of the last event told."""
+    if re.fullmatch(r"\d{1,18}\.\d{1,18}", after, re.ASCII) is None:
+        raise _unknown_mark(after)
+    position, _, last = after.partition(".")
+    return int(position), int(last)
+
+
+def _unknown_mark(after: str) -> ProblemError:
+    return asking.invalid("after", "what the `Link` of the page before has", after)
 
 
 @router.get(
@@ -146,12 +168,14 @@ async def get_completeness(
 ) -> Response:  # fmt: skip
     """Tell what is recorded and in no figure yet: what it waits for, how much money it stands for, since when.
 
+    What has waited for longer than `overdue_days`, a setting, is told as `overdue`, too: a credit note whose invoice never comes.
     A source is `silent` when nothing came for three times as long as 95 % of its intervals are. A key with the scope
     `figures` alone gets no `examples`.
     """
     refuse_unknown(request, ("as_of", "min_position"))
     async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
-        body = await completeness.read(view)
+        service: Service = request.app.state.service
+        body = await completeness.read(view, service.settings.overdue_days)
     if not asking.sees_entries(request):
         body["waiting"] = [{**one, "examples": []} for one in body["waiting"]]
     return Response(msgspec.json.encode({**body, **asking.frame(view)}), media_type="application/json")

@@ -1,29 +1,25 @@
-"""Health, metrics, the quarantine, and the ledger itself."""
+"""Health, metrics, and the ledger itself."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from service import __version__, telemetry
 from service.api import operations_schemas as shapes
 from service.api.auth import Guarded, Needs, NeedsOversight
-from service.api.bodies import read_body
-from service.api.problems import ProblemError, problem, refuse_unknown
-from service.api.schemas import PROBLEMS
-from service.api.urls import next_page
+from service.api.problems import problem, refuse_unknown
 from service.bootstrap import Service
 from service.domain.component import READ_MODEL_VERSION
 from service.projections import lag, reading, verify
-from service.store import database, inbox, log, quarantine, watch
+from service.store import database, inbox, log, watch
 from service.store.ledgers import Ledger
 
 router = APIRouter(tags=["operations"], route_class=Guarded)
-Item = Annotated[int, Path(alias="id", ge=1, le=2**62, description="its id in the quarantine")]
 _JSON = "application/json"
 _PATIENCE = 5.0  # seconds: a database that stands still is as good as none
 
@@ -115,69 +111,3 @@ async def get_ledger(request: Request, ledger: Annotated[Ledger, Depends(Needs("
         "recorded_at": recorded_at, "projected_position": served.checkpoint, "chain": chain.hex(),
     }  # fmt: skip
     return Response(msgspec.json.encode(body), media_type=_JSON)
-
-
-@router.get(
-    "/v1/quarantine", summary="Items that could not be taken", response_model=shapes.Quarantine, responses=PROBLEMS
-)
-async def get_quarantine(
-    request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))],
-    after: Annotated[int, Query(ge=0, le=2**62, description="items after this one")] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    state: Annotated[Literal["waiting", "resolved"], Query()] = "waiting",
-) -> Response:  # fmt: skip
-    """List quarantined items, oldest first, each with its problem and the body as it was sent.
-
-    Of a body of more than 2,000 bytes the beginning is shown; `size` tells how many it has, and `/v1/quarantine/{id}` gives all.
-    """
-    refuse_unknown(request, ("after", "limit", "state"))
-    service: Service = request.app.state.service
-    kept = await quarantine.listed(service.pool, ledger.ledger, after, limit, state)
-    headers = next_page(request, {"after": kept[-1].item} if quarantine.is_full(kept, limit) else None)
-    return Response(msgspec.json.encode({"items": [_shown(one) for one in kept]}), headers=headers, media_type=_JSON)
-
-
-@router.get(
-    "/v1/quarantine/{id}", summary="One quarantined item", response_model=shapes.Quarantined, responses=PROBLEMS
-)
-async def get_quarantined(request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))], item: Item) -> Response:
-    """Give one item with all of its body."""
-    refuse_unknown(request, ())
-    service: Service = request.app.state.service
-    kept = await quarantine.one(service.pool, ledger.ledger, item)
-    if kept is None:
-        raise ProblemError(404, f"there is no quarantined item {item}")
-    return Response(msgspec.json.encode(_shown(kept)), media_type=_JSON)
-
-
-@router.post(
-    "/v1/quarantine/{id}/retry", summary="Try an item again", response_model=shapes.TriedAgain, responses=PROBLEMS
-)
-async def retry_quarantined(
-    request: Request, ledger: Annotated[Ledger, Depends(Needs("ingest"))], item: Item
-) -> Response:  # fmt: skip
-    """Try a quarantined item again as it is, or as the event in the request's body corrects it."""
-    service: Service = request.app.state.service
-    kept = await quarantine.one(service.pool, ledger.ledger, item)
-    if kept is None:
-        raise ProblemError(404, f"there is no quarantined item {item}")
-    if kept.state == "resolved":
-        answer = {"item": item, "status": "duplicate", "position": kept.position, "problem": None}
-        return Response(msgspec.json.encode(answer), media_type=_JSON)
-    corrected = await read_body(request, service.settings.max_body_bytes, ledger.ledger)
-    result = await service.intake.retry(ledger.ledger, kept, corrected or None)
-    if result.problem is not None:
-        return problem(
-            409 if result.status == "conflict" else 422, result.problem["detail"],
-            kind=result.problem["type"].rpartition("/")[2], item=item, item_status=result.status,
-            errors=result.problem.get("errors", []),
-        )  # fmt: skip
-    return Response(msgspec.json.encode({"item": item, **result.as_dict()}), media_type=_JSON)
-
-
-def _shown(kept: quarantine.Kept) -> dict[str, Any]:
-    return {
-        "id": kept.item, "received_at": kept.received_at, "state": kept.state, "position": kept.position,
-        "problem": msgspec.Raw(kept.problem.encode()), "body": kept.body.decode("utf-8", "replace"), "size": kept.size,
-        "whole": len(kept.body) == kept.size,
-    }  # fmt: skip

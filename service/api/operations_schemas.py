@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from service.api.schemas import DateBasis, Problem
+from service.api.schemas import DateBasis
 
 
 class EventName(BaseModel):
@@ -146,33 +146,3 @@ class LedgerState(BaseModel):
     recorded_at: datetime | None = Field(description="when that was recorded")
     projected_position: int = Field(description="up to where the figures are")
     chain: str = Field(description="the hash that the last event is chained with, hexadecimal")
-
-
-class Quarantined(BaseModel):
-    """An item that could not be taken."""
-
-    id: int = Field(examples=[17])
-    received_at: datetime
-    state: Literal["waiting", "resolved"]
-    position: int | None = Field(description="of the event that it has become")
-    problem: Problem
-    body: str = Field(description="as it was sent, or its beginning")
-    size: int = Field(description="bytes that it has")
-    whole: bool = Field(description="whether `body` is all of it")
-
-
-class Quarantine(BaseModel):
-    """A page of quarantined items, oldest first."""
-
-    items: list[Quarantined]
-
-
-class TriedAgain(BaseModel):
-    """What became of a quarantined item."""
-
-    item: int = Field(examples=[17])
-    source: str | None = None
-    id: str | None = None
-    status: Literal["accepted", "duplicate"]
-    position: int
-    problem: None = None

@@ -88,7 +88,7 @@ class TimelineEvent(Cause):
 
     voided: bool
     data: dict[str, Any]
-    moved: list[Moved]
+    moved: list[Moved] = Field(description="of up to 100 entities; the entries of the figures have all")
 
 
 class Standing(Entity):
@@ -112,10 +112,11 @@ class JourneyLink(BaseModel):
 
 
 class Timeline(BaseModel):
-    """One journey: its events in event order, its entities as they stand, and what it waits for."""
+    """A page of one journey: its events in event order, the entities that they name first, and what those wait for."""
 
     journey: Entity
     currency: str = Field(examples=["EUR"])
+    count: int = Field(description="events in all pages", examples=[12])
     events: list[TimelineEvent]
     entities: list[Standing]
     pending_links: list[JourneyLink]
@@ -168,6 +169,13 @@ class Since(BaseModel):
     recorded_at: datetime | None
 
 
+class Overdue(BaseModel):
+    """How much has waited for too long."""
+
+    count: int
+    amounts: list[Amount]
+
+
 class Waiting(BaseModel):
     """What waits for one reason."""
 
@@ -175,6 +183,7 @@ class Waiting(BaseModel):
     waits_for: str = Field(examples=["opportunity", "invoice", "rate USD/EUR", "a correction", "a message"])
     count: int
     amounts: list[Amount] = Field(description="how much money it stands for, by currency, as last stated")
+    overdue: Overdue = Field(description="what of it has waited for longer than `overdue_days`")
     since: Since
     examples: list[str] = Field(description="ids of the first few", examples=[["SO-1"]])
     see: str = Field(description="where all of it is listed", examples=["/v1/pending-links"])
@@ -204,6 +213,7 @@ class Completeness(BaseModel):
 
     complete: bool = Field(description="whether nothing waits")
     currency: str = Field(examples=["EUR"])
+    overdue_days: int = Field(description="after which what waits is overdue: a setting", examples=[30])
     waiting: list[Waiting]
     sources: list[SourceFreshness]
     as_of: Moment

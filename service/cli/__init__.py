@@ -8,7 +8,7 @@ import asyncpg
 import httpx
 import typer
 
-from service.cli import access, citus, demo, files, hooks, operations, rebuilds, serving, sources
+from service.cli import access, citus, demo, files, hooks, operations, quarantine, rebuilds, serving, sources
 
 app = typer.Typer(
     name="campaign-ledger",
@@ -18,7 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for part in (demo, serving, operations, rebuilds, files, access, sources, hooks, citus):
+for part in (demo, serving, operations, quarantine, rebuilds, files, access, sources, hooks, citus):
     part.register(app)
 
 

@@ -15,6 +15,7 @@ from service.domain.events import InvalidEventError, read_event
 from service.intake import compiled, days
 from service.intake.corrections import CORRECTIONS, wrong_currency
 from service.intake.decoding import Limits, decode
+from service.intake.refused import reason_of, refused
 from service.store import log, quarantine
 from service.store.rows import Row, encode_json, row_of
 
@@ -62,6 +63,14 @@ class Taken(NamedTuple):
 def _result(row: Row, outcome: log.Outcome) -> Result:
     problem = _conflict(outcome.position) if outcome.status == "conflict" else None
     return Result(row.source, row.id, outcome.status, outcome.position, problem)
+
+
+class Retried(NamedTuple):
+    """What trying items again came to: how many were tried and became events, and the last one of them if more may wait."""
+
+    tried: int
+    resolved: int
+    last: int | None
 
 
 Read = Callable[[bytes, Limits], Row]  # gives the row of one item, or raises InvalidEventError
@@ -113,17 +122,17 @@ class Intake:
     async def refuse(self, ledger: int, raw: bytes, error: InvalidEventError) -> Result:
         """Quarantine what cannot be told apart into events at all."""
 
-        def refused(_: bytes, __: Limits) -> Row:
+        def unreadable(_: bytes, __: Limits) -> Row:
             raise error
 
-        return (await self._take(ledger, [raw], refused)).results()[0]
+        return (await self._take(ledger, [raw], unreadable)).results()[0]
 
     async def _take(
         self, ledger: int, raws: Sequence[bytes], read: Read = read_item, *, keep: bool = True,
         turn: Awaitable[object] | None = None,
     ) -> Taken:  # fmt: skip
         rows: dict[int, Row] = {}
-        refused: dict[int, Result] = {}
+        invalid: dict[int, Result] = {}
         distant = correcting = False
         for index, raw in enumerate(raws):
             if index % _AT_ONCE == _AT_ONCE - 1:
@@ -131,7 +140,7 @@ class Intake:
             try:
                 rows[index] = row = read(raw, self.limits)
             except InvalidEventError as error:
-                refused[index] = _invalid(error.given, error)
+                invalid[index] = _invalid(error.given, error)
                 continue
             distant = distant or days.at_the_ends(row)
             correcting = correcting or row.type in CORRECTIONS
@@ -140,24 +149,46 @@ class Intake:
         for check, needed in ((days.outside, distant), (wrong_currency, correcting)):
             for index, problem in ((await check(self._pool, ledger, rows)) if needed else {}).items():
                 row = rows.pop(index)
-                refused[index] = _invalid({"source": row.source, "id": row.id}, InvalidEventError([problem]))
-        refused = dict(sorted(refused.items()))
-        taken = Taken(rows, await self._appender.append(ledger, list(rows.values())), refused)
-        if refused and keep:
-            await quarantine.keep(
-                self._pool, ledger, [(raws[index], one.problem or {}) for index, one in refused.items()]
-            )
+                invalid[index] = _invalid({"source": row.source, "id": row.id}, InvalidEventError([problem]))
+        invalid = dict(sorted(invalid.items()))
+        taken = Taken(rows, await self._appender.append(ledger, list(rows.values())), invalid)
+        if invalid and keep:
+            new = next((one.position for one in taken.outcomes if one.status == "accepted"), None)
+            items = [refused(raws[index], one.problem or {}) for index, one in invalid.items()]
+            await quarantine.keep(self._pool, ledger, items, None if new is None else new - 1)
         for status, count in taken.counts().items():
             telemetry.EVENTS.labels(status).inc(count)
         return taken
 
     async def retry(self, ledger: int, kept: quarantine.Kept, corrected: bytes | None = None) -> Result:
         """Try a quarantined item again, as it was or as its sender has corrected it."""
-        raw = corrected or kept.body
-        result = (await self._take(ledger, [raw], keep=False)).results()[0]
-        if result.position is not None and result.status != "conflict":
-            await quarantine.resolve(self._pool, ledger, kept.item, result.position)
-        return result
+        results = (await self._take(ledger, [corrected or kept.body], keep=False)).results()
+        await self._note(ledger, {kept.item: results[0]}, explain=corrected is None)
+        return results[0]
+
+    async def retry_many(self, ledger: int, chosen: quarantine.Chosen, after: int, limit: int) -> Retried:
+        """Try waiting items after an item number again, as they are: up to `limit`, and about 8 MiB of them."""
+        kept = await quarantine.listed(self._pool, ledger, after, limit, "waiting", chosen, whole=True)
+        results = (await self._take(ledger, [one.body for one in kept], keep=False)).results()
+        resolved = await self._note(ledger, {one.item: result for one, result in zip(kept, results, strict=True)})
+        last = kept[-1].item if quarantine.is_full(kept, limit) else None
+        return Retried(len(kept), resolved, last)
+
+    async def _note(self, ledger: int, results: dict[int, Result], *, explain: bool = True) -> int:
+        """Note what became of items that were tried again; return how many have become events."""
+        positions = {
+            item: one.position for item, one in results.items() if one.position is not None and one.status != "conflict"
+        }
+        problems = {
+            item: (one.problem, reason_of(one.problem))
+            for item, one in results.items()
+            if one.problem and one.status == "invalid"
+        }
+        if positions:
+            await quarantine.resolve(self._pool, ledger, positions)
+        if problems and explain:
+            await quarantine.explain(self._pool, ledger, problems)
+        return len(positions)
 
     async def last_position(self, ledger: int) -> int:
         """Return the ledger's last position."""

@@ -7,6 +7,7 @@ and so does `retry` after a fix.
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -16,7 +17,11 @@ from service import telemetry
 
 _log = telemetry.logger("projector")
 _LONGEST_ERROR = 500
-_MOST_LOGGED = 20  # tracebacks of one engine: a fault that concerns every component would fill the disk
+_AGAIN = 600.0  # seconds in which a fault is logged once, wherever it strikes: it may concern every component there is
+_MOST_FAULTS = 1_000
+_FRAMES = 15  # the last ones
+_LONGEST_TRACEBACK = 8_000  # characters
+_logged: dict[tuple[str, str, int], float] = {}  # when each fault of this process was logged
 
 
 class Entry(NamedTuple):
@@ -45,7 +50,6 @@ class SetAside:
         self._entries = {entry.key: entry for entry in entries}
         self._changed: set[int] = set()
         self._cleared: set[tuple[int, int]] = set()
-        self._logged = 0
 
     def __bool__(self) -> bool:
         return bool(self._entries)
@@ -60,9 +64,8 @@ class SetAside:
 
     def note(self, position: int, error: Exception, component: int = 0) -> None:
         """Set a component, or an event without one, aside; or note that it failed again."""
-        if self._logged < _MOST_LOGGED:
-            self._logged += 1
-            _log.error("set aside", position=position, component=component or None, exc_info=error)
+        if _is_news(error):
+            _log.error("set aside", position=position, component=component or None, traceback=_traceback(error))
         told = last_line(error)
         old = self._entries.get(component or -position)
         if old is None:
@@ -96,6 +99,25 @@ class SetAside:
     def _keep(self, entry: Entry) -> None:
         self._entries[entry.key] = entry
         self._changed.add(entry.key)
+
+
+def _is_news(error: Exception) -> bool:
+    """Tell whether a fault is to be logged: whether it arose in the same place lately. The list of what is set aside has all."""
+    code, line, at = "", 0, error.__traceback__
+    while at is not None:
+        code, line, at = at.tb_frame.f_code.co_filename, at.tb_lineno, at.tb_next
+    fault, now = (type(error).__name__, code, line), time.monotonic()
+    if now - _logged.get(fault, -_AGAIN) < _AGAIN:
+        return False
+    if len(_logged) >= _MOST_FAULTS:
+        _logged.clear()
+    _logged[fault] = now
+    return True
+
+
+def _traceback(error: Exception) -> str:
+    """Write a traceback as plain text. What renders it for a terminal looks at every value in every frame, for seconds."""
+    return "".join(traceback.format_exception(error, limit=-_FRAMES))[-_LONGEST_TRACEBACK:]
 
 
 def last_line(error: Exception) -> str:

@@ -2,119 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from bisect import insort
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from service.domain import details
 from service.domain.lineage import split_entity
-from service.domain.money import MINOR_DIGITS, format_minor, minor_of, parse_amount
+from service.domain.money import Money, format_minor, minor_of
+from service.domain.stated import stated_money
+from service.projections import links
 from service.projections.reading import Snapshot
 from service.store import quarantine
 
-_json = msgspec.json.Decoder()
-_MONEY = ("net_value", "net_amount", "amount", "value", "estimated_value")  # the first that an event states
-_EXAMPLES = 5
+_json = msgspec.json.Decoder(float_hook=str)  # a number too large for a float is no reason to tell nothing
+_EXAMPLES = quarantine.EXAMPLES
 _SILENT_FROM = 3  # times the longest usual interval
 _USUAL_FROM = 5  # arrivals, below which nothing is usual
+_AT_ONCE = 20  # events, each of which may have a megabyte, in memory
+OVERDUE_DAYS = 30
+Amounts = dict[str, int]
 
 
 @dataclass
 class Waiting:
-    """What waits for one reason."""
+    """What waits for one reason; `overdue` of it for longer than it should."""
 
     kind: str
     waits_for: str
     see: str
     count: int = 0
-    amounts: dict[str, int] = field(default_factory=dict)
+    amounts: Amounts = field(default_factory=dict)
+    overdue: int = 0
+    overdue_amounts: Amounts = field(default_factory=dict)
     since: tuple[datetime, int | None] | None = None
-    examples: list[str] = field(default_factory=list)
+    examples: list[tuple[int, str]] = field(default_factory=list)  # the first, with their positions
 
-    def add(self, name: str, money: tuple[int, str] | None, moment: datetime, position: int | None) -> None:
-        """Count one thing that waits."""
-        self.count += 1
-        if money:
-            self.amounts[money[1]] = self.amounts.get(money[1], 0) + money[0]
+    def add(
+        self, names: list[tuple[int, str]], money: Money | None, moment: datetime, position: int | None, *, overdue: bool,
+        count: int = 1,
+    ) -> None:  # fmt: skip
+        """Count things that wait, and their money; `names` are the first of them, by position."""
+        self.count += count
+        self.overdue += count if overdue else 0
+        for amounts in (self.amounts, *((self.overdue_amounts,) if overdue else ())):
+            if money:
+                amounts[money.currency] = amounts.get(money.currency, 0) + money.minor
         if self.since is None or moment < self.since[0]:
             self.since = (moment, position)
-        if len(self.examples) < _EXAMPLES:
-            self.examples.append(name)
+        for one in names:
+            insort(self.examples, one)
+        del self.examples[_EXAMPLES:]
 
     def described(self) -> dict[str, Any]:
         """Return it as answers write it."""
         moment, position = self.since or (None, None)
-        amounts = [
-            {"amount": format_minor(minor, currency), "currency": currency}
-            for currency, minor in sorted(self.amounts.items())
-        ]
         return {
-            "kind": self.kind, "waits_for": self.waits_for, "count": self.count, "amounts": amounts,
-            "since": {"position": position, "recorded_at": moment}, "examples": self.examples, "see": self.see,
+            "kind": self.kind, "waits_for": self.waits_for, "count": self.count, "amounts": _written(self.amounts),
+            "overdue": {"count": self.overdue, "amounts": _written(self.overdue_amounts)},
+            "since": {"position": position, "recorded_at": moment}, "examples": [name for _, name in self.examples],
+            "see": self.see,
         }  # fmt: skip
 
 
-Groups = dict[tuple[str, str], Waiting]
+def _written(amounts: Amounts) -> list[dict[str, str]]:
+    return [
+        {"amount": format_minor(minor, currency), "currency": currency} for currency, minor in sorted(amounts.items())
+    ]
 
 
-async def read(view: Snapshot) -> dict[str, Any]:
+class Groups(dict[tuple[str, str], Waiting]):
+    """What waits, by kind and reason. What was recorded before `old` is overdue."""
+
+    def __init__(self, old: datetime) -> None:
+        super().__init__()
+        self.old = old
+
+    def of(self, kind: str, waits_for: str, see: str) -> Waiting:
+        """Return what waits for a reason, which may be nothing yet."""
+        return self.setdefault((kind, waits_for), Waiting(kind, waits_for, see))
+
+    def add(
+        self, group: tuple[str, str, str], name: str, money: Money | None, moment: datetime, position: int
+    ) -> None:  # fmt: skip
+        """Count one thing that waits since a position."""
+        self.of(*group).add([(position, name)], money, moment, position, overdue=moment < self.old)
+
+
+async def read(view: Snapshot, overdue_days: int = OVERDUE_DAYS) -> dict[str, Any]:
     """Return everything that waits, and how fresh each source is."""
-    waiting: Groups = {}
+    now = None if view.current else view.as_of.recorded_at
+    waiting = Groups((now or datetime.now(UTC)) - timedelta(days=overdue_days))
     for collect in COLLECTED:
         await collect(view, waiting)
     rows = [waiting[key].described() for key in sorted(waiting)]
-    return {"complete": not rows, "currency": view.ledger.currency, "waiting": rows, "sources": await _sources(view)}
-
-
-def _group(waiting: Groups, kind: str, waits_for: str, see: str) -> Waiting:
-    return waiting.setdefault((kind, waits_for), Waiting(kind, waits_for, see))
-
-
-def money_in(data: Any) -> tuple[int, str] | None:
-    """Return the amount that an event states, in minor units and its currency, if it states one."""
-    for name in _MONEY:
-        stated = data.get(name) if isinstance(data, Mapping) else None
-        if isinstance(stated, Mapping) and stated.get("currency") in MINOR_DIGITS:
-            try:
-                return parse_amount(str(stated.get("amount")), stated["currency"]), stated["currency"]
-            except ValueError:
-                return None
-    return None
+    return {
+        "complete": not rows, "currency": view.ledger.currency, "overdue_days": overdue_days, "waiting": rows,
+        "sources": await _sources(view),
+    }  # fmt: skip
 
 
 async def _links(view: Snapshot, waiting: Groups) -> None:
-    """What names something that has not arrived, with the money that it last stated."""
-    rows = await view.connection.fetch(
-        """
-        WITH links AS (
-            SELECT entity, detail, max(position) AS since FROM postings
-            WHERE ledger = $1 AND generation = $2 AND position <= $3 AND measure = 'pending_links'
-            GROUP BY entity, detail HAVING sum(amount) <> 0
-        )
-        SELECT links.entity, links.detail, since, e.recorded_at, coalesce(last.data, e.data)
-        FROM links JOIN events e ON e.ledger = $1 AND e.position = since
-        LEFT JOIN LATERAL (
-            SELECT data FROM events s WHERE s.ledger = $1 AND s.position <= $3 AND s.entity =
-                CASE WHEN links.entity LIKE 'order:%' THEN 'order.placed:' || substr(links.entity, 7)
-                     WHEN links.entity LIKE 'invoice:%' THEN 'invoice.posted:' || substr(links.entity, 9) END
-            ORDER BY s.micros DESC, s.rest DESC, s.source DESC, s.id DESC LIMIT 1
-        ) last ON true
-        ORDER BY since, links.entity, links.detail
-        """,
-        view.ledger.ledger, view.generation, view.as_of.position,
-    )  # fmt: skip
-    for entity, target, position, recorded_at, data in rows:
-        kind, name = split_entity(entity)
-        group = _group(waiting, kind, details.pending(target).kind, "/v1/pending-links")
-        group.add(name, money_in(_json.decode(data)), recorded_at, position)
+    """What names something that has not arrived, with the money that it stands for."""
+    async for link, money in links.pending(view):
+        kind, name = split_entity(link.entity)
+        group = (kind, details.pending(link.target).kind, "/v1/pending-links")
+        waiting.add(group, name, money, link.recorded_at, link.position)
 
 
 async def _rates(view: Snapshot, waiting: Groups) -> None:
     """Amounts that no rate converts yet."""
-    rows = await view.connection.fetch(
+    rows = view.connection.cursor(
         """
         WITH amounts AS (
             SELECT entity, detail, max(position) AS since, sum(amount)::bigint AS times FROM postings
@@ -122,45 +123,44 @@ async def _rates(view: Snapshot, waiting: Groups) -> None:
             GROUP BY entity, detail HAVING sum(amount) <> 0
         )
         SELECT amounts.entity, detail, since, times, recorded_at FROM amounts
-        JOIN events e ON e.ledger = $1 AND e.position = since ORDER BY since, amounts.entity, detail
+        JOIN events e ON e.ledger = $1 AND e.position = since
         """,
-        view.ledger.ledger, view.generation, view.as_of.position,
+        view.ledger.ledger, view.generation, view.as_of.position, prefetch=1_000,
     )  # fmt: skip
-    for entity, detail, position, times, recorded_at in rows:
+    async for entity, detail, position, times, recorded_at in rows:
         kind, name = split_entity(entity)
         waits = details.unconverted(detail)
-        group = _group(waiting, kind, f"rate {waits.currency}/{view.ledger.currency}", "/v1/roi")
-        group.add(name, (minor_of(waits.amount) * times, waits.currency), recorded_at, position)
+        group = (kind, f"rate {waits.currency}/{view.ledger.currency}", "/v1/roi")
+        waiting.add(group, name, Money(minor_of(waits.amount) * times, waits.currency), recorded_at, position)
 
 
 async def _quarantined(view: Snapshot, waiting: Groups) -> None:
-    """Items that could not be taken; what money they stand for, as far as they can be read."""
-    then = None if view.current else (view.as_of.position, view.as_of.recorded_at)
-    async for kept in quarantine.waiting(view.connection, view.ledger.ledger, then):
-        try:
-            body = _json.decode(kept.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            body = {}
-        data = body.get("data", body) if isinstance(body, Mapping) else {}
-        _group(waiting, "quarantined item", "a correction", "/v1/quarantine").add(
-            str(kept.item), money_in(data), kept.received_at, None
-        )
+    """Items that could not be taken, and what money they stand for as far as that could be read when they came."""
+    moment = None if view.current else view.as_of.recorded_at
+    found = await quarantine.waiting(
+        view.connection, view.ledger.ledger, view.as_of.position, moment, waiting.old
+    )  # fmt: skip
+    for one in found:
+        money = Money(one.minor, one.currency) if one.currency else None
+        names = [(item, str(item)) for item in one.first]
+        group = waiting.of("quarantined item", "a correction", "/v1/quarantine")
+        group.add(names, money, one.since, None, overdue=one.old, count=one.items)
 
 
 async def _set_aside(view: Snapshot, waiting: Groups) -> None:
     """Events that could not be processed; those that have been retried since are not told as of earlier moments."""
-    rows = await view.connection.fetch(
+    rows = view.connection.cursor(
         """
         SELECT e.type, e.source || ' ' || e.id, position, recorded_at, data FROM events e
         WHERE ledger = $1 AND position IN (
             SELECT position FROM set_aside WHERE ledger = $1 AND generation = $2 AND position <= $3
-        ) ORDER BY position
+        )
         """,
-        view.ledger.ledger, view.generation, view.as_of.position,
+        view.ledger.ledger, view.generation, view.as_of.position, prefetch=_AT_ONCE,
     )  # fmt: skip
-    for event_type, name, position, recorded_at, data in rows:
-        group = _group(waiting, event_type, "a fix", "/v1/set-aside")
-        group.add(name, money_in(_json.decode(data)), recorded_at, position)
+    async for event_type, name, position, recorded_at, data in rows:
+        group = (event_type, "a fix", "/v1/set-aside")
+        waiting.add(group, name, stated_money(_json.decode(data)), recorded_at, position)
 
 
 async def _of_senders(view: Snapshot, waiting: Groups) -> None:
@@ -187,15 +187,16 @@ async def _of_senders(view: Snapshot, waiting: Groups) -> None:
     )
     for name, delivery, received_at in unread:
         see = "/v1/sources/{source}/deliveries?state=failed"  # whoever reads figures need not know a hook's URL
-        _group(waiting, f"message of {name}", "a correction", see).add(str(delivery), None, received_at, None)
-    for name, record, state, since, amounts in rows:
+        old = received_at < waiting.old
+        group = waiting.of(f"message of {name}", "a correction", see)
+        group.add([(delivery, str(delivery))], None, received_at, None, overdue=old)
+    for number, (name, record, state, since, amounts) in enumerate(rows):
         what = "a message" if state == "waiting" else "a correction"
         see = f"/v1/sources/{{source}}/records?state={state}"
-        group = _group(waiting, f"{record.partition(':')[0]} of {name}", what, see)
-        group.add(record, None, since, None)
+        group, old = waiting.of(f"{record.partition(':')[0]} of {name}", what, see), since < waiting.old
+        group.add([(number, record)], None, since, None, overdue=old)
         for amount in _json.decode(amounts):
-            minor, currency = money_in({"amount": amount}) or (0, amount["currency"])
-            group.amounts[currency] = group.amounts.get(currency, 0) + minor
+            group.add([], stated_money({"amount": amount}), since, None, overdue=old, count=0)
 
 
 # Each adds what it knows to wait.

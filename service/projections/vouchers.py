@@ -11,6 +11,8 @@ from service.domain.catalogue import shown
 from service.domain.events import check_version, upcast
 from service.domain.facts import RULES, Fact, read_fact
 from service.domain.money import parse_rate
+from service.domain.voids import Voids
+from service.store import log
 from service.store.log import Brief, Stored
 
 Row = Brief | Stored
@@ -50,6 +52,20 @@ def fact_of(row: Row) -> Fact:
         except ValueError as error:
             raise ValueError(f"rate: expected {error}, got {shown(stated['rate'])}") from None
     return fact
+
+
+async def void_facts(connection: Any, ledger: int, until: int) -> list[Fact]:
+    """Return the voids up to a position, those that can be read."""
+    rows = [row async for row in log.voids(connection, ledger, until)]
+    return [fact for _, fact in read_rows(rows)[0]]
+
+
+async def voids(connection: Any, ledger: int, until: int) -> Voids:
+    """Return what is voided up to a position."""
+    found = Voids()
+    for fact in await void_facts(connection, ledger, until):
+        found.add(fact)
+    return found
 
 
 def _without_huge(value: Any) -> Any:

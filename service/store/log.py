@@ -397,6 +397,55 @@ async def registers(connection: Any, ledger: int, until: int) -> list[Stored]:
     return [Stored(*row) for row in rows]
 
 
+async def read_page(connection: Any, ledger: int, identities: Sequence[tuple[str, str]]) -> list[Stored]:
+    """Return the events of (source, id) pairs in their order, until those so far have PAGE_BYTES of data."""
+    columns = ", ".join(Stored._fields)
+    rows = await connection.fetch(
+        f"""
+        SELECT {columns} FROM (
+            SELECT e.*, n, sum(octet_length(data::text)) OVER (ORDER BY n) - octet_length(data::text) AS before
+            FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS u (u_source, u_id, n)
+            CROSS JOIN LATERAL (
+                SELECT {columns} FROM events
+                WHERE ledger = $1 AND source = u_source COLLATE "C" AND id = u_id COLLATE "C" LIMIT 1
+            ) e
+        ) sized WHERE before < {PAGE_BYTES} ORDER BY n
+        """,
+        ledger, [source for source, _ in identities], [identity for _, identity in identities],
+    )  # fmt: skip
+    return [Stored(*row) for row in rows]
+
+
+async def positions(
+    connection: Any, ledger: int, identities: Sequence[tuple[str, str]], until: int
+) -> dict[tuple[str, str], int]:  # fmt: skip
+    """Return the positions of the events of (source, id) pairs, those up to `until`."""
+    rows = await connection.fetch(
+        """
+        SELECT e.source, e.id, e.position FROM unnest($2::text[], $3::text[]) AS u (source, id)
+        CROSS JOIN LATERAL (
+            SELECT source, id, position FROM events
+            WHERE ledger = $1 AND source = u.source COLLATE "C" AND id = u.id COLLATE "C" AND position <= $4 LIMIT 1
+        ) e
+        """,
+        ledger, [source for source, _ in identities], [identity for _, identity in identities], until,
+    )  # fmt: skip
+    return {(source, identity): position for source, identity, position in rows}
+
+
+async def voids(connection: Any, ledger: int, until: int) -> AsyncIterator[Brief]:
+    """Yield the voids up to a position; only within a transaction."""
+    rows = connection.cursor(
+        f"""
+        SELECT {", ".join(Brief._fields)} FROM events
+        WHERE ledger = $1 AND position <= $2 AND type IN ('fx.rate_published', 'event.voided') AND type = 'event.voided'
+        """,  # as the index of registers has it, and less
+        ledger, until,
+    )  # fmt: skip
+    async for row in rows:
+        yield Brief._make(row)
+
+
 async def read_all(pool: asyncpg.Pool, ledger: int, page: int = 5_000, after: int = 0) -> AsyncIterator[Stored]:
     """Yield all events after a position in order, a page in memory at a time."""
     while rows := await read(pool, ledger, after, page):

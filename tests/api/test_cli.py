@@ -24,7 +24,9 @@ from tests.support.sending import cost, invoice, lead, order
 
 COMMANDS = (
     "", "serve", "worker", "migrate", "openapi", "demo", "status", "replay", "verify", "set-aside", "retry",
-    "import", "export", "ledgers", "rebuilds", "rebuilds list", "rebuilds differences", "rebuilds pause", "rebuilds apply",
+    "import", "export", "ledgers", "quarantine", "quarantine list",
+    "quarantine show", "quarantine retry", "quarantine dismiss", "rebuilds", "rebuilds list",
+    "rebuilds differences", "rebuilds pause", "rebuilds apply",
     "generations", "generations list", "generations rollback", "generations prune",
     "ledgers create", "ledgers list", "keys", "keys create", "keys list", "keys revoke",
 )  # fmt: skip
@@ -346,3 +348,35 @@ def test_a_data_directory_has_one_service_and_commands_work_beside_it(tmp_path: 
         stop_service(running)
     assert running.process.returncode == 0
     assert "beside" in good(call("ledgers", "list", *data))
+
+
+def test_the_quarantine_is_listed_counted_corrected_retried_and_dismissed(run: Run, api: Api, tmp_path: Path) -> None:
+    at = ("--ledger", api.ledger.name)
+    wrong = [{**order(f"O-{number}", "5.00"), "type": "order.place"} for number in range(4)]
+    for one in wrong:
+        assert api.http.post("/v1/events", json=one).status_code == 422
+    rows = json.loads(good(run("quarantine", "list", *at, "--json")))
+    assert [(row["item"], row["type"], row["id"]) for row in rows] == [
+        (number, "order.place", one["id"]) for number, one in enumerate(wrong, 1)
+    ]
+    assert json.loads(good(run("quarantine", "list", *at, "--limit", "2", "--json"))) == rows[:2]
+    assert "order.place" in good(run("quarantine", "list", *at))
+    counted = json.loads(good(run("quarantine", "list", *at, "--by", "type", "--json")))
+    assert [(row["value"], row["count"]) for row in counted] == [("order.place", 4)]
+    body = json.loads(good(run("quarantine", "show", "1", *at, "--body")))
+    assert body == wrong[0]
+    assert json.loads(good(run("quarantine", "show", "1", *at)))["problem"]["errors"][0]["field"] == "type"
+    corrected = written(tmp_path / "corrected.json", [{**body, "type": "order.placed"}])
+    assert good(run("quarantine", "retry", "1", *at, "--file", corrected)) == "item 1: it is the event at position 1\n"
+    still = run("quarantine", "retry", "--type", "order.place", *at)
+    assert (still.returncode, still.stdout) == (1, "0 have become events, 3 still wait\n")
+    assert "--reason" in refused(run("quarantine", "dismiss", "2", *at))
+    assert "say which items" in refused(run("quarantine", "dismiss", *at, "--reason", "x"))
+    assert "say which items" in refused(run("quarantine", "retry", "2", "--all", *at))
+    assert "no item 99" in refused(run("quarantine", "show", "99", *at))
+    assert good(run("quarantine", "dismiss", "2", *at, "--reason", "a test")) == "item 2: dismissed: a test\n"
+    assert good(run("quarantine", "dismiss", "--all", *at, "--reason", "tests")) == "2 dismissed\n"
+    assert json.loads(good(run("quarantine", "list", *at, "--json"))) == []
+    (first, *_) = json.loads(good(run("quarantine", "list", *at, "--state", "dismissed", "--json")))
+    assert (first["item"], first["dismissal"], first["dismissed_by"]) == (2, "a test", "command line")
+    assert api.read("/v1/completeness")["complete"] is True

@@ -160,6 +160,46 @@ def test_a_journey_says_what_it_waits_for_and_what_moved_it_from_outside(api: Ap
     assert (after["entities"], after["pending_links"]) == ([], [])
 
 
+def test_a_long_journey_comes_in_pages_that_together_are_all_of_it(api: Api) -> None:
+    opened = event("opportunity.opened", "2026-01-01", opportunity_id="OP", campaign_id="a", lead_ids=["L"])
+    api.post(opened, *(order(f"O-{number}", "1.00", "2026-03-01", opportunity_id="OP") for number in range(700)))
+    api.post(
+        *(event("order.amended", "2026-03-02", order_id=f"O-{n}", net_value=money("2.00")) for n in range(0, 700, 7))
+    )
+    api.post(lead("L", "b", "2026-01-02"), event("event.voided", "2026-03-03", source=opened["source"], id="nobody"))
+    api.read("/v1/roi")
+    path, pages = "/v1/journeys/order/O-3?limit=150", []
+    while path:
+        answer = api.http.get(path)
+        assert answer.status_code == 200, answer.text
+        pages.append(answer.json())
+        api.post(order(f"late-{len(pages)}", "1.00", "2025-01-01", opportunity_id="OP"))  # it is in no later page
+        api.read("/v1/roi")
+        path = answer.links.get("next", {}).get("url", "")
+    whole = api.http.get("/v1/journeys/order/O-3", params={"as_of": pages[0]["as_of"]["position"]}).json()
+    assert [len(page["events"]) for page in pages] == [150, 150, 150, 150, 150, 52]
+    assert {page["count"] for page in pages} == {whole["count"]} == {802}
+    assert [one for page in pages for one in page["events"]] == whole["events"]
+    told = [one for page in pages for one in page["entities"]]
+    assert sorted(told, key=str) == sorted(whole["entities"], key=str)
+    assert len(told) == 702
+    assert {one["campaign_id"] for one in told if one["kind"] == "order"} == {"a"}
+    later = api.read("/v1/journeys/lead/L")
+    assert later["count"] == whole["count"] + len(pages)
+    for mark in ("nothing", "5", "5.99999999", "1.2.3"):
+        assert api.http.get("/v1/journeys/order/O-3", params={"after": mark}).status_code == 422
+
+
+def test_what_waits_in_a_long_journey_is_told_once_with_its_entity(api: Api) -> None:
+    api.post(*(order(f"O-{number}", "1.00", opportunity_id="OP", quote_id=f"Q-{number}") for number in range(30)))
+    whole = api.read("/v1/journeys/order/O-3")
+    pages = [api.http.get("/v1/journeys/order/O-3", params={"limit": 20})]
+    pages.append(api.http.get(pages[0].links["next"]["url"]))
+    assert len(whole["pending_links"]) == 60
+    told = [one for page in pages for one in page.json()["pending_links"]]
+    assert sorted(told, key=str) == sorted(whole["pending_links"], key=str)
+
+
 @pytest.mark.parametrize("path", ["/v1/journeys/lead/nobody", "/v1/journeys/campaign/a"])
 def test_a_journey_that_there_is_not_is_not_found(module_api: Api, path: str) -> None:
     assert module_api.http.get(path).status_code == 404

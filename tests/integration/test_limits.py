@@ -147,7 +147,9 @@ async def test_what_adds_up_to_more_than_one_event_may_state_can_be_read(pool: a
         found, _ = await entries.read(view, selection.Query(), "roi", "invoiced_revenue", (0, 0), 300)
         assert found["sum"] == "0.00"
         assert (found["count"] > 200) is rated
-        assert (await timeline.read(view, "invoice", "I") or {})["pending_links"] == []
+        page = await timeline.read(view, "invoice", "I")
+        assert page is not None
+        assert page.body["pending_links"] == []
         waiting = (await completeness.read(view))["waiting"]
         assert bool(waiting) is not rated
     await proven(pool, ledger)

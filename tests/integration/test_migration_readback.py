@@ -29,7 +29,7 @@ def moved(connection: Connection, revision: str) -> None:
     config.set_main_option("script_location", str(migrate.place()))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    (command.downgrade if revision == "0003" and _at(connection) > revision else command.upgrade)(config, revision)
+    (command.downgrade if _at(connection) > revision else command.upgrade)(config, revision)
 
 
 def _at(connection: Connection) -> str:

@@ -41,3 +41,9 @@ def invoice(key: str, amount: str, day: str = "2026-03-01", currency: str = "EUR
     return event(
         "invoice.posted", day, invoice_id=key, net_amount=money(amount, currency), posting_date=day, **more
     )  # fmt: skip
+
+
+def credit(key: str, of: str, amount: str, day: str = "2026-03-09") -> dict[str, Any]:
+    """Return a credit note."""
+    parts = {"credit_note_id": key, "invoice_id": of, "net_amount": money(amount), "posting_date": day}
+    return event("invoice.credited", day, **parts)
