@@ -179,7 +179,7 @@ async def answer(
     The weak ETag is the edition of the read models and the position.
     """
     tag = f'W/"{view.edition}-{view.as_of.position}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
     headers |= next_page(request, None if following is None else {"after": following})
     rows = body.get("rows", ())
     content = await apart(len(rows), msgspec.json.encode, {**body, **frame(view)})

@@ -61,10 +61,17 @@ class Doorkeeper:
         return token is not None and hmac.compare_digest(token.get_secret_value().encode(), secret.encode())
 
     def _refuse_too_many(self, key_id: str) -> None:
-        most = self._service.settings.key_rate_per_minute
-        if most and (wait := self._buckets.take(key_id, most, time.monotonic())):
+        most, now = self._service.settings.key_rate_per_minute, time.monotonic()
+        if most and (wait := self._buckets.take(key_id, most, now)):
             detail = f"this API key may send {most} requests per minute: try again later"
-            raise ProblemError(429, detail, headers=retry_after(wait))
+            headers = {**retry_after(wait), **self._buckets.allowance(key_id, most, now)}
+            raise ProblemError(429, detail, headers=headers)
+
+    def allowance(self, key_id: str) -> list[tuple[bytes, bytes]]:
+        """Return the headers that tell what a key may still send; none, where it may send what it likes."""
+        most = self._service.settings.key_rate_per_minute
+        told = self._buckets.allowance(key_id, most, time.monotonic()) if most else {}
+        return [(name.lower().encode(), value.encode()) for name, value in told.items()]
 
 
 def _secret(authorization: str | None) -> str:
@@ -126,6 +133,7 @@ class Guarded(APIRoute):
         async def guarded(request: Request) -> Response:
             state = request.app.state
             access = request.state.access = await needs.admit(request)
+            request.scope["exchange"].access = access
             if self.body_field is not None and access is not None:
                 most = min(_MOST_JSON, state.service.settings.max_body_bytes)
                 request._body = await read_body(request, most, access.ledger.ledger)  # noqa: SLF001  where the framework looks for it first

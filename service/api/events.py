@@ -42,11 +42,10 @@ _GOOD = ("accepted", "duplicate")
 async def post_events(request: Request) -> Response:
     """Take events in whatever form they come."""
     service: Service = request.app.state.service
-    ledger = (await request.app.state.doorkeeper.admit(request.headers.get("authorization"), "ingest")).ledger
     headers = request.headers
+    access = await request.app.state.doorkeeper.admit(headers.get("authorization"), "ingest")
+    request.scope["exchange"].access, ledger = access, access.ledger
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise ProblemError(415, f"send the body as it is, not with content-encoding {headers['content-encoding']}")
     if media_type in _NDJSON:
         return await _bulk(request, service, ledger)
     if "ce-specversion" in headers and media_type not in (_SINGLE, _BATCH):

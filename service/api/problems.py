@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import msgspec
@@ -20,9 +20,14 @@ from service.store import faults
 from service.store.log import QueueFullError
 from service.store.vault import MasterKeyError
 
+if TYPE_CHECKING:
+    from service.api.exchange import Exchange
+
 _log = telemetry.logger("api")
 MEDIA_TYPE = "application/problem+json"
 _HOOK = re.compile(r"^(/v1/hooks/[^/]*)/.+", re.DOTALL)
+_JOURNEY = re.compile(r"^(/v1/journeys/[^/]*)/.+", re.DOTALL)
+_LONGEST_TOLD = 300  # characters of a path in the log
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}  # RFC 9110's; Python's change with its version
 
 
@@ -61,10 +66,12 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  registered for it alone
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(sorted(_methods(request)))
+        methods = _methods(request)
+        headers["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+    exchange: Exchange | None = request.scope.get("exchange")
     details = {
         404: f"there is nothing at {path_of(request)}; /openapi.json describes what there is",
-        405: f"{request.method} is not possible at {path_of(request)}",
+        405: f"{exchange.method if exchange else request.method} is not possible at {path_of(request)}",
     }
     return problem(error.status_code, details.get(error.status_code, str(error.detail)), headers=headers)
 
@@ -72,6 +79,11 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 def path_of(request: Request) -> str:
     """Return the path without a secret that a sender may have in it."""
     return _HOOK.sub(r"\1/***", request.url.path)
+
+
+def path_told(path: str) -> str:
+    """Return a path as the log may have it: without a sender's secret, and without an id that may be a person's."""
+    return _JOURNEY.sub(r"\1/***", _HOOK.sub(r"\1/***", path))[:_LONGEST_TOLD]
 
 
 def _methods(request: Request) -> set[str]:
@@ -142,7 +154,10 @@ async def on_missing_key(_: Request, error: Exception) -> Response:
 
 async def on_failure(request: Request, error: Exception) -> Response:
     """Answer what should not have happened; the log has the rest."""
-    _log.error("request failed", path=path_of(request), exc_info=error)
+    exchange: Exchange | None = request.scope.get("exchange")
+    _log.error(
+        "request failed", path=path_told(request.url.path), request_id=exchange and exchange.request_id, exc_info=error
+    )
     return problem(500, "the service failed at this; its log says why")
 
 
