@@ -38,8 +38,6 @@ class Asked(NamedTuple):
     min_position: int
 
 
-FLAT = ("from", "to", "date_basis", "as_of", "min_position")
-GROUPED = ("group_by", "campaign_id", *FLAT)
 _DATE: dict[str, Any] = {"format": "date"}
 From = Annotated[
     str | None,

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from service.api.bodies import read_body
-from service.api.problems import ProblemError
+from service.api.problems import ProblemError, refuse_unknown
 from service.api.turns import Turns
 from service.bootstrap import Service
+from service.intake.decoding import BOM, repeated_name
 from service.intake.limits import Buckets, LookedUp, retry_after
 from service.store import ledgers
 
@@ -117,10 +118,33 @@ class NeedsOversight(Needs):
         return access and access.ledger
 
 
+def _is_list(annotation: Any) -> bool:
+    return any(get_origin(one) is list for one in (annotation, *get_args(annotation)))
+
+
+def _checked(request: Request, body: bytes) -> bytes:
+    """Return JSON without a byte order mark; raises a problem for another content type, and for a name that stands twice."""
+    body = body.removeprefix(BOM)
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and media_type != "application/json" and not media_type.endswith("+json"):
+        raise ProblemError(415, f"send application/json; this was {media_type or 'no content-type'}")
+    try:
+        name = repeated_name(body) if body else None
+    except (ValueError, RecursionError):  # which the framework tells of
+        return body
+    if name is not None:
+        errors = [{"field": name[:80], "expected": "each name once in an object", "got": "it twice"}]
+        raise ProblemError(
+            422, f"{name[:80]}: expected each name once in an object", kind="invalid-request", errors=errors
+        )
+    return body
+
+
 class Guarded(APIRoute):
     """A route that looks at the key before it takes in any body, and at the body's size before it parses it.
 
-    The framework alone reads and parses a body before it asks whose it is. Reads wait for their turn here, too.
+    The framework alone reads and parses a body before it asks whose it is. Parameters that the route does not have are refused,
+    and so is a second one of a name. Reads wait for their turn here, too.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -129,14 +153,18 @@ class Guarded(APIRoute):
         needs = next((one.call for one in self.dependant.dependencies if isinstance(one.call, Needs)), None)
         if needs is None:
             return handle
+        known = [one.alias for one in self.dependant.query_params]
+        several = [one.alias for one in self.dependant.query_params if _is_list(one.field_info.annotation)]
 
         async def guarded(request: Request) -> Response:
             state = request.app.state
             access = request.state.access = await needs.admit(request)
             request.scope["exchange"].access = access
+            refuse_unknown(request, known, several)
             if self.body_field is not None and access is not None:
                 most = min(_MOST_JSON, state.service.settings.max_body_bytes)
-                request._body = await read_body(request, most, access.ledger.ledger)  # noqa: SLF001  where the framework looks for it first
+                body = await read_body(request, most, access.ledger.ledger)
+                request._body = _checked(request, body)  # noqa: SLF001  where the framework looks for it first
             if request.method != "GET" or access is None:
                 return await handle(request)
             turns: Turns = state.turns

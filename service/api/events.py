@@ -6,6 +6,7 @@ The way in is a plain route over the raw request: the framework's own body handl
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -32,6 +33,7 @@ _JSON = "application/json"
 _BATCH = "application/cloudevents-batch+json"
 _SINGLE = "application/cloudevents+json"
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+_BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?\s*([\[{])")  # of a list or an object
 _LINES_AT_ONCE = 5_000
 _BYTES_AT_ONCE = 1_048_576
 _STRETCHES_IN_HAND = 3  # one is being stored, one waits behind it, one is being read
@@ -45,6 +47,8 @@ async def post_events(request: Request) -> Response:
     headers = request.headers
     access = await request.app.state.doorkeeper.admit(headers.get("authorization"), "ingest")
     request.scope["exchange"].access, ledger = access, access.ledger
+    if request.scope["query_string"]:
+        refuse_unknown(request, ())
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type in _NDJSON:
         return await _bulk(request, service, ledger)
@@ -54,7 +58,13 @@ async def post_events(request: Request) -> Response:
         known = ", ".join((_JSON, _SINGLE, _BATCH, _NDJSON[0]))
         raise ProblemError(415, f"send {known}, or ce- headers with JSON; this was {media_type or 'no content-type'}")
     body = await read_body(request, service.settings.max_body_bytes, ledger.ledger)
-    if media_type == _BATCH or (media_type == _JSON and body.lstrip()[:1] == b"["):
+    begin = _BEGIN.match(body)
+    first = begin[1] if begin else b""
+    if media_type == _SINGLE and first == b"[":
+        raise ProblemError(415, f"a list of events is {_BATCH} or {_JSON}; this was {media_type}")
+    if media_type == _BATCH and first == b"{":
+        raise ProblemError(415, f"an event by itself is {_SINGLE} or {_JSON}; this was {media_type}")
+    if media_type == _BATCH or first == b"[":
         return await _batch(service, ledger, body)
     return await _single((await service.intake.take(ledger.ledger, [body]))[0], service, ledger)
 
@@ -217,7 +227,6 @@ async def get_events(
     ] = None,
 ) -> Response:
     """Feed events back as a CloudEvents batch; `Link: rel=next` leads on while there is more. A page ends at about 8 MiB."""
-    refuse_unknown(request, ("after", "limit", "type"))
     unknown = [one for one in event_type or () if one not in CATALOGUE]
     if unknown:
         errors = [{"field": "type", "expected": "a type of the catalogue", "got": one[:80]} for one in unknown]

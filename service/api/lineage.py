@@ -25,7 +25,7 @@ from service.api.asking import (
     Reader,
     To,
 )
-from service.api.problems import ProblemError, refuse_unknown
+from service.api.problems import ProblemError
 from service.api.urls import IdRoute
 from service.domain import lineage
 from service.projections import completeness, entries, reading, restatement, timeline
@@ -34,7 +34,6 @@ from service.store.ledgers import Ledger
 
 router = APIRouter(tags=["lineage"], route_class=IdRoute)
 _FILTERS = ("channel", "source", "medium", "owner", "campaign_type", "parent")
-_ENTRIES = ("measure", *_FILTERS, "after", "limit", *asking.GROUPED)
 Measure = Annotated[str, Query(description="a figure by its name in the report", examples=["invoiced_revenue"])]
 Filter = Annotated[str | None, Query(description="only what has this value; empty = only what has none")]
 
@@ -93,7 +92,6 @@ async def get_entries(
     `sum` is the figure, as the report gives it for the same filters; `count` is how many entries there are in all pages.
     `Link: rel=next` leads on while there are more.
     """
-    refuse_unknown(request, _ENTRIES)
     asked = asking.read_asked("campaign", from_, to, date_basis, as_of, min_position, campaign_id)
     values = zip(_FILTERS, (channel, source, medium, owner, campaign_type, parent), strict=True)
     only = tuple((name, value) for name, value in values if value is not None)
@@ -112,7 +110,6 @@ async def get_campaign_entries(
     limit: Limit = 100,
 ) -> Response:  # fmt: skip
     """List the entries that add up to one campaign's figure."""
-    refuse_unknown(request, ("measure", "after", "limit", *asking.FLAT))
     asked = asking.read_asked("campaign", from_, to, date_basis, as_of, min_position, campaign_id)
     return await _entries(request, ledger, report, _Asked(asked, _measure(report, measure), _place(after), limit))
 
@@ -127,7 +124,6 @@ async def get_journey(
     min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """Tell everything that hangs together with an entity: events in event order, what each moved, and what waits."""
-    refuse_unknown(request, ("as_of", "min_position"))
     if kind not in timeline.KINDS:
         raise ProblemError(404, f"there are no journeys of a {kind}; there are those of {', '.join(timeline.KINDS)}")
     async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
@@ -149,17 +145,11 @@ async def get_completeness(
     A source is `silent` when nothing came for three times as long as 95 % of its intervals are. A key with the scope
     `figures` alone gets no `examples`.
     """
-    refuse_unknown(request, ("as_of", "min_position"))
     async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
         body = await completeness.read(view)
     if not asking.sees_entries(request):
         body["waiting"] = [{**one, "examples": []} for one in body["waiting"]]
     return Response(msgspec.json.encode({**body, **asking.frame(view)}), media_type="application/json")
-
-
-_RESTATED = (
-    "from_as_of", "to_as_of", "measure", "group_by", "campaign_id", "from", "to", "date_basis", "min_position", "after", "limit",
-)  # fmt: skip
 
 
 def _moment(field: str, text: str) -> int | datetime:
@@ -187,7 +177,6 @@ async def get_restatement(
     `lines` are those of all rows, in the order in which they were posted; the lines of a row add up to its difference.
     A key with the scope `figures` alone gets no `lines`.
     """
-    refuse_unknown(request, _RESTATED)
     asked = asking.read_asked(group_by, from_, to, date_basis, None, min_position, campaign_id)
     if not set(asked.query.group_by) <= set(restatement.GROUPS):
         raise asking.invalid("group_by", f"up to 3 of {', '.join(restatement.GROUPS)}", group_by)

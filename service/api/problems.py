@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
 from service import telemetry
+from service.domain.catalogue import shown
 from service.store import faults
 from service.store.log import QueueFullError
 from service.store.vault import MasterKeyError
@@ -27,6 +29,16 @@ _log = telemetry.logger("api")
 MEDIA_TYPE = "application/problem+json"
 _HOOK = re.compile(r"^(/v1/hooks/[^/]*)/.+", re.DOTALL)
 _JOURNEY = re.compile(r"^(/v1/journeys/[^/]*)/.+", re.DOTALL)
+_EXPECTED = {  # by pydantic's names of errors, where its words are about Python
+    "missing": "a value, which is required",
+    "model_attributes_type": "a JSON object",
+    "model_type": "a JSON object",
+    "dict_type": "a JSON object",
+    "list_type": "a JSON list",
+    "bool_type": "true or false",
+    "extra_forbidden": "nothing: there is no such field",
+    "json_invalid": "valid JSON",
+}
 _LONGEST_TOLD = 300  # characters of a path in the log
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}  # RFC 9110's; Python's change with its version
 
@@ -104,7 +116,7 @@ async def on_invalid_request(_: Request, error: Exception) -> Response:
     errors = [
         {
             "field": ".".join(str(part) for part in one["loc"] if part not in ("query", "path", "body")),
-            "expected": one["msg"],
+            "expected": _EXPECTED.get(one["type"], one["msg"]),
             "got": _got(one),
         }
         for one in error.errors()
@@ -115,7 +127,9 @@ async def on_invalid_request(_: Request, error: Exception) -> Response:
 
 def _got(error: Any) -> str:
     """Return what came, shortly; never anything of a body, which may hold secrets."""
-    return "(not shown)" if error["loc"][0] == "body" else str(error["input"])[:80]
+    if error["type"] == "missing":
+        return "nothing"
+    return "(not shown)" if error["loc"][0] == "body" else shown(error["input"])
 
 
 async def on_nul(_: Request, __: Exception) -> Response:
@@ -123,14 +137,28 @@ async def on_nul(_: Request, __: Exception) -> Response:
     return problem(422, "a parameter has the character U+0000: nothing can have that in it", kind="invalid-request")
 
 
-def refuse_unknown(request: Request, known: tuple[str, ...]) -> None:
-    """Refuse unknown parameters: a misspelt one would otherwise silently give another answer."""
-    unknown = [name for name in request.query_params if name not in known]
-    if unknown:
-        raise ProblemError(
-            422, f"unknown parameter {', '.join(unknown)}; there are {', '.join(known) or 'none'}", kind="invalid-request",
-            errors=[{"field": name, "expected": f"one of {', '.join(known)}", "got": name} for name in unknown],
-        )  # fmt: skip
+def refuse_unknown(request: Request, known: Sequence[str], several: Sequence[str] = ()) -> None:
+    """Refuse unknown parameters, and a second one of a name that is not in `several`.
+
+    A misspelt one, and whichever of two is not looked at, would otherwise silently give another answer.
+    """
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    there_are = ", ".join(known) or "none"
+    errors = [
+        {"field": name[:80], "expected": f"one of {there_are}", "got": name[:80]} for name in given if name not in known
+    ]
+    if errors:
+        names = ", ".join(one["field"] for one in errors)
+        detail = f"unknown parameter {names}; there are {there_are}"
+        raise ProblemError(422, detail, kind="invalid-request", errors=errors)
+    errors = [
+        {"field": name, "expected": "it once", "got": f"it {count} times"}
+        for name, count in given.items()
+        if count > 1 and name not in several
+    ]
+    if errors:
+        detail = "; ".join(f"{one['field']}: expected {one['expected']}, got {one['got']}" for one in errors)
+        raise ProblemError(422, detail, kind="invalid-request", errors=errors)
 
 
 async def on_overload(_: Request, error: Exception) -> Response:

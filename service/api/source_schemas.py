@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool
 
 from service.intake.connecting import LONGEST_SECRET, NAME, SHORTEST_SECRET
 from service.intake.senders import KINDS
@@ -33,7 +33,7 @@ class SourceChange(BaseModel):
         None, max_length=10, examples=[["whsec_c2VjcmV0LW9mLXRoZS1zaG9w"]],
         description="what requests are verified with, newest first; never shown again",
     )  # fmt: skip
-    path_secret: bool = Field(
+    path_secret: StrictBool = Field(
         False, description="put a new secret into the URL, for senders that cannot authenticate; shown once, in `url`"
     )
     credentials: dict[str, SecretStr] | None = Field(
