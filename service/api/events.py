@@ -19,7 +19,7 @@ from starlette.responses import Response
 from service.api.auth import Guarded, Needs
 from service.api.bodies import read_body
 from service.api.problems import ProblemError, problem, refuse_unknown
-from service.api.urls import next_page
+from service.api.urls import link, next_url
 from service.bootstrap import Service
 from service.domain.catalogue import CATALOGUE
 from service.domain.events import InvalidEventError
@@ -233,7 +233,7 @@ async def get_events(
         raise ProblemError(422, f"type: there is no {unknown[0][:80]}", kind="invalid-request", errors=errors)
     service: Service = request.app.state.service
     rows = await log.read(service.pool, ledger.ledger, after, limit, event_type or ())
-    headers = next_page(request, {"after": rows[-1].position} if log.is_full(rows, limit) else None)
+    headers = link(next_url(request, {"after": rows[-1].position} if log.is_full(rows, limit) else None))
     return Response(b"[" + b",".join(map(log.as_cloudevent, rows)) + b"]", headers=headers, media_type=_BATCH)
 
 

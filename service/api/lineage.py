@@ -73,7 +73,7 @@ async def _entries(request: Request, ledger: Ledger, report: str, asked: _Asked)
             view, asked.asked.query, report, asked.measure, asked.after, asked.limit
         )  # fmt: skip
     frame = {"currency": ledger.currency, "date_basis": asked.asked.query.basis}
-    return await asking.answer(request, view, {**body, **frame}, _mark(following))
+    return await asking.answer(request, view, {**body, **frame}, page=asking.Page(_mark(following)))
 
 
 @router.get(
@@ -194,7 +194,8 @@ async def get_restatement(
     if not asking.sees_entries(request):
         body, following, scope = {**body, "lines": []}, None, None
     content = {**_between(then, now), **body, "date_basis": date_basis}
-    return await asking.answer(request, now, content, _mark(following), scope)
+    fixed = {"from_as_of": then.as_of.position, "to_as_of": now.as_of.position}
+    return await asking.answer(request, now, content, scope, page=asking.Page(_mark(following), fixed))
 
 
 def _between(then: reading.Snapshot, now: reading.Snapshot) -> dict[str, Any]:

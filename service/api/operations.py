@@ -15,7 +15,7 @@ from service.api.auth import Guarded, Needs, NeedsOversight
 from service.api.bodies import read_body
 from service.api.problems import ProblemError, problem, refuse_unknown
 from service.api.schemas import PROBLEMS
-from service.api.urls import next_page
+from service.api.urls import link, next_url
 from service.bootstrap import Service
 from service.domain.component import READ_MODEL_VERSION
 from service.projections import lag, reading, verify
@@ -133,8 +133,9 @@ async def get_quarantine(
     refuse_unknown(request, ("after", "limit", "state"))
     service: Service = request.app.state.service
     kept = await quarantine.listed(service.pool, ledger.ledger, after, limit, state)
-    headers = next_page(request, {"after": kept[-1].item} if quarantine.is_full(kept, limit) else None)
-    return Response(msgspec.json.encode({"items": [_shown(one) for one in kept]}), headers=headers, media_type=_JSON)
+    url = next_url(request, {"after": kept[-1].item} if quarantine.is_full(kept, limit) else None)
+    body = {"items": [_shown(one) for one in kept], "next": url}
+    return Response(msgspec.json.encode(body), headers=link(url), media_type=_JSON)
 
 
 @router.get(

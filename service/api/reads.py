@@ -107,7 +107,11 @@ async def get_campaigns(
         known = [(one, attributes) for one, attributes in (await view.campaigns()).items() if one > after]
     rows = [{"campaign_id": one, **attributes} for one, attributes in known[:limit]]
     return await asking.answer(
-        request, view, {"rows": rows}, rows[-1]["campaign_id"] if len(known) > limit else None, "figures"
+        request,
+        view,
+        {"rows": rows},
+        "figures",
+        page=asking.Page(rows[-1]["campaign_id"] if len(known) > limit else None),
     )
 
 
@@ -155,7 +159,7 @@ async def _listed(
     names = ("from", "to") if measure == PENDING_LINKS else ("entity", "reason")
     rows = [dict(zip((*names, "campaign_id", "since_position"), one, strict=True)) for one in found]
     following = msgspec.json.encode(found[-1][:2]).decode() if len(found) == limit else None
-    return await asking.answer(request, view, {"rows": rows}, following)
+    return await asking.answer(request, view, {"rows": rows}, page=asking.Page(following))
 
 
 @router.get("/v1/pending-links", summary="Pending links", response_model=schemas.Links, responses=schemas.PROBLEMS)

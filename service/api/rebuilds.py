@@ -12,7 +12,7 @@ from starlette.responses import Response
 from service.api import operations_schemas, schemas
 from service.api.auth import Guarded, Needs
 from service.api.problems import ProblemError
-from service.api.urls import next_page
+from service.api.urls import link, next_url
 from service.bootstrap import Service
 from service.projections import compare, generations
 from service.store.ledgers import Ledger
@@ -104,8 +104,8 @@ async def get_differences(
     service: Service = request.app.state.service
     await _one(service, ledger, rebuild_id)
     rows = await compare.listed(service.pool, ledger.ledger, rebuild_id, ledger.currency, after, limit)
-    headers = next_page(request, {"after": rows[-1]["line"]} if len(rows) == limit else None)
-    return _answer({"rows": rows}, headers=headers)
+    url = next_url(request, {"after": rows[-1]["line"]} if len(rows) == limit else None)
+    return _answer({"rows": rows, "next": url}, headers=link(url))
 
 
 @router.post(

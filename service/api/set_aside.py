@@ -11,7 +11,7 @@ from starlette.responses import Response
 from service.api import operations_schemas, schemas
 from service.api.auth import Guarded, Needs
 from service.api.problems import ProblemError
-from service.api.urls import next_page
+from service.api.urls import link, next_url
 from service.bootstrap import Service
 from service.projections import retry
 from service.store.ledgers import Ledger
@@ -42,8 +42,8 @@ async def get_set_aside(
         ) from None
     items = await retry.listed(service.pool, ledger.ledger, pair, limit)
     last = f"[{items[-1]['position']},{items[-1]['component']}]" if len(items) == limit else None
-    headers = next_page(request, {"after": last} if last else None)
-    return Response(msgspec.json.encode({"items": items}), headers=headers, media_type=_JSON)
+    url = next_url(request, {"after": last} if last else None)
+    return Response(msgspec.json.encode({"items": items, "next": url}), headers=link(url), media_type=_JSON)
 
 
 @router.post(

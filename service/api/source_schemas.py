@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool
 
+from service.api.schemas import Next
 from service.intake.connecting import LONGEST_SECRET, NAME, SHORTEST_SECRET
 from service.intake.senders import KINDS
 
@@ -118,6 +119,7 @@ class Deliveries(BaseModel):
     """Deliveries, newest first."""
 
     items: list[Delivery]
+    next: str | None = Next
 
 
 class Money(BaseModel):
@@ -140,6 +142,7 @@ class Records(BaseModel):
     """Records by name."""
 
     items: list[Record]
+    next: str | None = Next
 
 
 class Retranslation(BaseModel):

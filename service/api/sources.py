@@ -13,7 +13,7 @@ from service.api import schemas
 from service.api import source_schemas as shapes
 from service.api.auth import Guarded, Needs
 from service.api.problems import ProblemError
-from service.api.urls import next_page
+from service.api.urls import link, next_url
 from service.bootstrap import Service
 from service.intake import connecting
 from service.store import inbox, records, sources
@@ -112,7 +112,8 @@ async def get_deliveries(
     await _found(service, ledger, source)
     found = await inbox.listed(service.pool, ledger.ledger, source, before, limit, state)
     following = {"before": found[-1].delivery} if len(found) == limit else None
-    return _answer({"items": [_delivery(one) for one in found]}, headers=next_page(request, following))
+    url = next_url(request, following)
+    return _answer({"items": [_delivery(one) for one in found], "next": url}, headers=link(url))
 
 
 @router.get(
@@ -155,7 +156,8 @@ async def get_records(
         | ({"amounts": one.amounts} if one.amounts else {})
         for one in found
     ]
-    return _answer({"items": shown}, headers=next_page(request, following))
+    url = next_url(request, following)
+    return _answer({"items": shown, "next": url}, headers=link(url))
 
 
 @router.post(

@@ -184,7 +184,7 @@ def test_a_request_has_an_id_of_its_sender_or_a_new_one(api: Api) -> None:
     given = api.http.get("/v1/ledger", headers={"X-Request-Id": "gateway/4711"})
     assert given.headers["x-request-id"] == "gateway/4711"
     for bad in ("a" * 129, "two words", "\u00fc"):
-        answer = api.http.get("/v1/ledger", headers={"X-Request-Id": bad.encode()})  # type: ignore[dict-item]
+        answer = api.http.get("/v1/ledger", headers={b"X-Request-Id": bad.encode()})
         assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
     assert api.http.get("/v1/nothing").headers["x-request-id"] != api.http.get("/v1/nothing").headers["x-request-id"]
 
