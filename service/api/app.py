@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import __version__
-from service.api import events, hooks, kept, lineage, openapi, operations, reads, rebuilds, set_aside, sources
+from service.api import described, events, hooks, kept, lineage, openapi, operations, reads, rebuilds, set_aside, sources
 from service.api.auth import Doorkeeper
 from service.api.bodies import Held, Room
 from service.api.exchange import Exchange
@@ -75,6 +75,12 @@ class Front:
         return None
 
 
+async def _docs(request: Request) -> Response:
+    app: App = request.app
+    headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    return HTMLResponse(described.page(app.openapi()), headers=headers)
+
+
 def create_app() -> App:
     """Return the application without a service: enough for its description."""
     app = App(
@@ -91,6 +97,7 @@ def create_app() -> App:
     app.include_router(set_aside.router)
     app.include_router(rebuilds.router)
     app.include_router(sources.router)
+    app.router.add_route("/docs", _docs, include_in_schema=False)
     for path in hooks.PATHS:
         app.router.add_route(path, hooks.hook, methods=hooks.METHODS, include_in_schema=False)
     return app

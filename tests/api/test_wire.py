@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -243,3 +244,18 @@ def test_a_page_of_another_origin_may_read_what_it_needs(own: Own, api: Api) -> 
         "Access-Control-Request-Headers": "x-request-id",
     }
     assert httpx.options(f"{own.url}/v1/events", headers=asking).status_code == 200
+
+
+def test_the_description_is_a_page_that_needs_no_other_host(service_url: str) -> None:
+    answer = httpx.get(f"{service_url}/docs")
+    described = httpx.get(f"{service_url}/openapi.json").json()
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert not re.search(r"<script|<link|<img|url\(|(?:src|href)=.(?:https?:)?//", answer.text)
+    for path, operations in described["paths"].items():
+        assert f"<code>{path}</code>" in answer.text
+        assert all(escape(one["summary"]) in answer.text for one in operations.values())
+    assert all(f'id="{name}"' in answer.text for name in described["components"]["schemas"])
+    links = re.findall(r'href="#([^"]*)"', answer.text)
+    assert "Money" in links
+    assert set(links) <= set(re.findall(r'id="([^"]*)"', answer.text))
