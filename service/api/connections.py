@@ -196,7 +196,7 @@ class Connection(HttpToolsProtocol):
 
     def _tell(self, status: int) -> str:
         """Count what is refused, have the log tell of it, and return the id of the request."""
-        telemetry.REQUESTS.labels(str(status)).inc()
+        telemetry.answers(status).inc()
         identity = request_id()
         if self.cycle is not None and not self.cycle.response_complete:  # it is in hand, and has a line of its own
             in_hand: Any = self.cycle.scope

@@ -84,8 +84,8 @@ class Exchange:
     async def send(self, message: Message) -> None:
         """Send a message of the answer, with what all answers have."""
         if message["type"] == "http.response.start":
-            self._status = message["status"]
-            telemetry.REQUESTS.labels(str(self._status)).inc()
+            self._status = status = message["status"]
+            telemetry.answers(status).inc()
             headers = message["headers"]
             headers.append((b"x-request-id", self.request_id.encode()))
             if self.access is not None and self._doorkeeper is not None:

@@ -95,7 +95,9 @@ def path_of(request: Request) -> str:
 
 def path_told(path: str) -> str:
     """Return a path as the log may have it: without a sender's secret, and without an id that may be a person's."""
-    return _JOURNEY.sub(r"\1/***", _HOOK.sub(r"\1/***", path))[:_LONGEST_TOLD]
+    if path.startswith(("/v1/hooks/", "/v1/journeys/")):
+        path = _JOURNEY.sub(r"\1/***", _HOOK.sub(r"\1/***", path))
+    return path[:_LONGEST_TOLD]
 
 
 def _methods(request: Request) -> set[str]:
