@@ -9,7 +9,19 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import __version__
-from service.api import described, events, hooks, kept, lineage, openapi, operations, reads, rebuilds, set_aside, sources
+from service.api import (
+    described,
+    events,
+    hooks,
+    kept,
+    lineage,
+    openapi,
+    operations,
+    reads,
+    rebuilds,
+    set_aside,
+    sources,
+)
 from service.api.auth import Doorkeeper
 from service.api.bodies import Held, Room
 from service.api.exchange import Exchange
