@@ -167,6 +167,7 @@ class Quarantine(BaseModel):
     """A page of quarantined items, oldest first."""
 
     items: list[Quarantined]
+    next: str | None = Next
 
 
 class TriedAgain(BaseModel):
