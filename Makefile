@@ -9,13 +9,15 @@ CLIENTS := tests/clients
 
 .PHONY: setup clients demo test crash check format bench openapi lock clean
 
-setup: $(STAMP)
+setup: $(STAMP)  ## .venv with all that is needed
 
 $(STAMP): requirements-dev.txt pyproject.toml
+	@echo "setting up .venv: what the service and its tests need, which takes a minute or two"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+	@echo "ready: . .venv/bin/activate; campaign-ledger --help"
 
 demo: setup  ## the main job on the embedded database; stays up until Ctrl-C
 	$(BIN)/campaign-ledger demo

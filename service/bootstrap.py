@@ -30,6 +30,8 @@ DEFAULT_LEDGER = "default"
 _T = TypeVar("_T")
 _CONNECTIONS_KEPT = 3  # of the pool, from reads: to store events, look keys up, and answer /readyz
 _SETTLING_SECONDS = 600.0  # between looks for what has left the quarantine
+_STARTING_SECONDS = 120.0  # that a command waits for a service that is starting: the first time takes longest
+_HELD_SECONDS = 15.0  # that a service waits for a command, or for a service that is ending
 _LAST_SECONDS = 10.0  # that the translator has to finish what it has in hand
 
 
@@ -87,23 +89,35 @@ class Service:
         return _SETTLING_SECONDS
 
 
+def _tell_of_waiting(process: str) -> None:
+    _log.info("waiting for the service that is starting", process=process)
+
+
 @contextmanager
 def database_of(settings: Settings, *, own: bool = False, parts: Parts | None = None) -> Iterator[str]:
     """Give the URL of the database: the one set, else the embedded server's, started here and stopped at the end.
 
-    A command beside a running service uses that service's server; `own` refuses to (DataDirectoryHeldError). An embedded
+    A command beside a running service uses that service's server, and waits for one that is just starting; `own` refuses to
+    (DataDirectoryHeldError), unless the other one is a command that ends in a moment. An embedded
     server that ends by itself is started again; `parts` tells of it.
     """
     if settings.database_url is not None:
         yield settings.database_url
         return
     data_dir: Path = settings.data_dir or embedded.default_data_dir()
-    running = None if own else embedded.attach(data_dir)
-    if running is not None:
-        yield running
-        return
     part = (parts or Parts())["embedded PostgreSQL"]
-    server = embedded.start(data_dir, ended=part.failed, runs=part.works)
+    while True:
+        if not own and (running := embedded.attach(data_dir, _STARTING_SECONDS, _tell_of_waiting)) is not None:
+            yield running
+            return
+        try:
+            server = embedded.start(
+                data_dir, patience=_HELD_SECONDS if own else 0.5, ended=part.failed, runs=part.works
+            )
+            break
+        except embedded.DataDirectoryHeldError:
+            if own:
+                raise  # else another process was faster, and is waited for
     try:
         asyncio.run(migrate.migrate(server.dsn))
         yield server.dsn

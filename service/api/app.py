@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import HTMLResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service import __version__, telemetry
+from service import __version__
 from service.api import (
+    described,
     events,
     hooks,
     kept,
@@ -26,9 +25,15 @@ from service.api import (
 )
 from service.api.auth import Doorkeeper
 from service.api.bodies import Held, Room
+from service.api.exchange import Exchange
 from service.api.problems import HANDLERS, answer_error
 from service.api.turns import Turns
 from service.bootstrap import Service
+from service.settings import Settings
+
+_EXPOSED = [  # that a page in a browser may read
+    "ETag", "Link", "Location", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After", "X-Request-Id",
+]  # fmt: skip
 
 
 class App(FastAPI):
@@ -40,43 +45,39 @@ class App(FastAPI):
 
 
 class Front:
-    """What stands before the application: counts answers, and takes the hot requests past routing and middleware.
+    """What stands before the application: gives all requests what they have in common, and takes the hot ones past routing.
 
     Those are posted events, and reads whose last answer still holds. The layers would cost more than storing the event or
     finding the answer; what is answered, errors too, is the same.
     """
 
-    def __init__(self, app: App, cors_origins: Sequence[str] = (), *, most_bytes: int) -> None:
-        """`most_bytes` are what the bodies of all requests may take at once."""
+    def __init__(self, app: App, settings: Settings) -> None:
         self.app = app
-        self._room = Room(most_bytes)
+        self._most_bytes = settings.max_body_bytes
+        self._room = Room(settings.bodies_bytes)
         self._inner: ASGIApp = self._shortcut
-        if cors_origins:
+        if settings.cors_origins:
             self._inner = CORSMiddleware(
-                self._shortcut, allow_origins=cors_origins, allow_methods=["GET", "POST", "PATCH", "DELETE"],
-                allow_headers=["Authorization", "Content-Type", "If-None-Match"], expose_headers=["ETag", "Link", "Location"],
+                self._shortcut, allow_origins=settings.cors_origins, allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
+                allow_headers=["Authorization", "Content-Encoding", "Content-Type", "If-None-Match", "X-Request-Id"],
+                expose_headers=_EXPOSED,
             )  # fmt: skip
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102  ASGI
-        async def counted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                telemetry.REQUESTS.labels(str(message["status"])).inc()
-            await send(message)
-
-        held = scope["held"] = Held(self._room)
+        exchange = Exchange(scope, receive, send, self.app.state.doorkeeper, self._most_bytes)
+        held = exchange.scope["held"] = Held(self._room)
         try:
-            await self._inner(scope, receive, counted)
+            await self._inner(exchange.scope, exchange.receive, exchange.send)
         finally:
             held.release()
+            exchange.end()
 
     async def _shortcut(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = None
-        if scope["type"] == "http":
-            scope["app"] = self.app  # which answers to errors look at
-            try:
-                response = await self._answer(scope, receive)
-            except Exception as error:  # noqa: BLE001  answered as the application's own handlers answer it
-                response = await answer_error(Request(scope, receive), error)
+        scope["app"] = self.app  # which answers to errors look at
+        try:
+            response = await self._answer(scope, receive)
+        except Exception as error:  # noqa: BLE001  answered as the application's own handlers answer it
+            response = await answer_error(Request(scope, receive), error)
         await (response or self.app)(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
@@ -85,6 +86,12 @@ class Front:
         if scope["method"] == "POST" and scope["path"] == "/v1/events":
             return await events.post_events(Request(scope, receive))
         return None
+
+
+async def _docs(request: Request) -> Response:
+    app: App = request.app
+    headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    return HTMLResponse(described.page(app.openapi()), headers=headers)
 
 
 def create_app() -> App:
@@ -104,6 +111,7 @@ def create_app() -> App:
     app.include_router(set_aside.router)
     app.include_router(rebuilds.router)
     app.include_router(sources.router)
+    app.router.add_route("/docs", _docs, include_in_schema=False)
     for path in hooks.PATHS:
         app.router.add_route(path, hooks.hook, methods=hooks.METHODS, include_in_schema=False)
     return app
@@ -117,4 +125,4 @@ def create(service: Service) -> Front:
     app.state.standing = kept.Standing(service.pool)
     app.state.answers = kept.Answers(service.settings.kept_answers_bytes)
     app.state.turns = Turns(service.reads_at_once, max(1, service.reads_at_once // 2), service.settings.read_wait)
-    return Front(app, service.settings.cors_origins, most_bytes=service.settings.bodies_bytes)
+    return Front(app, service.settings)

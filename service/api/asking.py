@@ -16,7 +16,7 @@ from starlette.responses import Response
 from service.api.auth import Needs
 from service.api.kept import Answers, Standing, matches
 from service.api.problems import ProblemError
-from service.api.urls import next_page
+from service.api.urls import link, next_url
 from service.bootstrap import Service
 from service.domain.calendar import LAST_DAY, expected_day, parse_day, parse_instant
 from service.projections import reading, selection
@@ -38,8 +38,6 @@ class Asked(NamedTuple):
     min_position: int
 
 
-FLAT = ("from", "to", "date_basis", "as_of", "min_position")
-GROUPED = ("group_by", "campaign_id", *FLAT)
 _DATE: dict[str, Any] = {"format": "date"}
 From = Annotated[
     str | None,
@@ -168,19 +166,31 @@ def sees_entries(request: Request) -> bool:
     return access.may("read")
 
 
+class Page(NamedTuple):
+    """A page of several: the `after` of the following one, if there is one, and what all of them are known as of.
+
+    All pages are as of the moment of the first one, so that they fit together whatever comes meanwhile.
+    """
+
+    following: str | None
+    known: dict[str, int] | None = None  # by parameter, where that is not `as_of`
+
+
 async def answer(
-    request: Request, view: reading.Snapshot, body: dict[str, Any], following: str | None = None,
-    scope: str | None = "read",
+    request: Request, view: reading.Snapshot, body: dict[str, Any], scope: str | None = "read", *, page: Page | None = None
 ) -> Response:  # fmt: skip
-    """Answer a read, or 304 to whom it tells nothing new; `following` is the `after` of the next page, if there is one.
+    """Answer a read, or 304 to whom it tells nothing new. What has pages says where the `next` one is.
 
     `scope` is what a key needs to have this very answer; None: it has parts left out, and is not kept for others.
 
     The weak ETag is the edition of the read models and the position.
     """
     tag = f'W/"{view.edition}-{view.as_of.position}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
-    headers |= next_page(request, None if following is None else {"after": following})
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
+    if page is not None:
+        known = page.known or {"as_of": view.as_of.position}
+        url = next_url(request, None if page.following is None else {**known, "after": page.following})
+        body, headers = {**body, "next": url}, headers | link(url)
     rows = body.get("rows", ())
     content = await apart(len(rows), msgspec.json.encode, {**body, **frame(view)})
     found, unchanged = Response(content, headers=headers, media_type="application/json"), Response(None, 304, headers)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from service.api.bodies import read_body
-from service.api.problems import ProblemError
+from service.api.problems import ProblemError, refuse_unknown
 from service.api.turns import Turns
 from service.bootstrap import Service
+from service.intake.decoding import BOM, repeated_name
 from service.intake.limits import Buckets, LookedUp, retry_after
 from service.store import ledgers
 
@@ -61,10 +62,17 @@ class Doorkeeper:
         return token is not None and hmac.compare_digest(token.get_secret_value().encode(), secret.encode())
 
     def _refuse_too_many(self, key_id: str) -> None:
-        most = self._service.settings.key_rate_per_minute
-        if most and (wait := self._buckets.take(key_id, most, time.monotonic())):
+        most, now = self._service.settings.key_rate_per_minute, time.monotonic()
+        if most and (wait := self._buckets.take(key_id, most, now)):
             detail = f"this API key may send {most} requests per minute: try again later"
-            raise ProblemError(429, detail, headers=retry_after(wait))
+            headers = {**retry_after(wait), **self._buckets.allowance(key_id, most, now)}
+            raise ProblemError(429, detail, headers=headers)
+
+    def allowance(self, key_id: str) -> list[tuple[bytes, bytes]]:
+        """Return the headers that tell what a key may still send; none, where it may send what it likes."""
+        most = self._service.settings.key_rate_per_minute
+        told = self._buckets.allowance(key_id, most, time.monotonic()) if most else {}
+        return [(name.lower().encode(), value.encode()) for name, value in told.items()]
 
 
 def _secret(authorization: str | None) -> str:
@@ -110,10 +118,33 @@ class NeedsOversight(Needs):
         return access and access.ledger
 
 
+def _is_list(annotation: Any) -> bool:
+    return any(get_origin(one) is list for one in (annotation, *get_args(annotation)))
+
+
+def _checked(request: Request, body: bytes) -> bytes:
+    """Return JSON without a byte order mark; raises a problem for another content type, and for a name that stands twice."""
+    body = body.removeprefix(BOM)
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and media_type != "application/json" and not media_type.endswith("+json"):
+        raise ProblemError(415, f"send application/json; this was {media_type or 'no content-type'}")
+    try:
+        name = repeated_name(body) if body else None
+    except (ValueError, RecursionError):  # which the framework tells of
+        return body
+    if name is not None:
+        errors = [{"field": name[:80], "expected": "each name once in an object", "got": "it twice"}]
+        raise ProblemError(
+            422, f"{name[:80]}: expected each name once in an object", kind="invalid-request", errors=errors
+        )
+    return body
+
+
 class Guarded(APIRoute):
     """A route that looks at the key before it takes in any body, and at the body's size before it parses it.
 
-    The framework alone reads and parses a body before it asks whose it is. Reads wait for their turn here, too.
+    The framework alone reads and parses a body before it asks whose it is. Parameters that the route does not have are refused,
+    and so is a second one of a name. Reads wait for their turn here, too.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -122,13 +153,18 @@ class Guarded(APIRoute):
         needs = next((one.call for one in self.dependant.dependencies if isinstance(one.call, Needs)), None)
         if needs is None:
             return handle
+        known = [one.alias for one in self.dependant.query_params]
+        several = [one.alias for one in self.dependant.query_params if _is_list(one.field_info.annotation)]
 
         async def guarded(request: Request) -> Response:
             state = request.app.state
             access = request.state.access = await needs.admit(request)
+            request.scope["exchange"].access = access
+            refuse_unknown(request, known, several)
             if self.body_field is not None and access is not None:
                 most = min(_MOST_JSON, state.service.settings.max_body_bytes)
-                request._body = await read_body(request, most, access.ledger.ledger)  # noqa: SLF001  where the framework looks for it first
+                body = await read_body(request, most, access.ledger.ledger)
+                request._body = _checked(request, body)  # noqa: SLF001  where the framework looks for it first
             if request.method != "GET" or access is None:
                 return await handle(request)
             turns: Turns = state.turns

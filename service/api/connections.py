@@ -17,6 +17,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from service import telemetry
+from service.api.exchange import request_id
 from service.api.problems import problem
 
 MOST_URL = 16_384  # bytes
@@ -184,10 +186,25 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()  # no second answer into the middle of one
             return
         status, detail = self._refusal
-        answer = problem(status, detail, headers={"Connection": "close", **(_AGAIN.get(status, {}))})
+        identity = self._tell(status)
+        answer = problem(
+            status, detail, headers={"Connection": "close", "X-Request-Id": identity, **(_AGAIN.get(status, {}))}
+        )
         lines = [b"%b: %b\r\n" % pair for pair in answer.raw_headers]
         self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", bytes(answer.body)]))
         self.transport.close()
+
+    def _tell(self, status: int) -> str:
+        """Count what is refused, have the log tell of it, and return the id of the request."""
+        telemetry.answers(status).inc()
+        identity = request_id()
+        if self.cycle is not None and not self.cycle.response_complete:  # it is in hand, and has a line of its own
+            in_hand: Any = self.cycle.scope
+            in_hand["refused"] = status
+            return in_hand["exchange"].request_id if "exchange" in in_hand else identity
+        if telemetry.tells_requests():
+            telemetry.tell_request(method=None, path=None, status=status, request_id=identity)
+        return identity
 
     def _too_large(self) -> None:
         self._name_too_large()

@@ -6,6 +6,7 @@ The way in is a plain route over the raw request: the framework's own body handl
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -18,7 +19,7 @@ from starlette.responses import Response
 from service.api.auth import Guarded, Needs
 from service.api.bodies import read_body
 from service.api.problems import ProblemError, problem, refuse_unknown
-from service.api.urls import next_page
+from service.api.urls import link, next_url
 from service.bootstrap import Service
 from service.domain.catalogue import CATALOGUE
 from service.domain.events import InvalidEventError
@@ -32,6 +33,7 @@ _JSON = "application/json"
 _BATCH = "application/cloudevents-batch+json"
 _SINGLE = "application/cloudevents+json"
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+_BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?\s*([\[{])")  # of a list or an object
 _LINES_AT_ONCE = 5_000
 _BYTES_AT_ONCE = 1_048_576
 _STRETCHES_IN_HAND = 3  # one is being stored, one waits behind it, one is being read
@@ -42,11 +44,12 @@ _GOOD = ("accepted", "duplicate")
 async def post_events(request: Request) -> Response:
     """Take events in whatever form they come."""
     service: Service = request.app.state.service
-    ledger = (await request.app.state.doorkeeper.admit(request.headers.get("authorization"), "ingest")).ledger
     headers = request.headers
+    access = await request.app.state.doorkeeper.admit(headers.get("authorization"), "ingest")
+    request.scope["exchange"].access, ledger = access, access.ledger
+    if request.scope["query_string"]:
+        refuse_unknown(request, ())
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise ProblemError(415, f"send the body as it is, not with content-encoding {headers['content-encoding']}")
     if media_type in _NDJSON:
         return await _bulk(request, service, ledger)
     if "ce-specversion" in headers and media_type not in (_SINGLE, _BATCH):
@@ -55,7 +58,13 @@ async def post_events(request: Request) -> Response:
         known = ", ".join((_JSON, _SINGLE, _BATCH, _NDJSON[0]))
         raise ProblemError(415, f"send {known}, or ce- headers with JSON; this was {media_type or 'no content-type'}")
     body = await read_body(request, service.settings.max_body_bytes, ledger.ledger)
-    if media_type == _BATCH or (media_type == _JSON and body.lstrip()[:1] == b"["):
+    begin = _BEGIN.match(body)
+    first = begin[1] if begin else b""
+    if media_type == _SINGLE and first == b"[":
+        raise ProblemError(415, f"a list of events is {_BATCH} or {_JSON}; this was {media_type}")
+    if media_type == _BATCH and first == b"{":
+        raise ProblemError(415, f"an event by itself is {_SINGLE} or {_JSON}; this was {media_type}")
+    if media_type == _BATCH or first == b"[":
         return await _batch(service, ledger, body)
     return await _single((await service.intake.take(ledger.ledger, [body]))[0], service, ledger)
 
@@ -218,14 +227,13 @@ async def get_events(
     ] = None,
 ) -> Response:
     """Feed events back as a CloudEvents batch; `Link: rel=next` leads on while there is more. A page ends at about 8 MiB."""
-    refuse_unknown(request, ("after", "limit", "type"))
     unknown = [one for one in event_type or () if one not in CATALOGUE]
     if unknown:
         errors = [{"field": "type", "expected": "a type of the catalogue", "got": one[:80]} for one in unknown]
         raise ProblemError(422, f"type: there is no {unknown[0][:80]}", kind="invalid-request", errors=errors)
     service: Service = request.app.state.service
     rows = await log.read(service.pool, ledger.ledger, after, limit, event_type or ())
-    headers = next_page(request, {"after": rows[-1].position} if log.is_full(rows, limit) else None)
+    headers = link(next_url(request, {"after": rows[-1].position} if log.is_full(rows, limit) else None))
     return Response(b"[" + b",".join(map(log.as_cloudevent, rows)) + b"]", headers=headers, media_type=_BATCH)
 
 

@@ -39,7 +39,7 @@ async def hook(request: Request) -> Response:
     try:
         reply = await service.hooks.receive(found, asked, request.path_params.get("path_secret", ""))
     except TooManyError as error:
-        raise ProblemError(429, str(error), headers=retry_after(error.wait)) from None
+        raise ProblemError(429, str(error), headers={**retry_after(error.wait), "RateLimit-Remaining": "0"}) from None
     return Response(reply.body, reply.status, dict(reply.headers))
 
 

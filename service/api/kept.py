@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, defaultdict
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import asyncpg
@@ -21,6 +22,8 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from service.api.auth import Doorkeeper
+from service.api.compression import WORTH_IT, gzipped
+from service.api.exchange import Exchange, gzip_headers
 from service.projections import reading
 from service.store.ledgers import Ledger
 
@@ -39,6 +42,7 @@ class _Kept(NamedTuple):
     unchanged: tuple[tuple[bytes, bytes], ...]  # the headers of a 304
     tag: str
     body: bytes
+    gzip: bytes = b""  # the body compressed, once somebody has asked for it so
 
     def holds(self, now: reading.Serving) -> bool:
         """Tell whether it would be worked out to be the same again."""
@@ -48,7 +52,7 @@ class _Kept(NamedTuple):
 class _Again(Response):
     """An answer whose headers are ready; they are copied, for middleware adds to those that it is given."""
 
-    def __init__(self, status: int, headers: tuple[tuple[bytes, bytes], ...], body: bytes = b"") -> None:
+    def __init__(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes = b"") -> None:
         self.status_code, self.raw_headers, self.body, self.background = status, list(headers), body, None
 
 
@@ -75,6 +79,17 @@ class Answers:
             scope, view.edition, view.as_of.position if view.current else None, tuple(answer.raw_headers),
             tuple(unchanged.raw_headers), tag, bytes(answer.body),
         )  # fmt: skip
+        self._put(key, kept)
+
+    async def compressed(self, question: _Key, kept: _Kept) -> _Kept:
+        """Return an answer with its body compressed, and keep it so, unless another one has taken its place meanwhile."""
+        if not kept.gzip:
+            found, kept = kept, kept._replace(gzip=await gzipped(kept.body))
+            if self._kept.get(question) is found:
+                self._put(question, kept)
+        return kept
+
+    def _put(self, key: _Key, kept: _Kept) -> None:
         self._drop(key)
         if _size(key, kept) > self._most // _MOST:
             return
@@ -117,8 +132,10 @@ async def again(app: FastAPI, scope: Scope) -> Response | None:
     headers = Headers(scope=scope)
     authorization = headers.get("authorization")
     access = await doorkeeper.known(authorization)
-    if access is None or (kept := answers.get(_key(access.ledger, scope))) is None:
+    if access is None or (kept := answers.get(question := _key(access.ledger, scope))) is None:
         return None
+    exchange: Exchange = scope["exchange"]
+    exchange.access = access
     if not access.may(kept.scope):
         return None  # the route itself refuses it, or leaves out what this key may not see
     if not kept.holds(await standing.of(access.ledger)):
@@ -126,6 +143,9 @@ async def again(app: FastAPI, scope: Scope) -> Response | None:
     await doorkeeper.admit(authorization, kept.scope)  # refuses as it would without all this
     if matches(headers, kept.tag):
         return _Again(304, kept.unchanged)
+    if len(kept.body) > WORTH_IT and exchange.takes_gzip:
+        kept = await answers.compressed(question, kept)
+        return _Again(200, gzip_headers(kept.headers, len(kept.gzip)), kept.gzip)
     return _Again(200, kept.headers, kept.body)
 
 
@@ -143,4 +163,4 @@ def _key(ledger: Ledger, scope: Scope) -> _Key:
 
 
 def _size(key: _Key, kept: _Kept) -> int:
-    return len(key[1]) + len(key[2]) + len(kept.body) + _ABOUT
+    return len(key[1]) + len(key[2]) + len(kept.body) + len(kept.gzip) + _ABOUT

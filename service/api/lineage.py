@@ -25,7 +25,7 @@ from service.api.asking import (
     Reader,
     To,
 )
-from service.api.problems import ProblemError, refuse_unknown
+from service.api.problems import ProblemError
 from service.api.urls import IdRoute
 from service.bootstrap import Service
 from service.domain import lineage
@@ -35,7 +35,6 @@ from service.store.ledgers import Ledger
 
 router = APIRouter(tags=["lineage"], route_class=IdRoute)
 _FILTERS = ("channel", "source", "medium", "owner", "campaign_type", "parent")
-_ENTRIES = ("measure", *_FILTERS, "after", "limit", *asking.GROUPED)
 Measure = Annotated[str, Query(description="a figure by its name in the report", examples=["invoiced_revenue"])]
 Filter = Annotated[str | None, Query(description="only what has this value; empty = only what has none")]
 
@@ -75,7 +74,7 @@ async def _entries(request: Request, ledger: Ledger, report: str, asked: _Asked)
             view, asked.asked.query, report, asked.measure, asked.after, asked.limit
         )  # fmt: skip
     frame = {"currency": ledger.currency, "date_basis": asked.asked.query.basis}
-    return await asking.answer(request, view, {**body, **frame}, _mark(following))
+    return await asking.answer(request, view, {**body, **frame}, page=asking.Page(_mark(following)))
 
 
 @router.get(
@@ -94,7 +93,6 @@ async def get_entries(
     `sum` is the figure, as the report gives it for the same filters; `count` is how many entries there are in all pages.
     `Link: rel=next` leads on while there are more.
     """
-    refuse_unknown(request, _ENTRIES)
     asked = asking.read_asked("campaign", from_, to, date_basis, as_of, min_position, campaign_id)
     values = zip(_FILTERS, (channel, source, medium, owner, campaign_type, parent), strict=True)
     only = tuple((name, value) for name, value in values if value is not None)
@@ -113,7 +111,6 @@ async def get_campaign_entries(
     limit: Limit = 100,
 ) -> Response:  # fmt: skip
     """List the entries that add up to one campaign's figure."""
-    refuse_unknown(request, ("measure", "after", "limit", *asking.FLAT))
     asked = asking.read_asked("campaign", from_, to, date_basis, as_of, min_position, campaign_id)
     return await _entries(request, ledger, report, _Asked(asked, _measure(report, measure), _place(after), limit))
 
@@ -129,34 +126,20 @@ async def get_journey(
 ) -> Response:  # fmt: skip
     """Tell everything that hangs together with an entity: events in event order, what each moved, and what waits.
 
-    Of a long journey, `Link: rel=next` leads on, as known at the same position; each page has the entities that its events
+    Of a long journey, `next` leads on, as known at the same position; each page has the entities that its events
     are the first to name, and what those wait for.
     """
-    refuse_unknown(request, ("as_of", "min_position", "after", "limit"))
     if kind not in timeline.KINDS:
         raise ProblemError(404, f"there are no journeys of a {kind}; there are those of {', '.join(timeline.KINDS)}")
-    moment, last = _journey_mark(after) if after else (asking.read_moment(as_of), 0)
-    async with asking.views(request, ledger, min_position, moment) as (view,):
+    async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
         try:
-            page = await timeline.read(view, kind, identity, last, limit)
+            page = await timeline.read(view, kind, identity, int(after or 0), limit)
         except ValueError:
-            raise _unknown_mark(after) from None
+            raise asking.invalid("after", "what the `next` of the page before has", after) from None
     if page is None:
         raise ProblemError(404, f"no event names a {kind} {identity!r}")
-    following = None if page.last is None else f"{view.as_of.position}.{page.last}"
-    return await asking.answer(request, view, page.body, following)
-
-
-def _journey_mark(after: str) -> tuple[int, int]:
-    """Read the position that a journey is told as of, and that of the last event told."""
-    if re.fullmatch(r"\d{1,18}\.\d{1,18}", after, re.ASCII) is None:
-        raise _unknown_mark(after)
-    position, _, last = after.partition(".")
-    return int(position), int(last)
-
-
-def _unknown_mark(after: str) -> ProblemError:
-    return asking.invalid("after", "what the `Link` of the page before has", after)
+    following = asking.Page(None if page.last is None else str(page.last))
+    return await asking.answer(request, view, page.body, page=following)
 
 
 @router.get(
@@ -172,18 +155,12 @@ async def get_completeness(
     A source is `silent` when nothing came for three times as long as 95 % of its intervals are. A key with the scope
     `figures` alone gets no `examples`.
     """
-    refuse_unknown(request, ("as_of", "min_position"))
     async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
         service: Service = request.app.state.service
         body = await completeness.read(view, service.settings.overdue_days)
     if not asking.sees_entries(request):
         body["waiting"] = [{**one, "examples": []} for one in body["waiting"]]
     return Response(msgspec.json.encode({**body, **asking.frame(view)}), media_type="application/json")
-
-
-_RESTATED = (
-    "from_as_of", "to_as_of", "measure", "group_by", "campaign_id", "from", "to", "date_basis", "min_position", "after", "limit",
-)  # fmt: skip
 
 
 def _moment(field: str, text: str) -> int | datetime:
@@ -211,7 +188,6 @@ async def get_restatement(
     `lines` are those of all rows, in the order in which they were posted; the lines of a row add up to its difference.
     A key with the scope `figures` alone gets no `lines`.
     """
-    refuse_unknown(request, _RESTATED)
     asked = asking.read_asked(group_by, from_, to, date_basis, None, min_position, campaign_id)
     if not set(asked.query.group_by) <= set(restatement.GROUPS):
         raise asking.invalid("group_by", f"up to 3 of {', '.join(restatement.GROUPS)}", group_by)
@@ -229,7 +205,8 @@ async def get_restatement(
     if not asking.sees_entries(request):
         body, following, scope = {**body, "lines": []}, None, None
     content = {**_between(then, now), **body, "date_basis": date_basis}
-    return await asking.answer(request, now, content, _mark(following), scope)
+    fixed = {"from_as_of": then.as_of.position, "to_as_of": now.as_of.position}
+    return await asking.answer(request, now, content, scope, page=asking.Page(_mark(following), fixed))
 
 
 def _between(then: reading.Snapshot, now: reading.Snapshot) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from service.api.schemas import DateBasis
+from service.api.schemas import DateBasis, Next
 
 
 class EventName(BaseModel):
@@ -37,6 +37,7 @@ class SetAside(BaseModel):
     """What could not be processed; everything else goes on."""
 
     items: list[Aside]
+    next: str | None = Next
 
 
 class Retried(BaseModel):
@@ -105,6 +106,7 @@ class Differences(BaseModel):
     """Figures that differ."""
 
     rows: list[MovedFigure]
+    next: str | None = Next
 
 
 class Pruned(BaseModel):

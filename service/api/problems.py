@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import msgspec
@@ -16,13 +17,29 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
 from service import telemetry
+from service.domain.catalogue import shown
 from service.store import faults
 from service.store.log import QueueFullError
 from service.store.vault import MasterKeyError
 
+if TYPE_CHECKING:
+    from service.api.exchange import Exchange
+
 _log = telemetry.logger("api")
 MEDIA_TYPE = "application/problem+json"
 _HOOK = re.compile(r"^(/v1/hooks/[^/]*)/.+", re.DOTALL)
+_JOURNEY = re.compile(r"^(/v1/journeys/[^/]*)/.+", re.DOTALL)
+_EXPECTED = {  # by pydantic's names of errors, where its words are about Python
+    "missing": "a value, which is required",
+    "model_attributes_type": "a JSON object",
+    "model_type": "a JSON object",
+    "dict_type": "a JSON object",
+    "list_type": "a JSON list",
+    "bool_type": "true or false",
+    "extra_forbidden": "nothing: there is no such field",
+    "json_invalid": "valid JSON",
+}
+_LONGEST_TOLD = 300  # characters of a path in the log
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}  # RFC 9110's; Python's change with its version
 
 
@@ -61,10 +78,12 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  registered for it alone
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(sorted(_methods(request)))
+        methods = _methods(request)
+        headers["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+    exchange: Exchange | None = request.scope.get("exchange")
     details = {
         404: f"there is nothing at {path_of(request)}; /openapi.json describes what there is",
-        405: f"{request.method} is not possible at {path_of(request)}",
+        405: f"{exchange.method if exchange else request.method} is not possible at {path_of(request)}",
     }
     return problem(error.status_code, details.get(error.status_code, str(error.detail)), headers=headers)
 
@@ -72,6 +91,13 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 def path_of(request: Request) -> str:
     """Return the path without a secret that a sender may have in it."""
     return _HOOK.sub(r"\1/***", request.url.path)
+
+
+def path_told(path: str) -> str:
+    """Return a path as the log may have it: without a sender's secret, and without an id that may be a person's."""
+    if path.startswith(("/v1/hooks/", "/v1/journeys/")):
+        path = _JOURNEY.sub(r"\1/***", _HOOK.sub(r"\1/***", path))
+    return path[:_LONGEST_TOLD]
 
 
 def _methods(request: Request) -> set[str]:
@@ -92,7 +118,7 @@ async def on_invalid_request(_: Request, error: Exception) -> Response:
     errors = [
         {
             "field": ".".join(str(part) for part in one["loc"] if part not in ("query", "path", "body")),
-            "expected": one["msg"],
+            "expected": _EXPECTED.get(one["type"], one["msg"]),
             "got": _got(one),
         }
         for one in error.errors()
@@ -103,7 +129,9 @@ async def on_invalid_request(_: Request, error: Exception) -> Response:
 
 def _got(error: Any) -> str:
     """Return what came, shortly; never anything of a body, which may hold secrets."""
-    return "(not shown)" if error["loc"][0] == "body" else str(error["input"])[:80]
+    if error["type"] == "missing":
+        return "nothing"
+    return "(not shown)" if error["loc"][0] == "body" else shown(error["input"])
 
 
 async def on_nul(_: Request, __: Exception) -> Response:
@@ -111,14 +139,28 @@ async def on_nul(_: Request, __: Exception) -> Response:
     return problem(422, "a parameter has the character U+0000: nothing can have that in it", kind="invalid-request")
 
 
-def refuse_unknown(request: Request, known: tuple[str, ...]) -> None:
-    """Refuse unknown parameters: a misspelt one would otherwise silently give another answer."""
-    unknown = [name for name in request.query_params if name not in known]
-    if unknown:
-        raise ProblemError(
-            422, f"unknown parameter {', '.join(unknown)}; there are {', '.join(known) or 'none'}", kind="invalid-request",
-            errors=[{"field": name, "expected": f"one of {', '.join(known)}", "got": name} for name in unknown],
-        )  # fmt: skip
+def refuse_unknown(request: Request, known: Sequence[str], several: Sequence[str] = ()) -> None:
+    """Refuse unknown parameters, and a second one of a name that is not in `several`.
+
+    A misspelt one, and whichever of two is not looked at, would otherwise silently give another answer.
+    """
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    there_are = ", ".join(known) or "none"
+    errors = [
+        {"field": name[:80], "expected": f"one of {there_are}", "got": name[:80]} for name in given if name not in known
+    ]
+    if errors:
+        names = ", ".join(one["field"] for one in errors)
+        detail = f"unknown parameter {names}; there are {there_are}"
+        raise ProblemError(422, detail, kind="invalid-request", errors=errors)
+    errors = [
+        {"field": name, "expected": "it once", "got": f"it {count} times"}
+        for name, count in given.items()
+        if count > 1 and name not in several
+    ]
+    if errors:
+        detail = "; ".join(f"{one['field']}: expected {one['expected']}, got {one['got']}" for one in errors)
+        raise ProblemError(422, detail, kind="invalid-request", errors=errors)
 
 
 async def on_overload(_: Request, error: Exception) -> Response:
@@ -142,7 +184,10 @@ async def on_missing_key(_: Request, error: Exception) -> Response:
 
 async def on_failure(request: Request, error: Exception) -> Response:
     """Answer what should not have happened; the log has the rest."""
-    _log.error("request failed", path=path_of(request), exc_info=error)
+    exchange: Exchange | None = request.scope.get("exchange")
+    _log.error(
+        "request failed", path=path_told(request.url.path), request_id=exchange and exchange.request_id, exc_info=error
+    )
     return problem(500, "the service failed at this; its log says why")
 
 

@@ -11,16 +11,15 @@ from starlette.responses import Response
 from service.api import schemas_quarantine as shapes
 from service.api.auth import Guarded, Needs
 from service.api.bodies import read_body
-from service.api.problems import ProblemError, problem, refuse_unknown
+from service.api.problems import ProblemError, problem
 from service.api.schemas import PROBLEMS
-from service.api.urls import next_page
+from service.api.urls import link, next_url
 from service.bootstrap import Service
 from service.store import quarantine
 from service.store.ledgers import Access, Ledger
 
 router = APIRouter(tags=["operations"], route_class=Guarded)
 _JSON = "application/json"
-_CHOOSING = ("type", "source", "reason")
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     **PROBLEMS,
     409: PROBLEMS[422] | {"description": "not in this state, or another event has the source and id"},
@@ -55,12 +54,11 @@ async def get_quarantine(
     Of a body of more than 2,000 bytes the beginning is shown; `size` tells how many it has, and `/v1/quarantine/{id}` gives all.
     An item is resolved when an event of its `source` and `id` is recorded after it, or when it is tried again with success.
     """
-    refuse_unknown(request, ("after", "limit", "state", *_CHOOSING))
     service: Service = request.app.state.service
     chosen = quarantine.Chosen(type_, source, cause)
     kept = await quarantine.listed(service.pool, ledger.ledger, after, limit, state, chosen)
-    headers = next_page(request, {"after": kept[-1].item} if quarantine.is_full(kept, limit) else None)
-    return _answer({"items": [_shown(one) for one in kept]}, headers)
+    url = next_url(request, {"after": kept[-1].item} if quarantine.is_full(kept, limit) else None)
+    return _answer({"items": [_shown(one) for one in kept], "next": url}, link(url))
 
 
 @router.get(
@@ -74,7 +72,6 @@ async def get_quarantine_counts(
     type_: Type = None, source: Source = None, cause: Cause = None,
 ) -> Response:  # fmt: skip
     """Count the items that have the same reason, type or source: what is wrong most, and who sends it."""
-    refuse_unknown(request, ("by", "state", *_CHOOSING))
     service: Service = request.app.state.service
     found = await quarantine.counts(service.pool, ledger.ledger, by, state, quarantine.Chosen(type_, source, cause))
     counts = [one.as_dict() for one in found]
@@ -88,7 +85,6 @@ async def get_quarantined(
     request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))], item: Number
 ) -> Response:
     """Give one item with all of its body."""
-    refuse_unknown(request, ())
     return _answer(_shown(await _found(request.app.state.service, ledger, item)))
 
 
@@ -103,7 +99,6 @@ async def retry_several(
 
     One request tries up to `limit` of them and about 8 MiB: go on with `after` = `next_after` until that is null.
     """
-    refuse_unknown(request, ("after", "limit", *_CHOOSING))
     service: Service = request.app.state.service
     done = await service.intake.retry_many(ledger.ledger, quarantine.Chosen(type_, source, cause), after, limit)
     waiting = done.tried - done.resolved
@@ -115,10 +110,9 @@ async def dismiss_several(
     request: Request, ledger: Admin, why: shapes.DismissalReason, type_: Type = None, source: Source = None, cause: Cause = None
 ) -> Response:  # fmt: skip
     """Put all waiting items of a type, a source or a reason away, with a reason that is kept: they wait for nothing any more."""
-    refuse_unknown(request, _CHOOSING)
     chosen = quarantine.Chosen(type_, source, cause)
     if not any(one is not None for one in chosen):
-        detail = f"say which items: at least one of {', '.join(_CHOOSING)}; `counts` tells what there is"
+        detail = "say which items: at least one of type, source, reason; `counts` tells what there is"
         raise ProblemError(422, detail, kind="invalid-request")
     service: Service = request.app.state.service
     done = await quarantine.dismiss(service.pool, ledger.ledger, why.reason, _who(request), chosen=chosen)
@@ -154,7 +148,6 @@ async def dismiss_quarantined(
     request: Request, ledger: Annotated[Ledger, Depends(Needs("admin"))], item: Number, why: shapes.DismissalReason
 ) -> Response:
     """Put an item away, with a reason that is kept: it waits for nothing any more. Doing so again changes nothing."""
-    refuse_unknown(request, ())
     service: Service = request.app.state.service
     await quarantine.dismiss(service.pool, ledger.ledger, why.reason, _who(request), item=item)
     kept = await _found(service, ledger, item)

@@ -22,7 +22,7 @@ from service.api.asking import (
     Reader,
     To,
 )
-from service.api.problems import ProblemError, refuse_unknown
+from service.api.problems import ProblemError
 from service.api.urls import IdRoute
 from service.domain.details import FLAG, PENDING_LINKS
 from service.projections import reading, reports, selection
@@ -65,7 +65,6 @@ async def _read(
     request: Request, ledger: Ledger, name: str, groups: str, since: str | None, until: str | None, basis: str,
     as_of: str | None, min_position: int, campaign: str | None,
 ) -> Response:  # fmt: skip
-    refuse_unknown(request, asking.GROUPED)
     return await _report(
         request, ledger, name, asking.read_asked(groups, since, until, basis, as_of, min_position, campaign)
     )
@@ -104,12 +103,15 @@ async def get_campaigns(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100, as_of: AsOf = None, min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """List campaigns, registered or only named, by id; `Link: rel=next` leads on while there are more."""
-    refuse_unknown(request, ("after", "limit", "as_of", "min_position"))
     async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
         known = [(one, attributes) for one, attributes in (await view.campaigns()).items() if one > after]
     rows = [{"campaign_id": one, **attributes} for one, attributes in known[:limit]]
     return await asking.answer(
-        request, view, {"rows": rows}, rows[-1]["campaign_id"] if len(known) > limit else None, "figures"
+        request,
+        view,
+        {"rows": rows},
+        "figures",
+        page=asking.Page(rows[-1]["campaign_id"] if len(known) > limit else None),
     )
 
 
@@ -123,7 +125,6 @@ async def get_campaign_report(
     date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """One campaign's ROI, conversion or velocity as one flat object."""
-    refuse_unknown(request, asking.FLAT)
     asked = asking.read_asked("campaign", from_, to, date_basis, as_of, min_position, campaign_id)
     return await _report(request, ledger, report, asked, flat=True)
 
@@ -139,7 +140,6 @@ async def get_campaign(
     min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """One campaign's attributes, the last statement of each."""
-    refuse_unknown(request, ("as_of", "min_position"))
     async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
         known = await view.campaigns()
     if campaign_id not in known:
@@ -150,7 +150,6 @@ async def get_campaign(
 async def _listed(
     request: Request, ledger: Ledger, measure: str, after: str, limit: int, as_of: str | None
 ) -> Response:
-    refuse_unknown(request, ("after", "limit", "as_of"))
     try:
         pair: tuple[str, str] = _pair.decode(after) if after else ("", "")
     except msgspec.DecodeError:
@@ -160,7 +159,7 @@ async def _listed(
     names = ("from", "to") if measure == PENDING_LINKS else ("entity", "reason")
     rows = [dict(zip((*names, "campaign_id", "since_position"), one, strict=True)) for one in found]
     following = msgspec.json.encode(found[-1][:2]).decode() if len(found) == limit else None
-    return await asking.answer(request, view, {"rows": rows}, following)
+    return await asking.answer(request, view, {"rows": rows}, page=asking.Page(following))
 
 
 @router.get("/v1/pending-links", summary="Pending links", response_model=schemas.Links, responses=schemas.PROBLEMS)

@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from starlette.responses import Response
 
 from service.api import operations_schemas, schemas
 from service.api.auth import Guarded, Needs
-from service.api.problems import ProblemError, refuse_unknown
-from service.api.urls import next_page
+from service.api.problems import ProblemError
+from service.api.urls import link, next_url
 from service.bootstrap import Service
 from service.projections import compare, generations
 from service.store.ledgers import Ledger
@@ -31,8 +31,8 @@ class Wanted(BaseModel):
     """When the rebuilt generation is to serve; without either, if all figures are the same."""
 
     model_config = ConfigDict(extra="forbid")
-    dry_run: bool = Field(False, description="build and compare; keep it, but do not serve it")
-    apply: bool = Field(False, description="serve it even if figures differ")
+    dry_run: StrictBool = Field(False, description="build and compare; keep it, but do not serve it")
+    apply: StrictBool = Field(False, description="serve it even if figures differ")
 
 
 def _answer(found: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -59,7 +59,6 @@ async def _one(service: Service, ledger: Ledger, number: int) -> generations.Gen
 )
 async def post_rebuild(request: Request, ledger: Admin, wanted: Wanted | None = None) -> Response:
     """Have a worker build the read models anew from position 1, compare, and serve them if nothing differs."""
-    refuse_unknown(request, ())
     service: Service = request.app.state.service
     asked = wanted or Wanted(dry_run=False, apply=False)
     if asked.dry_run and asked.apply:
@@ -76,7 +75,6 @@ async def post_rebuild(request: Request, ledger: Admin, wanted: Wanted | None = 
 @router.get("/v1/rebuilds", summary="Rebuilds", response_model=operations_schemas.Rebuilds, responses=schemas.PROBLEMS)
 async def get_rebuilds(request: Request, ledger: Reader) -> Response:
     """List rebuilds, oldest first."""
-    refuse_unknown(request, ())
     service: Service = request.app.state.service
     return _answer({"items": [_shown(one) for one in await generations.rebuilds(service.pool, ledger)]})
 
@@ -89,7 +87,6 @@ async def get_rebuilds(request: Request, ledger: Reader) -> Response:
 )
 async def get_rebuild(request: Request, ledger: Reader, rebuild_id: Number) -> Response:
     """Tell how far a rebuild is, how fast, how long it still takes, and how it compared."""
-    refuse_unknown(request, ())
     return _answer(_shown(await _one(request.app.state.service, ledger, rebuild_id)))
 
 
@@ -104,12 +101,11 @@ async def get_differences(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:  # fmt: skip
     """List every figure in which a rebuild differs from the generation that served: old and new value."""
-    refuse_unknown(request, ("after", "limit"))
     service: Service = request.app.state.service
     await _one(service, ledger, rebuild_id)
     rows = await compare.listed(service.pool, ledger.ledger, rebuild_id, ledger.currency, after, limit)
-    headers = next_page(request, {"after": rows[-1]["line"]} if len(rows) == limit else None)
-    return _answer({"rows": rows}, headers=headers)
+    url = next_url(request, {"after": rows[-1]["line"]} if len(rows) == limit else None)
+    return _answer({"rows": rows, "next": url}, headers=link(url))
 
 
 @router.post(
@@ -121,7 +117,6 @@ async def post_action(
     request: Request, ledger: Admin, rebuild_id: Number, action: Literal["pause", "resume", "cancel", "apply"]
 ) -> Response:
     """Ask for what is to become of a rebuild; `apply` brings a built one up to date and serves it."""
-    refuse_unknown(request, ())
     service: Service = request.app.state.service
     await _one(service, ledger, rebuild_id)
     try:
@@ -135,7 +130,6 @@ async def post_action(
 )
 async def get_generations(request: Request, ledger: Reader) -> Response:
     """List all sets of read models that are kept; one of them serves."""
-    refuse_unknown(request, ())
     service: Service = request.app.state.service
     return _answer({"items": [_shown(one) for one in await generations.listed(service.pool, ledger)]})
 
@@ -146,7 +140,6 @@ async def get_generations(request: Request, ledger: Reader) -> Response:
 )  # fmt: skip
 async def post_rollback(request: Request, ledger: Admin) -> Response:
     """Have the generation that served last catch up and serve again."""
-    refuse_unknown(request, ())
     service: Service = request.app.state.service
     try:
         number = await generations.roll_back(service.pool, ledger)
@@ -164,6 +157,5 @@ async def post_rollback(request: Request, ledger: Admin) -> Response:
 )
 async def post_prune(request: Request, ledger: Admin) -> Response:
     """Drop the generations that are retired or cancelled."""
-    refuse_unknown(request, ())
     service: Service = request.app.state.service
     return _answer({"dropped": await generations.prune(service.pool, ledger)})

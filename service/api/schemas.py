@@ -12,6 +12,11 @@ Money = Field(examples=["1234.50"], description="a decimal string with the ledge
 Ratio = Field(examples=[5.25], description="rounded to 6 decimals; null with a reason where it cannot be had")
 
 Version = Field(description="of the definitions behind the figures", examples=["1"])
+Next: Any = Field(
+    None,
+    description="where the next page is, as `Link` has it; null at the last one",
+    examples=["/v1/flags?as_of=7&after=x"],
+)
 
 
 class Moment(BaseModel):
@@ -251,6 +256,7 @@ class Campaigns(BaseModel):
     """Campaigns by id."""
 
     rows: list[Campaign]
+    next: str | None = Next
     as_of: Moment
     read_model_version: str = Version
 
@@ -269,6 +275,7 @@ class Links(BaseModel):
     """Pending links."""
 
     rows: list[Link]
+    next: str | None = Next
     as_of: Moment
     read_model_version: str = Version
 
@@ -286,6 +293,7 @@ class Flags(BaseModel):
     """Flags."""
 
     rows: list[Flag]
+    next: str | None = Next
     as_of: Moment
     read_model_version: str = Version
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from service.api.schemas import Amount, DateBasis, Group, Moment, Version
+from service.api.schemas import Amount, DateBasis, Group, Moment, Next, Version
 
 
 class Entity(BaseModel):
@@ -65,6 +65,7 @@ class EntriesPage(BaseModel):
     )
     count: int | None = Field(description="entries in all pages; null where there are more than 10,000", examples=[2])
     entries: list[Entry]
+    next: str | None = Next
     reasons: dict[str, str] | None = Field(None, description="why the report has no such figure, though entries add up")
     currency: str = Field(examples=["EUR"])
     date_basis: DateBasis = Field(examples=["event"])
@@ -120,6 +121,7 @@ class Timeline(BaseModel):
     events: list[TimelineEvent]
     entities: list[Standing]
     pending_links: list[JourneyLink]
+    next: str | None = Next
     as_of: Moment
     read_model_version: str = Version
 
@@ -157,6 +159,7 @@ class Restatement(BaseModel):
     rows: list[RestatedRow]
     total: dict[str, Compared]
     lines: list[RestatedLine]
+    next: str | None = Next
     count: int | None = Field(description="lines in all pages; null where there are more than 10,000")
     as_of: Moment
     read_model_version: str = Version

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from service.api.schemas import Problem
+from service.api.schemas import Next, Problem
 
 State = Literal["waiting", "resolved", "dismissed"]
 By = Literal["reason", "type", "source"]
@@ -52,6 +52,7 @@ class Quarantine(BaseModel):
     """A page of items."""
 
     items: list[Quarantined]
+    next: str | None = Next
 
 
 class QuarantineCount(BaseModel):

@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from service.api import operations_schemas, schemas
 from service.api.auth import Guarded, Needs
-from service.api.problems import ProblemError, refuse_unknown
-from service.api.urls import next_page
+from service.api.problems import ProblemError
+from service.api.urls import link, next_url
 from service.bootstrap import Service
 from service.projections import retry
 from service.store.ledgers import Ledger
@@ -33,7 +33,6 @@ async def get_set_aside(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:  # fmt: skip
     """List events that could not be read, and entities whose figures stand as they were before an event failed."""
-    refuse_unknown(request, ("after", "limit"))
     service: Service = request.app.state.service
     try:
         pair = _pair.decode(after) if after else (0, 0)
@@ -43,8 +42,8 @@ async def get_set_aside(
         ) from None
     items = await retry.listed(service.pool, ledger.ledger, pair, limit)
     last = f"[{items[-1]['position']},{items[-1]['component']}]" if len(items) == limit else None
-    headers = next_page(request, {"after": last} if last else None)
-    return Response(msgspec.json.encode({"items": items}), headers=headers, media_type=_JSON)
+    url = next_url(request, {"after": last} if last else None)
+    return Response(msgspec.json.encode({"items": items, "next": url}), headers=link(url), media_type=_JSON)
 
 
 @router.post(
@@ -55,7 +54,6 @@ async def get_set_aside(
 )
 async def retry_set_aside(request: Request, ledger: Annotated[Ledger, Depends(Needs("admin"))]) -> Response:
     """Process everything that is set aside again, after a fix or an upgrade."""
-    refuse_unknown(request, ())
     service: Service = request.app.state.service
     try:
         done = await retry.retry(service.pool, ledger)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool
 
+from service.api.schemas import Next
 from service.intake.connecting import LONGEST_SECRET, NAME, SHORTEST_SECRET
 from service.intake.senders import KINDS
 
@@ -33,7 +34,7 @@ class SourceChange(BaseModel):
         None, max_length=10, examples=[["whsec_c2VjcmV0LW9mLXRoZS1zaG9w"]],
         description="what requests are verified with, newest first; never shown again",
     )  # fmt: skip
-    path_secret: bool = Field(
+    path_secret: StrictBool = Field(
         False, description="put a new secret into the URL, for senders that cannot authenticate; shown once, in `url`"
     )
     credentials: dict[str, SecretStr] | None = Field(
@@ -118,6 +119,7 @@ class Deliveries(BaseModel):
     """Deliveries, newest first."""
 
     items: list[Delivery]
+    next: str | None = Next
 
 
 class Money(BaseModel):
@@ -140,6 +142,7 @@ class Records(BaseModel):
     """Records by name."""
 
     items: list[Record]
+    next: str | None = Next
 
 
 class Retranslation(BaseModel):

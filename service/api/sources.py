@@ -12,8 +12,8 @@ from starlette.responses import Response
 from service.api import schemas
 from service.api import source_schemas as shapes
 from service.api.auth import Guarded, Needs
-from service.api.problems import ProblemError, refuse_unknown
-from service.api.urls import next_page
+from service.api.problems import ProblemError
+from service.api.urls import link, next_url
 from service.bootstrap import Service
 from service.intake import connecting
 from service.store import inbox, records, sources
@@ -54,7 +54,6 @@ async def create_source(request: Request, ledger: Admin, body: shapes.NewSource)
 @router.get("/v1/sources", summary="The sending systems", response_model=shapes.Sources, responses=schemas.PROBLEMS)
 async def list_sources(request: Request, ledger: Admin) -> Response:
     """List the sources of the ledger by name, without their secrets."""
-    refuse_unknown(request, ())
     service: Service = request.app.state.service
     found = await sources.of_ledger(service.pool, ledger.ledger)
     return _answer({"items": [_shown(request, service, one) for one in found]})
@@ -109,12 +108,12 @@ async def get_deliveries(
     ] = None,
 ) -> Response:  # fmt: skip
     """List deliveries, newest first, each with what became of it and why; `Link: rel=next` leads on."""
-    refuse_unknown(request, ("before", "limit", "state"))
     service: Service = request.app.state.service
     await _found(service, ledger, source)
     found = await inbox.listed(service.pool, ledger.ledger, source, before, limit, state)
     following = {"before": found[-1].delivery} if len(found) == limit else None
-    return _answer({"items": [_delivery(one) for one in found]}, headers=next_page(request, following))
+    url = next_url(request, following)
+    return _answer({"items": [_delivery(one) for one in found], "next": url}, headers=link(url))
 
 
 @router.get(
@@ -148,7 +147,6 @@ async def get_records(
     state: Annotated[shapes.RecordState | None, Query()] = None,
 ) -> Response:  # fmt: skip
     """List the records that deliveries spoke of: translated, waiting for something (an amount), or failed, and why."""
-    refuse_unknown(request, ("after", "limit", "state"))
     service: Service = request.app.state.service
     await _found(service, ledger, source)
     found = await records.listed(service.pool, ledger.ledger, source, after, limit, state)
@@ -158,7 +156,8 @@ async def get_records(
         | ({"amounts": one.amounts} if one.amounts else {})
         for one in found
     ]
-    return _answer({"items": shown}, headers=next_page(request, following))
+    url = next_url(request, following)
+    return _answer({"items": shown, "next": url}, headers=link(url))
 
 
 @router.post(

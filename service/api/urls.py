@@ -1,7 +1,8 @@
 """URLs in and out: ids in paths, whatever is in them, and links that can be followed.
 
     router = APIRouter(route_class=IdRoute)                          # paths with {id:path}
-    headers = next_page(request, {"after": last} if more else None)  # Link: </v1/…?after=…>; rel="next"
+    url = next_url(request, {"after": last} if more else None)       # /v1/…?after=…, which answers have as `next`
+    headers = link(url)                                              # Link: </v1/…?after=…>; rel="next"
 
 An id may have any character but U+0000: slashes, line breaks, "?" and "#", the names of reports. In a URL they are escaped,
 and only there can be told what is part of an id and what parts the path.
@@ -35,12 +36,17 @@ class IdRoute(Guarded):
         return match, found
 
 
-def next_page(request: Request, following: Mapping[str, Any] | None) -> dict[str, str]:
-    """Return the header that leads to the next page: to this URL with the parameters of `following`; none if that is None."""
+def next_url(request: Request, following: Mapping[str, Any] | None) -> str | None:
+    """Return where the next page is: this URL with the parameters of `following`; None if that is None."""
     if following is None:
-        return {}
+        return None
     kept = [(name, value) for name, value in request.query_params.multi_items() if name not in following]
-    return {"Link": f'<{_path(request.scope)}?{urlencode([*kept, *following.items()])}>; rel="next"'}
+    return f"{_path(request.scope)}?{urlencode([*kept, *following.items()])}"
+
+
+def link(url: str | None) -> dict[str, str]:
+    """Return the header that leads to the next page; none if there is no such page."""
+    return {} if url is None else {"Link": f'<{url}>; rel="next"'}
 
 
 def _path(scope: Scope) -> str:

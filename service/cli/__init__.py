@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import asyncpg
 import httpx
 import typer
 
+from service import __version__
 from service.cli import access, citus, demo, files, hooks, operations, quarantine, rebuilds, serving, sources
 
 app = typer.Typer(
@@ -18,6 +20,24 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"campaign-ledger {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
 for part in (demo, serving, operations, quarantine, rebuilds, files, access, sources, hooks, citus):
     part.register(app)
 

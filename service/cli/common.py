@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -21,6 +23,7 @@ DataDir = Annotated[Path | None, typer.Option(help="Where the embedded PostgreSQ
 LedgerName = Annotated[str, typer.Option("--ledger", help="The ledger's name.")]
 T = TypeVar("T")
 _WIDE = 200
+_MIGRATING_SECONDS = 60.0
 
 
 def settings_of(data_dir: Path | None) -> Settings:
@@ -41,7 +44,11 @@ def with_pool(data_dir: Path | None, work: Callable[[asyncpg.Pool], Awaitable[T]
     async def run(dsn: str) -> T:
         pool = await database.connect(dsn, size=size, statement_timeout=3600.0)
         try:
-            at, newest = await database.head_of_migrations(pool), migrate.newest()
+            newest, give_up = migrate.newest(), time.monotonic() + (0 if settings.database_url else _MIGRATING_SECONDS)
+            while (at := await database.head_of_migrations(pool)) != newest and time.monotonic() < give_up:  # noqa: ASYNC110
+                await asyncio.sleep(
+                    0.1
+                )  # the service that owns the embedded server is just starting: nothing tells of it
             if at != newest:
                 raise RuntimeError(
                     f"the database is at migration {at}, this version needs {newest}: run `campaign-ledger migrate`"

@@ -7,6 +7,8 @@ kind it is.
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -305,8 +307,29 @@ CORE_TYPES = (
 
 def shown(value: Any) -> str:
     """Show a refused value shortly, so that its sender finds it again."""
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else "".join(itertools.islice(_written(value), 81))
     return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004
+
+
+def _written(value: Any) -> Iterator[str]:
+    """Yield JSON as its sender may have written it, no further than it is asked for: numbers with all of their digits."""
+    if isinstance(value, dict):
+        yield "{"
+        for number, (name, one) in enumerate(value.items()):
+            yield ", " if number else ""
+            yield json.dumps(name, ensure_ascii=False) + ": "
+            yield from _written(one)
+        yield "}"
+    elif isinstance(value, list | tuple):
+        yield "["
+        for number, one in enumerate(value):
+            yield ", " if number else ""
+            yield from _written(one)
+        yield "]"
+    elif isinstance(value, Decimal):
+        yield str(value)
+    else:
+        yield json.dumps(value, ensure_ascii=False, default=str)
 
 
 _FIELDS = {name: {**entry.required, **entry.optional} for name, entry in CATALOGUE.items()}

@@ -95,22 +95,25 @@ def lifted(event: Event) -> dict[str, Any]:
 def read_event(raw: Any) -> Event:
     """Return the event of decoded JSON; raises InvalidEventError with every problem found."""
     if type(raw) is not dict:
-        raise InvalidEventError([Problem("", "a CloudEvent as a JSON object", shown(raw))])
+        batch = "; a list of events is application/cloudevents-batch+json" if type(raw) is list else ""
+        raise InvalidEventError([Problem("", f"a CloudEvent as a JSON object{batch}", shown(raw))])
     problems: list[Problem] = []
     source: Any = raw.get("source")
     identity: Any = raw.get("id")
     event_type: Any = raw.get("type")
     if raw.get("specversion") != "1.0":
-        problems.append(Problem("specversion", '"1.0"', shown(raw.get("specversion"))))
+        problems.append(Problem("specversion", '"1.0"', _got(raw, "specversion")))
     if expected := check_id(identity):
-        problems.append(Problem("id", expected, shown(identity)))
+        problems.append(Problem("id", expected, _got(raw, "id")))
     if not _is_text(source, MAX_SOURCE):
-        problems.append(Problem("source", f"a non-empty string of at most {MAX_SOURCE} characters", shown(source)))
-    instant = _time(raw.get("time"), problems)
+        problems.append(
+            Problem("source", f"a non-empty string of at most {MAX_SOURCE} characters", _got(raw, "source"))
+        )
+    instant = _time(raw, problems)
     _optional_texts(raw, problems)
     dataschema = raw.get("dataschema")
     version = payload_version(dataschema) if type(dataschema) is str else CURRENT_VERSION
-    _check_payload(event_type, version, raw.get("data"), problems)
+    _check_payload(raw, version, problems)
     extensions = {} if raw.keys() <= _CONTEXT else _extensions(raw, problems)
     if problems:
         raise InvalidEventError(problems, raw)
@@ -124,14 +127,19 @@ def _is_text(value: Any, most: int) -> bool:
     return type(value) is str and 0 < len(value) <= most and "\x00" not in value
 
 
-def _time(value: Any, problems: list[Problem]) -> Instant:
+def _got(raw: Mapping[str, Any], name: str) -> str:
+    return shown(raw[name]) if name in raw else "nothing"
+
+
+def _time(raw: Mapping[str, Any], problems: list[Problem]) -> Instant:
+    value = raw.get("time")
     try:
         if type(value) is str:
             return parse_instant(value)
         expected = "an RFC 3339 time with offset such as 2026-03-01T09:30:00+01:00"
     except ValueError as error:
         expected = str(error)
-    problems.append(Problem("time", expected, shown(value)))
+    problems.append(Problem("time", expected, _got(raw, "time")))
     return Instant(0)
 
 
@@ -148,13 +156,14 @@ def _optional_texts(raw: Mapping[str, Any], problems: list[Problem]) -> None:
         problems.append(Problem("datacontenttype", "application/json, or nothing", shown(content_type)))
 
 
-def _check_payload(event_type: Any, version: int, data: Any, problems: list[Problem]) -> None:
+def _check_payload(raw: Mapping[str, Any], version: int, problems: list[Problem]) -> None:
+    event_type, data = raw.get("type"), raw.get("data")
     if type(data) is not dict:
-        problems.append(Problem("data", "an object", shown(data)))
+        problems.append(Problem("data", "an object", _got(raw, "data")))
     if type(event_type) is not str or event_type not in CATALOGUE:
-        near = difflib.get_close_matches(str(event_type)[:100], CATALOGUE, n=1)
+        near = difflib.get_close_matches(shown(event_type), CATALOGUE, n=1)
         expected = f"a type of the catalogue; did you mean {near[0]}?" if near else "a type of the catalogue"
-        problems.append(Problem("type", expected, shown(event_type)))
+        problems.append(Problem("type", expected, _got(raw, "type")))
     elif type(data) is dict and version <= newest_version(event_type):
         try:
             lifted = upcast(event_type, version, data)

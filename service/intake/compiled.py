@@ -21,10 +21,10 @@ from service.domain.calendar import FIRST_DAY, LAST_DAY, parse_instant, whole_se
 from service.domain.catalogue import CATALOGUE, MAX_ID, MAX_NUMBER, EventType, Kind
 from service.domain.events import CURRENT_VERSION, MAX_SOURCE, newest_version
 from service.domain.money import MINOR_DIGITS, RATE_PATTERN, whole_digits
-from service.intake.decoding import Limits
+from service.intake.decoding import Limits, may_repeat
 from service.store.rows import CORRECTABLE, Row, content_of
 
-_BACKSLASH, _LINE_FEED, _RETURN = b"\\\n\r"  # as numbers: bytes are looked for much faster so
+_BACKSLASH, _LINE_FEED, _RETURN, _MARK = b'\\\n\r"'  # as numbers: bytes are looked for much faster so
 _DEEPEST = 3  # levels of objects and lists that the compiled types know: event, data, and what is in a field
 
 
@@ -84,6 +84,7 @@ _TYPES: dict[int, Any] = {
                 "Utm",
                 [(name, str | None, None) for name in ("source", "medium", "campaign", "term", "content")],
                 forbid_unknown_fields=True,
+                omit_defaults=True,
                 gc=False,
             ),
         ),
@@ -119,7 +120,7 @@ def payload_of(name: str, entry: EventType) -> _Payload | None:
         if (made := _type_of(kind)) is not None:
             fields.append((field, made | None, None))
     structure = msgspec.defstruct(
-        name.title().replace(".", "").replace("_", ""), fields, forbid_unknown_fields=True, gc=False
+        name.title().replace(".", "").replace("_", ""), fields, forbid_unknown_fields=True, omit_defaults=True, gc=False
     )
     days = [field for field, kind in (*entry.required.items(), *entry.optional.items()) if kind is catalogue.DATE]
     return _Payload(msgspec.json.Decoder(structure).decode, _values(days), _values(entry.any_of), CORRECTABLE.get(name))
@@ -151,11 +152,14 @@ class _Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 _envelope = msgspec.json.Decoder(_Envelope).decode
+_encode = msgspec.json.Encoder().encode
+_MARKS, _MARKS_MORE = 22, 4  # quotation marks: of an envelope's six names and five texts; of a name and a text more
 
 
 def read(raw: bytes, limits: Limits) -> Row | None:
     """Return the row of bytes that are plainly a good event, else None."""
-    if len(raw) > limits.string or limits.depth < _DEEPEST or (_BACKSLASH in raw and b"\\u0000" in raw):
+    escaped = _BACKSLASH in raw
+    if len(raw) > limits.string or limits.depth < _DEEPEST or (escaped and b"\\u0000" in raw):
         return None
     try:
         envelope = _envelope(raw)
@@ -166,6 +170,11 @@ def read(raw: bytes, limits: Limits) -> Row | None:
         if micros is None:
             micros, rest = parse_instant(time)
     except (msgspec.MsgspecError, KeyError, ValueError, RecursionError):
+        return None
+    # A name that stands twice is in `raw` only, with its quotation marks. So are nulls, which are looked at closer.
+    marks = _MARKS + _MARKS_MORE * ((envelope.subject is not None) + (envelope.datacontenttype is not None))
+    odd = raw.count(_MARK) != marks + _encode(data).count(_MARK) or (escaped and b"\\u0022" in raw)
+    if odd and may_repeat(raw):
         return None
     if payload.days and _outside(payload.days(data)):
         return None

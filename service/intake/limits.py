@@ -31,13 +31,27 @@ class Buckets:
         """
         per_second = per_minute / 60
         most = max(float(burst), per_second * _BURST_SECONDS)
-        tokens, since = self._buckets.pop(name, (most, now))
-        tokens = min(most, tokens + (now - since) * per_second)
+        tokens = self._tokens(name, per_second, most, now)
+        self._buckets.pop(name, None)
         wait = 0.0 if tokens >= 1 else (1 - tokens) / per_second
         self._buckets[name] = (tokens if wait else tokens - 1, now)
         if len(self._buckets) > _MOST_REMEMBERED:
             self._buckets.popitem(last=False)
         return wait
+
+    def allowance(self, name: str, per_minute: int, now: float) -> dict[str, str]:
+        """Return the headers that tell how many may come at once, how many of them are left, and in how many seconds all are."""
+        per_second = per_minute / 60
+        most = max(1.0, per_second * _BURST_SECONDS)
+        tokens = self._tokens(name, per_second, most, now)
+        return {
+            "RateLimit-Limit": str(int(most)), "RateLimit-Remaining": str(int(tokens)),
+            "RateLimit-Reset": str(math.ceil((most - tokens) / per_second)),
+        }  # fmt: skip
+
+    def _tokens(self, name: str, per_second: float, most: float, now: float) -> float:
+        tokens, since = self._buckets.get(name, (most, now))
+        return min(most, tokens + (now - since) * per_second)
 
 
 class LookedUp(Generic[_T]):

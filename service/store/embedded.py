@@ -144,8 +144,32 @@ def default_data_dir() -> Path:
     return (chosen if chosen.is_absolute() else Path.home() / ".local" / "share") / "campaign-ledger"
 
 
-def attach(data_dir: Path) -> str | None:
-    """Return the dsn of the server that a living process holds ready for this directory, else None."""
+def attach(data_dir: Path, patience: float = 0.0, waits: Callable[[str], None] = lambda _: None) -> str | None:
+    """Return the dsn of the server that a living process holds ready for this directory, else None.
+
+    With `patience`, a process that is just starting its server is waited for so many seconds, and `waits` is told which one it
+    is; DataDirectoryHeldError if it is not ready by then.
+    """
+    give_up, told = time.monotonic() + patience, False
+    while (owner := _owner(data_dir)) is not None:
+        match owner:
+            case [_, socket_dir, "ready"]:
+                return _dsn(Path(socket_dir))
+        process = next(iter(owner), "(unknown)")
+        if time.monotonic() >= give_up:
+            if not patience:
+                break
+            what = f"and is not ready after {patience:g} seconds. See {data_dir / 'server.log'}, or wait longer."
+            raise DataDirectoryHeldError(f"Process {process} holds {data_dir} {what}")
+        if not told:
+            waits(process)
+            told = True
+        time.sleep(_GLANCE)
+    return None
+
+
+def _owner(data_dir: Path) -> list[str] | None:
+    """Return what the living process noted that holds this directory; None if there is none."""
     try:
         lock = os.open(data_dir.expanduser().resolve() / "owner.lock", os.O_RDONLY)
     except OSError:  # never used, or not ours to read
@@ -153,23 +177,22 @@ def attach(data_dir: Path) -> str | None:
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        match _noted(lock):
-            case [_, socket_dir, "ready"]:
-                return _dsn(Path(socket_dir))
+        return _noted(lock)
     finally:
         os.close(lock)
     return None
 
 
 def start(
-    data_dir: Path, *, startup_timeout: float = 30.0,
+    data_dir: Path, *, startup_timeout: float = 30.0, patience: float = 0.5,
     ended: Callable[[Exception], float] = lambda _: 1.0, runs: Callable[[], None] = lambda: None,
 ) -> EmbeddedServer:  # fmt: skip
     """Start the server of this directory, which is created on first use.
 
     Whenever the server has ended by itself or cannot be started again, `ended` is told why and gives the seconds to wait
     before the next attempt; `runs` is told when it is there again. Both are called in a thread of their own.
-    `startup_timeout` is the longest silence in seconds: a crash recovery that reports progress may take its time.
+    `startup_timeout` is the longest silence in seconds: a crash recovery that reports progress may take its time. `patience`
+    is how long another owner is waited for: a command may hold the directory for a moment, or an earlier service end just now.
     Call it in the main thread: the parent-death signal fires when the *thread* that started the server ends.
     Raises DataDirectoryHeldError if another process owns the directory, EmbeddedStartError if the server cannot run.
     """
@@ -179,7 +202,7 @@ def start(
     try:
         data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
         with contextlib.ExitStack() as undo:  # learns each step: a failed start and `stop` go back by the same way
-            socket_dir, process = _start_held(data_dir, _hold(data_dir, undo), startup_timeout, undo)
+            socket_dir, process = _start_held(data_dir, _hold(data_dir, undo, patience), startup_timeout, undo)
             return EmbeddedServer(data_dir, socket_dir, process, undo.pop_all(), startup_timeout, ended, runs)
     except OSError as error:
         raise EmbeddedStartError(f"Cannot use the data directory {data_dir}: {error}. {_advice(data_dir)}") from error
@@ -212,10 +235,12 @@ def _start_held(
 # ---- lock, socket, log
 
 
-def _hold(data_dir: Path, undo: contextlib.ExitStack) -> int:
+def _hold(data_dir: Path, undo: contextlib.ExitStack, patience: float) -> int:
     lock = os.open(data_dir / "owner.lock", os.O_RDWR | os.O_CREAT, 0o600)
     undo.callback(os.close, lock)
-    give_up = time.monotonic() + 0.5  # an `attach` elsewhere holds the lock for the instant in which it looks
+    give_up = (
+        time.monotonic() + patience
+    )  # at least as long as an `attach` elsewhere holds the lock for the instant in which it looks
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

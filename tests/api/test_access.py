@@ -156,9 +156,10 @@ def test_health_and_description_are_open_to_all(service_url: str, path: str) -> 
     ("method", "path", "status", "allowed"),
     [
         ("GET", "/v1/roy", 404, None), ("GET", "/", 404, None), ("POST", "/v1", 404, None),
-        ("GET", "/v1/events/1/x", 404, None), ("POST", "/livez", 405, "GET"),
-        ("DELETE", "/v1/events", 405, "GET, POST"), ("PUT", "/v1/events/1", 405, "GET"), ("POST", "/v1/roi", 405, "GET"),
-        ("PATCH", "/v1/campaigns/c/roi", 405, "GET"), ("GET", "/v1/quarantine/1/retry", 405, "POST"),
+        ("GET", "/v1/events/1/x", 404, None), ("POST", "/livez", 405, "GET, HEAD"),
+        ("DELETE", "/v1/events", 405, "GET, HEAD, POST"), ("PUT", "/v1/events/1", 405, "GET, HEAD"),
+        ("POST", "/v1/roi", 405, "GET, HEAD"),
+        ("PATCH", "/v1/campaigns/c/roi", 405, "GET, HEAD"), ("GET", "/v1/quarantine/1/retry", 405, "POST"),
     ],
 )  # fmt: skip
 def test_what_is_not_there_or_not_possible_is_a_problem(

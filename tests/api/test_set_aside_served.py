@@ -56,7 +56,7 @@ def test_a_faulty_release_sets_the_poison_aside_and_the_next_one_processes_it(tm
             assert http.post("/v1/set-aside/retry").json() == {"cleared": 1, "remaining": 0}
             after = http.get("/v1/roi", headers={"If-None-Match": before.headers["etag"]})
             assert after.json()["total"]["booked_revenue"] == "12.00"
-            assert http.get("/v1/set-aside").json() == {"items": []}
+            assert http.get("/v1/set-aside").json() == {"items": [], "next": None}
             http.post("/v1/events", json=order("next", "1.00"))
             assert waited(http, "/v1/roi", 4)["total"]["booked_revenue"] == "13.00"
     finally:
