@@ -68,10 +68,9 @@ def test_a_line_has_the_day_of_its_row_on_either_date_basis(api: Api, basis: str
         lead("L", "A", "2026-01-01"), event("opportunity.opened", opportunity_id="OP", lead_ids=["L"]),
         order("SO", "10.00", "2026-02-01", opportunity_id="OP"), invoice("IN", "10.00", "2026-03-01", order_id="SO"),
     )  # fmt: skip
-    asked = {"group_by": "day", "date_basis": basis}
     for answer, entries in (
-        (api.read("/v1/restatement", from_as_of="0", **asked), "lines"),
-        (api.read("/v1/roi/entries", measure="invoiced_revenue", **asked), "entries"),
+        (api.read("/v1/restatement", from_as_of="0", group_by="day", date_basis=basis), "lines"),
+        (api.read("/v1/roi/entries", measure="invoiced_revenue", date_basis=basis), "entries"),
     ):
         days = {row["day"] for row in answer.get("rows", [])} | {line["day"] for line in answer[entries]}
         assert {line["day"] for line in answer[entries]} == days

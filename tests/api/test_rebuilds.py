@@ -48,7 +48,7 @@ def test_a_rebuild_asked_for_over_http_is_built_by_a_worker_and_rolled_back_in_o
     assert (built["state"], built["position"], built["progress"]) == ("built", 3, 1.0)
     assert built["report"]["identical"] is True
     assert {*built["report"]["digests"]["roi"]} == {"old", "new"}
-    assert api.http.get(f"{path}/differences").json() == {"rows": []}
+    assert api.http.get(f"{path}/differences").json() == {"rows": [], "next": None}
     assert [one["state"] for one in api.http.get("/v1/generations").json()["items"]] == ["serving", "built"]
 
     api.post(cost("D", "c", "1.00"))

@@ -322,6 +322,7 @@ def test_an_event_that_the_log_refuses_fails_its_own_message_and_not_those_after
     sender = connect(api, "salesforce", SECRET)
     euros, dollars = {"CurrencyIsoCode": "EUR"}, {"CurrencyIsoCode": "USD"}
     sender.post(sold("2026-04-01T10:00:00Z", "CREATE", Status="Activated", TotalAmount=100, **euros))
+    sender.settled()  # the log knows what is corrected only when it has it
     sender.post(sold("2026-04-02T10:00:00Z", "UPDATE", TotalAmount=900, **dollars))
     assert states(sender) == ["accepted", "failed"]
     assert "the currency of what it corrects, EUR" in sender.settled()[1]["reason"]
