@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from service import telemetry
 from service.api.server import listen, url_of
 from service.bootstrap import database_of, run
 from service.cli.common import DataDir, settings_of
@@ -51,6 +52,8 @@ def demo(
 def _settings(data_dir: Path | None) -> Settings:
     """Return the environment's settings with a place of the demo's own: never where real data is."""
     settings = settings_of(None)
+    if "log_level" not in settings.model_fields_set:
+        telemetry.configure_logs("WARNING")  # a line per request would stand between the figures
     place = data_dir or (settings.data_dir or default_data_dir()) / "demo"
     return settings.model_copy(update={"database_url": None, "bootstrap_key": None, "data_dir": place})
 
