@@ -23,8 +23,8 @@ class Description(Entity):
 
     @property
     def attributes(self) -> dict[str, object]:
-        """Return them by name."""
-        return {name: fact.data[name] for name, fact in self.stated.items()}
+        """Return them by name, in one order: what is stored of them is compared as text."""
+        return {name: self.stated[name].data[name] for name in sorted(self.stated)}
 
 
 class Campaign:
