@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from service.domain.calendar import Zone
-from service.domain.entities import Entity, Order, Where
+from service.domain.entities import Dimensions, Entity, Order
 from service.domain.facts import Fact, Merges
 
 
@@ -23,7 +23,7 @@ class AccountOrder(NamedTuple):
     account_id: str
     live: bool
     new_customer: bool | None
-    where: Where
+    where: Dimensions
     day: int
     cohort: int
 

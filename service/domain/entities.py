@@ -18,7 +18,7 @@ from service.domain.money import Money, money_of
 from service.domain.series import Deductions, Series, earliest, last_before
 
 
-class Where(NamedTuple):
+class Dimensions(NamedTuple):
     """The dimensions that an amount is reported under."""
 
     campaign: str | None
@@ -28,7 +28,7 @@ class Where(NamedTuple):
     owner: str | None = None
 
 
-NOWHERE = Where(None)
+NOWHERE = Dimensions(None)
 NO_DAY = 1  # 0001-01-01, before every day that an event can state; the database has -infinity for it
 NONE: Mapping[Any, Any] = MappingProxyType({})
 Mark = tuple[Fact, "Entity"]  # the fact that brought something about for the first time, and of which entity
@@ -146,7 +146,8 @@ class Awaited(Entity):
 class Opportunity(Entity):
     """An opportunity with the `leads` that it lists, as far as they have events of their own.
 
-    `giver` is the lead whose dimensions and capture day its money takes; `awaited` are, by id, the listed leads not captured yet.
+    `attributing_lead` is the lead whose dimensions and capture day its money takes; `awaited` are, by id, the listed leads that
+    are not captured yet.
     """
 
     kind = "opportunity"
@@ -158,8 +159,8 @@ class Opportunity(Entity):
     outcome: Fact | None = None
     leads: Mapping[str, Lead] = NONE
     awaited: Mapping[str, Awaited] = NONE
-    giver: Lead | None = None
-    KEPT = Entity.KEPT | {"leads", "awaited", "giver"}
+    attributing_lead: Lead | None = None
+    KEPT = Entity.KEPT | {"leads", "awaited", "attributing_lead"}
 
     def parents(self) -> Collection[Entity]:
         """Return the leads that it lists."""

@@ -23,6 +23,7 @@ from service.domain.entities import (
     NOWHERE,
     Awaited,
     CreditNote,
+    Dimensions,
     Entity,
     Invoice,
     Lead,
@@ -30,7 +31,6 @@ from service.domain.entities import (
     Opportunity,
     Order,
     Quote,
-    Where,
 )
 from service.domain.facts import Fact, Key, Merges
 from service.domain.first_dates import FirstDates
@@ -135,7 +135,7 @@ class Links:
 
     def _place_lead(self, lead: Lead, _: Entity | None) -> tuple[Any, ...]:
         source, medium = lead.source or lead.utm_source, lead.medium or lead.utm_medium
-        lead.where = Where(lead.campaign, lead.channel, source, medium, lead.owner)
+        lead.where = Dimensions(lead.campaign, lead.channel, source, medium, lead.owner)
         if lead.captured:
             self._undated(lead)
             lead.cohort = self._zone.day(lead.captured[0])
@@ -152,17 +152,17 @@ class Links:
             self._list_lead(one, by)
         else:
             self._list_leads(one)
-        giver = one.giver
+        attributing_lead = one.attributing_lead
         if one.opened is None:
             one.where, one.cohort = NOWHERE, NO_DAY
             self._undated(one)
-        elif giver is None:
-            one.where = Where(one.campaign, owner=one.owner)
+        elif attributing_lead is None:
+            one.where = Dimensions(one.campaign, owner=one.owner)
             one.cohort = self._dated_day(one)
         else:
-            campaign = giver.campaign if one.campaign is None else one.campaign
-            one.where = Where(campaign, *giver.where[1:4], one.owner or giver.owner)
-            one.cohort = giver.cohort
+            campaign = attributing_lead.campaign if one.campaign is None else one.campaign
+            one.where = Dimensions(campaign, *attributing_lead.where[1:4], one.owner or attributing_lead.owner)
+            one.cohort = attributing_lead.cohort
             self._undated(one)
         return (one.opened is not None, one.where, one.cohort)
 
@@ -171,7 +171,7 @@ class Links:
         names = dict.fromkeys(map(self._merges.name, one.lead_ids)) if one.opened else {}
         found = ((name, self.entities.get(("lead", name))) for name in names)
         one.leads = {name: cast("Lead", lead) for name, lead in found if lead is not None}
-        one.giver = _giver(one)
+        one.attributing_lead = _attributing_lead(one)
         captured = {name for name, lead in one.leads.items() if lead.captured}
         if one.awaited or len(captured) < len(names):
             for name in [*one.awaited]:
@@ -186,9 +186,13 @@ class Links:
         if one.leads.get(lead.id) is not lead:
             one.leads = {**one.leads, lead.id: lead}
         self._await(one, lead.id, waits=lead.captured is None)
-        giver = one.giver
-        if giver is None or lead is giver or _giving_order(one, lead) < _giving_order(one, giver):
-            one.giver = _giver(one)
+        attributing_lead = one.attributing_lead
+        if (
+            attributing_lead is None
+            or lead is attributing_lead
+            or _attributing_order(one, lead) < _attributing_order(one, attributing_lead)
+        ):
+            one.attributing_lead = _attributing_lead(one)
 
     def _await(self, one: Opportunity, name: str, *, waits: bool) -> None:
         """Have an opportunity wait for a lead, or do not any more."""
@@ -227,7 +231,7 @@ class Links:
         one.named = cast("Opportunity | None", self.entities.get(("opportunity", one.opportunity_id or "")))
         parent = one.parent = (quote.parent if quote else None) or self._opened(one.opportunity_id)
         if parent is None:
-            one.where, one.cohort = Where(one.campaign), self._dated_day(one)
+            one.where, one.cohort = Dimensions(one.campaign), self._dated_day(one)
         else:
             self._undated(one)
             one.where = parent.where if one.campaign is None else parent.where._replace(campaign=one.campaign)
@@ -360,13 +364,13 @@ class Links:
     }  # fmt: skip
 
 
-def _giver(one: Opportunity) -> Lead | None:
+def _attributing_lead(one: Opportunity) -> Lead | None:
     """Return the lead that gives an opportunity its dimensions: the earliest captured one that has a campaign to give."""
     captured = [lead for lead in one.leads.values() if lead.captured]
-    return min(captured, key=lambda lead: _giving_order(one, lead), default=None)
+    return min(captured, key=lambda lead: _attributing_order(one, lead), default=None)
 
 
-def _giving_order(one: Opportunity, lead: Lead) -> tuple[Any, ...]:
+def _attributing_order(one: Opportunity, lead: Lead) -> tuple[Any, ...]:
     """Return what leads are chosen by: captured, with a campaign where the opportunity names none itself, early, least id."""
     if lead.captured is None:
         return (True,)

@@ -11,7 +11,7 @@ from service.domain.accounts import AccountsOrder
 from service.domain.calendar import recorded_day
 from service.domain.campaigns import Budget
 from service.domain.costs import CostEntry
-from service.domain.entities import NO_DAY, CreditNote, Invoice, Order, Where
+from service.domain.entities import NO_DAY, CreditNote, Dimensions, Invoice, Order
 from service.domain.facts import Fact
 from service.domain.money import Money, money_of
 from service.domain.postings import Book, Remainder, event_name
@@ -49,14 +49,14 @@ def contribute_order(order: Order, book: Book) -> None:
     if start != order.start:
         order.start = start
         order.changes.restart()
-    begin = (left.left, left.left_converted, False) if left else ()
+    begin = (left.remaining, left.remaining_converted, False) if left else ()
     for state, change in order.changes.again(begin):
         book.open(change)
         if left is None:
             pending.contribute_change(change, book)
             change.after = ()
         else:
-            left.left, left.left_converted, ended = state
+            left.remaining, left.remaining_converted, ended = state
             change.after = state if ended else _changed(order, change.fact, left, placed, book)
 
 
@@ -64,14 +64,14 @@ def _changed(order: Order, fact: Fact, left: Remainder, placed: int, book: Book)
     """Post an amendment or the cancellation of an order that is placed; return what is left then."""
     day, entity = max(placed, book.zone.day(fact.micros)), (order.name, order.where)
     if fact.type == "order.cancelled":
-        left.post(_BOOKED, *entity, day, order.cohort, -left.left)
+        left.post(_BOOKED, *entity, day, order.cohort, -left.remaining)
     else:
         value = money_of(fact.data["net_value"])
         if value.currency == left.currency:
-            left.post(_BOOKED, *entity, day, order.cohort, value.minor - int(left.left))
+            left.post(_BOOKED, *entity, day, order.cohort, value.minor - int(left.remaining))
         else:
             book.flag(f"amendment in {value.currency} of an order in {left.currency}", *entity, day, order.cohort)
-    return left.left, left.left_converted, fact.type == "order.cancelled"
+    return left.remaining, left.remaining_converted, fact.type == "order.cancelled"
 
 
 def contribute_invoice(invoice: Invoice, book: Book) -> None:
@@ -102,19 +102,19 @@ def contribute_invoice(invoice: Invoice, book: Book) -> None:
     if invoice.cancelled is not None:
         _set_left(invoice.credits.left(begin), left, cogs)
         day = max(invoice.day, book.zone.day(invoice.cancelled.micros))
-        left.post({"invoiced_revenue_gross": 1, **covered}, entity, where, day, cohort, -left.left)
+        left.post({"invoiced_revenue_gross": 1, **covered}, entity, where, day, cohort, -left.remaining)
         if cogs and (covered or not cogs.known):
-            cogs.post({"cogs": 1}, entity, where, day, cohort, -cogs.left)
+            cogs.post({"cogs": 1}, entity, where, day, cohort, -cogs.remaining)
 
 
 def _left(left: Remainder, cogs: Remainder | None) -> tuple[Any, ...]:
-    return (left.left, left.left_converted, *((cogs.left, cogs.left_converted) if cogs else ()))
+    return (left.remaining, left.remaining_converted, *((cogs.remaining, cogs.remaining_converted) if cogs else ()))
 
 
 def _set_left(state: tuple[Any, ...], left: Remainder, cogs: Remainder | None) -> None:
-    left.left, left.left_converted = state[:2]
+    left.remaining, left.remaining_converted = state[:2]
     if cogs:
-        cogs.left, cogs.left_converted = state[2:]
+        cogs.remaining, cogs.remaining_converted = state[2:]
 
 
 def _credit(
@@ -150,7 +150,7 @@ def contribute_cost(entry: CostEntry, book: Book) -> None:
     left, booked = None, entry.booked
     start: tuple[object, ...] = ()
     if booked is not None:
-        where, amount = Where(booked.data["campaign_id"]), money_of(booked.data["amount"])
+        where, amount = Dimensions(booked.data["campaign_id"]), money_of(booked.data["amount"])
         booked_on = recorded_day(booked.data["cost_date"])
         left = Remainder(book, amount.currency, booked_on)
         left.post({"actual_cost": 1}, entry.name, where, booked_on, booked_on, amount.minor)
@@ -158,25 +158,25 @@ def contribute_cost(entry: CostEntry, book: Book) -> None:
     if start != entry.start:
         entry.start = start
         entry.reversals.restart()
-    for state, reversal in entry.reversals.again((left.left, left.left_converted) if left else ()):
+    for state, reversal in entry.reversals.again((left.remaining, left.remaining_converted) if left else ()):
         book.open(reversal)
         if left is None:
             pending.contribute_change(reversal, book)
             reversal.after = ()
         else:
-            left.left, left.left_converted = state
+            left.remaining, left.remaining_converted = state
             _reverse(entry, reversal.fact, left, where, booked_on, book)
-            reversal.after = (left.left, left.left_converted)
+            reversal.after = (left.remaining, left.remaining_converted)
 
 
-def _reverse(entry: CostEntry, fact: Fact, left: Remainder, where: Where, booked_on: int, book: Book) -> None:
+def _reverse(entry: CostEntry, fact: Fact, left: Remainder, where: Dimensions, booked_on: int, book: Book) -> None:
     """Post one reversal of a cost entry: at most what is left of it."""
     day = recorded_day(fact.data["cost_date"]) if "cost_date" in fact.data else booked_on
     asked = money_of(fact.data["amount"]) if "amount" in fact.data else None
     if asked and asked.currency != left.currency:
         book.flag(f"reversal in {asked.currency} of a cost in {left.currency}", event_name(fact), where, day, day)
         return
-    taken = min(asked.minor, int(left.left)) if asked else int(left.left)
+    taken = min(asked.minor, int(left.remaining)) if asked else int(left.remaining)
     if asked and asked.minor > taken:
         book.flag("reversal of more than was booked, capped", event_name(fact), where, day, day)
     left.post({"actual_cost": 1}, entry.name, where, day, day, -taken)
@@ -188,7 +188,7 @@ def contribute_budget(budget: Budget, book: Book) -> None:
         return
     amount = money_of(budget.fact.data["amount"])
     left = Remainder(book, amount.currency, book.zone.day(budget.fact.micros))
-    left.post({"budget": 1}, budget.name, Where(budget.fact.data["campaign_id"]), NO_DAY, NO_DAY, amount.minor)
+    left.post({"budget": 1}, budget.name, Dimensions(budget.fact.data["campaign_id"]), NO_DAY, NO_DAY, amount.minor)
 
 
 def contribute_new_customer(one: AccountsOrder, book: Book) -> None:

@@ -11,9 +11,16 @@ import asyncpg
 
 from service import telemetry
 from service.domain import component
-from service.projections import rebuild
-from service.projections.closings import Bookkeeper
-from service.projections.projector import SHORTEST_IDLE, LeaseLostError, Projector, release, spare_the_collector, take
+from service.projections.engine.projector import (
+    SHORTEST_IDLE,
+    LeaseLostError,
+    Projector,
+    release,
+    spare_the_collector,
+    take,
+)
+from service.projections.generations import rebuild
+from service.projections.sums.closings import Bookkeeper
 from service.settings import Settings
 from service.store import database, faults
 from service.store.ledgers import Ledger

@@ -18,10 +18,13 @@ from hypothesis import strategies as st
 from service.domain import component
 from service.domain.component import MEASURES
 from service.domain.events import read_event
-from service.projections import closings, folding, lag, projector, reading, rebuild, reports, selection, verify
-from service.projections.balances import column
-from service.projections.peaks import PEAKS
-from service.projections.projector import LeaseLostError, take
+from service.projections.engine import folding, lag, projector
+from service.projections.engine.projector import LeaseLostError, take
+from service.projections.generations import rebuild, verify
+from service.projections.reports import reading, reports
+from service.projections.sums import closings, selection
+from service.projections.sums.balances import column
+from service.projections.sums.peaks import PEAKS
 from service.store import database, ledgers, log
 from service.store.rows import row_of
 from tests.conftest import RUN

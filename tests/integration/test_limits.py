@@ -12,7 +12,9 @@ import pytest
 from service.domain import calendar, component
 from service.domain.entities import Order
 from service.domain.postings import Book
-from service.projections import completeness, entries, reading, rebuild, restatement, retry, selection, timeline, verify
+from service.projections.generations import rebuild, retry, verify
+from service.projections.reports import completeness, entries, reading, restatement, timeline
+from service.projections.sums import selection
 from service.store import ledgers
 from tests.conftest import RUN
 from tests.integration.test_engine import answers, append, held, project_all

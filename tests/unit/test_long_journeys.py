@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from service.domain import component
-from service.projections import folding
+from service.projections.engine import folding
 from tests.support import memory
 from tests.support.long_journeys import SHAPES, Events
 from tests.support.sending import event, invoice, order
