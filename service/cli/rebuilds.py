@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from service.cli.common import DataDir, LedgerName, chosen, ledger_of, say, settings_of, show, with_pool
-from service.domain import component
+from service.domain import contributions
 from service.projections.generations import compare, lifecycle, rebuild
 from service.projections.generations.lifecycle import Generation
 from service.settings import Settings
@@ -92,7 +92,7 @@ async def _opened(pool: asyncpg.Pool, ledger: Ledger, serve: str, holder: str, *
     """Return the rebuild to work on: a new one, or the one to go on with."""
     known = await lifecycle.rebuilds(pool, ledger)
     unfinished = [one for one in known if one.state in {"building", "paused"}]
-    built = [one for one in known if one.state == "built" and one.version == component.READ_MODEL_VERSION]
+    built = [one for one in known if one.state == "built" and one.version == contributions.READ_MODEL_VERSION]
     if resume:
         for one in unfinished:
             await lifecycle.ask(pool, ledger, one.generation, "apply" if serve == "always" else "resume")

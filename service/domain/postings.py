@@ -14,8 +14,8 @@ from fractions import Fraction
 from typing import TypeVar
 
 from service.domain.calendar import Zone
+from service.domain.components.entities import NO_DAY, NOWHERE, Dimensions, Entity
 from service.domain.details import FLAG, PENDING_LINKS, UNCONVERTED, Converted, Reason, Target, Unconverted
-from service.domain.entities import NO_DAY, NOWHERE, Dimensions, Entity
 from service.domain.facts import Fact
 from service.domain.money import convert, format_minor, format_rate
 from service.domain.rates import Rates

@@ -8,8 +8,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.domain import component, roi
-from service.domain.component import READ_MODEL_VERSION
+from service.domain import contributions
+from service.domain.contributions import READ_MODEL_VERSION
+from service.domain.reports import roi
 from service.projections.engine.projector import LeaseLostError, release, take
 from service.projections.generations import compare, lifecycle, rebuild, verify
 from service.projections.reports import reading
@@ -76,8 +77,8 @@ async def test_a_changed_definition_shows_exactly_which_figures_move_before_anyo
             if cell[1] == "cost:D":
                 book.cells[cell] = amount * 2
 
-    monkeypatch.setitem(component.RULES_OF, "cost", (changed,))
-    monkeypatch.setattr(component, "READ_MODEL_VERSION", "next")
+    monkeypatch.setitem(contributions.RULES_OF, "cost", (changed,))
+    monkeypatch.setattr(contributions, "READ_MODEL_VERSION", "next")
     assert await take(pool, ledger, "test", 10) is None  # nobody goes on with figures of other definitions
     for serve in ("never", "identical"):
         done = await run(pool, ledger, await lifecycle.begin(pool, ledger, serve))
@@ -102,7 +103,7 @@ async def test_a_changed_definition_shows_exactly_which_figures_move_before_anyo
     total = (await answers(pool, ledger, selection.Query()))["roi"]["total"]
     assert total["actual_cost"] == "115.00"
     monkeypatch.undo()
-    monkeypatch.setattr(component, "READ_MODEL_VERSION", "next")
+    monkeypatch.setattr(contributions, "READ_MODEL_VERSION", "next")
     with pytest.raises(lifecycle.NotPossibleError, match=f"definitions {READ_MODEL_VERSION}"):
         await lifecycle.roll_back(pool, ledger)
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.domain import component
+from service.domain import contributions
 from service.domain import events as catalogue
-from service.domain.entities import Order
+from service.domain.components.entities import Order
 from service.domain.postings import Book
 from service.projections.engine import folding, lag
 from service.projections.engine.components import Component
@@ -38,7 +38,7 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         if one.id == POISON:
             raise ZeroDivisionError("a rule\x00 that cannot")
 
-    monkeypatch.setitem(component.RULES_OF, "order", (*component.RULES_OF["order"], failing))
+    monkeypatch.setitem(contributions.RULES_OF, "order", (*contributions.RULES_OF["order"], failing))
     return monkeypatch
 
 
@@ -162,7 +162,7 @@ async def test_whatever_failed_and_is_retried_gives_what_never_failed(
         return maybe
 
     with monkeypatch.context() as patch:
-        patch.setattr(folding, "contribute", failing(component.contribute))
+        patch.setattr(folding, "contribute", failing(contributions.contribute))
         tables = await memory.project(events, batches)
     await memory.retry(tables)
     assert tables.aside == {}

@@ -17,7 +17,7 @@ from service.domain.calendar import grain_label, grain_start
 from service.domain.events import read_event
 from service.domain.facts import Key
 from service.domain.postings import Segments
-from service.domain.velocity import bucket_of
+from service.domain.reports.velocity import bucket_of
 from service.projections.engine.components import Component, decode
 from service.projections.engine.engine import Engine
 from service.projections.engine.set_aside import Entry, SetAside

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from service.domain.accounts import AccountOrder, Accounts
-from service.domain.component import Folded
+from service.domain.components.accounts import AccountOrder, Accounts
+from service.domain.contributions import Folded
 from service.domain.facts import Fact, Key, keys_of
 from service.domain.postings import Cells, sum_by_key
 

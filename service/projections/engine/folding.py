@@ -11,11 +11,11 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterable
 
-from service.domain.accounts import AccountOrder, Accounts, account_order
 from service.domain.calendar import Zone
-from service.domain.campaigns import Campaign
-from service.domain.component import FOLDS, Folded, contribute
-from service.domain.entities import Order
+from service.domain.components.accounts import AccountOrder, Accounts, account_order
+from service.domain.components.campaigns import Campaign
+from service.domain.components.entities import Order
+from service.domain.contributions import FOLDS, Folded, contribute
 from service.domain.facts import Fact
 from service.domain.postings import Book, Cells, difference, sum_by_key
 from service.domain.voids import Voids

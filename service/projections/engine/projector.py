@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from service import telemetry
-from service.domain import component
+from service.domain import contributions
 from service.domain.events import newest_version
 from service.projections.engine import set_aside
 from service.projections.engine.engine import Engine
@@ -309,7 +309,7 @@ async def take(
         )
         RETURNING generation, fence, checkpoint
         """,
-        ledger.ledger, holder, lease_seconds, generation, force, component.READ_MODEL_VERSION,
+        ledger.ledger, holder, lease_seconds, generation, force, contributions.READ_MODEL_VERSION,
     )  # fmt: skip
     if row is None:
         return None

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from service.domain.entities import Dimensions
+from service.domain.components.entities import Dimensions
 from service.domain.facts import Key
 from service.domain.postings import LARGEST, Cell, Segments
-from service.domain.velocity import bucket_of
+from service.domain.reports.velocity import bucket_of
 from service.projections.engine import set_aside
 from service.projections.engine.components import Component, decode
 from service.projections.sums import balances, known_campaigns

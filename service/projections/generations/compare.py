@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from service.domain import conversion, roi, velocity
 from service.domain.calendar import grain_label
 from service.domain.money import format_minor
+from service.domain.reports import conversion, roi, velocity
 from service.projections.sums.balances import column
 
 MODELS: dict[str, tuple[str, ...]] = {

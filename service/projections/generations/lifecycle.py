@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from service.domain import component
+from service.domain import contributions
 from service.store.ledgers import Ledger
 
 SERVE = ("identical", "always", "never")  # when a rebuilt generation is to serve
@@ -119,7 +119,7 @@ async def begin(
             SELECT $1, max(generation) + 1, 'building', $2, $3, $4, now() + make_interval(secs => $5)
             FROM generations WHERE ledger = $1 RETURNING generation
             """,
-            ledger.ledger, component.READ_MODEL_VERSION, serve, holder, lease,
+            ledger.ledger, contributions.READ_MODEL_VERSION, serve, holder, lease,
         )  # fmt: skip
     return generation
 
@@ -151,10 +151,10 @@ async def roll_back(pool: asyncpg.Pool, ledger: Ledger) -> int:
     if not retired:
         raise NotPossibleError(f"ledger {ledger.name} has no earlier generation to go back to")
     last = retired[-1]
-    if last.version != component.READ_MODEL_VERSION and last.checkpoint < last.target:
+    if last.version != contributions.READ_MODEL_VERSION and last.checkpoint < last.target:
         raise NotPossibleError(
             f"generation {last.generation} of ledger {ledger.name} was made by definitions {last.version}, and this release has "
-            f"{component.READ_MODEL_VERSION}: roll back with the release that made it"
+            f"{contributions.READ_MODEL_VERSION}: roll back with the release that made it"
         )
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SELECT FROM heads WHERE ledger = $1 FOR NO KEY UPDATE", ledger.ledger)

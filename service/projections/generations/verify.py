@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from service.domain.component import MEASURES
+from service.domain.contributions import MEASURES
 from service.projections.engine.lag import lags
 from service.projections.generations.refold_proof import fold_afresh
 from service.projections.reports.reading import serving

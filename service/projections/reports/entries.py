@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from service.domain import details, lineage, roi
+from service.domain import details, lineage
 from service.domain.calendar import MICROS_PER_DAY
 from service.domain.catalogue import CATALOGUE
 from service.domain.lineage import Line, Parts
 from service.domain.money import format_minor
 from service.domain.postings import sum_by_key
+from service.domain.reports import roi
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.closings import moved_after
 from service.projections.sums.selection import OF_SEGMENT, Key, Query, Selection, Sums

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import date
 from typing import Any
 
-from service.domain import conversion, roi, velocity
 from service.domain.calendar import Zone
 from service.domain.postings import sum_by_key
+from service.domain.reports import conversion, roi, velocity
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.selection import Key, Query, Sums
 from service.projections.sums.threads import apart

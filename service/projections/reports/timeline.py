@@ -13,13 +13,24 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from service.domain import lineage, pending
+from service.domain import lineage
 from service.domain.calendar import Zone
-from service.domain.entities import NO_DAY, Change, CreditNote, Dimensions, Entity, Invoice, Opportunity, Order, Quote
+from service.domain.components.entities import (
+    NO_DAY,
+    Change,
+    CreditNote,
+    Dimensions,
+    Entity,
+    Invoice,
+    Opportunity,
+    Order,
+    Quote,
+)
+from service.domain.components.journey import Journey, fold
 from service.domain.facts import Fact, Key, Merges, keys_of
-from service.domain.journey import Journey, fold
 from service.domain.postings import Book, Segments
 from service.domain.rates import Rates
+from service.domain.reports import pending
 from service.domain.voids import Voids
 from service.projections.engine import logged_facts
 from service.projections.engine.components import decode

@@ -6,7 +6,7 @@ and reads "as known on" and of single days use them.
 
 from __future__ import annotations
 
-from service.domain.component import MEASURES
+from service.domain.contributions import MEASURES
 from service.projections.sums.balances import COLUMNS, column
 
 

@@ -15,9 +15,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from service.domain.calendar import grain_start
-from service.domain.component import MEASURES
+from service.domain.contributions import MEASURES
 from service.domain.postings import LARGEST, LISTS, Cell
-from service.domain.velocity import DURATIONS, TOTALS, bucket_of
+from service.domain.reports.velocity import DURATIONS, TOTALS, bucket_of
 from service.projections.sums import peaks
 
 Place = tuple[str, str, str, int, int]  # basis, cube, grain, start, segment

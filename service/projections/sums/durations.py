@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from service.domain.calendar import covering
-from service.domain.velocity import SHARES
+from service.domain.reports.velocity import SHARES
 from service.projections.sums.selection import Key, Moment, Query, Selection
 from service.projections.sums.threads import apart
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from service.domain.calendar import Zone
-from service.domain.entities import Change, Entity
+from service.domain.components.entities import Change, Entity
+from service.domain.components.series import Deductions
 from service.domain.facts import Fact
-from service.domain.series import Deductions
 
 
 class CostEntry(Entity):

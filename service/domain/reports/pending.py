@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from service.domain.components.entities import Awaited, Change, CreditNote, Invoice, Order, Quote
 from service.domain.details import Target
-from service.domain.entities import Awaited, Change, CreditNote, Invoice, Order, Quote
 from service.domain.postings import Book, event_name
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from service.domain.entities import NO_DAY, Entity
+from service.domain.components.entities import NO_DAY, Entity
 from service.domain.facts import Key
 
 State = tuple[Sequence[Key], int]  # what an entity is tied to, and its own least day

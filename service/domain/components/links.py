@@ -17,7 +17,7 @@ from itertools import count
 from typing import Any, ClassVar, cast
 
 from service.domain.calendar import Zone
-from service.domain.entities import (
+from service.domain.components.entities import (
     NO_DAY,
     NONE,
     NOWHERE,
@@ -32,8 +32,8 @@ from service.domain.entities import (
     Order,
     Quote,
 )
+from service.domain.components.first_dates import FirstDates
 from service.domain.facts import Fact, Key, Merges
-from service.domain.first_dates import FirstDates
 from service.domain.money import Money
 
 NO_MERGES = Merges()

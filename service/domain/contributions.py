@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-from service.domain import conversion, pending, roi, velocity
-from service.domain.accounts import Accounts
 from service.domain.calendar import Zone
-from service.domain.campaigns import Campaign
-from service.domain.costs import Costs
+from service.domain.components.accounts import Accounts
+from service.domain.components.campaigns import Campaign
+from service.domain.components.costs import Costs
+from service.domain.components.entities import CreditNote, Entity
+from service.domain.components.journey import Journey
 from service.domain.details import PENDING_LINKS
-from service.domain.entities import CreditNote, Entity
 from service.domain.facts import Fact
-from service.domain.journey import Journey
 from service.domain.postings import Book
+from service.domain.reports import conversion, pending, roi, velocity
 
 # Every measure that postings add up to, as the columns of the balances are named after them. A duration has its count, the
 # sum of its lengths (`.total`, in microseconds) and how many were out of sequence.

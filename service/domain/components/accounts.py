@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from service.domain.calendar import Zone
-from service.domain.entities import Dimensions, Entity, Order
+from service.domain.components.entities import Dimensions, Entity, Order
 from service.domain.facts import Fact, Merges
 
 

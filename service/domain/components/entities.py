@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from service.domain.calendar import Zone, recorded_day
+from service.domain.components.series import Deductions, Series, earliest, last_before
 from service.domain.facts import Fact, Key, Merges
 from service.domain.money import Money, money_of
-from service.domain.series import Deductions, Series, earliest, last_before
 
 
 class Dimensions(NamedTuple):

@@ -6,16 +6,16 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
-from service.domain import pending
-from service.domain.accounts import AccountsOrder
 from service.domain.calendar import recorded_day
-from service.domain.campaigns import Budget
-from service.domain.costs import CostEntry
-from service.domain.entities import NO_DAY, CreditNote, Dimensions, Invoice, Order
+from service.domain.components.accounts import AccountsOrder
+from service.domain.components.campaigns import Budget
+from service.domain.components.costs import CostEntry
+from service.domain.components.entities import NO_DAY, CreditNote, Dimensions, Invoice, Order
 from service.domain.facts import Fact
+from service.domain.figures import Figures, Sums
 from service.domain.money import Money, money_of
 from service.domain.postings import Book, Remainder, event_name
-from service.domain.ratios import Figures, Sums
+from service.domain.reports import pending
 
 MEASURES = (
     "budget", "actual_cost", "booked_revenue", "invoiced_revenue_gross", "credited", "cogs", "invoiced_with_cogs",

@@ -14,10 +14,10 @@ from math import ceil, floor, log
 from typing import Any
 
 from service.domain.calendar import MICROS_PER_DAY
-from service.domain.entities import Entity, Lead, Opportunity, Order
+from service.domain.components.entities import Entity, Lead, Opportunity, Order
 from service.domain.facts import Fact
+from service.domain.figures import Figures, Sums
 from service.domain.postings import Book
-from service.domain.ratios import Figures, Sums
 
 DURATIONS = (
     "captured_to_qualified", "qualified_to_opened", "opened_to_accepted", "accepted_to_ordered", "ordered_to_invoiced",

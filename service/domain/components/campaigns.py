@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from service.domain.calendar import Zone
-from service.domain.entities import Entity
+from service.domain.components.entities import Entity
 from service.domain.facts import Fact
 
 

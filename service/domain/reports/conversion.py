@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.domain.entities import Invoice, Lead, Opportunity, Order, Quote
+from service.domain.components.entities import Invoice, Lead, Opportunity, Order, Quote
+from service.domain.figures import Figures, Sums
 from service.domain.postings import Book
-from service.domain.ratios import Figures, Sums
 
 STEPS = ("captured", "qualified", "opportunity", "quote_accepted", "ordered", "invoiced")
 OUTCOMES = ("won", "lost", "open")

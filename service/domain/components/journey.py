@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from service.domain.calendar import Zone, recorded_day
 from service.domain.catalogue import states_nothing
-from service.domain.entities import (
+from service.domain.components.entities import (
     NO_DAY,
     Change,
     CreditNote,
@@ -26,10 +26,10 @@ from service.domain.entities import (
     Order,
     Quote,
 )
+from service.domain.components.links import NO_MERGES, Links
+from service.domain.components.series import earliest, put_in
 from service.domain.facts import RULES, Fact, Key, Merges
-from service.domain.links import NO_MERGES, Links
 from service.domain.money import money_of
-from service.domain.series import earliest, put_in
 
 E = TypeVar("E", bound=Entity)
 _LEAD_STATES = (
