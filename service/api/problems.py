@@ -146,9 +146,8 @@ def refuse_unknown(request: Request, known: Sequence[str], several: Sequence[str
     """
     given = Counter(name for name, _ in request.query_params.multi_items())
     there_are = ", ".join(known) or "none"
-    errors = [
-        {"field": name[:80], "expected": f"one of {there_are}", "got": name[:80]} for name in given if name not in known
-    ]
+    expected = f"one of {there_are}" if known else "no parameters"
+    errors = [{"field": name[:80], "expected": expected, "got": name[:80]} for name in given if name not in known]
     if errors:
         names = ", ".join(one["field"] for one in errors)
         detail = f"unknown parameter {names}; there are {there_are}"
