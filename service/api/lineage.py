@@ -11,7 +11,7 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from service.api import parameters, schemas, schemas_lineage
+from service.api import parameters, schemas_lineage
 from service.api.parameters import (
     After,
     AsOf,
@@ -29,6 +29,7 @@ from service.api.problems import ProblemError
 from service.api.urls import IdRoute
 from service.bootstrap import Service
 from service.domain import lineage
+from service.domain.catalogue import shown
 from service.projections.reports import completeness, entries, reading, restatement, timeline
 from service.projections.reports.entries import Place
 from service.store.ledgers import Ledger
@@ -79,7 +80,6 @@ async def _entries(request: Request, ledger: Ledger, report: str, asked: _Asked)
 
 @router.get(
     "/v1/{report:report}/entries", summary="What makes up a figure", response_model=schemas_lineage.EntriesPage,
-    responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_entries(
     request: Request, ledger: Reader, report: Annotated[Literal["roi", "conversion", "velocity"], Path()],
@@ -102,7 +102,7 @@ async def get_entries(
 
 @router.get(
     "/v1/campaigns/{campaign_id:path}/{report:report}/entries", summary="What makes up a campaign's figure",
-    response_model=schemas_lineage.EntriesPage, responses=schemas.PROBLEMS,
+    response_model=schemas_lineage.EntriesPage,
 )  # fmt: skip
 async def get_campaign_entries(
     request: Request, ledger: Reader, campaign_id: CampaignPath,
@@ -117,7 +117,6 @@ async def get_campaign_entries(
 
 @router.get(
     "/v1/journeys/{kind}/{id:path}", summary="One journey as a timeline", response_model=schemas_lineage.Timeline,
-    responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_journey(
     request: Request, ledger: Reader, kind: Annotated[str, Path(json_schema_extra={"enum": list(timeline.KINDS)})],
@@ -137,14 +136,13 @@ async def get_journey(
         except ValueError:
             raise parameters.invalid("after", "what the `next` of the page before has", after) from None
     if page is None:
-        raise ProblemError(404, f"no event names a {kind} {identity!r}")
+        raise ProblemError(404, f"no event names a {kind} {shown(identity)}")
     following = parameters.Page(None if page.last is None else str(page.last))
     return await parameters.answer(request, view, page.body, page=following)
 
 
 @router.get(
     "/v1/completeness", summary="What waits, and how fresh the sources are", response_model=schemas_lineage.Completeness,
-    responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_completeness(
     request: Request, ledger: FigureReader, as_of: AsOf = None, min_position: MinPosition = 0
@@ -172,7 +170,6 @@ def _moment(field: str, text: str) -> int | datetime:
 
 @router.get(
     "/v1/restatement", summary="What changed between two moments of knowing", response_model=schemas_lineage.Restatement,
-    responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_restatement(
     request: Request, ledger: FigureReader,

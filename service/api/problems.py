@@ -30,6 +30,8 @@ MEDIA_TYPE = "application/problem+json"
 _HOOK = re.compile(r"^(/v1/hooks/[^/]*)/.+", re.DOTALL)
 _JOURNEY = re.compile(r"^(/v1/journeys/[^/]*)/.+", re.DOTALL)
 _EXPECTED = {  # by pydantic's names of errors, where its words are about Python
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
     "missing": "a value, which is required",
     "model_attributes_type": "a JSON object",
     "model_type": "a JSON object",
@@ -39,6 +41,7 @@ _EXPECTED = {  # by pydantic's names of errors, where its words are about Python
     "extra_forbidden": "nothing: there is no such field",
     "json_invalid": "valid JSON",
 }
+_SHOULD = re.compile(r"^\w+ should (be|have) ")  # as pydantic's sentences begin
 _LONGEST_TOLD = 300  # characters of a path in the log
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}  # RFC 9110's; Python's change with its version
 
@@ -118,13 +121,20 @@ async def on_invalid_request(_: Request, error: Exception) -> Response:
     errors = [
         {
             "field": ".".join(str(part) for part in one["loc"] if part not in ("query", "path", "body")),
-            "expected": _EXPECTED.get(one["type"], one["msg"]),
+            "expected": _expected(one),
             "got": _got(one),
         }
         for one in error.errors()
     ]
-    detail = "; ".join(f"{one['field']}: {one['expected']}" for one in errors)
+    detail = "; ".join(f"{one['field']}: expected {one['expected']}" for one in errors)
     return problem(422, detail, kind="invalid-request", errors=errors)
+
+
+def _expected(error: Any) -> str:
+    """Return what pydantic expected, in the words of JSON."""
+    if error["type"] == "literal_error":
+        return "one of " + str(error["ctx"]["expected"]).replace("'", "")
+    return _EXPECTED.get(error["type"]) or _SHOULD.sub("", str(error["msg"]))
 
 
 def _got(error: Any) -> str:

@@ -24,6 +24,7 @@ from service.api.parameters import (
 )
 from service.api.problems import ProblemError
 from service.api.urls import IdRoute
+from service.domain.catalogue import shown
 from service.domain.details import FLAG, PENDING_LINKS
 from service.projections.reports import reading, reports
 from service.projections.sums import selection
@@ -60,7 +61,7 @@ async def _flat(view: reading.Snapshot, answer: dict[str, Any], campaign: str) -
     """Turn a report of one campaign into one flat object; a campaign that nothing names is a 404 problem."""
     rows, total = answer.pop("rows"), answer.pop("total")
     if not rows and campaign not in await view.campaigns():
-        raise ProblemError(404, f"there is no campaign {campaign!r}")
+        raise ProblemError(404, f"there is no campaign {shown(campaign)}")
     return {"campaign_id": campaign, **total, **answer}
 
 
@@ -73,7 +74,7 @@ async def _read(
     )
 
 
-@router.get("/v1/roi", summary="ROI", response_model=schemas.RoiAnswer, responses=schemas.PROBLEMS)
+@router.get("/v1/roi", summary="ROI", response_model=schemas.RoiAnswer)
 async def get_roi(
     request: Request, ledger: FigureReader, group_by: GroupBy = "campaign", from_: From = None, to: To = None,
     date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0, campaign_id: str | None = None,
@@ -82,7 +83,7 @@ async def get_roi(
     return await _read(request, ledger, "roi", group_by, from_, to, date_basis, as_of, min_position, campaign_id)
 
 
-@router.get("/v1/conversion", summary="Conversion", response_model=schemas.ConversionAnswer, responses=schemas.PROBLEMS)
+@router.get("/v1/conversion", summary="Conversion", response_model=schemas.ConversionAnswer)
 async def get_conversion(
     request: Request, ledger: FigureReader, group_by: GroupBy = "campaign", from_: From = None, to: To = None,
     date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0, campaign_id: str | None = None,
@@ -91,7 +92,7 @@ async def get_conversion(
     return await _read(request, ledger, "conversion", group_by, from_, to, date_basis, as_of, min_position, campaign_id)
 
 
-@router.get("/v1/velocity", summary="Velocity", response_model=schemas.VelocityAnswer, responses=schemas.PROBLEMS)
+@router.get("/v1/velocity", summary="Velocity", response_model=schemas.VelocityAnswer)
 async def get_velocity(
     request: Request, ledger: FigureReader, group_by: GroupBy = "campaign", from_: From = None, to: To = None,
     date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0, campaign_id: str | None = None,
@@ -100,7 +101,7 @@ async def get_velocity(
     return await _read(request, ledger, "velocity", group_by, from_, to, date_basis, as_of, min_position, campaign_id)
 
 
-@router.get("/v1/campaigns", summary="Campaigns", response_model=schemas.Campaigns, responses=schemas.PROBLEMS)
+@router.get("/v1/campaigns", summary="Campaigns", response_model=schemas.Campaigns)
 async def get_campaigns(
     request: Request, ledger: FigureReader, after: Annotated[str, Query(description="ids after this one")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100, as_of: AsOf = None, min_position: MinPosition = 0,
@@ -120,7 +121,6 @@ async def get_campaigns(
 
 @router.get(
     "/v1/campaigns/{campaign_id:path}/{report:report}", summary="One campaign's report", response_class=Response,
-    responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_campaign_report(
     request: Request, ledger: FigureReader, campaign_id: CampaignPath,
@@ -136,7 +136,6 @@ async def get_campaign_report(
     "/v1/campaigns/{campaign_id:path}",
     summary="One campaign",
     response_model=schemas.Campaign,
-    responses=schemas.PROBLEMS,
 )
 async def get_campaign(
     request: Request, ledger: FigureReader, campaign_id: CampaignPath, as_of: AsOf = None,
@@ -146,7 +145,7 @@ async def get_campaign(
     async with parameters.views(request, ledger, min_position, parameters.read_moment(as_of)) as (view,):
         known = await view.campaigns()
     if campaign_id not in known:
-        raise ProblemError(404, f"there is no campaign {campaign_id!r}")
+        raise ProblemError(404, f"there is no campaign {shown(campaign_id)}")
     return await parameters.answer(request, view, {"campaign_id": campaign_id, **known[campaign_id]}, scope="figures")
 
 
@@ -165,7 +164,7 @@ async def _listed(
     return await parameters.answer(request, view, {"rows": rows}, page=parameters.Page(following))
 
 
-@router.get("/v1/pending-links", summary="Pending links", response_model=schemas.Links, responses=schemas.PROBLEMS)
+@router.get("/v1/pending-links", summary="Pending links", response_model=schemas.Links)
 async def get_pending_links(
     request: Request, ledger: Reader, after: After = "", limit: Limit = 100, as_of: AsOf = None
 ) -> Response:
@@ -173,7 +172,7 @@ async def get_pending_links(
     return await _listed(request, ledger, PENDING_LINKS, after, limit, as_of)
 
 
-@router.get("/v1/flags", summary="Flags", response_model=schemas.Flags, responses=schemas.PROBLEMS)
+@router.get("/v1/flags", summary="Flags", response_model=schemas.Flags)
 async def get_flags(
     request: Request, ledger: Reader, after: After = "", limit: Limit = 100, as_of: AsOf = None
 ) -> Response:

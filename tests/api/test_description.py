@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import httpx
@@ -110,6 +111,28 @@ def test_what_is_posted_is_answered_as_described(api: Api, description: Descript
         assert answer.status_code == status, answer.text
         schema = description.answer("/v1/events", "post", status)
         assert list(description.faults(schema, answer.json())) == [], answer.text
+
+
+def test_whatever_is_refused_is_answered_as_described(api: Api, description: Description, open_api: Any) -> None:
+    """Each operation without a key, with too little of one, with what cannot be read, and in a form that is not read."""
+    figures = open_api(scopes=("figures",))
+    ids = {"position": "7", "id": "7", "kind": "lead", "rebuild_id": "7", "action": "pause", "delivery": "7"}
+    wrong: list[tuple[dict[str, Any], dict[str, Any], bytes]] = [
+        ({"Authorization": "Bearer nobody"}, {}, b""), ({"Authorization": f"Bearer {figures.key}"}, {}, b""),
+        ({}, {"nothing": "1"}, b""), ({}, {"limit": "x"}, b""), ({}, {"as_of": "yesterday", "after": "!"}, b""),
+        ({}, {}, b"[]"), ({}, {}, b'{"a": 1, "a": 2}'), ({"Content-Type": "text/plain"}, {}, b"{}"),
+        ({"Content-Encoding": "br"}, {}, b"{}"), ({"Content-Encoding": "gzip"}, {}, b"{}"), ({}, {}, b" " * 2_000_000),
+    ]  # fmt: skip
+    for path, operations in description.document["paths"].items():
+        for method in operations.keys() - {"options"} if "/hooks/" not in path else ():
+            where = path.format_map({**dict.fromkeys(("campaign_id", "source"), "none"), **ids})
+            for headers, parameters, body in wrong:
+                sent = {"Content-Type": "application/json", **headers}
+                answer = api.http.request(method, where, params=parameters, headers=sent, content=body)
+                if answer.status_code >= 400:
+                    schema = description.answer(path, method, answer.status_code)
+                    assert list(description.faults(schema, answer.json())) == [], answer.text
+                    assert not re.search(r"should|\bNone\b|\bTrue\b|Decimal", answer.text), answer.text
 
 
 def test_the_problem_of_an_item_is_a_whole_problem(api: Api, description: Description) -> None:
