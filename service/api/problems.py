@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 _log = telemetry.logger("api")
 MEDIA_TYPE = "application/problem+json"
-_HOOK = re.compile(r"^(/v1/hooks/[^/]*)/.+", re.DOTALL)
-_JOURNEY = re.compile(r"^(/v1/journeys/[^/]*)/.+", re.DOTALL)
+# Also below a prefix, and with slashes too many: what leads nowhere has the secret in it all the same.
+_HOOK = re.compile(r"(/hooks/+[^/]*/).+", re.DOTALL | re.IGNORECASE)
+_JOURNEY = re.compile(r"(/journeys/+[^/]*/).+", re.DOTALL | re.IGNORECASE)
 _EXPECTED = {  # by pydantic's names of errors, where its words are about Python
     "int_parsing": "a whole number",
     "int_type": "a whole number",
@@ -93,14 +94,12 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 def path_of(request: Request) -> str:
     """Return the path without a secret that a sender may have in it."""
-    return _HOOK.sub(r"\1/***", request.url.path)
+    return _HOOK.sub(r"\1***", request.url.path)
 
 
 def path_told(path: str) -> str:
     """Return a path as the log may have it: without a sender's secret, and without an id that may be a person's."""
-    if path.startswith(("/v1/hooks/", "/v1/journeys/")):
-        path = _JOURNEY.sub(r"\1/***", _HOOK.sub(r"\1/***", path))
-    return path[:_LONGEST_TOLD]
+    return _JOURNEY.sub(r"\1***", _HOOK.sub(r"\1***", path))[:_LONGEST_TOLD]
 
 
 def _methods(request: Request) -> set[str]:

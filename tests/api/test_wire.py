@@ -236,6 +236,7 @@ def test_the_log_has_one_line_for_each_request_without_secrets_and_persons(own: 
             "r-4": http.get("/v1/nothing?email=jane@example.com", headers={"X-Request-Id": "r-4"}),
             "r-5": http.post("/v1/events", json=lead("L-1"), headers={"X-Request-Id": "r-5"}),
             "r-6": http.head("/livez", headers={"X-Request-Id": "r-6"}),
+            "r-7": http.post("/ledger//V1/hooks//src_none/the-secret-of-it", headers={"X-Request-Id": "r-7"}),
         }
     lines = {name: own.lines(name) for name in asked}
     assert {name: len(found) for name, found in lines.items()} == dict.fromkeys(asked, 1)
@@ -244,6 +245,7 @@ def test_the_log_has_one_line_for_each_request_without_secrets_and_persons(own: 
         "r-1": ("GET", "/v1/ledger", 200), "r-2": ("GET", "/v1/journeys/lead/***", 404),
         "r-3": ("POST", "/v1/hooks/src_none/***", 404), "r-4": ("GET", "/v1/nothing", 404),
         "r-5": ("POST", "/v1/events", 201), "r-6": ("HEAD", "/livez", 200),
+        "r-7": ("POST", "/ledger//V1/hooks//src_none/***", 404),
     }  # fmt: skip
     first = lines["r-1"][0]
     assert first["part"] == "access"
