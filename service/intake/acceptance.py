@@ -16,7 +16,10 @@ from service.intake import compiled, days
 from service.intake.corrections import CORRECTIONS, wrong_currency
 from service.intake.decoding import Limits, decode
 from service.intake.refused import reason_of, refused
-from service.store import log, quarantine
+from service.store import quarantine
+from service.store.log import heads
+from service.store.log.append import Outcome
+from service.store.log.group_commit import Appender
 from service.store.rows import Row, encode_json, row_of
 
 _AT_ONCE = 50  # items read between two turns of the event loop
@@ -40,7 +43,7 @@ class Taken(NamedTuple):
     """What became of items: by their index the rows of those that are good, with an outcome each, and what was refused."""
 
     rows: dict[int, Row]
-    outcomes: list[log.Outcome]
+    outcomes: list[Outcome]
     refused: dict[int, Result]
 
     def results(self) -> list[Result]:
@@ -60,7 +63,7 @@ class Taken(NamedTuple):
         return sorted([*conflicts, *self.refused.items()], key=itemgetter(0))
 
 
-def _result(row: Row, outcome: log.Outcome) -> Result:
+def _result(row: Row, outcome: Outcome) -> Result:
     problem = _conflict(outcome.position) if outcome.status == "conflict" else None
     return Result(row.source, row.id, outcome.status, outcome.position, problem)
 
@@ -84,7 +87,7 @@ def read_item(raw: bytes, limits: Limits) -> Row:
 class Intake:
     """The one way into the log for whatever a sender posts."""
 
-    def __init__(self, pool: asyncpg.Pool, appender: log.Appender, limits: Limits) -> None:
+    def __init__(self, pool: asyncpg.Pool, appender: Appender, limits: Limits) -> None:
         self.limits = limits
         self._pool = pool
         self._appender = appender
@@ -192,7 +195,7 @@ class Intake:
 
     async def last_position(self, ledger: int) -> int:
         """Return the ledger's last position."""
-        return (await log.head(self._pool, ledger))[0]
+        return (await heads.head(self._pool, ledger))[0]
 
 
 def _invalid(value: Any, error: InvalidEventError) -> Result:

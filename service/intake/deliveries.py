@@ -16,7 +16,7 @@ from service.intake.translation import EVERYONE, Outcome, Translation
 from service.settings import Settings
 from service.store import faults, records, sources
 from service.store.inbox import Delivery, Settled
-from service.store.log import QueueFullError
+from service.store.log.group_commit import QueueFullError
 from service.store.records import Stated
 from service.store.vault import MasterKeyError, Vault
 

@@ -12,6 +12,7 @@ import asyncpg
 from service.store import faults
 
 Connection = asyncpg.pool.PoolConnectionProxy
+Queryable = asyncpg.Pool | asyncpg.Connection | Connection  # whatever answers a statement by itself
 OLDEST_SERVER = 15
 _NAME = "campaign-ledger"
 _CLOSING_SECONDS = 10.0  # a server that stands still does not answer to a good-bye

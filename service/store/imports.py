@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from service.store.log import COLUMNS, Stored
+from service.store.log.stored_events import COLUMNS, Stored
 
 
 class Import(NamedTuple):
