@@ -16,7 +16,7 @@ import msgspec
 from service.domain.catalogue import CATALOGUE, MAX_ID
 from service.domain.events import InvalidEventError, read_event
 from service.intake.senders.contract import Draft
-from service.store.records import Issued
+from service.store.drafts import Issued
 from service.store.rows import encode_json, fingerprint_of
 
 _LONGEST_KEY = 300  # it is indexed

@@ -18,7 +18,7 @@ from service.bootstrap import Service
 from service.intake.senders import KINDS
 from service.intake.senders.contract import Kind, Request, Source, Statement, UnavailableError, Wanted
 from service.settings import Settings
-from service.store import database, inbox, ledgers, migrate, records, sources
+from service.store import database, drafts, inbox, inbox_work, ledgers, migrate, records, sources
 from service.store.ledgers import Ledger
 from service.store.log import feed
 from service.store.log.group_commit import Appender
@@ -70,7 +70,7 @@ async def translated(service: Service) -> None:
     """Translate what is due, and ask senders' APIs for what is due to be asked."""
     while await service.translator.step():
         pass
-    for ledger in await inbox.ledgers_due(service.pool, asks=True):
+    for ledger in await inbox_work.ledgers_due(service.pool, asks=True):
         await service.translator.readback.turn(ledger)
 
 
@@ -98,7 +98,7 @@ async def test_two_translators_at_once_give_each_record_what_it_says_and_nothing
 
     await asyncio.gather(translate(one), translate(two))
     assert {delivery.state for delivery in await settled(pool, ledger, source)} <= {"accepted", "duplicate"}
-    issued = await records.issued(pool, ledger.ledger, source.source, [f"order:SO-{key}" for key in range(5)])
+    issued = await drafts.of_records(pool, ledger.ledger, source.source, [f"order:SO-{key}" for key in range(5)])
     standing = [json.loads(row.event) for row in issued if row.void is None]
     assert sorted(event["data"]["order_id"] for event in standing) == [f"SO-{key}" for key in range(5)]
     assert {event["data"]["net_value"]["amount"] for event in standing} == {"8.00"}
@@ -219,7 +219,7 @@ async def test_a_turn_takes_no_more_bytes_than_it_may_but_one_delivery_at_least(
     async with pool.acquire() as connection:
         for most, number in ((1, 1), (size, 1), (size + 1, 2), (10 * size, 4)):
             async with connection.transaction():
-                assert len(await inbox.claim(connection, ledger.ledger, 100, most)) == number
+                assert len(await inbox_work.claim(connection, ledger.ledger, 100, most)) == number
     await translated(service)
 
 
