@@ -34,7 +34,7 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     position: int | None
     problem: dict[str, Any] | None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return the result as the members of a batch answer's item."""
         return msgspec.structs.asdict(self)
 
@@ -103,9 +103,9 @@ class Intake:
         """
         return await self._take(ledger, raws, turn=turn)
 
-    async def take_event(self, ledger: int, raw: bytes, attributes: dict[str, Any]) -> Result:
+    async def take_event(self, ledger: int, raw: bytes, attributes: dict[str, object]) -> Result:
         """Take one event whose context came apart from its `data` (CloudEvents binary mode)."""
-        data: Any
+        data: object
         try:
             data, refused = decode(raw, self.limits), None
         except InvalidEventError as error:
@@ -198,7 +198,7 @@ class Intake:
         return (await heads.head(self._pool, ledger))[0]
 
 
-def _invalid(value: Any, error: InvalidEventError) -> Result:
+def _invalid(value: object, error: InvalidEventError) -> Result:
     given = value if type(value) is dict else {}
     source, identity = given.get("source"), given.get("id")
     problem = {
@@ -211,7 +211,7 @@ def _invalid(value: Any, error: InvalidEventError) -> Result:
     return Result(_shown(source), _shown(identity), "invalid", None, problem)
 
 
-def _shown(value: Any) -> str | None:
+def _shown(value: object) -> str | None:
     return value if type(value) is str else None
 
 

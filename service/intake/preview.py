@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import asyncpg
 
@@ -58,5 +57,5 @@ class _Comparing(Appender):
         return Outcome("duplicate" if before == content else "conflict", position)
 
 
-def _content(one: Row | Stored) -> tuple[Any, ...]:
+def _content(one: Row | Stored) -> tuple[object, ...]:
     return one.type, one.micros, one.rest, one.subject

@@ -64,7 +64,7 @@ def row_of(event: Event) -> Row:
     return Row(*columns, entity, content_of(*columns))
 
 
-def encode_json(value: Any) -> bytes:
+def encode_json(value: object) -> bytes:
     """Write JSON as it is stored: compact, decimals with every digit."""
     return _json.encode(value)
 

@@ -6,7 +6,7 @@ import hashlib
 import secrets as random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
@@ -48,7 +48,7 @@ class Change(NamedTuple):
 
     secrets: Sequence[str] | None = None
     credentials: Mapping[str, str] | None = None
-    mapping: Mapping[str, Any] | None = None
+    mapping: Mapping[str, object] | None = None
     rate_per_minute: int | None = None
     retention_days: int | None = None
 
