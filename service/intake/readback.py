@@ -83,6 +83,7 @@ class Readback:
             await self._done(leased)
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) or has_to_wait(error):
+                # Shielded from a second cancellation, at the end of the process: the leases would hold for minutes after it.
                 await asyncio.shield(inbox_work.give_back(self._pool, leased))
             raise  # whatever else it is, the lease is the pause before the next try
         await inbox_work.give_back(self._pool, leased)  # what was not begun; the others are settled
@@ -102,7 +103,10 @@ class Readback:
 
     @asynccontextmanager
     async def _still(self, leased: Sequence[Delivery]) -> AsyncIterator[tuple[Connection, list[Delivery]]]:
-        """Give what is still ours, locked, in a transaction that settles it."""
+        """Give what is still ours, locked, in a transaction that settles it.
+
+        Only here are connections held, as few at once as the pool has room for: the API has answered before.
+        """
         async with self._room, self._pool.acquire() as connection, connection.transaction():
             yield connection, await inbox_work.held(connection, leased)
 

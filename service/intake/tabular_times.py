@@ -32,7 +32,7 @@ def zone_named(name: object) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=1)  # the names are looked for in the file system
 def _zones() -> frozenset[str]:
     return frozenset(available_timezones()) | {"UTC"}
 

@@ -53,9 +53,11 @@ class Translator:
         self._settings = settings
         roomy = settings.pool_size >= _ROOMY
         self._turns_at_once = 2 if roomy else 1
+        # Whoever holds deliveries holds one connection and, to translate, a second one. If more turns did so than the pool has
+        # room for, each would wait for its second connection while it holds the first, for ever.
         self._room = asyncio.Semaphore(self._turns_at_once)
         self.readback = Readback(pool, self._deliveries, transport, asyncio.Semaphore(1) if roomy else self._room)
-        self._in_hand: set[int] = set()
+        self._in_hand: set[int] = set()  # ledgers: one with much to do would else have all turns
         self._parts = parts or Parts()
         self._woken = asyncio.Event()
         self._stopping = False

@@ -58,7 +58,7 @@ async def renew(
     try:
         new = await renewed(old)
     except BaseException:
-        await asyncio.shield(kept(old))
+        await asyncio.shield(kept(old))  # the lease goes: others need not wait for its end
         raise
     return await asyncio.shield(kept(new))  # whoever is cancelled now must not lose what serves only once
 

@@ -81,7 +81,11 @@ _before_position = struct.Struct(">hiii").pack
 
 
 class _Memo(dict[_T, bytes]):
-    """What a function gives, kept for what comes again. Looking it up costs half of what a call of any kind would."""
+    """What a function gives, kept for what comes again. Looking it up costs half of what a call of any kind would.
+
+    When it is full it begins anew: events whose sources all differ must not fill the memory, and to find out which entry was
+    used least would cost more than making some again.
+    """
 
     def __init__(self, make: Callable[[_T], bytes]) -> None:
         super().__init__()

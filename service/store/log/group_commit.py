@@ -46,6 +46,7 @@ class Appender:
         self._queues: dict[int, deque[_Waiting]] = {}
         self._waiting: dict[int, int] = {}
         self._bytes: Counter[int] = Counter()  # that what waits takes, by ledger
+        # One writer per ledger: a second one would wait for the head that the first has locked, with a connection in its hand.
         self._writers: dict[int, asyncio.Task[None]] = {}
         self.last_positions: dict[int, int] = {}  # by ledger, as far as this process has appended
 
@@ -60,6 +61,7 @@ class Appender:
         if waiting and waiting + len(rows) > self._queue_events:
             raise QueueFullError(f"{waiting} events wait to be stored")
         size = sum(map(_size, rows))
+        # One ledger may take half of the memory: what another one sends finds room in the other half.
         if self._bytes[ledger] and self._bytes[ledger] + size > self._queue_bytes // 2:
             raise QueueFullError(f"{self._bytes[ledger]} bytes of events wait to be stored")
         if (total := self._bytes.total()) and total + size > self._queue_bytes:
