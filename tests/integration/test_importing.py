@@ -27,8 +27,10 @@ from service.intake.importing import (
 )
 from service.intake.preview import Preview
 from service.intake.tabular import load_mapping, open_tables
-from service.store import imports, log
+from service.store import imports
 from service.store.ledgers import Ledger
+from service.store.log import feed, heads
+from service.store.log.group_commit import Appender
 from tests.support.tables import COSTS, rows
 
 LIMITS = Limits(32, 65536)
@@ -77,7 +79,7 @@ class Importer:
     async def run(self, files: list[File], *, restate: bool = False, keep: bool = False, dry: bool = False,
                   stop_after: int | None = None) -> Told:  # fmt: skip
         told = Told(stop_after=stop_after)
-        appender = log.Appender(self.pool, queue_events=10**9, batch_events=2_000)
+        appender = Appender(self.pool, queue_events=10**9, batch_events=2_000)
         intake = Preview(self.pool, LIMITS) if dry else Intake(self.pool, appender, LIMITS)
         kept, told_twice = once_each(files)
         told.problems += told_twice
@@ -91,7 +93,7 @@ class Importer:
 
     async def amounts(self) -> dict[str, str]:
         """Return the amount of each cost that is not void."""
-        events = [row async for row in log.read_all(self.pool, self.ledger)]
+        events = [row async for row in feed.read_all(self.pool, self.ledger)]
         data = [(row, json.loads(row.data)) for row in events]
         void = {one["id"] for row, one in data if row.type == "event.voided"}
         costs = [
@@ -145,7 +147,7 @@ async def test_a_mapping_that_was_corrected_after_an_interruption_is_told_before
     assert str(kept.counts) == "500 accepted, 0 duplicate, 1000 conflict, 0 invalid"
     told = await importer.run(importer.table(COSTS, *cells), restate=True)
     assert str(told.counts) == "500 accepted, 0 duplicate, 0 conflict, 0 invalid, 1000 restated"
-    days = {json.loads(row.data).get("cost_date") async for row in log.read_all(importer.pool, importer.ledger)}
+    days = {json.loads(row.data).get("cost_date") async for row in feed.read_all(importer.pool, importer.ledger)}
     assert days == {"2026-04-03", "2026-03-04", None}
     assert len(await importer.amounts()) == 1_500
     again = await importer.run(importer.table(COSTS, *cells))
@@ -258,7 +260,7 @@ async def test_a_statement_whose_predecessor_was_not_taken_back_yet_takes_it_bac
     await importer.run(files)
     event: dict[str, Any] = json.loads(next(files[0].events(Told(), False)).raw)
     event["data"]["amount"]["amount"] = "100.00"
-    appender = log.Appender(importer.pool, queue_events=10**9, batch_events=2_000)
+    appender = Appender(importer.pool, queue_events=10**9, batch_events=2_000)
     await Intake(importer.pool, appender, LIMITS).take(
         importer.ledger, [json.dumps({**event, "id": "cost-1~1"}).encode()]
     )
@@ -271,9 +273,9 @@ async def test_a_dry_run_says_what_an_import_would_and_stores_nothing(importer: 
     await importer.run(importer.table(RESTATING, cost(1), cost(2)))
     changed = [cost(1, "100.00"), cost(2), cost(3), cost(3), cost(4, "nine"), cost(5, "1.00"), cost(5, "2.00")]
     files = importer.table(RESTATING, *changed)
-    before = await log.head(importer.pool, importer.ledger)
+    before = await heads.head(importer.pool, importer.ledger)
     dry = await importer.run(files, dry=True)
-    assert await log.head(importer.pool, importer.ledger) == before
+    assert await heads.head(importer.pool, importer.ledger) == before
     assert await imports.of_file(importer.pool, importer.ledger, files[0].digest) == []
     done = await importer.run(files)
     assert str(dry.counts) == str(done.counts)

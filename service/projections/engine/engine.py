@@ -27,7 +27,7 @@ from service.projections.engine.tables import Tables
 from service.projections.engine.working_set import WorkingSet
 from service.projections.engine.writer import Writer
 from service.store.ledgers import Ledger
-from service.store.log import Stored
+from service.store.log.stored_events import Stored
 
 _STRETCH = 1_000  # events folded between two writes
 _TURN = 25  # events folded between two turns of the event loop
