@@ -72,12 +72,16 @@ class File:
 
 
 class Start(NamedTuple):
-    """Where the import of a file begins: after so many events, whether it was done before, and what another mapping gave."""
+    """Where the import of a file begins: after so many events, and whether it was done before.
+
+    `by_another` is how many events another mapping gave, `changed` what to say of that before anything is stored.
+    """
 
     file: File
     done: int
     known: bool
     by_another: int
+    changed: str | None
 
 
 @dataclass
@@ -146,11 +150,13 @@ async def starts(pool: asyncpg.Pool, ledger: int, files: Sequence[File], *, deci
         before = await imports.of_file(pool, ledger, file.digest)
         same = next((one for one in before if one.mapping == file.mapping), None)
         newest = next((one for one in before if one.events), None)
-        if newest is not None and newest.mapping != file.mapping and not decided:
-            raise ValueError(_changed(file.name, newest))
+        other = newest if newest is not None and newest.mapping != file.mapping else None
+        changed = _changed(file.name, other) if other else None
+        if changed and not decided:
+            raise ValueError(changed)
         known = same is not None and same.done_at is not None
-        by_another = newest.events if newest is not None and newest.mapping != file.mapping else 0
-        found.append(Start(file, 0 if same is None or known else same.events, known, by_another))
+        done = 0 if same is None or known else same.events
+        found.append(Start(file, done, known, other.events if other else 0, changed))
     return found
 
 
