@@ -197,7 +197,7 @@ async def wake(pool: asyncpg.Pool, ledger: int, source: str, names: Collection[s
     """Have the records translated again that were translated with others of these names."""
     await pool.execute(
         """
-        UPDATE records r SET due = now() FROM (
+        UPDATE records r SET due = least(due, now()) FROM (
             SELECT ledger, source, record FROM records
             WHERE ledger = $1 AND source = $2 AND lookups <> '{}' AND lookups && $3::text[] AND record <> ALL ($3::text[])
             ORDER BY record FOR UPDATE
@@ -211,7 +211,7 @@ async def wake(pool: asyncpg.Pool, ledger: int, source: str, names: Collection[s
 async def due(pool: asyncpg.Pool, ledger: int, source: str, names: Collection[str]) -> None:
     """Have records translated again."""
     await pool.execute(
-        "UPDATE records SET due = now() WHERE ledger = $1 AND source = $2 AND record = ANY($3)",
+        "UPDATE records SET due = least(due, now()) WHERE ledger = $1 AND source = $2 AND record = ANY($3)",
         ledger,
         source,
         sorted(names),
@@ -236,7 +236,7 @@ async def again(pool: asyncpg.Pool, ledger: int, source: str) -> int:
     """Have those records translated again that no delivery with a body will bring up; return how many."""
     done = await pool.execute(
         """
-        UPDATE records r SET due = now() WHERE ledger = $1 AND source = $2 AND NOT EXISTS (
+        UPDATE records r SET due = least(due, now()) WHERE ledger = $1 AND source = $2 AND NOT EXISTS (
             SELECT FROM statements s JOIN deliveries d ON d.ledger = s.ledger AND d.delivery = s.delivery
             WHERE s.ledger = r.ledger AND s.source = r.source AND s.record = r.record AND d.body IS NOT NULL
         )
@@ -253,24 +253,37 @@ async def ledgers_due(pool: asyncpg.Pool) -> list[int]:
     return [row[0] for row in rows]
 
 
-async def claim(pool: asyncpg.Pool, ledger: int, limit: int) -> list[tuple[int, str, str, datetime]]:
-    """Return (ledger, source, record, lease) of records that are due. Whoever takes them and fails, loses them again soon."""
+class Claimed(NamedTuple):
+    """A record that is to be translated again. Whoever takes it and fails, loses it when the lease ends.
+
+    `discarded`: a person has taken out something that was stated of it.
+    """
+
+    ledger: int
+    source: str
+    record: str
+    lease: datetime
+    discarded: bool
+
+
+async def claim(pool: asyncpg.Pool, ledger: int, limit: int) -> list[Claimed]:
+    """Claim records that are due."""
     rows = await pool.fetch(
         f"""
         UPDATE records r SET due = now() + interval '{_LEASE}' FROM (
-            SELECT source, record FROM records WHERE ledger = $1 AND due <= now() ORDER BY due LIMIT $2
+            SELECT source, record, due FROM records WHERE ledger = $1 AND due <= now() ORDER BY due LIMIT $2
             FOR UPDATE SKIP LOCKED
         ) c
         WHERE r.ledger = $1 AND r.source = c.source AND r.record = c.record
-        RETURNING r.ledger, r.source, r.record, r.due
+        RETURNING r.ledger, r.source, r.record, r.due, c.due = '-infinity'
         """,
         ledger,
         limit,
     )
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
+    return [Claimed(*row) for row in rows]
 
 
-async def done(pool: asyncpg.Pool, claimed: Sequence[tuple[int, str, str, datetime]]) -> None:
+async def done(pool: asyncpg.Pool, claimed: Sequence[Claimed]) -> None:
     """Make claimed records due no longer, unless they were made due again meanwhile."""
     await pool.execute(
         """
@@ -278,5 +291,5 @@ async def done(pool: asyncpg.Pool, claimed: Sequence[tuple[int, str, str, dateti
         FROM unnest($1::integer[], $2::text[], $3::text[], $4::timestamptz[]) AS c (ledger, source, record, lease)
         WHERE r.ledger = c.ledger AND r.source = c.source AND r.record = c.record AND r.due = c.lease
         """,
-        *zip(*claimed, strict=True),
+        *zip(*(one[:4] for one in claimed), strict=True),
     )
