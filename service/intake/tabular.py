@@ -280,7 +280,7 @@ def _check_thing(things: dict[int, int], row: Row, event: dict[str, Any]) -> Non
         return
     raise ClashError(
         row.file, row.line, field,
-        f"a {field} of its own, found {name!r} as in line {line}, of the same time: one of the two would not count (put "
+        f"a value of its own, found {name!r} as in line {line}, of the same time: one of the two would not count (put "
         f"what tells them apart into {field}; where they are parts of one thing, add them up; where they say the same, give them "
         "one id and `once: true`)",
     )  # fmt: skip

@@ -304,7 +304,7 @@ def test_two_rows_that_state_one_thing_at_one_time_under_two_ids_are_told(tmp_pa
     assert [event["id"] for event in events] == ["1", "4"]  # of two times, the later one is the later statement
     for error in errors:
         assert isinstance(error, ClashError)
-        assert "cost_entry_id: expected a cost_entry_id of its own, found '1' as in line 2, of the same time" in str(
+        assert "cost_entry_id: expected a value of its own, found '1' as in line 2, of the same time" in str(
             error
         )
     assert len(errors) == 2
@@ -314,7 +314,7 @@ def test_two_events_of_one_row_that_state_one_thing_are_told(tmp_path: Path) -> 
     fee = COSTS.partition("    events:")[2].replace("cost-{No}", "fee-{No}").replace("{Net|decimal}", "1.00")
     events, (error,) = read(opened(tmp_path, COSTS.rstrip() + fee, rows("1,2026-03-01,Fair,20.00")))
     assert [event["id"] for event in events] == ["cost-1"]
-    assert "cost_entry_id of its own" in str(error)
+    assert "cost_entry_id: expected a value of its own" in str(error)
 
 
 def test_what_restates_has_an_id_that_stays_when_the_row_changes(tmp_path: Path) -> None:
