@@ -304,9 +304,7 @@ def test_two_rows_that_state_one_thing_at_one_time_under_two_ids_are_told(tmp_pa
     assert [event["id"] for event in events] == ["1", "4"]  # of two times, the later one is the later statement
     for error in errors:
         assert isinstance(error, ClashError)
-        assert "cost_entry_id: expected a value of its own, found '1' as in line 2, of the same time" in str(
-            error
-        )
+        assert "cost_entry_id: expected a value of its own, found '1' as in line 2, of the same time" in str(error)
     assert len(errors) == 2
 
 
