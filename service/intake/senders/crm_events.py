@@ -12,7 +12,7 @@ from typing import Any
 
 from service.domain.calendar import parse_instant
 from service.intake.senders import fields as read
-from service.intake.senders.contract import Draft, Statement, Waiting
+from service.intake.senders.contract import Draft, Source, Statement, Waiting
 from service.intake.senders.crm import CREATION, KEEP, View, created, first, gives, local_day, moves, views
 from service.intake.senders.crm_campaigns import campaign, member
 
@@ -87,9 +87,10 @@ def _untold(sort: str, survivor: str, own: Sequence[Statement], rules: Rules, kn
     return untold or ([] if told else ["any property"])
 
 
-def merged_into(statements: Sequence[Statement]) -> list[str]:
-    """Return the ids of the records that a record was merged into."""
-    return sorted({str(one.fields["survivor"]) for one in statements if one.verb == MERGED})
+def lookups(record: str, statements: Sequence[Statement], _: Source) -> list[str]:
+    """Return the records that a record was merged into, with which it is translated. Leads are merged in the ledger."""
+    sort = record.partition(":")[0]
+    return sorted({f"{sort}:{one.fields['survivor']}" for one in statements if one.verb == MERGED and sort != "lead"})
 
 
 def _translated(sort: str, identity: str, statements: Sequence[Statement], rules: Rules, known: Known) -> Drafts:
