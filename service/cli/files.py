@@ -99,6 +99,8 @@ async def _import(
     opened = open_tables(load_mapping(mapping), paths, ZoneInfo(found.timezone)) if mapping else Opened([], [])
     files, told.passed_over = once_each(map(table_file, opened.tables) if mapping else ndjson_files(paths))
     begins = await starts(pool, found.ledger, files, decided=restate or keep or dry_run)
+    if dry_run and not (restate or keep):  # what would end the import is told, and what would come of it too
+        told.left += [start.changed for start in begins if start.changed]
     for start in begins:
         if start.done:
             say(f"{start.file.name}: going on after {start.done:,} events of an interrupted import")

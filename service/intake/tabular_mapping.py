@@ -123,6 +123,10 @@ def read_rule(raw: object, key: str, more: tuple[str, ...] = ()) -> Rule:
     identity = template(rule["id"], f"{key}.id")
     if not identity.columns:
         raise MappingError(f"{key}.id", "a column that tells the rows apart, else all rows would be the same event")
+    if rule.get("restates") and "@cells" in identity.columns:
+        raise MappingError(
+            f"{key}.id", "an id that stays when a row says something else: @cells changes with the row, and would restate nothing"
+        )  # fmt: skip
     subject = template(rule["subject"], f"{key}.subject") if "subject" in rule else None
     for name, text in (("id", identity), ("subject", subject)):
         if text is not None and text.lists:

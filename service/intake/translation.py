@@ -82,9 +82,12 @@ class Translation:
         self._intake = intake
 
     async def run(
-        self, hook: Hook, readings: Mapping[int, Reading], more: Collection[str] = ()
+        self, hook: Hook, readings: Mapping[int, Reading], more: Collection[str] = (), discarded: Collection[str] = ()
     ) -> tuple[dict[str, Outcome], set[int]]:
-        """Translate the records that deliveries speak of, and `more`; also return the deliveries that said something first."""
+        """Translate the records that deliveries speak of, and `more`; also return the deliveries that said something first.
+
+        Of `discarded` records a person has taken out what was stated: what they give no longer is taken back for certain.
+        """
         ledger, source = hook.stored.ledger, hook.stored.source
         # A delivery that cannot be read (now) leaves standing what it stated when it could.
         good = {number: reading for number, reading in readings.items() if reading.stated or not reading.problems}
@@ -97,7 +100,7 @@ class Translation:
             await records.lock(connection, ledger, source, touched)
             first = _first(good, await statements.of_records(connection, ledger, source, touched))
             await statements.restate(connection, ledger, source, good, (s for one in good.values() for s in one.stated))
-            outcomes, known = await _plan(connection, hook, touched)
+            outcomes, known = await _plan(connection, hook, touched, discarded)
         if hook.kind.lookups is not no_lookups:
             await self._look_again(hook, spoken_of, outcomes, known)
         appended, refused = await self._append(hook, touched)
@@ -198,7 +201,9 @@ def _to_append(
     ]
 
 
-async def _plan(connection: Connection, hook: Hook, names: Collection[str]) -> tuple[dict[str, Outcome], list[Stated]]:
+async def _plan(
+    connection: Connection, hook: Hook, names: Collection[str], discarded: Collection[str]
+) -> tuple[dict[str, Outcome], list[Stated]]:
     """Translate records, and write down which events and voids follow; also return what was known of those looked up."""
     ledger, source = hook.stored.ledger, hook.stored.source
     stated = _by_record(await statements.of_records(connection, ledger, source, names))
@@ -216,7 +221,7 @@ async def _plan(connection: Connection, hook: Hook, names: Collection[str]) -> t
         mine = {other: known[other] for other in lookups[name] if other in known}
         found = _translated(hook._replace(source=hook.source._replace(known=mine)), name, stated.get(name, []))
         before = issued.get(name, [])
-        certain = all(one.healed for one in found.faults)
+        certain = name in discarded or all(one.healed for one in found.faults)
         # A record that cannot be translated keeps what it gave: nothing is taken back because of a fault.
         plan = (
             Plan([], [], [])

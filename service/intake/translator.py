@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import datetime
 from typing import TypeVar
 
 import asyncpg
@@ -28,6 +27,7 @@ from service.settings import Settings
 from service.store import inbox, inbox_work, records
 from service.store.database import Connection
 from service.store.inbox import Delivery
+from service.store.records import Claimed
 from service.store.vault import Vault
 from service.supervision import Parts
 
@@ -146,16 +146,17 @@ class Translator:
     async def _due_records(self, ledger: int, limit: int) -> bool:
         """Translate records that are to be translated again; those that fail come back when their lease has run out."""
         claimed = await records.claim(self._pool, ledger, limit)
-        for several in _grouped((one[1], one) for one in claimed).values():
+        for several in _grouped((one.source, one) for one in claimed).values():
             await self._translated(several)
         return bool(claimed)
 
-    async def _translated(self, claimed: Sequence[tuple[int, str, str, datetime]]) -> None:
+    async def _translated(self, claimed: Sequence[Claimed]) -> None:
         """Translate claimed records of a source; if that fails for all, it is done one by one."""
-        ledger, source, record, _ = claimed[0]
+        ledger, source, record, *_ = claimed[0]
+        discarded = {one.record for one in claimed if one.discarded}
         try:
             hook = await self._deliveries.hook(ledger, source)
-            await self._translation.run(hook, {}, [one[2] for one in claimed])
+            await self._translation.run(hook, {}, [one.record for one in claimed], discarded)
             await records.done(self._pool, claimed)
         except Exception as error:
             if has_to_wait(error):

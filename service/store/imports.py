@@ -71,3 +71,37 @@ async def last_issues(pool: asyncpg.Pool, ledger: int, identities: Sequence[Iden
     """Return the last event `ID~1`, `ID~2` … that restates each (source, id), by its index, where there is one."""
     rows = await pool.fetch(_LAST_ISSUES, ledger, *columns_of(identities))
     return {number - 1: Stored(*stored) for number, *stored in rows}
+
+
+async def stated_then(
+    pool: asyncpg.Pool, ledger: int, things: Sequence[tuple[str, str, int]]
+) -> list[tuple[int, int, str, str]]:  # fmt: skip
+    """Return (index, position, id, data) of what was stated of (entity, source, microseconds), the last few of each."""
+    rows = await pool.fetch(
+        """
+        SELECT u.n - 1, e.position, e.id, e.data FROM unnest($2::text[], $3::text[], $4::bigint[]) WITH ORDINALITY
+            AS u (entity, source, micros, n)
+        CROSS JOIN LATERAL (
+            SELECT position, id, data FROM events o
+            WHERE o.ledger = $1 AND o.entity = u.entity COLLATE "C" AND o.source = u.source COLLATE "C" AND o.micros = u.micros
+            ORDER BY position DESC LIMIT 10
+        ) e ORDER BY 1, 2
+        """,
+        ledger, [entity for entity, _, _ in things], [source for _, source, _ in things], [micros for _, _, micros in things],
+    )  # fmt: skip
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+async def voided(pool: asyncpg.Pool, ledger: int, identities: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return those of (source, id) pairs that any event voids. It looks through all voids of a ledger."""
+    if not identities:
+        return set()
+    rows = await pool.fetch(
+        """
+        SELECT DISTINCT u.source, u.id FROM unnest($2::text[], $3::text[]) AS u (source, id) JOIN events v
+            ON v.data ->> 'source' = u.source AND v.data ->> 'id' = u.id
+        WHERE v.ledger = $1 AND v.type IN ('fx.rate_published', 'event.voided') AND v.type = 'event.voided'
+        """,
+        ledger, [source for source, _ in identities], [identity for _, identity in identities],
+    )  # fmt: skip
+    return {(row[0], row[1]) for row in rows}

@@ -71,8 +71,9 @@ _DISCARD = """
 # What a discarded delivery stated goes, and the records that it spoke of are due, with those that looked them up.
 _UNSTATE = """
     WITH gone AS (DELETE FROM statements WHERE ledger = $1 AND delivery = $3 RETURNING record)
-    UPDATE records SET due = now() WHERE ledger = $1 AND source = $2
-           AND (record IN (SELECT record FROM gone) OR lookups && ARRAY(SELECT record FROM gone))
+    UPDATE records SET due = CASE WHEN record IN (SELECT record FROM gone) THEN '-infinity' ELSE now() END
+    WHERE ledger = $1 AND source = $2
+          AND (record IN (SELECT record FROM gone) OR lookups && ARRAY(SELECT record FROM gone))
 """
 
 _WAITING = "SELECT count(*) FROM deliveries WHERE next_try <= now()"
@@ -128,7 +129,9 @@ async def again(pool: asyncpg.Pool, ledger: int, source: str, delivery: int | No
 async def discard(pool: asyncpg.Pool, ledger: int, source: str, delivery: int, reason: str) -> bool:
     """Take a delivery out: what it stated is stated no longer, and its records are translated again without it.
 
-    The body and the reason are kept. Returns whether there is such a delivery; one that was rejected states nothing anyway.
+    The body and the reason are kept. The records are due since ever, by which the translator knows that a person has decided:
+    what they give no longer is taken back, even where something else of them cannot be read. Returns whether there is such a
+    delivery; one that was rejected states nothing anyway.
     """
     async with pool.acquire() as connection, connection.transaction():
         done = await connection.execute(_DISCARD, ledger, source, delivery, storable(reason))

@@ -13,7 +13,6 @@ from service.store.database import Connection
 from service.store.rows import encode_json
 
 _LEASE = "30 seconds"
-Lease = tuple[int, str, str, datetime]  # ledger, source, record, and until when it is ours
 
 
 class Noted(NamedTuple):
@@ -47,7 +46,7 @@ _NOTE = """
 # Records that were translated with others are due. They are locked in the order of _LOCK, or the two could be a deadlock.
 # `lookups <> '{}'` follows from what stands behind it, but is by what PostgreSQL finds the partial index.
 _WAKE = """
-    UPDATE records r SET due = now() FROM (
+    UPDATE records r SET due = least(due, now()) FROM (
         SELECT ledger, source, record FROM records
         WHERE ledger = $1 AND source = $2 AND lookups <> '{}' AND lookups && $3::text[] AND record <> ALL ($3::text[])
         ORDER BY record FOR UPDATE
@@ -55,7 +54,7 @@ _WAKE = """
     WHERE r.ledger = c.ledger AND r.source = c.source AND r.record = c.record
 """
 
-_DUE = "UPDATE records SET due = now() WHERE ledger = $1 AND source = $2 AND record = ANY($3)"
+_DUE = "UPDATE records SET due = least(due, now()) WHERE ledger = $1 AND source = $2 AND record = ANY($3)"
 
 _LISTED = """
     SELECT record, state, reasons, amounts FROM records
@@ -64,7 +63,7 @@ _LISTED = """
 
 # Records whose deliveries have lost their bodies: no delivery will bring them up, so that they are due themselves.
 _AGAIN = """
-    UPDATE records r SET due = now() WHERE ledger = $1 AND source = $2 AND NOT EXISTS (
+    UPDATE records r SET due = least(due, now()) WHERE ledger = $1 AND source = $2 AND NOT EXISTS (
         SELECT FROM statements s JOIN deliveries d ON d.ledger = s.ledger AND d.delivery = s.delivery
         WHERE s.ledger = r.ledger AND s.source = r.source AND s.record = r.record AND d.body IS NOT NULL
     )
@@ -76,11 +75,11 @@ _LEDGERS_DUE = "SELECT ledger FROM records WHERE due <= now() GROUP BY ledger OR
 # process would wait for what another one is just taking, only to find it taken.
 _CLAIM = f"""
     UPDATE records r SET due = now() + interval '{_LEASE}' FROM (
-        SELECT source, record FROM records WHERE ledger = $1 AND due <= now() ORDER BY due LIMIT $2
+        SELECT source, record, due FROM records WHERE ledger = $1 AND due <= now() ORDER BY due LIMIT $2
         FOR UPDATE SKIP LOCKED
     ) c
     WHERE r.ledger = $1 AND r.source = c.source AND r.record = c.record
-    RETURNING r.ledger, r.source, r.record, r.due
+    RETURNING r.ledger, r.source, r.record, r.due, c.due = '-infinity'
 """
 
 # Claimed records are due no longer – if it is the claim that made them due last: what was woken since would else sleep on.
@@ -138,12 +137,24 @@ async def ledgers_due(pool: asyncpg.Pool) -> list[int]:
     return [row[0] for row in await pool.fetch(_LEDGERS_DUE)]
 
 
-async def claim(pool: asyncpg.Pool, ledger: int, limit: int) -> list[Lease]:
-    """Return the leases of records that are due. Whoever takes them and fails, loses them again soon."""
-    rows = await pool.fetch(_CLAIM, ledger, limit)
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
+class Claimed(NamedTuple):
+    """A record that is to be translated again. Whoever takes it and fails, loses it when the lease ends.
+
+    `discarded`: a person has taken out something that was stated of it.
+    """
+
+    ledger: int
+    source: str
+    record: str
+    lease: datetime
+    discarded: bool
 
 
-async def done(pool: asyncpg.Pool, claimed: Sequence[Lease]) -> None:
+async def claim(pool: asyncpg.Pool, ledger: int, limit: int) -> list[Claimed]:
+    """Claim records that are due."""
+    return [Claimed(*row) for row in await pool.fetch(_CLAIM, ledger, limit)]
+
+
+async def done(pool: asyncpg.Pool, claimed: Sequence[Claimed]) -> None:
     """Make claimed records due no longer, unless they were made due again meanwhile."""
-    await pool.execute(_DONE, *zip(*claimed, strict=True))
+    await pool.execute(_DONE, *zip(*(one[:4] for one in claimed), strict=True))

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.intake.acceptance import Intake, Result
+from service.intake.acceptance import Intake, Result, read_item
 from service.intake.decoding import Limits
 from service.intake.importing import (
     Counts,
@@ -30,7 +30,9 @@ from service.intake.tabular import load_mapping, open_tables
 from service.store import imports
 from service.store.ledgers import Ledger
 from service.store.log import feed, heads
+from service.store.log.append import append_rows
 from service.store.log.group_commit import Appender
+from tests.support import sending
 from tests.support.tables import COSTS, rows
 
 LIMITS = Limits(32, 65536)
@@ -182,6 +184,34 @@ async def test_a_later_export_is_a_later_statement_where_the_mapping_says_so(imp
     assert str(told.counts) == "0 accepted, 1 duplicate, 0 conflict, 0 invalid, 1 restated"
     back = await importer.run(importer.table(RESTATING, cost(1, "95.00")))
     assert (back.counts.by_status["restated"], await importer.amounts()) == (1, {"1": "95.00", "2": "5.00"})
+
+
+async def test_a_row_that_states_the_same_thing_at_the_same_time_under_another_id_is_told(importer: Importer) -> None:
+    """Which of the two counts would be decided by how their ids sort."""
+    by_cells = COSTS.replace('"cost-{No}"', '"{@cells}"')
+    await importer.run(importer.table(by_cells, cost(1, "95.00"), cost(2), cost(3, "1.00")))
+    later = importer.table(by_cells, cost(1, "100.00"), cost(2), cost(3, "1.00", day="2026-03-09"), cost(4))
+    dry, told = await importer.run(later, dry=True), await importer.run(later)
+    assert (str(dry.counts), dry.problems) == (str(told.counts), told.problems)
+    assert str(told.counts) == "3 accepted, 1 duplicate, 0 conflict, 0 invalid, 1 in doubt"
+    (problem,) = told.problems
+    assert problem.startswith("costs.csv, line 2, ")
+    assert (
+        "at position 1 states the same cost entry at the same time, but otherwise: one of the two does not count"
+        in problem
+    )
+
+
+async def test_what_is_void_or_was_restated_is_in_nobodys_way(importer: Importer) -> None:
+    by_cells = COSTS.replace('"cost-{No}"', '"{@cells}"')
+    await importer.run(importer.table(by_cells, cost(1, "95.00")))
+    (first,) = [row async for row in feed.read_all(importer.pool, importer.ledger)]
+    void = sending.event("event.voided", source=first.source, id=first.id)
+    await append_rows(importer.pool, importer.ledger, [read_item(json.dumps(void).encode(), LIMITS)])
+    assert (await importer.run(importer.table(by_cells, cost(1, "100.00")))).problems == []
+    for amount in ("5.00", "6.00", "7.00"):
+        told = await importer.run(importer.table(RESTATING, cost(2, amount), name=f"{amount}.csv"))
+        assert told.counts.by_status["in doubt"] == 0
 
 
 WON = RESTATING.replace("        data:", '        when: {value: "{Net|decimal}", above: 0}\n        data:')
