@@ -41,9 +41,12 @@ def mark(place: Place | None) -> str | None:
     return None if place is None else f"{place[0]}.{place[1]}"
 
 
-async def frame(view: reading.Snapshot, query: selection.Query) -> dict[str, Any]:
-    """Return what every answer of a report says of itself."""
-    unconverted, pending_links = await view.waiting(query)
+async def frame(view: reading.Snapshot, query: selection.Query, report: Report) -> dict[str, Any]:
+    """Return what every answer of a report says of itself.
+
+    What waits for a rate is told of its own measures, and of costs and revenue, beside which they stand.
+    """
+    unconverted, pending_links = await view.waiting(query, {*report.measures, *REPORTS["roi"].measures})
     return {
         "currency": view.ledger.currency,
         "date_basis": query.basis,
@@ -63,7 +66,8 @@ async def _names(view: reading.Snapshot, rows: Iterable[dict[str, Any]]) -> dict
 async def _rows(request: Request, ledger: Ledger, report: Report, asked: parameters.Rows) -> Response:
     groups = parameters.read_groups(asked.group_by, parameters.groups_of(report))
     query = parameters.read_query(asked, groups, parameters.filters_of(report, asked))
-    falling, sort = asked.sort.startswith("-"), asked.sort.removeprefix("-")
+    by = asked.sort or report.sort
+    falling, sort = by.startswith("-"), by.removeprefix("-")
     if sort and sort not in report.figures:
         raise parameters.invalid(
             "sort", f"a figure, one of {', '.join(report.figures)}, perhaps with - before it", sort
@@ -76,7 +80,7 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
         if found is None:
             raise parameters.invalid("after", "what the `next` of the page before has", asked.after)
         names = await _names(view, found.rows)
-        body = {"rows": found.rows, "total": found.total, **await frame(view, query), "names": names}
+        body = {"rows": found.rows, "total": found.total, **await frame(view, query, report), "names": names}
     if not report.of_now:
         return await parameters.answer(request, view, body, "figures", page=_following(found.last, {}))
     fixed = {"now": now.at.isoformat().replace("+00:00", "Z")}
@@ -101,7 +105,7 @@ async def _campaign(
         found = await answers.read(view, report, query, today.today(ledger))
         if found is None or (not found.rows and campaign not in await view.campaigns()):
             raise ProblemError(404, f"there is no campaign {campaign!r}")
-        body = {"campaign_id": campaign, **found.total, **await frame(view, query)}
+        body = {"campaign_id": campaign, **found.total, **await frame(view, query, report)}
     if report.of_now:
         body["now"] = today.told()
     return await parameters.answer(request, view, body, "figures", now=today if report.of_now else None)

@@ -27,6 +27,8 @@ class Dimensions(NamedTuple):
 
 
 NOWHERE = Dimensions(None)
+NOT_OF_COST = ("owner", "team", "region", "account")  # a cost has the dimensions of its campaign, not these
+COST = "actual_cost"
 
 
 class Cube(NamedTuple):

@@ -97,10 +97,11 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Total(Figure):
-    """A sum of measures; null where `unless` gives a reason."""
+    """A sum of measures; null where `unless`, which goes by those and by `beside`, gives a reason."""
 
     of: Parts
     unless: Callable[[Sums], str | None] | None = None
+    beside: tuple[str, ...] = ()
 
     def value(self, row: Row, name: str) -> Exact | None:
         sums, missing = row.sums, row.missing
@@ -117,7 +118,7 @@ class Total(Figure):
         return written(value, self.unit, row.currency)
 
     def measures(self) -> tuple[str, ...]:
-        return tuple(self.of)
+        return (*self.of, *self.beside)
 
     @property
     def additive(self) -> bool:
@@ -256,6 +257,28 @@ class FirstDay(Figure):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Share(Figure):
+    """The part that a row has of a figure's total."""
+
+    of: str
+
+    def value(self, row: Row, name: str) -> Exact | None:
+        mine, whole = row.value(self.of), (row.whole or row).value(self.of)
+        if mine is None or whole is None:
+            return row.unknown(name, f"{self.of} is not known")
+        if whole <= 0:
+            return row.unknown(name, f"{self.of} of all rows is {'0' if whole == 0 else 'negative'}")
+        return Fraction(mine) / whole
+
+    def operands(self) -> tuple[str, ...]:
+        return (self.of,)
+
+    @property
+    def formula(self) -> str:
+        return self.definition or f"{self.of} / {self.of} of all rows"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Formula(Figure):
     """What a function makes of sums on the cohort basis: `made` gets them, and says None with a reason."""
 
@@ -288,10 +311,11 @@ class Absent(Figure):
 
 
 def total(
-    of: str, unit: str, definition: str, note: str = "", unless: Callable[[Sums], str | None] | None = None
-) -> Total:
+    of: str, unit: str, definition: str, note: str = "", unless: Callable[[Sums], str | None] | None = None,
+    beside: tuple[str, ...] = (),
+) -> Total:  # fmt: skip
     """Declare a sum of measures, as `invoiced_revenue_gross - credited`."""
-    return Total(unit=unit, definition=definition, note=note, of=terms(of), unless=unless)
+    return Total(unit=unit, definition=definition, note=note, of=terms(of), unless=unless, beside=beside)
 
 
 def quotient(

@@ -12,7 +12,7 @@ from datetime import date
 from functools import cached_property
 from typing import Any, TypeVar
 
-from service.domain.cubes import Cube
+from service.domain.cubes import COST, Cube
 from service.domain.figures import Age, Exact, Figure, FirstDay, Formula, Percentile, Sums, Total
 
 Samples = Mapping[str, Mapping[Any, int]]  # duration → length in microseconds → how often
@@ -30,6 +30,7 @@ class Report:
     figures: Mapping[str, Figure]
     group_by: str = "campaign"
     on_request: frozenset[str] = frozenset()  # figures that rows have only if `include` asks for them
+    sort: str = ""  # a figure that rows come by, `-` before it = falling, unless that is said; else by key
     notes: tuple[str, ...] = ()  # what else its readers should know, line by line
 
     @cached_property
@@ -52,6 +53,12 @@ class Report:
     def cohort_measures(self) -> tuple[str, ...]:
         """The measures that are summed on the cohort basis, whatever the basis of the rows."""
         return tuple(dict.fromkeys(self._measures(self.of_kind(Formula).values())))
+
+    @cached_property
+    def of_cost(self) -> frozenset[str]:
+        """Its figures that are made of a cost, and not sums themselves."""
+        made = ((name, figure) for name, figure in self.figures.items() if not isinstance(figure, Total))
+        return frozenset(name for name, figure in made if COST in self._measures([figure]))
 
     def _measures(self, figures: Iterable[Figure]) -> Iterable[str]:
         for figure in figures:
@@ -102,6 +109,8 @@ class Row:
     today: date | None = None
     missing: frozenset[str] = frozenset()  # measures that the generation does not have
     version: str = ""
+    whole: Row | None = None  # the row of all together, of one group's
+    lacking: str = ""  # a dimension that it is by, and that costs do not have
     reasons: dict[str, str] = field(default_factory=dict)
     _values: dict[str, Exact | None] = field(default_factory=dict)
 
@@ -110,8 +119,18 @@ class Row:
         values = self._values
         if name not in values:
             figure = self.report.figures.get(name)
-            values[name] = self.sums.get(name, 0) if figure is None else figure.value(self, name)
+            if figure is not None and self._lacks(name):
+                values[name] = None
+            else:
+                values[name] = self.sums.get(name, 0) if figure is None else figure.value(self, name)
         return values[name]
+
+    def _lacks(self, name: str) -> bool:
+        """Tell whether a figure is made of costs that cannot be told apart as the rows are; give that as the reason."""
+        lacks = bool(self.lacking) and name in self.report.of_cost
+        if lacks:
+            self.unknown(name, f"costs have no {self.lacking}")
+        return lacks
 
     def sum_of(self, parts: Mapping[str, int]) -> Exact | str:
         """Return a sum of figures and measures, or the name of one that is not known."""
@@ -141,7 +160,7 @@ class Row:
             place = row
             for part in path[:-1]:
                 place = place.setdefault(part, {})
-            place[path[-1]] = figure.write(self, name)
+            place[path[-1]] = None if self._lacks(name) else figure.write(self, name)
         row["reasons"] = self.reasons
         return row
 

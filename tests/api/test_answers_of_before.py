@@ -1,6 +1,7 @@
 """The three reports answer the demo's portfolio as the release before declared reports did, figure by figure and byte by byte.
 
-`answers_of_before.json.gz` is what that release answered. `break_even_on` of rows has to be asked for since.
+`answers_of_before.json.gz` is what that release answered. `break_even_on` of rows has to be asked for since; ROI by owner
+is left out, for what is made of cost is null there since.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ QUESTIONS = [
         "from=2025-01-10&to=2025-03-20&date_basis=cohort", "group_by=day&from=2025-03-01&to=2025-03-15", "campaign_id=",
         "as_of=900", "as_of=900&group_by=channel,month", "as_of=1500&date_basis=cohort&from=2024-09-03&to=2026-01-10",
     )
+    if (report, query) != ("roi", "group_by=owner")
 ]  # fmt: skip
 RECORDED = Path(__file__).parent / "answers_of_before.json.gz"
 

@@ -86,7 +86,8 @@ async def answers(
                 answer = await read(view, report, query, date(2030, 1, 1), frozenset({"break_even_on"}))
                 assert answer is not None
                 found[name] = {"rows": answer.rows, "total": answer.total}
-        unconverted, found["pending_links"] = await view.waiting(query)
+        measures = {one for report in REPORTS.values() for one in report.measures}
+        unconverted, found["pending_links"] = await view.waiting(query, measures)
         found["unconverted"] = [(f"{one['kind']}:{one['id']}", one["amount"]) for one in unconverted]
     return found
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, NamedTuple
 
+from service.domain.cubes import NOT_OF_COST
 from service.domain.durations import EXACT_BELOW, middle_of
 from service.domain.figures import Age, Exact, Formula
 from service.domain.postings import sum_by_key
@@ -123,7 +124,9 @@ def _answer(
     unattributed: list[Key] = [(None,)] if query.group_by == ("campaign",) and not query.only else []
     summed = dict.fromkeys([*found.sums, *unattributed])  # what is unattributed has a row, also where it is empty
     keys = sorted({*summed, *found.cohorts}, key=_by_key)
-    rows = {key: _row(view, report, found, key) for key in keys}
+    lacking = next((one for one in NOT_OF_COST if one in query.dimensions), "")
+    total = _row(view, report, found, None, lacking)
+    rows = {key: _row(view, report, found, key, lacking, total) for key in keys}
     order = [key for key in keys if key in summed or _says_something(report, rows[key])]
     if page.sort is not None:
         order = _sorted(order, {key: rows[key].value(page.sort) for key in order}, falling=page.falling)
@@ -133,7 +136,7 @@ def _answer(
         order = order[order.index(page.after) + 1 :]
     shown, leave_out = order[: page.limit], report.on_request - asked
     written = [{**dict(zip(query.names, key, strict=True)), **rows[key].written(leave_out)} for key in shown]
-    return Answer(written, _row(view, report, found, None).written(), shown[-1] if len(shown) < len(order) else None)
+    return Answer(written, total.written(), shown[-1] if len(shown) < len(order) else None)
 
 
 def _by_key(key: Key) -> list[tuple[bool, str]]:
@@ -153,12 +156,14 @@ def _says_something(report: Report, row: Row) -> bool:
     return any(row.value(name) is not None for name in report.of_kind(Formula))
 
 
-def _row(view: Snapshot, report: Report, found: _Read, key: Key | None) -> Row:
-    """Return the row of a group; None = of all together."""
+def _row(
+    view: Snapshot, report: Report, found: _Read, key: Key | None, lacking: str, whole: Row | None = None
+) -> Row:  # fmt: skip
+    """Return the row of a group; None = of all together, which is the `whole` of the others."""
     nothing: Mapping[str, Any] = {}
     sums = sum_by_key(found.sums.values()) if key is None else found.sums.get(key, nothing)
     cohort = sum_by_key(found.cohorts.values()) if key is None else found.cohorts.get(key, nothing)
     return Row(
         report, view.ledger.currency, sums, cohort, found.lengths.get(key, nothing), found.last_days.get(key, nothing),
-        found.first_days.get(key, nothing), found.today, found.missing, view.version,
+        found.first_days.get(key, nothing), found.today, found.missing, view.version, whole, lacking,
     )  # fmt: skip

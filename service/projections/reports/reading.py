@@ -122,11 +122,12 @@ class Snapshot:
         """Return durations in histogram buckets, bucket → how often, of the groups that have `least` or more."""
         return await durations.histograms(self.connection, await self.moment(query), query, measures, least)
 
-    async def waiting(self, query: Query) -> tuple[list[dict[str, Any]], int]:
-        """Return what waits: the amounts of the window without an exchange rate (the first thousand), and how many links."""
+    async def waiting(self, query: Query, measures: Collection[str]) -> tuple[list[dict[str, Any]], int]:
+        """Return what waits: how many links, and the amounts of measures in the window without a rate (the first thousand)."""
         sql = Selection(await self.moment(query), query, [UNCONVERTED])
         links = sql.beside(Query(()), [PENDING_LINKS])
         (waiting,) = links.columns.values()
+        wanted = sql.parameter([*measures])
         rows = await self.connection.fetch(
             f"""
             {sql.campaigns()}
@@ -134,6 +135,7 @@ class Snapshot:
             LEFT JOIN (
                 SELECT entity, detail, s.campaign, start, sum(amount)::bigint FROM {sql.joined(sql.postings())}
                 WHERE measure IN ('pending_links', 'unconverted', 'flag')  -- as the index of lists has it
+                AND split_part(detail, ' ', 1) = ANY({wanted})
                 GROUP BY entity, detail, s.campaign, start HAVING sum(amount) <> 0 ORDER BY start, entity, detail
                 LIMIT {_MOST_LISTED}
             ) found ON true ORDER BY start, entity, detail
