@@ -15,6 +15,7 @@ from service.api.parameters import CampaignPath, FigureReader, Reader
 from service.api.problems import ProblemError
 from service.api.urls import IdRoute
 from service.domain.contributions import REPORTS
+from service.domain.figures import Dealt
 from service.domain.report import Report
 from service.projections.reports import answers, entries, reading
 from service.projections.reports.entries import Place
@@ -111,12 +112,22 @@ async def _campaign(
     return await parameters.answer(request, view, body, "figures", now=today if report.of_now else None)
 
 
+def _refuse_filters_of_dealt(name: str, query: selection.Query) -> None:
+    """Refuse to open what is dealt to leads on reading by what those have: its entries have what their campaign has."""
+    for dimension, values in query.only:
+        if dimension not in selection.OF_WHOLE_CAMPAIGNS:
+            expected = f"no such filter: {name} is dealt on reading, and its entries are those of campaigns"
+            raise parameters.invalid(dimension, expected, ", ".join(values))
+
+
 async def _entries(
     request: Request, ledger: Ledger, report: Report, asked: parameters.Entries, only: dict[str, list[str]]
 ) -> Response:  # fmt: skip
     query = parameters.read_query(asked, ("campaign",), only)
-    if report.additive(asked.measure) is None:
+    if (made_of := report.additive(asked.measure)) is None:
         raise parameters.invalid("measure", f"one of {', '.join(report.figures)}", asked.measure)
+    if dealt := report.of_kind(Dealt).keys() & made_of.keys():
+        _refuse_filters_of_dealt(min(dealt), query)
     async with parameters.views(request, ledger, asked.min_position, parameters.read_moment(asked.as_of)) as (view,):
         body, following = await entries.read(
             view, query, report, asked.measure, read_place(asked.after), asked.limit

@@ -126,6 +126,27 @@ class Total(Figure):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Dealt(Figure):
+    """A measure that campaigns alone have, dealt on reading: equally to those of each campaign that another measure counts.
+
+    It is dealt period by period, where rows are by period, and added up by what they are grouped and filtered by.
+    """
+
+    of: str
+    to: str
+
+    def value(self, row: Row, name: str) -> Exact | None:
+        return row.sums.get(name, 0)
+
+    def measures(self) -> tuple[str, ...]:
+        return (self.of, self.to)
+
+    @property
+    def additive(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
 class Quotient(Figure):
     """One expression of figures or measures by another, which is `called` something; null where that is not positive."""
 

@@ -9,7 +9,7 @@ apart as a rate may say.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -76,6 +76,18 @@ def parse_rate(text: str) -> Fraction:
     if _RATE.fullmatch(text) is None:
         raise ValueError(EXPECTED_RATE)
     return Fraction(text)
+
+
+def dealt(amount: int, weights: Sequence[int]) -> list[int]:
+    """Deal minor units by weight, by the largest remainder: shares add up to the whole, and the first of several wins a tie.
+
+    A negative amount is dealt by its absolute value. The weights are not negative and not all 0.
+    """
+    whole, sign = sum(weights), -1 if amount < 0 else 1
+    parts = [divmod(abs(amount) * weight, whole) for weight in weights]
+    over = abs(amount) - sum(floor for floor, _ in parts)
+    largest = {*sorted(range(len(parts)), key=lambda place: -parts[place][1])[:over]}
+    return [sign * (floor + (place in largest)) for place, (floor, _) in enumerate(parts)]
 
 
 def format_minor(minor: int, currency: str) -> str:

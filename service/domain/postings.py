@@ -31,6 +31,8 @@ Labels = tuple["str | None", ...]  # what a cell or a row says of each dimension
 Minor = Fraction | int
 K = TypeVar("K")
 
+Beside = tuple[Mapping[str, tuple[str, int]], int]  # measure → (what it is in another cube, sign), and a segment there
+
 LISTS = (UNCONVERTED, FLAG)  # posted to be listed: they add up to no figure
 LARGEST = 2**63 - 1  # minor units of one entry: 64 bits
 
@@ -180,10 +182,13 @@ class Remainder:
 
     Each entry is converted at the rate date of what it corrects and rounded on its own, but the entry that takes out all
     that is left takes out all that is left in the ledger's currency too, so that nothing remains of rounding.
+
+    What is posted also stands `beside`, on its cohort day.
     """
 
-    def __init__(self, book: Book, currency: str, rate_day: int) -> None:
+    def __init__(self, book: Book, currency: str, rate_day: int, beside: tuple[Beside, ...] = ()) -> None:
         self.currency = currency
+        self.beside = beside
         self.remaining: Fraction | int = 0
         self.remaining_converted = 0
         self._book = book
@@ -204,7 +209,7 @@ class Remainder:
     @property
     def terms(self) -> tuple[object, ...]:
         """What the conversion of an entry depends on, apart from the entry."""
-        return self.currency, self._rate, self._used, self.remaining, self.remaining_converted
+        return self.currency, self._rate, self._used, self.remaining, self.remaining_converted, self.beside
 
     def post(
         self, measures: Mapping[str, int], entity: str, where: Dimensions, day: int, cohort: int, minor: Minor
@@ -231,6 +236,10 @@ class Remainder:
         for measure, sign in measures.items():
             used = str(Converted(self.currency, self._written(minor * sign), *self._used)) if self._used else None
             self._book.put((measure, entity, segment, day, cohort, None, used), amount * sign)
+            for named, place in self.beside:
+                if measure in named:
+                    name, turned = named[measure]
+                    self._book.put((name, entity, place, cohort, cohort, None, used), amount * sign * turned)
 
     def _written(self, minor: Minor) -> str:
         return format_minor(round(minor), self.currency)
@@ -250,7 +259,7 @@ def difference(old: Cells, new: Cells) -> list[tuple[Cell, int]]:
     if not old:
         return [line for line in new.items() if line[1]]
     before = old.get
-    lines = [(cell, amount - before(cell, 0)) for cell, amount in new.items() if amount != before(cell, 0)]
+    lines = [(cell, amount - was) for cell, amount in new.items() if amount != (was := before(cell, 0))]
     if not old.keys() <= new.keys():
         lines += [(cell, -amount) for cell, amount in old.items() if amount and cell not in new]
     return lines

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from service.domain.cubes import COST, Cube
-from service.domain.figures import Age, Exact, Figure, FirstDay, Formula, Percentile, Sums, Total
+from service.domain.figures import Age, Dealt, Exact, Figure, FirstDay, Formula, Percentile, Sums, Total
 
 Samples = Mapping[str, Mapping[Any, int]]  # duration → length in microseconds → how often
 _NOTHING: Mapping[str, Any] = {}
@@ -56,7 +56,9 @@ class Report:
 
     @cached_property
     def of_cost(self) -> frozenset[str]:
-        """Its figures that are made of a cost, and not sums themselves."""
+        """Its figures that are made of a cost, and not sums themselves; none where costs are dealt and have all dimensions."""
+        if any(figure.of == COST for figure in self.of_kind(Dealt).values()):
+            return frozenset()
         made = ((name, figure) for name, figure in self.figures.items() if not isinstance(figure, Total))
         return frozenset(name for name, figure in made if COST in self._measures([figure]))
 
@@ -77,6 +79,8 @@ class Report:
         figure = self.figures.get(name)
         if isinstance(figure, Total):
             return {name: figure.of}
+        if isinstance(figure, Dealt):
+            return {name: {figure.of: 1}}
         if figure is None:
             return {name: {name: 1}} if name in (*self.measures, *self.cohort_measures) else self._within(name)
         found: dict[str, Mapping[str, int]] = {}

@@ -10,17 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.domain.calendar import Zone, recorded_day
 from service.domain.components.series import Deductions, Series, earliest, last_before
-from service.domain.cubes import NOWHERE
+from service.domain.cubes import NOWHERE, Dimensions
 from service.domain.facts import Fact, Key, Merges
 from service.domain.money import Money, money_of
 
 NO_DAY = 1  # 0001-01-01, before every day that an event can state; the database has -infinity for it
 NONE: Mapping[Any, Any] = MappingProxyType({})
 Mark = tuple[Fact, "Entity"]  # the fact that brought something about for the first time, and of which entity
+
+
+class Origin(NamedTuple):
+    """What the lead that gave something its cohort day is reported under."""
+
+    where: Dimensions
 
 
 # The entities have class-level defaults and get only what was stated: a journey makes many, and most know little.
@@ -38,6 +44,7 @@ class Entity:
     kind = ""
     where = NOWHERE
     cohort = NO_DAY
+    origin: Origin | None = None  # of the lead that gave the cohort day
     cells: dict[Any, int] = {}  # noqa: RUF012  replaced, never changed
     marks: Mapping[str, Mark] = NONE
     queues: Mapping[str, list[Any]] = NONE  # by mark, a heap of those that came out of it: `journey` keeps it
@@ -46,7 +53,7 @@ class Entity:
     dated = False  # its cohort day is the first date in its journey
     ends = False  # whether a duration may end with it
     KEPT: frozenset[str] = frozenset({
-        "id", "name", "where", "cohort", "cells", "marks", "queues", "names", "seen", "dated"
+        "id", "name", "where", "cohort", "origin", "cells", "marks", "queues", "names", "seen", "dated"
     })  # fmt: skip
 
     def __init__(self, identity: str) -> None:
@@ -95,11 +102,16 @@ class Entity:
 
 
 class Lead(Entity):
-    """A lead, or the class of leads that were merged into one."""
+    """A lead, or the class of leads that were merged into one.
+
+    `verdict` is the last time that it was accepted or rejected, `ended` the last time that it was disqualified or reopened.
+    """
 
     kind = "lead"
     captured: Fact | None = None
     qualified: Fact | None = None
+    verdict: Fact | None = None
+    ended: Fact | None = None
     campaign: str | None = None
     channel: str | None = None
     source: str | None = None

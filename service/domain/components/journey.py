@@ -48,6 +48,8 @@ RULES: dict[str, Rule] = {
     "lead.accepted": Rule(_LEAD, ("owner_id",)),
     "lead.rejected": Rule(_LEAD, ("owner_id",)),
     "lead.followed_up": Rule(_LEAD, ("owner_id",)),
+    "lead.disqualified": Rule(_LEAD),
+    "lead.reopened": Rule(_LEAD),
     "lead.merged": Rule((("survivor_id", "lead"), ("merged_id", "lead"))),
     "opportunity.opened": Rule((*_OPPORTUNITY, ("lead_ids", "lead")), ("campaign_id", "owner_id", "team", "region")),
     "opportunity.won": Rule(_OPPORTUNITY),
@@ -71,6 +73,9 @@ _LEAD_STATES = (
     ("campaign_id", "campaign"), ("channel", "channel"), ("lead_magnet", "lead_magnet"), ("owner_id", "owner"),
 )  # fmt: skip
 _UTM_STATES = ("source", "medium")  # what a link says stands in where an event states none itself
+_HANDLED = {  # what the last of several is kept as
+    "lead.accepted": "verdict", "lead.rejected": "verdict", "lead.disqualified": "ended", "lead.reopened": "ended",
+}  # fmt: skip
 _OPPORTUNITY_STATES = (
     ("campaign_id", "campaign"), ("owner_id", "owner"), ("team", "team"), ("region", "region"), ("lead_ids", "lead_ids"),
 )  # fmt: skip
@@ -182,7 +187,9 @@ class Journey(Links):
         lead = self._lead(fact)
         if "owner_id" in fact.data:
             lead.state("owner", fact.data["owner_id"], fact)
-            self._settle(lead)
+        if (attribute := _HANDLED.get(fact.type)) is not None:
+            lead.state(attribute, fact, fact)
+        self._settle(lead)
 
     def _take_merged(self, fact: Fact) -> None:
         """Make one lead of two classes of merged leads."""
@@ -305,7 +312,17 @@ class Journey(Links):
         "lead.captured": _take_captured,
         "lead.qualified": _take_qualified,
         "lead.campaign_reassigned": _take_reassigned,
-        **dict.fromkeys(("lead.handed_over", "lead.accepted", "lead.rejected", "lead.followed_up"), _take_handled),
+        **dict.fromkeys(
+            (
+                "lead.handed_over",
+                "lead.accepted",
+                "lead.rejected",
+                "lead.followed_up",
+                "lead.disqualified",
+                "lead.reopened",
+            ),
+            _take_handled,
+        ),
         "lead.merged": _take_merged,
         "opportunity.opened": _take_opened,
         **dict.fromkeys(("opportunity.won", "opportunity.lost", "opportunity.reopened"), _take_outcome),

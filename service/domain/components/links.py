@@ -28,6 +28,7 @@ from service.domain.components.entities import (
     Mark,
     Opportunity,
     Order,
+    Origin,
     Quote,
 )
 from service.domain.components.first_dates import FirstDates
@@ -139,7 +140,8 @@ class Links:
             lead.cohort = self._zone.day(lead.captured[0])
         else:
             lead.cohort = self._dated_day(lead)
-        return (lead.captured, lead.where)
+        lead.origin = Origin(lead.where)
+        return (lead.captured, lead.origin)
 
     def _place_opportunity(self, one: Opportunity, by: Entity | None) -> tuple[Any, ...]:
         """Link an opened opportunity with its leads, and choose the one that gives it its campaign and cohort day.
@@ -166,7 +168,8 @@ class Links:
             )
             one.cohort = attributing_lead.cohort
             self._undated(one)
-        return (one.opened is not None, one.where, one.cohort)
+        one.origin = attributing_lead.origin if attributing_lead else None
+        return (one.opened is not None, one.where, one.cohort, one.origin)
 
     def _list_leads(self, one: Opportunity) -> None:
         """Find all leads of an opportunity, which has none until it is opened."""
@@ -214,36 +217,39 @@ class Links:
     def _place_quote(self, one: Quote, _: Entity | None) -> tuple[Any, ...]:
         """Link a quote with its opportunity."""
         parent = one.parent = self._opened(one.opportunity_id)
+        one.origin = parent.origin if parent else None
         if parent is None and one.accepted:
             one.where, one.cohort = NOWHERE, self._dated_day(one)
         else:
             self._undated(one)
             one.where, one.cohort = (parent.where, parent.cohort) if parent else (NOWHERE, NO_DAY)
-        return (one.accepted, parent, bool(one.stated), one.where, one.cohort)
+        return (one.accepted, parent, bool(one.stated), one.where, one.cohort, one.origin)
 
     def _place_order(self, one: Order, _: Entity | None) -> tuple[Any, ...]:
         """Link a placed order with its quote and its parent: the quote's opportunity if opened, else the one that it names."""
         if one.placed is None:
             one.quote = one.named = one.parent = None
-            one.where, one.cohort = NOWHERE, NO_DAY
+            one.where, one.cohort, one.origin = NOWHERE, NO_DAY, None
             self._undated(one)
             return (None,)
         quote = cast("Quote | None", self.entities.get(("quote", one.quote_id or "")))
         quote = one.quote = quote if quote and quote.stated else None
         one.named = cast("Opportunity | None", self.entities.get(("opportunity", one.opportunity_id or "")))
         parent = one.parent = (quote.parent if quote else None) or self._opened(one.opportunity_id)
+        one.origin = parent.origin if parent else None
         if parent is None:
             one.where, one.cohort = Dimensions(one.campaign), self._dated_day(one)
         else:
             self._undated(one)
             one.where = parent.where if one.campaign is None else parent.where._replace(campaign=one.campaign)
             one.cohort = parent.cohort
-        return (True, one.where, one.cohort)
+        return (True, one.where, one.cohort, one.origin)
 
     def _place_invoice(self, one: Invoice, _: Entity | None) -> tuple[Any, ...]:
         """Link a posted invoice with its order."""
         order = cast("Order | None", self.entities.get(("order", one.order_id or ""))) if one.posted else None
         parent = one.parent = order if order and order.placed else None
+        one.origin = parent.origin if parent else None
         if parent is None and one.posted:
             one.where, one.cohort = NOWHERE, self._dated_day(one)
         else:

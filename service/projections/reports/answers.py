@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from service.domain.cubes import NOT_OF_COST
 from service.domain.durations import EXACT_BELOW, middle_of
-from service.domain.figures import Age, Exact, Formula
+from service.domain.figures import Age, Dealt, Exact, Formula
 from service.domain.postings import sum_by_key
 from service.domain.report import Report, Row, first_days_of, percentiles_of
+from service.projections.reports import dealing
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.selection import Key, Query, Sums
 from service.projections.sums.threads import apart
@@ -70,6 +71,8 @@ async def read(
 async def _read(view: Snapshot, report: Report, query: Query, today: date | None, asked: frozenset[str]) -> _Read:
     """Read all that the figures of a report are made of."""
     sums = await view.sums(query, report.measures)
+    for name, figure in report.of_kind(Dealt).items():
+        sums = dealing.in_place(sums, figure.of, name, await dealing.deal(view, query, figure))
     total = await apart(len(sums), sum_by_key, sums.values())
     cohorts = {}
     if report.cohort_measures:

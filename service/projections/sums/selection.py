@@ -26,6 +26,8 @@ TIME_GROUPS = {
 # Dimensions of a campaign, found by what it was called and classed as then: joined on reading.
 OF_CAMPAIGN = {"campaign_type": "k.attributes->>'campaign_type'", "parent": "coalesce(t.top, s.campaign)"}
 
+OF_WHOLE_CAMPAIGNS = ("campaign", *OF_CAMPAIGN)  # what all of a campaign has alike
+
 # To join a posting p with its segment: each by itself, for the planner takes the few rows that it expects as a reason to
 # go through all segments for every one that there is.
 OF_SEGMENT = """CROSS JOIN LATERAL (
