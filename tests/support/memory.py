@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from service.domain.calendar import grain_label, grain_start
+from service.domain.contributions import READ_MODEL_VERSION
 from service.domain.events import read_event
 from service.domain.facts import Key
 from service.domain.postings import Segments
@@ -109,6 +110,7 @@ class MemorySnapshot:
     def __init__(self, tables: MemoryTables, ledger: Ledger = LEDGER) -> None:
         self.ledger = ledger
         self.as_of = AsOf(len(tables.rows), _MOMENT)
+        self.version = READ_MODEL_VERSION
         self._attributes = tables.attributes
         wheres = {number: where for where, number in tables.segments.items()}
         self._lines = [(*cell[:2], wheres[cell[2]], *cell[3:], amount) for _, cell, amount in tables.postings]

@@ -201,14 +201,20 @@ def contribute_new_customer(one: AccountsOrder, book: Book) -> None:
 
 # The figures
 
+MARGIN_PARTS = ("invoiced_revenue_gross", "credited", "cogs", "invoiced_with_cogs")  # what a gross margin is made of
+NEEDS_REVENUE = frozenset({"1"})  # versions of the definitions by which credit notes alone had no margin
 
-def figures(sums: Sums, currency: str, break_even_on: date | None) -> dict[str, Any]:
-    """Return the ROI row of the given sums. Money is in decimal strings, ratios are numbers, see SPEC section 4."""
+
+def figures(sums: Sums, currency: str, break_even_on: date | None, made_by: str = "") -> dict[str, Any]:
+    """Return the ROI row of the given sums. Money is in decimal strings, ratios are numbers, see SPEC section 4.
+
+    `made_by` is the version of the definitions that the sums were made by: the figures are those of that version, too.
+    """
     of, make = sums.get, Figures(currency)
     cost, booked = of("actual_cost", 0), of("booked_revenue", 0)
     invoiced = _invoiced(sums)
     coverage = make.divide("margin_coverage", of("invoiced_with_cogs", 0), invoiced, "invoiced_revenue")
-    margin, unknown = gross_margin(sums), no_margin(sums)
+    margin, unknown = gross_margin(sums, made_by), no_margin(sums, made_by)
     if unknown:
         make.reasons["gross_margin"] = unknown
     if break_even_on is None:
@@ -250,17 +256,19 @@ def figures(sums: Sums, currency: str, break_even_on: date | None) -> dict[str, 
     })  # fmt: skip
 
 
-def gross_margin(sums: Sums) -> int | None:
+def gross_margin(sums: Sums, made_by: str = "") -> int | None:
     """Return invoiced revenue less cogs, negative for credit notes alone; None where that is not known, see `no_margin`."""
-    return _invoiced(sums) - sums.get("cogs", 0) if no_margin(sums) is None else None
+    return _invoiced(sums) - sums.get("cogs", 0) if no_margin(sums, made_by) is None else None
 
 
-def no_margin(sums: Sums) -> str | None:
+def no_margin(sums: Sums, made_by: str = "") -> str | None:
     """Return why there is no gross margin: some invoiced revenue has no known cogs, or there is nothing that it is made of."""
     if sums.get("invoiced_with_cogs", 0) != _invoiced(sums):
         return "cogs is not known for all of invoiced_revenue"
     if not any(sums.get(part) for part in ("invoiced_revenue_gross", "credited", "cogs")):
         return "nothing is invoiced, credited or costed"
+    if made_by in NEEDS_REVENUE and _invoiced(sums) <= 0:
+        return "nothing is invoiced"
     return None
 
 

@@ -17,7 +17,8 @@ MODELS: dict[str, tuple[str, ...]] = {
     "conversion": conversion.MEASURES,
     "velocity": (*velocity.MEASURES, *velocity.TOTALS),
 }
-_MONEY = roi.MEASURES[:7]
+_MARGIN = "gross_margin"  # no sum, but its definition has changed
+_MONEY = (*roi.MEASURES[:7], _MARGIN)
 _MICROS_PER_DAY = 86_400_000_000
 _GRAINS = {"d": "day", "m": "month", "y": "year"}
 _MEASURES = tuple(dict.fromkeys(measure for measures in MODELS.values() for measure in measures))
@@ -31,8 +32,8 @@ class Comparison(NamedTuple):
 
     @property
     def identical(self) -> bool:
-        """Whether every read model is the same, cell for cell."""
-        return all(old == new for old, new in self.digests.values())
+        """Whether every read model is the same, cell for cell, and gives the same figures."""
+        return not self.differences and all(old == new for old, new in self.digests.values())
 
 
 async def compare(connection: Any, ledger: int, old: int, new: int) -> Comparison:
@@ -42,9 +43,26 @@ async def compare(connection: Any, ledger: int, old: int, new: int) -> Compariso
     found = 0
     if before != after:
         # By campaign and month first: that is how figures are read. What only finer cells show is listed by those.
-        for statement in (_BY_CAMPAIGN, _BY_SEGMENT, _BY_BUCKET, _BY_ATTRIBUTES):
-            found = found or _rows(await connection.execute(statement, ledger, old, new, timeout=3600))
+        for statement in (_BY_CAMPAIGN, _BY_SEGMENT, _BY_CAMPAIGN_KNOWN):
+            found += _rows(await connection.execute(statement, ledger, old, new, timeout=3600))
+        found = found or _rows(await connection.execute(_BY_BUCKET, ledger, old, new, timeout=3600))
+    found += await _margins(connection, ledger, old, new)
     return Comparison({name: (before[name], after[name]) for name in before}, found)
+
+
+async def _margins(connection: Any, ledger: int, old: int, new: int) -> int:
+    """List the gross margins that are other ones although all that they are made of is the same; return how many."""
+    versions = dict(await connection.fetch("SELECT generation, version FROM generations WHERE ledger = $1", ledger))
+    if roi.NEEDS_REVENUE.isdisjoint({versions[old], versions[new]}):
+        return 0
+    found = []
+    async for basis, campaign, start, *amounts in connection.cursor(_MARGIN_PARTS, ledger, old, new, timeout=3600):
+        sums = dict(zip(roi.MARGIN_PARTS, map(int, amounts), strict=True))
+        margins = [roi.gross_margin(sums, versions[one]) for one in (old, new)]
+        if margins[0] != margins[1]:
+            found.append((basis, campaign, start, *(None if one is None else str(one) for one in margins)))
+    await connection.executemany(_OTHER_MARGIN, [(ledger, new, *one) for one in found])
+    return len(found)
 
 
 async def digests(connection: Any, ledger: int, generation: int) -> dict[str, str]:
@@ -70,7 +88,7 @@ async def listed(
     )  # fmt: skip
     return [
         {
-            "line": row["line"], "models": [name for name, measures in MODELS.items() if row["measure"] in measures],
+            "line": row["line"], "models": _models(row["measure"]),
             "measure": row["measure"], "campaign_id": row["campaign"],
             "date_basis": {"e": "event", "c": "cohort"}.get(row["basis"]), "period": _period(row["grain"], row["start"]),
             "where": row["where_else"], "old": _figure(row["measure"], row["old"], currency),
@@ -80,9 +98,14 @@ async def listed(
     ]  # fmt: skip
 
 
+def _models(measure: str) -> list[str]:
+    only = {_MARGIN: "roi", "attributes": "campaigns"}.get(measure)
+    return [only] if only else [name for name, measures in MODELS.items() if measure in measures]
+
+
 def _figure(measure: str, value: str | None, currency: str) -> str | None:
     """Write an amount as the reports do: money with its digits, durations in days, counts as they are."""
-    if measure == "attributes":
+    if measure == "attributes" or (measure == _MARGIN and value is None):
         return value
     if measure in _MONEY:
         return format_minor(int(value or 0), currency)
@@ -129,13 +152,18 @@ _DURATIONS = f"""
         WHERE ledger = $1 AND generation = $2 AND value IS NOT NULL
     )
 """
+# What is known of each campaign that is known at all; the order of attributes says nothing, and was another one once.
 _KNOWN = """
-    SELECT DISTINCT ON (generation, campaign) generation, campaign, attributes::text AS attributes FROM campaigns
-    WHERE ledger = $1 AND generation = ANY({}) ORDER BY generation, campaign, position DESC
+    SELECT generation, campaign, coalesce(attributes::jsonb, '{{}}')::text AS attributes FROM (
+        SELECT DISTINCT ON (generation, campaign) generation, campaign, events FROM known_campaigns
+        WHERE ledger = $1 AND generation = ANY({}) ORDER BY generation, campaign, position DESC
+    ) named LEFT JOIN LATERAL (
+        SELECT attributes FROM campaigns c WHERE c.ledger = $1 AND c.generation = named.generation
+        AND c.campaign = named.campaign ORDER BY position DESC LIMIT 1
+    ) last ON true WHERE events > 0
 """
 _ATTRIBUTES = f"""
     SELECT sum(hash_record_extended(ROW(campaign, attributes), 0)) FROM ({_KNOWN.format("ARRAY[$2::integer]")}) known
-    WHERE attributes <> '{{}}'
 """
 _INSERT = (
     "INSERT INTO differences (ledger, generation, line, basis, campaign, grain, start, where_else, measure, old, new)"
@@ -143,14 +171,17 @@ _INSERT = (
 _EACH = ", ".join(f"('{measure}', {column(measure)})" for measure in _MEASURES)
 
 
-def _different(cells: str, keys: str, grain: str, where_else: str) -> str:
+_NEXT_LINE = "(SELECT coalesce(max(line), 0) FROM differences WHERE ledger = $1 AND generation = $3) + row_number()"
+
+
+def _different(cells: str, keys: str, grain: str, where_else: str, unless: str = "false") -> str:
     """List where the sums of `amount` by keys and measure differ between the generations $2 and $3."""
     old, new = (f"coalesce(sum(amount) FILTER (WHERE generation = {one}), 0)" for one in ("$2", "$3"))
     return f"""
         {_INSERT}
-        SELECT $1, $3, row_number() OVER (ORDER BY {keys}, measure), basis, campaign, '{grain}', start, {where_else}, measure,
+        SELECT $1, $3, {_NEXT_LINE} OVER (ORDER BY {keys}, measure), basis, campaign, '{grain}', start, {where_else}, measure,
                {old}::text, {new}::text
-        FROM ({cells}) cells GROUP BY {keys}, measure HAVING {old} <> {new}
+        FROM ({cells}) cells WHERE NOT ({unless}) GROUP BY {keys}, measure HAVING {old} <> {new}
     """
 
 
@@ -162,11 +193,20 @@ def _balances(cube: str, grain: str) -> str:
     """
 
 
+_LISTED = """
+    EXISTS (
+        SELECT FROM differences d WHERE d.ledger = $1 AND d.generation = $3 AND d.grain = 'm' AND d.basis = cells.basis::text
+        AND coalesce(d.campaign, '') = coalesce(cells.campaign, '') AND d.measure = cells.measure
+        AND d.start = date_trunc('month', cells.start::timestamp)::date
+    )
+"""
 _KEYS = "campaign, start, basis"
 _OTHERS = "channel, source, medium, owner"
 _ELSEWHERE = ", ".join(f"'{name}', {name}" for name in ("channel", "source", "medium", "owner"))
 _BY_CAMPAIGN = _different(_balances("c", "m"), _KEYS, "m", "NULL")
-_BY_SEGMENT = _different(_balances("s", "d"), f"{_KEYS}, {_OTHERS}", "d", f"json_build_object({_ELSEWHERE})")
+_BY_SEGMENT = _different(
+    _balances("s", "d"), f"{_KEYS}, {_OTHERS}", "d", f"json_build_object({_ELSEWHERE})", unless=_LISTED
+)
 _BY_BUCKET = _different(
     f"""
     SELECT generation, basis, start, {_LABELS}, measure || '.bucket.' || bucket AS measure, amount FROM histograms b
@@ -174,11 +214,21 @@ _BY_BUCKET = _different(
     """,
     _KEYS, "m", "NULL",
 )  # fmt: skip
-_BY_ATTRIBUTES = f"""
+_BY_CAMPAIGN_KNOWN = f"""
     WITH known AS ({_KNOWN.format("ARRAY[$2::integer, $3::integer]")})
     {_INSERT}
-    SELECT $1, $3, row_number() OVER (ORDER BY campaign), '', campaign, '', '-infinity', NULL, 'attributes',
+    SELECT $1, $3, {_NEXT_LINE} OVER (ORDER BY campaign), '', campaign, '', '-infinity', NULL, 'attributes',
            min(attributes) FILTER (WHERE generation = $2), min(attributes) FILTER (WHERE generation = $3)
     FROM known GROUP BY campaign
     HAVING min(attributes) FILTER (WHERE generation = $2) IS DISTINCT FROM min(attributes) FILTER (WHERE generation = $3)
+"""
+_PARTS = ", ".join(f"coalesce(sum(amount) FILTER (WHERE measure = '{part}'), 0) AS {part}" for part in roi.MARGIN_PARTS)
+_MARGIN_PARTS = f"""
+    SELECT basis::text, campaign, start, {", ".join(roi.MARGIN_PARTS)} FROM (
+        SELECT generation, {_KEYS}, {_PARTS} FROM ({_balances("c", "m")}) cells GROUP BY generation, {_KEYS}
+    ) sums GROUP BY {_KEYS}, {", ".join(roi.MARGIN_PARTS)} HAVING count(*) = 2 ORDER BY {_KEYS}
+"""
+_OTHER_MARGIN = f"""
+    {_INSERT} SELECT $1, $2, coalesce(max(line), 0) + 1, $3, $4, 'm', $5, NULL, '{_MARGIN}', $6, $7
+    FROM differences WHERE ledger = $1 AND generation = $2
 """

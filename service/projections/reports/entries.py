@@ -235,6 +235,6 @@ async def read(
     }
     if measure == "gross_margin":
         by_year = await view.sums(replace(query, group_by=("year",)), roi.MEASURES)
-        if reason := roi.no_margin(sum_by_key(by_year.values())):
+        if reason := roi.no_margin(sum_by_key(by_year.values()), view.version):
             answer["reasons"] = {"gross_margin": reason}
     return answer, found[limit - 1].place if len(found) > limit else None

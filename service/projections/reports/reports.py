@@ -20,11 +20,11 @@ async def read_roi(snapshot: Snapshot, query: Query) -> dict[str, Any]:
     """Return the ROI rows and total."""
     found, even = await snapshot.sums_and_break_even(query, roi.MEASURES)
     by_key = _by_key(found, query)
-    currency = snapshot.ledger.currency
+    currency, made_by = snapshot.ledger.currency, snapshot.version
 
     def figures(key: Key | None, sums: Sums) -> dict[str, Any]:
         invoiced, margin = even.get(key, (None, None))
-        return roi.figures(sums, currency, invoiced if roi.gross_margin(sums) is None else margin)
+        return roi.figures(sums, currency, margin if roi.gross_margin(sums, made_by) is not None else invoiced, made_by)
 
     return await _answer_of(query, by_key, figures)
 
