@@ -66,6 +66,17 @@ async def test_a_rebuild_has_the_books_closed_before_it_serves(
         assert finding.good, finding
 
 
+async def test_the_books_of_another_release_are_left_as_they_are(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closings, "EPOCH", 10)
+    ledger = await filled(pool, "others-books")
+    with monkeypatch.context() as patched:
+        patched.setattr(contributions, "READ_MODEL_VERSION", "next")
+        assert not await closings.close_next(pool, ledger.ledger)
+    assert await closings.close_next(pool, ledger.ledger)
+
+
 async def test_a_changed_definition_shows_exactly_which_figures_move_before_anyone_serves_them(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

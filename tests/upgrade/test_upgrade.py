@@ -30,7 +30,8 @@ MOVED = {  # campaign, period, measure, old, new
     ("newsletter", "1026-02", "actual_cost", "75.00", "0.00"),  # a mistyped year counts on the first day there is
     ("newsletter", "1900-01", "actual_cost", "0.00", "75.00"),
     ("fair-munich", "2026-10", "gross_margin", None, "-3000.00"),  # credit notes alone
-    ("older-flyer", None, "attributes", None, "{}"),  # named by an event that came late
+    ("older-flyer", None, "attributes", None, "none"),  # named by an event that came late
+    ("webinar-retrofit", None, "attributes", "", "email"),  # an empty text states nothing
 }
 
 
@@ -155,21 +156,10 @@ def test_what_is_posted_before_the_rebuild_is_stored_and_told_to_be_waiting(upgr
 def test_a_rebuild_shows_what_moves_and_serves_what_a_fresh_ledger_gives_when_it_is_applied(upgraded: Upgraded) -> None:
     http = upgraded.http["acme"]
     out = upgraded.command("replay", "--dry-run", status=3)
-    assert "default: 4125 events replayed, generation 2 is kept and does not serve, identical to the old one" in out
-    assert re.search(
-        "busy: [0-9]+ events replayed, generation 2 is kept and does not serve, identical to the old one", out
-    )
+    assert "default: 4125 events replayed, generation 2 is kept and does not serve" in out
     assert "figures differ: `campaign-ledger rebuilds differences 2 --ledger acme`" in out
-    listed = asked(upgraded, "acme", "/v1/rebuilds/2/differences?limit=1000")["rows"]
-    moved = {(one["campaign_id"], one["period"], one["measure"], one["old"], one["new"]) for one in listed}
-    assert moved >= MOVED
-    (webinar,) = moved_attributes = [one for one in moved - MOVED if one[2] == "attributes"]
-    assert (webinar[0], json.loads(webinar[3])["channel"], json.loads(webinar[4])["channel"]) == (
-        "webinar-retrofit",
-        "",
-        "email",
-    )
-    assert moved == MOVED | {*moved_attributes}
+    assert moved(upgraded, "default") == moved(upgraded, "busy") == set()
+    assert moved(upgraded, "acme") == MOVED
     printed = upgraded.command("rebuilds", "differences", "2", "--ledger", "acme").splitlines()
     assert "fair-munich, 2026-10 (event), gross_margin: null -> -3000.00" in printed
     assert "older-flyer, undated (any), attributes: not known -> {}" in printed
@@ -190,13 +180,31 @@ def test_a_rebuild_shows_what_moves_and_serves_what_a_fresh_ledger_gives_when_it
             assert without_positions(asked(upgraded, "acme", url)) == without_positions(read(fresh, url)), url
 
 
+def moved(upgraded: Upgraded, ledger: str) -> set[tuple[Any, ...]]:
+    """Return what moves of what the first release knew: campaign, period, measure, old, new; of attributes the channel."""
+    known = {"attributes"}
+    for url, answer in upgraded.answers(ledger).items():
+        if REPORTS.match(url):
+            known |= {*answer["total"]}
+            known |= {f"{name}.{part}" for name in ("entered", "funnel") for part in answer["total"].get(name, ())}
+    listed = asked(upgraded, ledger, "/v1/rebuilds/2/differences?limit=1000")["rows"]
+    return {
+        (one["campaign_id"], one["period"], one["measure"], *(channel(one["measure"], one[of]) for of in ("old", "new")))
+        for one in listed if one["measure"] in known
+    }  # fmt: skip
+
+
+def channel(measure: str, value: str | None) -> str | None:
+    return json.loads(value).get("channel", "none") if measure == "attributes" and value else value
+
+
 def fed_anew(upgraded: Upgraded) -> httpx.Client:
     """Feed a new ledger with the events of another; return its client. What is no longer taken was taken once."""
     upgraded.command("ledgers", "create", "fresh", "--currency", "EUR", "--timezone", "Europe/Berlin")
     key = upgraded.command("keys", "create", "--ledger", "fresh", "--scope", "ingest", "--scope", "read").strip()
     fresh = httpx.Client(base_url=upgraded.url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
     events = upgraded.http["acme"].get("/v1/events", params={"limit": 1000}).json()
-    plain = [{name: value for name, value in one.items() if name not in ("position", "recordedat")} for one in events]
+    plain = [{name: value for name, value in one.items() if name not in ("position", "recorded_at")} for one in events]
     items = fresh.post("/v1/events", json=plain).json()["items"]
     refused = [one for one, item in zip(plain, items, strict=True) if item["status"] == "invalid"]
     assert [one["type"] for one in refused] == ["campaign.cost_booked", "fx.rate_published"]

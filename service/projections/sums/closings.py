@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 
+from service.domain import contributions
 from service.projections.sums.balance_sql import BALANCE, SOME_BALANCE, SUMMED
 from service.projections.sums.balances import COLUMNS
 from service.projections.sums.peaks import PEAKS, of_days
@@ -79,29 +80,29 @@ async def close_next(pool: asyncpg.Pool, ledger: int | None = None, generation: 
     """Make the next closing of a generation that has a complete epoch; False if none has.
 
     Of one that serves (of a ledger), unless a rebuild of its ledger is under way, which wants the machine for itself; or of a
-    `generation` that is built.
+    `generation` that is built. Those that other definitions have made are left as they are: they sum up other measures.
     """
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL synchronous_commit = off")  # what a crash loses here is made again
         await connection.execute(
             """
             INSERT INTO closed (ledger, generation) SELECT ledger, generation FROM generations
-            WHERE coalesce(ledger = $2, true) AND coalesce(generation = $3, state = 'serving') AND settled >= $1
+            WHERE coalesce(ledger = $2, true) AND coalesce(generation = $3, state = 'serving') AND settled >= $1 AND version = $4
             AND (ledger, generation) NOT IN (SELECT ledger, generation FROM closed)
             ON CONFLICT DO NOTHING
             """,
-            EPOCH, ledger, generation,
+            EPOCH, ledger, generation, contributions.READ_MODEL_VERSION,
         )  # fmt: skip
         row = await connection.fetchrow(
             """
             SELECT closed.* FROM closed JOIN generations g USING (ledger, generation)
-            WHERE settled >= closed.position + $1 AND coalesce(ledger = $2, true)
+            WHERE settled >= closed.position + $1 AND coalesce(ledger = $2, true) AND version = $4
             AND coalesce(generation = $3, state = 'serving' AND NOT EXISTS (
                 SELECT FROM generations b WHERE b.ledger = g.ledger AND b.state = 'building' AND b.lease_until > now()
             ))
             LIMIT 1 FOR UPDATE OF closed SKIP LOCKED
             """,
-            EPOCH, ledger, generation,
+            EPOCH, ledger, generation, contributions.READ_MODEL_VERSION,
         )  # fmt: skip
         if row is None:
             return False
