@@ -168,6 +168,7 @@ _ATTRIBUTES = f"""
 _INSERT = (
     "INSERT INTO differences (ledger, generation, line, basis, campaign, grain, start, where_else, measure, old, new)"
 )
+_AMOUNTS = ", ".join(f"nullif({column(measure)}, 0)" for measure in _MEASURES)
 _EACH = ", ".join(f"('{measure}', {column(measure)})" for measure in _MEASURES)
 
 
@@ -185,11 +186,16 @@ def _different(cells: str, keys: str, grain: str, where_else: str, unless: str =
     """
 
 
-def _balances(cube: str, grain: str) -> str:
+def _balances(cube: str, grain: str, rows: str = "true") -> str:
+    """Return the amounts of `rows`, measure by measure. `alike`: whether the other generation has the same row."""
     return f"""
-        SELECT generation, basis, start, {_LABELS}, m.measure, m.amount FROM balances b
-        JOIN segments s USING (ledger, generation, segment) CROSS JOIN LATERAL (VALUES {_EACH}) m (measure, amount)
-        WHERE ledger = $1 AND generation IN ($2, $3) AND cube = '{cube}' AND grain = '{grain}' AND m.amount <> 0
+        SELECT generation, basis, start, {_LABELS}, m.measure, m.amount FROM (
+            SELECT *, count(*) OVER same = 2 AND min(amounts) OVER same = max(amounts) OVER same AS alike FROM (
+                SELECT b.*, {_LABELS}, hash_record_extended(ROW({_AMOUNTS}), 0) AS amounts FROM balances b
+                JOIN segments s USING (ledger, generation, segment)
+                WHERE ledger = $1 AND generation IN ($2, $3) AND cube = '{cube}' AND grain = '{grain}'
+            ) cells WINDOW same AS (PARTITION BY basis, start, {_LABELS.replace("s.", "")})
+        ) s CROSS JOIN LATERAL (VALUES {_EACH}) m (measure, amount) WHERE {rows} AND m.amount <> 0
     """
 
 
@@ -203,9 +209,9 @@ _LISTED = """
 _KEYS = "campaign, start, basis"
 _OTHERS = "channel, source, medium, owner"
 _ELSEWHERE = ", ".join(f"'{name}', {name}" for name in ("channel", "source", "medium", "owner"))
-_BY_CAMPAIGN = _different(_balances("c", "m"), _KEYS, "m", "NULL")
+_BY_CAMPAIGN = _different(_balances("c", "m", "NOT alike"), _KEYS, "m", "NULL")
 _BY_SEGMENT = _different(
-    _balances("s", "d"), f"{_KEYS}, {_OTHERS}", "d", f"json_build_object({_ELSEWHERE})", unless=_LISTED
+    _balances("s", "d", "NOT alike"), f"{_KEYS}, {_OTHERS}", "d", f"json_build_object({_ELSEWHERE})", unless=_LISTED
 )
 _BY_BUCKET = _different(
     f"""
