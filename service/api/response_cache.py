@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import asyncpg
@@ -42,10 +43,13 @@ class _Kept(NamedTuple):
     unchanged: tuple[tuple[bytes, bytes], ...]  # the headers of a 304
     tag: str
     body: bytes
+    minute: datetime | None = None  # that it has to be; None = any
     gzip: bytes = b""  # the body compressed, once somebody has asked for it so
 
     def holds(self, now: reading.Serving) -> bool:
         """Tell whether it would be worked out to be the same again."""
+        if self.minute is not None and self.minute != datetime.now(UTC).replace(second=0, microsecond=0):
+            return False
         return self.read_model_tag == now.read_model_tag and self.position in (None, now.checkpoint)
 
 
@@ -71,13 +75,17 @@ class Answers:
         return found
 
     def keep(
-        self, request: Request, view: reading.Snapshot, scope: str, tag: str, answer: Response, unchanged: Response
+        self, request: Request, view: reading.Snapshot, scope: str, tag: str, answer: Response, unchanged: Response,
+        minute: datetime | None = None,
     ) -> None:  # fmt: skip
-        """Keep an answer for keys with a scope, and its 304, forgetting those that were not asked for longest."""
+        """Keep an answer for keys with a scope, and its 304, forgetting those that were not asked for longest.
+
+        One that depends on what time it is holds for the `minute` that it was worked out in.
+        """
         key = _key(view.ledger, request.scope)
         kept = _Kept(
             scope, view.read_model_tag, view.as_of.position if view.current else None, tuple(answer.raw_headers),
-            tuple(unchanged.raw_headers), tag, bytes(answer.body),
+            tuple(unchanged.raw_headers), tag, bytes(answer.body), minute,
         )  # fmt: skip
         self._put(key, kept)
 

@@ -19,9 +19,11 @@ import httpx
 import pytest
 
 from service.demo.portfolio import portfolio
+from service.domain.contributions import LAYOUT
 from tests.conftest import RUN, Api, start_service, stop_service
 from tests.support.sending import cost, invoice, lead, order
 
+COST = LAYOUT.column("actual_cost")
 COMMANDS = (
     "", "serve", "worker", "migrate", "openapi", "demo", "status", "replay", "verify", "set-aside", "retry",
     "import", "export", "ledgers", "quarantine", "quarantine list",
@@ -302,7 +304,7 @@ def test_verify_proves_a_ledger_and_finds_a_balance_that_was_tampered_with(
     async def tamper() -> str:
         connection = await asyncpg.connect(dsn)
         try:
-            change = "UPDATE balances SET actual_cost = actual_cost + 1 WHERE ledger = $1 AND actual_cost > 0 AND grain = 'd'"
+            change = f"UPDATE balances SET {COST} = {COST} + 1 WHERE ledger = $1 AND {COST} > 0 AND grain = 'd'"
             return str(await connection.execute(change, api.ledger.ledger))
         finally:
             await connection.close()

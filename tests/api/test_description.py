@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from service.domain import lineage, words
-from service.projections.sums.selection import GROUPS
+from service.api import parameters
+from service.domain import words
+from service.domain.contributions import REPORTS
 from tests.conftest import Api
 from tests.support.description import Description
 
@@ -50,14 +51,14 @@ def check(api: Api, description: Description, path: str, where: str | None = Non
 @pytest.mark.parametrize("report", ["roi", "conversion", "velocity"])
 def test_reports_and_their_entries_are_as_described(module_api: Api, description: Description, report: str) -> None:
     at = module_api.http.get("/v1/ledger").json()["last_position"]
-    for group in GROUPS:
+    for group in parameters.groups_of(REPORTS[report]):
         assert check(module_api, description, f"/v1/{report}", min_position=at, group_by=group)["rows"]
     for basis in ("event", "cohort"):
         assert check(module_api, description, f"/v1/{report}", date_basis=basis)["total"]
     one = "/v1/campaigns/{campaign_id}/" + report
     check(module_api, description, one, f"/v1/campaigns/fair-2026/{report}")
     check(module_api, description, one, f"/v1/campaigns/unheard-of/{report}")
-    for measure in (*lineage.MEASURES[report], *lineage.RATIOS[report]):
+    for measure in REPORTS[report].figures:
         check(module_api, description, f"/v1/{report}/entries", measure=measure)
         check(module_api, description, f"{one}/entries", f"/v1/campaigns/fair-2026/{report}/entries", measure=measure)
 

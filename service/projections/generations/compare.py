@@ -1,27 +1,22 @@
-"""Compares two generations of the read models: a digest per read model, and every figure in which they differ.
+"""Compares two generations of the read models: a digest per report, and every figure in which they differ.
 
 Both are compared at the same position, by the names of campaigns and dimensions: numbers of segments are each generation's own.
+Of generations that were laid out otherwise, what both have is compared: measures that only one knows are new, no difference.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from service.domain.calendar import grain_label
-from service.domain.money import format_minor
-from service.domain.reports import conversion, roi, velocity
-from service.projections.sums.balances import column
+from service.domain import layout as layouts
+from service.domain.calendar import MICROS_PER_DAY, grain_label
+from service.domain.contributions import REPORTS, UNITS
+from service.domain.cubes import total_of
+from service.domain.figures import Total, written
+from service.domain.layout import Layout, Stored
 
-MODELS: dict[str, tuple[str, ...]] = {
-    "roi": roi.MEASURES,
-    "conversion": conversion.MEASURES,
-    "velocity": (*velocity.MEASURES, *velocity.TOTALS),
-}
-_MARGIN = "gross_margin"  # no sum, but its definition has changed
-_MONEY = (*roi.MEASURES[:7], _MARGIN)
-_MICROS_PER_DAY = 86_400_000_000
 _GRAINS = {"d": "day", "m": "month", "y": "year"}
-_MEASURES = tuple(dict.fromkeys(measure for measures in MODELS.values() for measure in measures))
 
 
 class Comparison(NamedTuple):
@@ -32,46 +27,103 @@ class Comparison(NamedTuple):
 
     @property
     def identical(self) -> bool:
-        """Whether every read model is the same, cell for cell, and gives the same figures."""
+        """Whether every read model is the same, cell for cell."""
         return not self.differences and all(old == new for old, new in self.digests.values())
+
+
+class _Shared(NamedTuple):
+    """What two layouts have in common of a cube: its dimensions, its measures, and its letters in both for the same sums."""
+
+    name: str
+    by: tuple[str, ...]
+    measures: tuple[str, ...]
+    letters: tuple[tuple[str, str], ...]
 
 
 async def compare(connection: Any, ledger: int, old: int, new: int) -> Comparison:
     """Compare two generations; figures that differ are stored as the `differences` of the new one."""
-    before, after = [await digests(connection, ledger, one) for one in (old, new)]
+    kept = await connection.fetch(
+        "SELECT layout::text, version FROM generations WHERE ledger = $1 AND generation = ANY($2) ORDER BY generation = $3",
+        ledger, [old, new], new,
+    )  # fmt: skip
+    pair = layouts.read(kept[0][0]), layouts.read(kept[-1][0])
+    shared = _shared(*pair)
+    before, after = [
+        await digests(connection, ledger, one, of, shared, number)
+        for number, (one, of) in enumerate(zip((old, new), pair, strict=True))
+    ]
     await connection.execute("DELETE FROM differences WHERE ledger = $1 AND generation = $2", ledger, new)
     found = 0
-    if before != after:
+    if before != after or pair[0].cubes != pair[1].cubes:
         # By campaign and month first: that is how figures are read. What only finer cells show is listed by those.
-        for statement in (_BY_CAMPAIGN, _BY_SEGMENT, _BY_CAMPAIGN_KNOWN):
+        for statement in _listing(shared, *pair):
             found += _rows(await connection.execute(statement, ledger, old, new, timeout=3600))
         found = found or _rows(await connection.execute(_BY_BUCKET, ledger, old, new, timeout=3600))
-    found += await _margins(connection, ledger, old, new)
+    found += await _defined_otherwise(connection, (ledger, old, new), shared, pair, (kept[0][1], kept[-1][1]))
     return Comparison({name: (before[name], after[name]) for name in before}, found)
 
 
-async def _margins(connection: Any, ledger: int, old: int, new: int) -> int:
-    """List the gross margins that are other ones although all that they are made of is the same; return how many."""
-    versions = dict(await connection.fetch("SELECT generation, version FROM generations WHERE ledger = $1", ledger))
-    if roi.NEEDS_REVENUE.isdisjoint({versions[old], versions[new]}):
-        return 0
+async def _defined_otherwise(
+    connection: Any, places: tuple[int, int, int], shared: list[_Shared], pair: tuple[Layout, Layout],
+    versions: tuple[str, str],
+) -> int:  # fmt: skip
+    """List, by campaign and month, the figures that are other ones of the very same sums; return how many."""
+    found = 0
+    for name, figure in _figures_defined_otherwise(versions):
+        cube = next((one for one in shared if {*figure.of} <= {*one.measures}), None)
+        if cube is None:
+            continue
+        moved, measures = [], sorted({*cube.measures})
+        statement = _same_sums(_cells(cube, *pair, "m", finest=False, rows="true"), measures)
+        async for basis, campaign, start, *amounts in connection.cursor(statement, *places, timeout=3600):
+            sums = dict(zip(measures, map(int, amounts), strict=True))
+            old, new = (figure.without(sums, version) for version in versions)
+            if (old is None) != (new is None):
+                value = str(sum(sign * sums[measure] for measure, sign in figure.of.items()))
+                moved.append((basis, campaign, start, name, *(None if one else value for one in (old, new))))
+        await connection.executemany(_ONE_MORE, [(places[0], places[2], *one) for one in moved])
+        found += len(moved)
+    return found
+
+
+def _figures_defined_otherwise(versions: tuple[str, str]) -> Iterable[tuple[str, Total]]:
+    for report in REPORTS.values():
+        for name, figure in report.of_kind(Total).items():
+            if figure.once.get(versions[0]) != figure.once.get(versions[1]):
+                yield name, figure
+
+
+def _shared(old: Layout, new: Layout) -> list[_Shared]:
     found = []
-    async for basis, campaign, start, *amounts in connection.cursor(_MARGIN_PARTS, ledger, old, new, timeout=3600):
-        sums = dict(zip(roi.MARGIN_PARTS, map(int, amounts), strict=True))
-        margins = [roi.gross_margin(sums, versions[one]) for one in (old, new)]
-        if margins[0] != margins[1]:
-            found.append((basis, campaign, start, *(None if one is None else str(one) for one in margins)))
-    await connection.executemany(_OTHER_MARGIN, [(ledger, new, *one) for one in found])
-    return len(found)
+    for name in old.cubes.keys() & new.cubes.keys():
+        one, other = old.cubes[name], new.cubes[name]
+        same = {kept: letter for letter, kept in other.levels()}
+        letters = tuple((letter, same[kept]) for letter, kept in one.levels() if kept in same)
+        by = tuple(dimension for dimension in one.by if dimension in other.by)
+        found.append(_Shared(name, by, tuple(one_ for one_ in one.measures if one_ in other.measures), letters))
+    return sorted(found)
 
 
-async def digests(connection: Any, ledger: int, generation: int) -> dict[str, str]:
-    """Return a digest of each read model's cells, in whatever order they are found."""
-    balances = await connection.fetchrow(_BALANCES, ledger, generation, timeout=3600)
-    durations = await connection.fetchrow(_DURATIONS, ledger, generation, timeout=3600)
+async def digests(
+    connection: Any, ledger: int, generation: int, layout: Layout, shared: Iterable[_Shared], side: int
+) -> dict[str, str]:
+    """Return a digest of each report's cells, in whatever order they are found; `side` is 0 of the old generation, else 1."""
+    found: dict[str, str] = {}
     attributes = await connection.fetchval(_ATTRIBUTES, ledger, generation)
-    found = {name: _hex(value) for name, value in zip(MODELS, balances, strict=True)}
-    found["velocity"] += "".join(map(_hex, durations))
+    for report in REPORTS.values():
+        parts = []
+        for cube in shared:
+            measures = [one for one in (*report.measures, *report.cohort_measures) if one in cube.measures]
+            if not measures:
+                continue
+            letters = [pair[side] for pair in cube.letters]
+            statement = _digest(cube, dict.fromkeys(measures), letters, layout)
+            parts.append(await connection.fetchval(statement, ledger, generation, timeout=3600))
+            if durations := [one for one in measures if total_of(one) in measures]:
+                whole = len(cube.by) == len(layout.cubes[cube.name].by)
+                statement = _digest_of_durations(cube, layout, durations, by_label=whole)
+                parts += await connection.fetchrow(statement, ledger, generation, timeout=3600)
+        found[report.name] = "".join(map(_hex, parts))
     return {**found, "campaigns": _hex(attributes)}
 
 
@@ -88,29 +140,35 @@ async def listed(
     )  # fmt: skip
     return [
         {
-            "line": row["line"], "models": _models(row["measure"]),
-            "measure": row["measure"], "campaign_id": row["campaign"],
-            "date_basis": {"e": "event", "c": "cohort"}.get(row["basis"]), "period": _period(row["grain"], row["start"]),
-            "where": row["where_else"], "old": _figure(row["measure"], row["old"], currency),
-            "new": _figure(row["measure"], row["new"], currency),
+            "line": row["line"], "models": _reports_of(row["measure"]), "measure": row["measure"],
+            "campaign_id": row["campaign"], "date_basis": {"e": "event", "c": "cohort"}.get(row["basis"]),
+            "period": _period(row["grain"], row["start"]), "where": row["where_else"],
+            "old": _figure(row["measure"], row["old"], currency), "new": _figure(row["measure"], row["new"], currency),
         }
         for row in rows
     ]  # fmt: skip
 
 
-def _models(measure: str) -> list[str]:
-    only = {_MARGIN: "roi", "attributes": "campaigns"}.get(measure)
-    return [only] if only else [name for name, measures in MODELS.items() if measure in measures]
+def _reports_of(measure: str) -> list[str]:
+    if measure == "attributes":
+        return ["campaigns"]
+    return [one.name for one in REPORTS.values() if measure in (*one.measures, *one.cohort_measures, *one.figures)]
+
+
+def _unit(measure: str) -> str | None:
+    figure = next((one.figures[measure] for one in REPORTS.values() if measure in one.figures), None)
+    return UNITS.get(measure) or (figure.unit if isinstance(figure, Total) else None)
 
 
 def _figure(measure: str, value: str | None, currency: str) -> str | None:
     """Write an amount as the reports do: money with its digits, durations in days, counts as they are."""
-    if measure == "attributes" or (measure == _MARGIN and value is None):
+    unit = _unit(measure)
+    if measure == "attributes" or (value is None and measure not in UNITS):
         return value
-    if measure in _MONEY:
-        return format_minor(int(value or 0), currency)
-    if measure in velocity.TOTALS:
-        return f"{int(value or 0) / _MICROS_PER_DAY:.4f}"
+    if unit is not None:
+        return str(written(int(value or 0), unit, currency))
+    if measure.endswith(total_of("")):
+        return f"{int(value or 0) / MICROS_PER_DAY:.4f}"
     return value or "0"
 
 
@@ -126,32 +184,44 @@ def _rows(status: str) -> int:
     return int(status.rpartition(" ")[2])
 
 
-_LABELS = "s.campaign, s.channel, s.source, s.medium, s.owner"
+def _bare(cube: _Shared, stored: Stored) -> str:
+    return ", ".join(f"s.labels[{stored.by.index(name) + 1}]" for name in cube.by) or "0"
 
 
-def _digest(measures: tuple[str, ...]) -> str:
-    """One number over all cells of a read model; a measure that has come back to 0 is as good as one that never was."""
-    columns = ", ".join(f"nullif({column(measure)}, 0)" for measure in measures)
-    cell = f"hash_record_extended(ROW(basis, cube, grain, start, {_LABELS}, {columns}), 0)"
-    return f"sum({cell}) FILTER (WHERE coalesce({columns}) IS NOT NULL)"
+def _digest(cube: _Shared, measures: Iterable[str], letters: Iterable[str], layout: Layout) -> str:
+    """What makes one number of all cells; a measure that has come back to 0 is as good as one that never was."""
+    columns = ", ".join(f"nullif({layout.column(measure)}, 0)" for measure in measures)
+    # The letter says which dimensions are told apart: it need not be the same in both, but its place among the letters is.
+    places = "".join(f"WHEN '{letter}' THEN {number} " for number, letter in enumerate(letters))
+    cell = f"ROW(basis, CASE b.cube {places} END, grain, start, {_bare(cube, layout.cubes[cube.name])}, {columns})"
+    some = ", ".join(f"'{letter}'" for letter in letters)
+    return f"""
+        SELECT sum(hash_record_extended({cell}, 0)) FILTER (WHERE coalesce({columns}) IS NOT NULL)
+        FROM balances b JOIN segments s USING (ledger, generation, segment)
+        WHERE ledger = $1 AND generation = $2 AND b.cube IN ({some or "''"})
+    """
 
 
-_BALANCES = f"""
-    SELECT {", ".join(map(_digest, MODELS.values()))}
-    FROM balances b JOIN segments s USING (ledger, generation, segment) WHERE ledger = $1 AND generation = $2
-"""
-# Durations by bucket, and one by one: a sum of amounts times hashes is the same for what adds up to the same.
-_DURATIONS = f"""
-    SELECT (
-        SELECT sum(hash_record_extended(ROW(basis, start, {_LABELS}, measure, bucket, amount), 0))
-        FROM histograms b JOIN segments s USING (ledger, generation, segment)
-        WHERE ledger = $1 AND generation = $2 AND amount <> 0
-    ), (
-        SELECT sum(amount * hash_record_extended(ROW({_LABELS}, measure, day, cohort, value), 0))
-        FROM postings b JOIN segments s USING (ledger, generation, segment)
-        WHERE ledger = $1 AND generation = $2 AND value IS NOT NULL
-    )
-"""
+def _digest_of_durations(cube: _Shared, layout: Layout, durations: list[str], *, by_label: bool) -> str:
+    """Durations by bucket, and one by one: a sum of amounts times hashes is the same for what adds up to the same."""
+    stored = layout.cubes[cube.name]
+    names = ", ".join(f"'{name}'" for name in durations)
+    where = _bare(cube, stored)
+    if not by_label and stored.rollups:
+        where = "s.campaign"
+    return f"""
+        SELECT (
+            SELECT sum(hash_record_extended(ROW(basis, start, s.campaign, measure, bucket, amount), 0))
+            FROM histograms b JOIN segments s USING (ledger, generation, segment)
+            WHERE ledger = $1 AND generation = $2 AND amount <> 0 AND measure IN ({names})
+        ), (
+            SELECT sum(amount * hash_record_extended(ROW({where}, measure, day, cohort, value), 0))
+            FROM postings b JOIN segments s USING (ledger, generation, segment)
+            WHERE ledger = $1 AND generation = $2 AND value IS NOT NULL AND measure IN ({names})
+        )
+    """
+
+
 # What is known of each campaign that is known at all; the order of attributes says nothing, and was another one once.
 _KNOWN = """
     SELECT generation, campaign, coalesce(attributes::jsonb, '{{}}')::text AS attributes FROM (
@@ -168,11 +238,36 @@ _ATTRIBUTES = f"""
 _INSERT = (
     "INSERT INTO differences (ledger, generation, line, basis, campaign, grain, start, where_else, measure, old, new)"
 )
-_AMOUNTS = ", ".join(f"nullif({column(measure)}, 0)" for measure in _MEASURES)
-_EACH = ", ".join(f"('{measure}', {column(measure)})" for measure in _MEASURES)
-
-
+_KEYS = "campaign, start, basis"
 _NEXT_LINE = "(SELECT coalesce(max(line), 0) FROM differences WHERE ledger = $1 AND generation = $3) + row_number()"
+_ONE_MORE = f"""
+    {_INSERT} SELECT $1, $2, coalesce(max(line), 0) + 1, $3, $4, 'm', $5, NULL, $6, $7, $8
+    FROM differences WHERE ledger = $1 AND generation = $2
+"""
+_LISTED = """
+    EXISTS (
+        SELECT FROM differences d WHERE d.ledger = $1 AND d.generation = $3 AND d.grain = 'm' AND d.basis = cells.basis::text
+        AND coalesce(d.campaign, '') = coalesce(cells.campaign, '') AND d.measure = cells.measure
+        AND d.start = date_trunc('month', cells.start::timestamp)::date
+    )
+"""
+
+
+def _listing(shared: list[_Shared], old: Layout, new: Layout) -> Iterable[str]:
+    """Yield what lists the differences: by campaign and month; what only all dimensions and days show; what is known."""
+    rolled = " UNION ALL ".join(_cells(cube, old, new, "m", finest=False) for cube in shared)
+    finest = " UNION ALL ".join(_cells(cube, old, new, "d", finest=True) for cube in shared)
+    yield _different(rolled, _KEYS, "m", "NULL::json")
+    yield _different(finest, f"{_KEYS}, elsewhere", "d", "elsewhere::json", unless=_LISTED)
+    yield f"""
+        WITH known AS ({_KNOWN.format("ARRAY[$2::integer, $3::integer]")})
+        {_INSERT}
+        SELECT $1, $3, {_NEXT_LINE} OVER (ORDER BY campaign), '', campaign, '', '-infinity', NULL, 'attributes',
+               min(attributes) FILTER (WHERE generation = $2), min(attributes) FILTER (WHERE generation = $3)
+        FROM known GROUP BY campaign
+        HAVING min(attributes) FILTER (WHERE generation = $2)
+            IS DISTINCT FROM min(attributes) FILTER (WHERE generation = $3)
+    """
 
 
 def _different(cells: str, keys: str, grain: str, where_else: str, unless: str = "false") -> str:
@@ -186,55 +281,50 @@ def _different(cells: str, keys: str, grain: str, where_else: str, unless: str =
     """
 
 
-def _balances(cube: str, grain: str, rows: str = "true") -> str:
-    """Return the amounts of `rows`, measure by measure. `alike`: whether the other generation has the same row."""
+_BY_BUCKET = _different(
+    """
+    SELECT generation, basis, start, s.campaign, measure || '.bucket.' || bucket AS measure, amount FROM histograms b
+    JOIN segments s USING (ledger, generation, segment) WHERE ledger = $1 AND generation IN ($2, $3)
+    """,
+    _KEYS, "m", "NULL::json",
+)  # fmt: skip
+
+
+def _same_sums(cells: str, measures: list[str]) -> str:
+    """Select the sums of measures by campaign and month where both generations have the same."""
+    sums = ", ".join(f"coalesce(sum(amount) FILTER (WHERE measure = '{one}'), 0) AS \"{one}\"" for one in measures)
+    names = ", ".join(f'"{one}"' for one in measures)
     return f"""
-        SELECT generation, basis, start, {_LABELS}, m.measure, m.amount FROM (
-            SELECT *, count(*) OVER same = 2 AND min(amounts) OVER same = max(amounts) OVER same AS alike FROM (
-                SELECT b.*, {_LABELS}, hash_record_extended(ROW({_AMOUNTS}), 0) AS amounts FROM balances b
-                JOIN segments s USING (ledger, generation, segment)
-                WHERE ledger = $1 AND generation IN ($2, $3) AND cube = '{cube}' AND grain = '{grain}'
-            ) cells WINDOW same AS (PARTITION BY basis, start, {_LABELS.replace("s.", "")})
-        ) s CROSS JOIN LATERAL (VALUES {_EACH}) m (measure, amount) WHERE {rows} AND m.amount <> 0
+        SELECT basis::text, campaign, start, {names} FROM (
+            SELECT generation, {_KEYS}, {sums} FROM ({cells}) cells GROUP BY generation, {_KEYS}
+        ) sums GROUP BY {_KEYS}, {names} HAVING count(*) = 2 ORDER BY {_KEYS}
     """
 
 
-_LISTED = """
-    EXISTS (
-        SELECT FROM differences d WHERE d.ledger = $1 AND d.generation = $3 AND d.grain = 'm' AND d.basis = cells.basis::text
-        AND coalesce(d.campaign, '') = coalesce(cells.campaign, '') AND d.measure = cells.measure
-        AND d.start = date_trunc('month', cells.start::timestamp)::date
-    )
-"""
-_KEYS = "campaign, start, basis"
-_OTHERS = "channel, source, medium, owner"
-_ELSEWHERE = ", ".join(f"'{name}', {name}" for name in ("channel", "source", "medium", "owner"))
-_BY_CAMPAIGN = _different(_balances("c", "m", "NOT alike"), _KEYS, "m", "NULL")
-_BY_SEGMENT = _different(
-    _balances("s", "d", "NOT alike"), f"{_KEYS}, {_OTHERS}", "d", f"json_build_object({_ELSEWHERE})", unless=_LISTED
-)
-_BY_BUCKET = _different(
-    f"""
-    SELECT generation, basis, start, {_LABELS}, measure || '.bucket.' || bucket AS measure, amount FROM histograms b
-    JOIN segments s USING (ledger, generation, segment) WHERE ledger = $1 AND generation IN ($2, $3)
-    """,
-    _KEYS, "m", "NULL",
-)  # fmt: skip
-_BY_CAMPAIGN_KNOWN = f"""
-    WITH known AS ({_KNOWN.format("ARRAY[$2::integer, $3::integer]")})
-    {_INSERT}
-    SELECT $1, $3, {_NEXT_LINE} OVER (ORDER BY campaign), '', campaign, '', '-infinity', NULL, 'attributes',
-           min(attributes) FILTER (WHERE generation = $2), min(attributes) FILTER (WHERE generation = $3)
-    FROM known GROUP BY campaign
-    HAVING min(attributes) FILTER (WHERE generation = $2) IS DISTINCT FROM min(attributes) FILTER (WHERE generation = $3)
-"""
-_PARTS = ", ".join(f"coalesce(sum(amount) FILTER (WHERE measure = '{part}'), 0) AS {part}" for part in roi.MARGIN_PARTS)
-_MARGIN_PARTS = f"""
-    SELECT basis::text, campaign, start, {", ".join(roi.MARGIN_PARTS)} FROM (
-        SELECT generation, {_KEYS}, {_PARTS} FROM ({_balances("c", "m")}) cells GROUP BY generation, {_KEYS}
-    ) sums GROUP BY {_KEYS}, {", ".join(roi.MARGIN_PARTS)} HAVING count(*) = 2 ORDER BY {_KEYS}
-"""
-_OTHER_MARGIN = f"""
-    {_INSERT} SELECT $1, $2, coalesce(max(line), 0) + 1, $3, $4, 'm', $5, NULL, '{_MARGIN}', $6, $7
-    FROM differences WHERE ledger = $1 AND generation = $2
-"""
+def _cells(cube: _Shared, old: Layout, new: Layout, grain: str, *, finest: bool, rows: str = "times = 1") -> str:
+    """The balances of a cube in both generations, a row per measure: by its first roll-up, or by all dimensions.
+
+    Of rows that are the same in both, `times` is 2: they are left out, for there may be very many.
+    """
+    parts = []
+    for generation, layout in (("$2", old), ("$3", new)):
+        stored = layout.cubes[cube.name]
+        letter = stored.letters[0 if finest or not stored.rollups else 1]
+        columns = [f"nullif({layout.column(measure)}, 0)" for measure in cube.measures]
+        named = ", ".join(f"{column} AS a{number}" for number, column in enumerate(columns))
+        others = [name for name in cube.by if name != "campaign"]
+        labels = ", ".join(f"'{name}', s.labels[{stored.by.index(name) + 1}]" for name in others)
+        elsewhere = f"json_build_object({labels})::text" if finest else "NULL::text"
+        cell = f"ROW(basis, start, s.campaign, {elsewhere}, {', '.join(columns)})"
+        parts.append(f"""
+            SELECT generation, basis, start, s.campaign, {elsewhere} AS elsewhere, {named},
+                   hash_record_extended({cell}, 0) AS cell
+            FROM balances b JOIN segments s USING (ledger, generation, segment)
+            WHERE ledger = $1 AND generation = {generation} AND b.cube = '{letter}' AND grain = '{grain}'
+        """)
+    each = ", ".join(f"('{measure}', a{number})" for number, measure in enumerate(cube.measures))
+    return f"""
+        SELECT generation, basis, start, campaign, m.measure, m.amount, elsewhere FROM (
+            SELECT *, count(*) OVER (PARTITION BY cell) AS times FROM ({" UNION ALL ".join(parts)}) both_of
+        ) told CROSS JOIN LATERAL (VALUES {each}) m (measure, amount) WHERE {rows} AND m.amount <> 0
+    """
