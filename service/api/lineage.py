@@ -10,12 +10,13 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from service.api import parameters, schemas, schemas_lineage
+from service.api import parameters, schemas_lineage
 from service.api.parameters import After, AsOf, FigureReader, Limit, MinPosition, Reader
 from service.api.problems import ProblemError
 from service.api.reports import mark, read_place
 from service.api.urls import IdRoute
 from service.bootstrap import Service
+from service.domain.catalogue import shown
 from service.domain.contributions import REPORTS
 from service.domain.figures import Total
 from service.projections.reports import completeness, reading, restatement, timeline
@@ -25,7 +26,6 @@ router = APIRouter(tags=["lineage"], route_class=IdRoute)
 
 @router.get(
     "/v1/journeys/{kind}/{id:path}", summary="One journey as a timeline", response_model=schemas_lineage.Timeline,
-    responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_journey(
     request: Request, ledger: Reader, kind: Annotated[str, Path(json_schema_extra={"enum": list(timeline.KINDS)})],
@@ -45,14 +45,13 @@ async def get_journey(
         except ValueError:
             raise parameters.invalid("after", "what the `next` of the page before has", after) from None
     if page is None:
-        raise ProblemError(404, f"no event names a {kind} {identity!r}")
+        raise ProblemError(404, f"no event names a {kind} {shown(identity)}")
     following = parameters.Page(None if page.last is None else str(page.last))
     return await parameters.answer(request, view, page.body, page=following)
 
 
 @router.get(
     "/v1/completeness", summary="What waits, and how fresh the sources are", response_model=schemas_lineage.Completeness,
-    responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_completeness(
     request: Request, ledger: FigureReader, as_of: AsOf = None, min_position: MinPosition = 0
@@ -95,7 +94,6 @@ class Compared(parameters.Window):
 
 @router.get(
     "/v1/restatement", summary="What changed between two moments of knowing", response_model=schemas_lineage.Restatement,
-    responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_restatement(request: Request, ledger: FigureReader, asked: Annotated[Compared, Query()]) -> Response:
     """Compare the figures known at two moments: then, now, the difference, and the entries that make it up, in words.

@@ -24,7 +24,6 @@ Send `Authorization: Bearer <key>` with every request but `/livez`, `/readyz` an
 ledger. Money is a decimal string, ratios are numbers rounded to 6 decimals, durations are days rounded to 4, days are
 those of the ledger's time zone, periods are half-open [from, to). Errors are RFC 9457 problems.
 """
-_LOOSE = {*(one["description"] for one in schemas.PROBLEMS.values()), "Validation Error"}  # said better here
 _COUNT = {"type": "integer", "minimum": 0}
 _ALLOWANCE = {
     "RateLimit-Limit": {"schema": _COUNT, "description": "where keys have a limit: requests that may come at once"},
@@ -45,7 +44,10 @@ _OF_ALL = {
     "431": "the headers are too large",
     "503": "too busy, not projected yet, or without its database: try again after Retry-After seconds",
 }
-_WITH_BODY = {"413": "the body is larger than the limits"}
+_WITH_BODY = {
+    "413": "the body is larger than the limits",
+    "415": "not a content type, or a content encoding, that is read here",
+}
 _WITH_KEY = {
     "401": "no API key, or one that is unknown or revoked",
     "403": "the API key lacks the scope",
@@ -117,7 +119,9 @@ def _complete(path: str, operation: Schema) -> None:
     """Add the answers that stand before the route; its own words for one of them stay."""
     if text := _CONFLICTS.get(operation["operationId"]):
         operation["responses"]["409"] = {"description": text}
-    own = {status: one for status, one in operation["responses"].items() if one.get("description") not in _LOOSE}
+    own = {
+        status: one for status, one in operation["responses"].items() if one.get("description") != "Validation Error"
+    }
     expected = {
         *_OF_ALL,
         *(_WITH_BODY if "requestBody" in operation else ()),
@@ -125,8 +129,6 @@ def _complete(path: str, operation: Schema) -> None:
         *(_WITH_ID if "{" in path else ()),
     }
     answers: dict[str, Schema] = {status: {"$ref": f"#/components/responses/Problem{status}"} for status in expected}
-    if "{" not in path:
-        own.pop("404", None)
     for status, one in own.items():
         ours = status[0] in "45" and operation.get("security")  # what senders are answered is described with the hooks
         answers[status] = _problem(status, one["description"]) if ours else one

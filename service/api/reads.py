@@ -12,6 +12,7 @@ from service.api import parameters, schemas
 from service.api.parameters import After, AsOf, CampaignPath, FigureReader, Limit, MinPosition, Reader
 from service.api.problems import ProblemError
 from service.api.urls import IdRoute
+from service.domain.catalogue import shown
 from service.domain.details import FLAG, PENDING_LINKS
 from service.store.ledgers import Ledger
 
@@ -19,7 +20,7 @@ router = APIRouter(tags=["read models"], route_class=IdRoute)
 _pair = msgspec.json.Decoder(tuple[str, str])
 
 
-@router.get("/v1/campaigns", summary="Campaigns", response_model=schemas.Campaigns, responses=schemas.PROBLEMS)
+@router.get("/v1/campaigns", summary="Campaigns", response_model=schemas.Campaigns)
 async def get_campaigns(
     request: Request, ledger: FigureReader, after: Annotated[str, Query(description="ids after this one")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100, as_of: AsOf = None, min_position: MinPosition = 0,
@@ -41,7 +42,6 @@ async def get_campaigns(
     "/v1/campaigns/{campaign_id:path}",
     summary="One campaign",
     response_model=schemas.Campaign,
-    responses=schemas.PROBLEMS,
 )
 async def get_campaign(
     request: Request, ledger: FigureReader, campaign_id: CampaignPath, as_of: AsOf = None,
@@ -51,7 +51,7 @@ async def get_campaign(
     async with parameters.views(request, ledger, min_position, parameters.read_moment(as_of)) as (view,):
         known = await view.campaigns()
     if campaign_id not in known:
-        raise ProblemError(404, f"there is no campaign {campaign_id!r}")
+        raise ProblemError(404, f"there is no campaign {shown(campaign_id)}")
     return await parameters.answer(request, view, {"campaign_id": campaign_id, **known[campaign_id]}, scope="figures")
 
 
@@ -70,7 +70,7 @@ async def _listed(
     return await parameters.answer(request, view, {"rows": rows}, page=parameters.Page(following))
 
 
-@router.get("/v1/pending-links", summary="Pending links", response_model=schemas.Links, responses=schemas.PROBLEMS)
+@router.get("/v1/pending-links", summary="Pending links", response_model=schemas.Links)
 async def get_pending_links(
     request: Request, ledger: Reader, after: After = "", limit: Limit = 100, as_of: AsOf = None
 ) -> Response:
@@ -78,7 +78,7 @@ async def get_pending_links(
     return await _listed(request, ledger, PENDING_LINKS, after, limit, as_of)
 
 
-@router.get("/v1/flags", summary="Flags", response_model=schemas.Flags, responses=schemas.PROBLEMS)
+@router.get("/v1/flags", summary="Flags", response_model=schemas.Flags)
 async def get_flags(
     request: Request, ledger: Reader, after: After = "", limit: Limit = 100, as_of: AsOf = None
 ) -> Response:

@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from service.api import parameters, report_schemas, schemas, schemas_lineage
+from service.api import parameters, report_schemas, schemas_lineage
 from service.api.parameters import CampaignPath, FigureReader, Reader
 from service.api.problems import ProblemError
 from service.api.urls import IdRoute
@@ -188,7 +188,7 @@ def _add_routes() -> None:
     made += [one for report in REPORTS.values() for one in _routes(report)]
     for path, operation, summary, endpoint, model in made:
         router.add_api_route(
-            path, endpoint, name=operation.replace("-", "_"), summary=summary, responses=schemas.PROBLEMS,
+            path, endpoint, name=operation.replace("-", "_"), summary=summary,
             response_model=model or schemas_lineage.EntriesPage,
         )  # fmt: skip
 

@@ -144,17 +144,3 @@ class Problem(BaseModel):
     status: int = Field(examples=[422])
     detail: str = Field(examples=["from: expected a date as YYYY-MM-DD, got yesterday"])
     errors: list[FieldProblem] | None = None
-
-
-def _answer(description: str) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": description, "content": {"application/problem+json": {"schema": schema}}}
-
-
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    401: _answer("no API key, or one that is unknown or revoked"),
-    403: _answer("the API key lacks the scope"),
-    404: _answer("no such thing"),
-    422: _answer("a parameter cannot be read"),
-    503: _answer("not projected yet, or too busy: try again after Retry-After seconds"),
-}

@@ -279,12 +279,16 @@ class Formula(Figure):
 
 @dataclass(frozen=True, kw_only=True)
 class Absent(Figure):
-    """What there is only for symmetry: null, with a reason."""
+    """What there is only for symmetry: null, with a reason; `of` is what it would be made of."""
 
+    of: str
     reason: str
 
     def value(self, row: Row, name: str) -> Exact | None:
         return row.unknown(name, self.reason)
+
+    def operands(self) -> tuple[str, ...]:
+        return (self.of,)
 
 
 # How reports declare them

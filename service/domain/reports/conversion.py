@@ -116,7 +116,10 @@ def _funnel() -> dict[str, Figure]:
             quotient(name, f"funnel.{before}", called=f"the count of {before}")
             if before
             else Absent(
-                unit=RATIO, reason="the step before captured is not known", definition="there is no step before"
+                unit=RATIO,
+                of=name,
+                reason="the step before captured is not known",
+                definition="there is no step before",
             )
         )
         found[f"{name}.rate_from_start"] = quotient(name, "funnel.captured", called="the number of leads captured")
