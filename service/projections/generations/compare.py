@@ -15,6 +15,8 @@ from service.domain.contributions import REPORTS, UNITS
 from service.domain.cubes import total_of
 from service.domain.figures import Total, written
 from service.domain.layout import Layout, Stored
+from service.projections.generations import differences
+from service.projections.generations.differences import KNOWN, Shared
 
 _GRAINS = {"d": "day", "m": "month", "y": "year"}
 
@@ -31,15 +33,6 @@ class Comparison(NamedTuple):
         return not self.differences and all(old == new for old, new in self.digests.values())
 
 
-class _Shared(NamedTuple):
-    """What two layouts have in common of a cube: its dimensions, its measures, and its letters in both for the same sums."""
-
-    name: str
-    by: tuple[str, ...]
-    measures: tuple[str, ...]
-    letters: tuple[tuple[str, str], ...]
-
-
 async def compare(connection: Any, ledger: int, old: int, new: int) -> Comparison:
     """Compare two generations; figures that differ are stored as the `differences` of the new one."""
     kept = await connection.fetch(
@@ -52,60 +45,26 @@ async def compare(connection: Any, ledger: int, old: int, new: int) -> Compariso
         await digests(connection, ledger, one, of, shared, number)
         for number, (one, of) in enumerate(zip((old, new), pair, strict=True))
     ]
-    await connection.execute("DELETE FROM differences WHERE ledger = $1 AND generation = $2", ledger, new)
-    found = 0
-    if before != after or pair[0].cubes != pair[1].cubes:
-        # By campaign and month first: that is how figures are read. What only finer cells show is listed by those.
-        for statement in _listing(shared, *pair):
-            found += _rows(await connection.execute(statement, ledger, old, new, timeout=3600))
-        found = found or _rows(await connection.execute(_BY_BUCKET, ledger, old, new, timeout=3600))
-    found += await _defined_otherwise(connection, (ledger, old, new), shared, pair, (kept[0][1], kept[-1][1]))
+    alike = before == after and pair[0].cubes == pair[1].cubes
+    found = await differences.store(
+        connection, (ledger, old, new), shared, pair, (kept[0][1], kept[-1][1]), alike=alike
+    )
     return Comparison({name: (before[name], after[name]) for name in before}, found)
 
 
-async def _defined_otherwise(
-    connection: Any, places: tuple[int, int, int], shared: list[_Shared], pair: tuple[Layout, Layout],
-    versions: tuple[str, str],
-) -> int:  # fmt: skip
-    """List, by campaign and month, the figures that are other ones of the very same sums; return how many."""
-    found = 0
-    for name, figure in _figures_defined_otherwise(versions):
-        cube = next((one for one in shared if {*figure.of} <= {*one.measures}), None)
-        if cube is None:
-            continue
-        moved, measures = [], sorted({*cube.measures})
-        statement = _same_sums(_cells(cube, *pair, "m", finest=False, rows="true"), measures)
-        async for basis, campaign, start, *amounts in connection.cursor(statement, *places, timeout=3600):
-            sums = dict(zip(measures, map(int, amounts), strict=True))
-            old, new = (figure.without(sums, version) for version in versions)
-            if (old is None) != (new is None):
-                value = str(sum(sign * sums[measure] for measure, sign in figure.of.items()))
-                moved.append((basis, campaign, start, name, *(None if one else value for one in (old, new))))
-        await connection.executemany(_ONE_MORE, [(places[0], places[2], *one) for one in moved])
-        found += len(moved)
-    return found
-
-
-def _figures_defined_otherwise(versions: tuple[str, str]) -> Iterable[tuple[str, Total]]:
-    for report in REPORTS.values():
-        for name, figure in report.of_kind(Total).items():
-            if figure.once.get(versions[0]) != figure.once.get(versions[1]):
-                yield name, figure
-
-
-def _shared(old: Layout, new: Layout) -> list[_Shared]:
+def _shared(old: Layout, new: Layout) -> list[Shared]:
     found = []
     for name in old.cubes.keys() & new.cubes.keys():
         one, other = old.cubes[name], new.cubes[name]
         same = {kept: letter for letter, kept in other.levels()}
         letters = tuple((letter, same[kept]) for letter, kept in one.levels() if kept in same)
         by = tuple(dimension for dimension in one.by if dimension in other.by)
-        found.append(_Shared(name, by, tuple(one_ for one_ in one.measures if one_ in other.measures), letters))
+        found.append(Shared(name, by, tuple(one_ for one_ in one.measures if one_ in other.measures), letters))
     return sorted(found)
 
 
 async def digests(
-    connection: Any, ledger: int, generation: int, layout: Layout, shared: Iterable[_Shared], side: int
+    connection: Any, ledger: int, generation: int, layout: Layout, shared: Iterable[Shared], side: int
 ) -> dict[str, str]:
     """Return a digest of each report's cells, in whatever order they are found; `side` is 0 of the old generation, else 1."""
     found: dict[str, str] = {}
@@ -180,15 +139,11 @@ def _hex(total: Any) -> str:
     return f"{int(total or 0) % 2**64:016x}"
 
 
-def _rows(status: str) -> int:
-    return int(status.rpartition(" ")[2])
-
-
-def _bare(cube: _Shared, stored: Stored) -> str:
+def _bare(cube: Shared, stored: Stored) -> str:
     return ", ".join(f"s.labels[{stored.by.index(name) + 1}]" for name in cube.by) or "0"
 
 
-def _digest(cube: _Shared, measures: Iterable[str], letters: Iterable[str], layout: Layout) -> str:
+def _digest(cube: Shared, measures: Iterable[str], letters: Iterable[str], layout: Layout) -> str:
     """What makes one number of all cells; a measure that has come back to 0 is as good as one that never was."""
     columns = ", ".join(f"nullif({layout.column(measure)}, 0)" for measure in measures)
     # The letter says which dimensions are told apart: it need not be the same in both, but its place among the letters is.
@@ -202,7 +157,7 @@ def _digest(cube: _Shared, measures: Iterable[str], letters: Iterable[str], layo
     """
 
 
-def _digest_of_durations(cube: _Shared, layout: Layout, durations: list[str], *, by_label: bool) -> str:
+def _digest_of_durations(cube: Shared, layout: Layout, durations: list[str], *, by_label: bool) -> str:
     """Durations by bucket, and one by one: a sum of amounts times hashes is the same for what adds up to the same."""
     stored = layout.cubes[cube.name]
     names = ", ".join(f"'{name}'" for name in durations)
@@ -222,109 +177,6 @@ def _digest_of_durations(cube: _Shared, layout: Layout, durations: list[str], *,
     """
 
 
-# What is known of each campaign that is known at all; the order of attributes says nothing, and was another one once.
-_KNOWN = """
-    SELECT generation, campaign, coalesce(attributes::jsonb, '{{}}')::text AS attributes FROM (
-        SELECT DISTINCT ON (generation, campaign) generation, campaign, events FROM known_campaigns
-        WHERE ledger = $1 AND generation = ANY({}) ORDER BY generation, campaign, position DESC
-    ) named LEFT JOIN LATERAL (
-        SELECT attributes FROM campaigns c WHERE c.ledger = $1 AND c.generation = named.generation
-        AND c.campaign = named.campaign ORDER BY position DESC LIMIT 1
-    ) last ON true WHERE events > 0
-"""
 _ATTRIBUTES = f"""
-    SELECT sum(hash_record_extended(ROW(campaign, attributes), 0)) FROM ({_KNOWN.format("ARRAY[$2::integer]")}) known
+    SELECT sum(hash_record_extended(ROW(campaign, attributes), 0)) FROM ({KNOWN.format("ARRAY[$2::integer]")}) known
 """
-_INSERT = (
-    "INSERT INTO differences (ledger, generation, line, basis, campaign, grain, start, where_else, measure, old, new)"
-)
-_KEYS = "campaign, start, basis"
-_NEXT_LINE = "(SELECT coalesce(max(line), 0) FROM differences WHERE ledger = $1 AND generation = $3) + row_number()"
-_ONE_MORE = f"""
-    {_INSERT} SELECT $1, $2, coalesce(max(line), 0) + 1, $3, $4, 'm', $5, NULL, $6, $7, $8
-    FROM differences WHERE ledger = $1 AND generation = $2
-"""
-_LISTED = """
-    EXISTS (
-        SELECT FROM differences d WHERE d.ledger = $1 AND d.generation = $3 AND d.grain = 'm' AND d.basis = cells.basis::text
-        AND coalesce(d.campaign, '') = coalesce(cells.campaign, '') AND d.measure = cells.measure
-        AND d.start = date_trunc('month', cells.start::timestamp)::date
-    )
-"""
-
-
-def _listing(shared: list[_Shared], old: Layout, new: Layout) -> Iterable[str]:
-    """Yield what lists the differences: by campaign and month; what only all dimensions and days show; what is known."""
-    rolled = " UNION ALL ".join(_cells(cube, old, new, "m", finest=False) for cube in shared)
-    finest = " UNION ALL ".join(_cells(cube, old, new, "d", finest=True) for cube in shared)
-    yield _different(rolled, _KEYS, "m", "NULL::json")
-    yield _different(finest, f"{_KEYS}, elsewhere", "d", "elsewhere::json", unless=_LISTED)
-    yield f"""
-        WITH known AS ({_KNOWN.format("ARRAY[$2::integer, $3::integer]")})
-        {_INSERT}
-        SELECT $1, $3, {_NEXT_LINE} OVER (ORDER BY campaign), '', campaign, '', '-infinity', NULL, 'attributes',
-               min(attributes) FILTER (WHERE generation = $2), min(attributes) FILTER (WHERE generation = $3)
-        FROM known GROUP BY campaign
-        HAVING min(attributes) FILTER (WHERE generation = $2)
-            IS DISTINCT FROM min(attributes) FILTER (WHERE generation = $3)
-    """
-
-
-def _different(cells: str, keys: str, grain: str, where_else: str, unless: str = "false") -> str:
-    """List where the sums of `amount` by keys and measure differ between the generations $2 and $3."""
-    old, new = (f"coalesce(sum(amount) FILTER (WHERE generation = {one}), 0)" for one in ("$2", "$3"))
-    return f"""
-        {_INSERT}
-        SELECT $1, $3, {_NEXT_LINE} OVER (ORDER BY {keys}, measure), basis, campaign, '{grain}', start, {where_else}, measure,
-               {old}::text, {new}::text
-        FROM ({cells}) cells WHERE NOT ({unless}) GROUP BY {keys}, measure HAVING {old} <> {new}
-    """
-
-
-_BY_BUCKET = _different(
-    """
-    SELECT generation, basis, start, s.campaign, measure || '.bucket.' || bucket AS measure, amount FROM histograms b
-    JOIN segments s USING (ledger, generation, segment) WHERE ledger = $1 AND generation IN ($2, $3)
-    """,
-    _KEYS, "m", "NULL::json",
-)  # fmt: skip
-
-
-def _same_sums(cells: str, measures: list[str]) -> str:
-    """Select the sums of measures by campaign and month where both generations have the same."""
-    sums = ", ".join(f"coalesce(sum(amount) FILTER (WHERE measure = '{one}'), 0) AS \"{one}\"" for one in measures)
-    names = ", ".join(f'"{one}"' for one in measures)
-    return f"""
-        SELECT basis::text, campaign, start, {names} FROM (
-            SELECT generation, {_KEYS}, {sums} FROM ({cells}) cells GROUP BY generation, {_KEYS}
-        ) sums GROUP BY {_KEYS}, {names} HAVING count(*) = 2 ORDER BY {_KEYS}
-    """
-
-
-def _cells(cube: _Shared, old: Layout, new: Layout, grain: str, *, finest: bool, rows: str = "times = 1") -> str:
-    """The balances of a cube in both generations, a row per measure: by its first roll-up, or by all dimensions.
-
-    Of rows that are the same in both, `times` is 2: they are left out, for there may be very many.
-    """
-    parts = []
-    for generation, layout in (("$2", old), ("$3", new)):
-        stored = layout.cubes[cube.name]
-        letter = stored.letters[0 if finest or not stored.rollups else 1]
-        columns = [f"nullif({layout.column(measure)}, 0)" for measure in cube.measures]
-        named = ", ".join(f"{column} AS a{number}" for number, column in enumerate(columns))
-        others = [name for name in cube.by if name != "campaign"]
-        labels = ", ".join(f"'{name}', s.labels[{stored.by.index(name) + 1}]" for name in others)
-        elsewhere = f"json_build_object({labels})::text" if finest else "NULL::text"
-        cell = f"ROW(basis, start, s.campaign, {elsewhere}, {', '.join(columns)})"
-        parts.append(f"""
-            SELECT generation, basis, start, s.campaign, {elsewhere} AS elsewhere, {named},
-                   hash_record_extended({cell}, 0) AS cell
-            FROM balances b JOIN segments s USING (ledger, generation, segment)
-            WHERE ledger = $1 AND generation = {generation} AND b.cube = '{letter}' AND grain = '{grain}'
-        """)
-    each = ", ".join(f"('{measure}', a{number})" for number, measure in enumerate(cube.measures))
-    return f"""
-        SELECT generation, basis, start, campaign, m.measure, m.amount, elsewhere FROM (
-            SELECT *, count(*) OVER (PARTITION BY cell) AS times FROM ({" UNION ALL ".join(parts)}) both_of
-        ) told CROSS JOIN LATERAL (VALUES {each}) m (measure, amount) WHERE {rows} AND m.amount <> 0
-    """
