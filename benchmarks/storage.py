@@ -22,7 +22,8 @@ from benchmarks import journeys, setting
 from service.domain.events import read_event
 from service.projections.engine.projector import take
 from service.projections.sums import balances
-from service.store import ledgers, log
+from service.store import ledgers
+from service.store.log.append import append_rows
 from service.store.rows import row_of
 
 _EVENTS, _BATCH = 30_000, 500
@@ -46,7 +47,7 @@ async def _additions(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> list[balance
     lines = [*islice(journeys.lines(), _EVENTS)]
     for start in range(0, _EVENTS, 5_000):
         events = [read_event(json.loads(line)) for line in lines[start : start + 5_000]]
-        await log.store(pool, ledger.ledger, [row_of(event) for event in events])
+        await append_rows(pool, ledger.ledger, [row_of(event) for event in events])
     found: list[balances.Addition] = []
 
     async def kept(_: Any, __: Any, addition: balances.Addition, **___: Any) -> None:

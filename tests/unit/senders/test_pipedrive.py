@@ -180,6 +180,12 @@ def test_persons_organizations_and_deals_are_merged() -> None:
     (waiting,) = drafts(source(), "deal:901", sample("deal-won"), into)
     assert isinstance(waiting, Waiting)
     assert "merged into 950" in waiting.reason
+    assert waiting.amount is not None
+    (other, *_) = read(sample("deal-won", None, {"entity_id": "950"}, id=950), source())
+    assert other.record == "deal:950"
+    assert drafts(source()._replace(known={"deal:950": [other]}), "deal:901", sample("deal-won"), into) == []
+    (merged,) = read(into, source())
+    assert KIND.lookups("deal:901", [merged], source()) == ["deal:950"]
 
 
 def test_the_same_change_told_by_two_webhooks_or_twice_is_one_statement() -> None:
