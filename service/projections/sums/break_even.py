@@ -60,8 +60,10 @@ async def _last_days(connection: Any, sql: Selection, names: Sequence[str], part
     summed = ", ".join(f"sum({name})::text" for name in names)
     rows = await connection.fetch(
         f"""
-        {sql.campaigns()} SELECT segment, start, {summed} FROM (SELECT segment, start, {_moves(sql, names, parts)} FROM ({sql.rows()}) b
-        WHERE {_moved(sql)}) moved GROUP BY segment, start ORDER BY segment, start
+        {sql.campaigns()}, moved AS (
+            SELECT segment, start, {_moves(sql, names, parts)} FROM ({sql.rows()}) b WHERE {_moved(sql)}
+        )
+        SELECT segment, start, {summed} FROM moved GROUP BY segment, start ORDER BY segment, start
         """,
         *sql.values,
     )
