@@ -10,14 +10,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import httpx
 import pytest
 
-from service.store import embedded, ledgers, migrate
+from service.store import ledgers
 from tests.conftest import Running, start_service, stop_service
+from tests.support import databases
 from tests.support.long_journeys import SHAPES
 from tests.support.sending import cost
 
@@ -26,10 +27,10 @@ VISIBLE = 2.0  # seconds for an event of another ledger, in the middle of it
 
 
 @pytest.fixture(scope="module")
-def own_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded.start(tmp_path_factory.mktemp("long")) as server:
-        asyncio.run(migrate.migrate(server.dsn))
-        yield server.dsn
+async def own_dsn(dsn: str) -> AsyncIterator[str]:
+    """A database that no other test's service projects."""
+    async with databases.migrated(dsn) as own:
+        yield own
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,9 @@ import pytest
 
 from service.domain.events import read_event
 from service.projections import generations, verify
-from service.store import database, embedded, ledgers, log, migrate
+from service.store import database, ledgers, log
 from service.store.rows import row_of
+from tests.support import databases
 from tests.support.sending import cost
 
 PATIENCE = 90.0
@@ -30,11 +31,10 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def own_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+async def own_dsn(dsn: str) -> AsyncIterator[str]:
     """A database that no other test's service projects."""
-    with embedded.start(tmp_path_factory.mktemp("workers")) as server:
-        asyncio.run(migrate.migrate(server.dsn))
-        yield server.dsn
+    async with databases.migrated(dsn) as own:
+        yield own
 
 
 @pytest.fixture
