@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import httpx
 
 from service.store import embedded
 from tests.conftest import Running, start_service, stop_service
+from tests.support.ports import free_port
 
 KEY = "a-bootstrap-key-0123456789"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -35,14 +35,6 @@ _EXTERNAL = """
     listen_addresses=127.0.0.1 fsync=on shared_buffers=64MB max_wal_size=128MB min_wal_size=32MB max_connections=60
     log_min_error_statement=panic jit=off
 """
-
-
-def free_port() -> int:
-    """Return a port that nobody listens at."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def binaries() -> Path:
