@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import httpx
 import pytest
 
 from service.store import citus, database, embedded, ledgers, migrate
+from tests.support import commands
 from tests.support.senders_api import HOSTS
 
 _names = itertools.count(1)
@@ -56,11 +56,10 @@ class Running(NamedTuple):
 
 def start_service(arguments: list[str], environment: dict[str, str], log: Path, prefix: Sequence[str] = ()) -> Running:
     """Start the service as its user would, on a free port, perhaps by another command; returns when it listens."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_LEDGER_")}
     with log.open("wb") as stream:
         process = subprocess.Popen(  # noqa: S603  the service itself
-            [*prefix, sys.executable, "-m", "service.cli", "serve", "--port", "0", *arguments],
-            env={**clean, **environment}, stderr=stream, stdout=stream,
+            [*prefix, *commands.COMMAND, "serve", "--port", "0", *arguments],
+            env=commands.environment(**environment), stderr=stream, stdout=stream,
         )  # fmt: skip
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from service import __version__
+from tests.support import commands
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -19,8 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the embedded se
 
 
 def environment(home: Path) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_LEDGER_")}
-    return {**clean, "XDG_DATA_HOME": str(home), "PATH": f"{BIN}:{clean['PATH']}"}
+    return commands.environment(XDG_DATA_HOME=str(home), PATH=f"{BIN}:{os.environ['PATH']}")
 
 
 def run(script: str, home: Path) -> str:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,6 +19,7 @@ import httpx
 
 from service.store import embedded
 from tests.conftest import Running, start_service, stop_service
+from tests.support import commands
 from tests.support.ports import free_port
 
 KEY = "a-bootstrap-key-0123456789"
@@ -241,11 +240,7 @@ class Stage:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command beside the service."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_LEDGER_")}
-        command = [sys.executable, "-m", "service.cli", *arguments, *self.arguments]
-        return subprocess.run(  # noqa: S603
-            command, env={**clean, **self._environment}, capture_output=True, text=True, timeout=300, check=False
-        )
+        return commands.call(*arguments, *self.arguments, **self._environment)
 
     @property
     def server(self) -> int:

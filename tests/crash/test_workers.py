@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -20,7 +18,7 @@ from service.domain.events import read_event
 from service.projections import generations, verify
 from service.store import database, ledgers, log
 from service.store.rows import row_of
-from tests.support import databases
+from tests.support import commands, databases
 from tests.support.sending import cost
 
 PATIENCE = 90.0
@@ -48,14 +46,13 @@ async def own(own_dsn: str) -> AsyncIterator[asyncpg.Pool]:
 def start(own_dsn: str, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Start a command as an operator would; what is left of them at the end is ended."""
     running: list[subprocess.Popen[bytes]] = []
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_LEDGER_")}
-    environment = {**clean, **SETTINGS, "CAMPAIGN_LEDGER_DATABASE_URL": own_dsn}
+    environment = commands.environment(**SETTINGS, CAMPAIGN_LEDGER_DATABASE_URL=own_dsn)
 
     def start_one(*arguments: str) -> subprocess.Popen[bytes]:
         log_of = tmp_path / f"log-{len(running)}"
         with log_of.open("wb") as stream:
             process = subprocess.Popen(  # noqa: S603  the command itself
-                [sys.executable, "-m", "service.cli", *arguments], env=environment, stdout=stream, stderr=stream
+                [*commands.COMMAND, *arguments], env=environment, stdout=stream, stderr=stream
             )
         running.append(process)
         while (
