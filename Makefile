@@ -23,7 +23,8 @@ $(STAMP): requirements-dev.txt pyproject.toml
 demo: setup  ## the main job on the embedded database; stays up until Ctrl-C
 	$(BIN)/campaign-ledger demo
 
-test: setup $(if $(shell command -v npm),clients)  ## in $(WORKERS) processes, each with a database of its own; by file, in order: long ones first
+# By file, in the order of their folders: those that take long begin, so that no process waits for the other at the end.
+test: setup $(if $(shell command -v npm),clients)  ## all tests; WORKERS=0 for one process, without xdist
 	$(BIN)/python -m pytest -m "not alone" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m alone
 
