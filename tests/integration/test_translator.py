@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from random import Random
 
@@ -16,22 +15,17 @@ from service.bootstrap import Service
 from service.intake.senders import KINDS
 from service.intake.senders.contract import Kind, Request, Source, Statement, UnavailableError, Wanted
 from service.settings import Settings
-from service.store import database, inbox, ledgers, log, records, sources
+from service.store import inbox, ledgers, log, records, sources
 from service.store.ledgers import Ledger
 from tests.conftest import MASTER_KEY
-from tests.support import databases
 from tests.support.stories.generic import MAPPING
 
 SETTINGS = Settings(master_key=MASTER_KEY)
 
 
 @pytest.fixture(scope="module")
-async def pool(dsn: str) -> AsyncIterator[asyncpg.Pool]:
-    """A database of its own: the service that other tests use would translate what is put into the shared one."""
-    async with databases.migrated(dsn) as own:
-        opened = await database.connect(own, size=8, statement_timeout=120)
-        yield opened
-        await opened.close()
+def pool(own_pool: asyncpg.Pool) -> asyncpg.Pool:
+    return own_pool
 
 
 def service_on(pool: asyncpg.Pool) -> Service:
