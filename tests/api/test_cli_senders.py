@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import MASTER_KEY, Api
-from tests.support.commands import Ran, call
+from tests.support.commands import Ran, Run, call, good
 from tests.support.hooks import connect
 
 SECRET = "whsec_YS1zZWNyZXQtZm9yLXRlc3RzLTAxMjM0NTY3ODk="
 SAMPLES = Path("docs/senders/samples")
-Run = Callable[..., Ran]
 
 
 @pytest.fixture
@@ -30,11 +28,6 @@ def run(dsn: str, service_url: str) -> Run:
         return call(*arguments, **{**settings, **environment})
 
     return on_service
-
-
-def good(ran: Ran) -> str:
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
 
 
 def test_a_source_is_made_tried_changed_and_closed(run: Run, api: Api) -> None:

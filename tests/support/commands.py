@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 COMMAND = (sys.executable, "-m", "service.cli")
 Ran = subprocess.CompletedProcess[str]
+Run = Callable[..., Ran]
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -20,3 +22,17 @@ def call(*arguments: str, **settings: str) -> Ran:
     return subprocess.run(  # noqa: S603  the command itself
         [*COMMAND, *arguments], env=environment(**settings), capture_output=True, text=True, timeout=300, check=False
     )
+
+
+def good(ran: Ran) -> str:
+    """Return what a command printed that did well."""
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def refused(ran: Ran) -> str:
+    """Return the one line of an expected error."""
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("campaign-ledger: ")
+    assert ran.stderr.count("\n") == 1, ran.stderr
+    return ran.stderr

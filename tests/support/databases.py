@@ -23,13 +23,11 @@ _numbers = itertools.count(1)
 async def empty(dsn: str) -> AsyncIterator[str]:
     """Give the address of a new database without tables, beside the one at `dsn`; dropped in the end."""
     name = f"own_{os.getpid()}_{next(_numbers)}"
-    server = await asyncpg.connect(dsn)
-    await server.execute(f"CREATE DATABASE {name}")
+    await _run(dsn, f"CREATE DATABASE {name}")
     try:
         yield urlsplit(dsn)._replace(path=f"/{name}").geturl()
     finally:
-        await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await server.close()
+        await _run(dsn, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @asynccontextmanager
@@ -38,6 +36,12 @@ async def migrated(dsn: str) -> AsyncIterator[str]:
     async with empty(dsn) as own:
         await migrate.migrate(own)
         yield own
+
+
+async def _run(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(statement)
+    await connection.close()
 
 
 async def to(dsn: str, revision: str) -> None:
