@@ -13,7 +13,8 @@ from benchmarks import setting
 from benchmarks.setting import Stage
 from benchmarks.table import Row, compare
 from service.bootstrap import run as run_fast
-from service.projections import closings, rebuild
+from service.projections.generations import rebuild
+from service.projections.sums import closings
 from service.projections.worker import Worker
 from service.settings import Settings
 from service.store import database

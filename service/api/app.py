@@ -13,13 +13,13 @@ from service.api import (
     described,
     events,
     hooks,
-    kept,
     lineage,
     openapi,
     operations,
     quarantine,
     reads,
     rebuilds,
+    response_cache,
     set_aside,
     sources,
 )
@@ -82,7 +82,7 @@ class Front:
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
         if scope["method"] == "GET" and scope["path"].startswith("/v1/"):  # what is open to all needs no database
-            return await kept.again(self.app, scope)
+            return await response_cache.again(self.app, scope)
         if scope["method"] == "POST" and scope["path"] == "/v1/events":
             return await events.post_events(Request(scope, receive))
         return None
@@ -122,7 +122,7 @@ def create(service: Service) -> Front:
     app = create_app()
     app.state.service = service
     app.state.doorkeeper = Doorkeeper(service)
-    app.state.standing = kept.Standing(service.pool)
-    app.state.answers = kept.Answers(service.settings.kept_answers_bytes)
+    app.state.standing = response_cache.Standing(service.pool)
+    app.state.answers = response_cache.Answers(service.settings.kept_answers_bytes)
     app.state.turns = Turns(service.reads_at_once, max(1, service.reads_at_once // 2), service.settings.read_wait)
     return Front(app, service.settings)

@@ -11,8 +11,8 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from service.api import asking, schemas, schemas_lineage
-from service.api.asking import (
+from service.api import parameters, schemas, schemas_lineage
+from service.api.parameters import (
     After,
     AsOf,
     Basis,
@@ -29,8 +29,8 @@ from service.api.problems import ProblemError
 from service.api.urls import IdRoute
 from service.bootstrap import Service
 from service.domain import lineage
-from service.projections import completeness, entries, reading, restatement, timeline
-from service.projections.entries import Place
+from service.projections.reports import completeness, entries, reading, restatement, timeline
+from service.projections.reports.entries import Place
 from service.store.ledgers import Ledger
 
 router = APIRouter(tags=["lineage"], route_class=IdRoute)
@@ -42,7 +42,7 @@ Filter = Annotated[str | None, Query(description="only what has this value; empt
 class _Asked(NamedTuple):
     """What a list of entries is asked for."""
 
-    asked: asking.Asked
+    asked: parameters.Asked
     measure: str
     after: Place
     limit: int
@@ -52,7 +52,7 @@ def _place(after: str) -> Place:
     if not after:
         return 0, 0
     if re.fullmatch(r"\d{1,18}\.\d{1,9}", after, re.ASCII) is None:
-        raise asking.invalid("after", "what the `Link` of the page before has", after)
+        raise parameters.invalid("after", "what the `Link` of the page before has", after)
     position, _, line = after.partition(".")
     return int(position), int(line)
 
@@ -64,17 +64,17 @@ def _mark(place: Place | None) -> str | None:
 def _measure(report: str, name: str) -> str:
     known = lineage.MEASURES[report] | lineage.RATIOS[report]
     if name not in known:
-        raise asking.invalid("measure", f"one of {', '.join(known)}", name)
+        raise parameters.invalid("measure", f"one of {', '.join(known)}", name)
     return name
 
 
 async def _entries(request: Request, ledger: Ledger, report: str, asked: _Asked) -> Response:
-    async with asking.views(request, ledger, asked.asked.min_position, asked.asked.as_of) as (view,):
+    async with parameters.views(request, ledger, asked.asked.min_position, asked.asked.as_of) as (view,):
         body, following = await entries.read(
             view, asked.asked.query, report, asked.measure, asked.after, asked.limit
         )  # fmt: skip
     frame = {"currency": ledger.currency, "date_basis": asked.asked.query.basis}
-    return await asking.answer(request, view, {**body, **frame}, page=asking.Page(_mark(following)))
+    return await parameters.answer(request, view, {**body, **frame}, page=parameters.Page(_mark(following)))
 
 
 @router.get(
@@ -93,7 +93,7 @@ async def get_entries(
     `sum` is the figure, as the report gives it for the same filters; `count` is how many entries there are in all pages.
     `Link: rel=next` leads on while there are more.
     """
-    asked = asking.read_asked("campaign", from_, to, date_basis, as_of, min_position, campaign_id)
+    asked = parameters.read_asked("campaign", from_, to, date_basis, as_of, min_position, campaign_id)
     values = zip(_FILTERS, (channel, source, medium, owner, campaign_type, parent), strict=True)
     only = tuple((name, value) for name, value in values if value is not None)
     asked = asked._replace(query=replace(asked.query, only=only))
@@ -111,7 +111,7 @@ async def get_campaign_entries(
     limit: Limit = 100,
 ) -> Response:  # fmt: skip
     """List the entries that add up to one campaign's figure."""
-    asked = asking.read_asked("campaign", from_, to, date_basis, as_of, min_position, campaign_id)
+    asked = parameters.read_asked("campaign", from_, to, date_basis, as_of, min_position, campaign_id)
     return await _entries(request, ledger, report, _Asked(asked, _measure(report, measure), _place(after), limit))
 
 
@@ -131,15 +131,15 @@ async def get_journey(
     """
     if kind not in timeline.KINDS:
         raise ProblemError(404, f"there are no journeys of a {kind}; there are those of {', '.join(timeline.KINDS)}")
-    async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
+    async with parameters.views(request, ledger, min_position, parameters.read_moment(as_of)) as (view,):
         try:
             page = await timeline.read(view, kind, identity, int(after or 0), limit)
         except ValueError:
-            raise asking.invalid("after", "what the `next` of the page before has", after) from None
+            raise parameters.invalid("after", "what the `next` of the page before has", after) from None
     if page is None:
         raise ProblemError(404, f"no event names a {kind} {identity!r}")
-    following = asking.Page(None if page.last is None else str(page.last))
-    return await asking.answer(request, view, page.body, page=following)
+    following = parameters.Page(None if page.last is None else str(page.last))
+    return await parameters.answer(request, view, page.body, page=following)
 
 
 @router.get(
@@ -155,18 +155,18 @@ async def get_completeness(
     A source is `silent` when nothing came for three times as long as 95 % of its intervals are. A key with the scope
     `figures` alone gets no `examples`.
     """
-    async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
+    async with parameters.views(request, ledger, min_position, parameters.read_moment(as_of)) as (view,):
         service: Service = request.app.state.service
         body = await completeness.read(view, service.settings.overdue_days)
-    if not asking.sees_entries(request):
+    if not parameters.sees_entries(request):
         body["waiting"] = [{**one, "examples": []} for one in body["waiting"]]
-    return Response(msgspec.json.encode({**body, **asking.frame(view)}), media_type="application/json")
+    return Response(msgspec.json.encode({**body, **parameters.frame(view)}), media_type="application/json")
 
 
 def _moment(field: str, text: str) -> int | datetime:
-    found = asking.read_moment(text, field)
+    found = parameters.read_moment(text, field)
     if found is None:
-        raise asking.invalid(field, "a position or a time", "nothing")
+        raise parameters.invalid(field, "a position or a time", "nothing")
     return found
 
 
@@ -188,25 +188,25 @@ async def get_restatement(
     `lines` are those of all rows, in the order in which they were posted; the lines of a row add up to its difference.
     A key with the scope `figures` alone gets no `lines`.
     """
-    asked = asking.read_asked(group_by, from_, to, date_basis, None, min_position, campaign_id)
+    asked = parameters.read_asked(group_by, from_, to, date_basis, None, min_position, campaign_id)
     if not set(asked.query.group_by) <= set(restatement.GROUPS):
-        raise asking.invalid("group_by", f"up to 3 of {', '.join(restatement.GROUPS)}", group_by)
+        raise parameters.invalid("group_by", f"up to 3 of {', '.join(restatement.GROUPS)}", group_by)
     try:
         compared = restatement.measures(measure)
     except KeyError:
         known = {name for of in lineage.MEASURES.values() for name in of}
-        raise asking.invalid("measure", f"one of {', '.join(sorted(known))}", measure or "") from None
-    moments = _moment("from_as_of", from_as_of), asking.read_moment(to_as_of, "to_as_of")
-    async with asking.views(request, ledger, min_position, *moments) as (then, now):
+        raise parameters.invalid("measure", f"one of {', '.join(sorted(known))}", measure or "") from None
+    moments = _moment("from_as_of", from_as_of), parameters.read_moment(to_as_of, "to_as_of")
+    async with parameters.views(request, ledger, min_position, *moments) as (then, now):
         if then.as_of.position > now.as_of.position:
-            raise asking.invalid("to_as_of", f"a moment not before from_as_of ({from_as_of})", to_as_of or "")
+            raise parameters.invalid("to_as_of", f"a moment not before from_as_of ({from_as_of})", to_as_of or "")
         body, following = await restatement.read(then, now, asked.query, compared, _place(after), limit)
     scope: str | None = "read"
-    if not asking.sees_entries(request):
+    if not parameters.sees_entries(request):
         body, following, scope = {**body, "lines": []}, None, None
     content = {**_between(then, now), **body, "date_basis": date_basis}
     fixed = {"from_as_of": then.as_of.position, "to_as_of": now.as_of.position}
-    return await asking.answer(request, now, content, scope, page=asking.Page(_mark(following), fixed))
+    return await parameters.answer(request, now, content, scope, page=parameters.Page(_mark(following), fixed))
 
 
 def _between(then: reading.Snapshot, now: reading.Snapshot) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from service.api import operations_schemas as shapes
 from service.api.auth import Guarded, Needs, NeedsOversight
 from service.api.problems import problem
 from service.bootstrap import Service
-from service.domain.component import READ_MODEL_VERSION
-from service.projections import lag, reading, verify
+from service.domain.contributions import READ_MODEL_VERSION
+from service.projections.engine import lag
+from service.projections.generations import verify
+from service.projections.reports import reading
 from service.store import database, inbox, log, watch
 from service.store.ledgers import Ledger
 

@@ -13,9 +13,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from service.domain import conversion, roi, velocity, words
+from service.domain import words
 from service.domain.calendar import MICROS_PER_DAY
 from service.domain.catalogue import CATALOGUE, CORE_TYPES, Kind
+from service.domain.reports import conversion, roi, velocity
 
 _MANY = 1_000  # from where on the end of a range is no more than what can be held
 _MISSING = object()

@@ -8,8 +8,8 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from service.api import asking, schemas
-from service.api.asking import (
+from service.api import parameters, schemas
+from service.api.parameters import (
     After,
     AsOf,
     Basis,
@@ -25,20 +25,23 @@ from service.api.asking import (
 from service.api.problems import ProblemError
 from service.api.urls import IdRoute
 from service.domain.details import FLAG, PENDING_LINKS
-from service.projections import reading, reports, selection
+from service.projections.reports import reading, reports
+from service.projections.sums import selection
 from service.store.ledgers import Ledger
 
 router = APIRouter(tags=["read models"], route_class=IdRoute)
 _pair = msgspec.json.Decoder(tuple[str, str])
 
 
-async def _report(request: Request, ledger: Ledger, name: str, asked: asking.Asked, *, flat: bool = False) -> Response:
-    async with asking.views(request, ledger, asked.min_position, asked.as_of) as (view,):
+async def _report(
+    request: Request, ledger: Ledger, name: str, asked: parameters.Asked, *, flat: bool = False
+) -> Response:
+    async with parameters.views(request, ledger, asked.min_position, asked.as_of) as (view,):
         answer = await reports.REPORTS[name](view, asked.query)
         answer |= await _frame(view, asked.query)
         if flat:
             answer = await _flat(view, answer, asked.query.campaign or "")
-    return await asking.answer(request, view, answer, scope="figures")
+    return await parameters.answer(request, view, answer, scope="figures")
 
 
 async def _frame(view: reading.Snapshot, query: selection.Query) -> dict[str, Any]:
@@ -47,7 +50,7 @@ async def _frame(view: reading.Snapshot, query: selection.Query) -> dict[str, An
     return {
         "currency": view.ledger.currency,
         "date_basis": query.basis,
-        **asking.frame(view),
+        **parameters.frame(view),
         "unconverted": unconverted,
         "pending_links": pending_links,
     }
@@ -66,7 +69,7 @@ async def _read(
     as_of: str | None, min_position: int, campaign: str | None,
 ) -> Response:  # fmt: skip
     return await _report(
-        request, ledger, name, asking.read_asked(groups, since, until, basis, as_of, min_position, campaign)
+        request, ledger, name, parameters.read_asked(groups, since, until, basis, as_of, min_position, campaign)
     )
 
 
@@ -103,15 +106,15 @@ async def get_campaigns(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100, as_of: AsOf = None, min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """List campaigns, registered or only named, by id; `Link: rel=next` leads on while there are more."""
-    async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
+    async with parameters.views(request, ledger, min_position, parameters.read_moment(as_of)) as (view,):
         known = [(one, attributes) for one, attributes in (await view.campaigns()).items() if one > after]
     rows = [{"campaign_id": one, **attributes} for one, attributes in known[:limit]]
-    return await asking.answer(
+    return await parameters.answer(
         request,
         view,
         {"rows": rows},
         "figures",
-        page=asking.Page(rows[-1]["campaign_id"] if len(known) > limit else None),
+        page=parameters.Page(rows[-1]["campaign_id"] if len(known) > limit else None),
     )
 
 
@@ -125,7 +128,7 @@ async def get_campaign_report(
     date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """One campaign's ROI, conversion or velocity as one flat object."""
-    asked = asking.read_asked("campaign", from_, to, date_basis, as_of, min_position, campaign_id)
+    asked = parameters.read_asked("campaign", from_, to, date_basis, as_of, min_position, campaign_id)
     return await _report(request, ledger, report, asked, flat=True)
 
 
@@ -140,11 +143,11 @@ async def get_campaign(
     min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """One campaign's attributes, the last statement of each."""
-    async with asking.views(request, ledger, min_position, asking.read_moment(as_of)) as (view,):
+    async with parameters.views(request, ledger, min_position, parameters.read_moment(as_of)) as (view,):
         known = await view.campaigns()
     if campaign_id not in known:
         raise ProblemError(404, f"there is no campaign {campaign_id!r}")
-    return await asking.answer(request, view, {"campaign_id": campaign_id, **known[campaign_id]}, scope="figures")
+    return await parameters.answer(request, view, {"campaign_id": campaign_id, **known[campaign_id]}, scope="figures")
 
 
 async def _listed(
@@ -153,13 +156,13 @@ async def _listed(
     try:
         pair: tuple[str, str] = _pair.decode(after) if after else ("", "")
     except msgspec.DecodeError:
-        raise asking.invalid("after", "what the `Link` of the page before has", after) from None
-    async with asking.views(request, ledger, 0, asking.read_moment(as_of)) as (view,):
+        raise parameters.invalid("after", "what the `Link` of the page before has", after) from None
+    async with parameters.views(request, ledger, 0, parameters.read_moment(as_of)) as (view,):
         found = await view.listed(measure, pair, limit)
     names = ("from", "to") if measure == PENDING_LINKS else ("entity", "reason")
     rows = [dict(zip((*names, "campaign_id", "since_position"), one, strict=True)) for one in found]
     following = msgspec.json.encode(found[-1][:2]).decode() if len(found) == limit else None
-    return await asking.answer(request, view, {"rows": rows}, page=asking.Page(following))
+    return await parameters.answer(request, view, {"rows": rows}, page=parameters.Page(following))
 
 
 @router.get("/v1/pending-links", summary="Pending links", response_model=schemas.Links, responses=schemas.PROBLEMS)

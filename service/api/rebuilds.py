@@ -14,7 +14,7 @@ from service.api.auth import Guarded, Needs
 from service.api.problems import ProblemError
 from service.api.urls import link, next_url
 from service.bootstrap import Service
-from service.projections import compare, generations
+from service.projections.generations import compare, lifecycle
 from service.store.ledgers import Ledger
 
 router = APIRouter(tags=["operations"], route_class=Guarded)
@@ -39,13 +39,13 @@ def _answer(found: Any, status: int = 200, headers: dict[str, str] | None = None
     return Response(msgspec.json.encode(found), status, headers, "application/json")
 
 
-def _shown(one: generations.Generation) -> dict[str, Any]:
+def _shown(one: lifecycle.Generation) -> dict[str, Any]:
     return one.as_dict()
 
 
-async def _one(service: Service, ledger: Ledger, number: int) -> generations.Generation:
+async def _one(service: Service, ledger: Ledger, number: int) -> lifecycle.Generation:
     try:
-        return await generations.one(service.pool, ledger, number)
+        return await lifecycle.one(service.pool, ledger, number)
     except LookupError as error:
         raise ProblemError(404, str(error)) from None
 
@@ -65,8 +65,8 @@ async def post_rebuild(request: Request, ledger: Admin, wanted: Wanted | None = 
         raise ProblemError(422, "dry_run and apply exclude each other", kind="invalid-request")
     serve = "never" if asked.dry_run else "always" if asked.apply else "identical"
     try:
-        number = await generations.begin(service.pool, ledger, serve)
-    except generations.NotPossibleError as error:
+        number = await lifecycle.begin(service.pool, ledger, serve)
+    except lifecycle.NotPossibleError as error:
         raise ProblemError(409, str(error)) from None
     found = await _one(service, ledger, number)
     return _answer(_shown(found), 202, {"Location": f"/v1/rebuilds/{number}"})
@@ -76,7 +76,7 @@ async def post_rebuild(request: Request, ledger: Admin, wanted: Wanted | None = 
 async def get_rebuilds(request: Request, ledger: Reader) -> Response:
     """List rebuilds, oldest first."""
     service: Service = request.app.state.service
-    return _answer({"items": [_shown(one) for one in await generations.rebuilds(service.pool, ledger)]})
+    return _answer({"items": [_shown(one) for one in await lifecycle.rebuilds(service.pool, ledger)]})
 
 
 @router.get(
@@ -120,8 +120,8 @@ async def post_action(
     service: Service = request.app.state.service
     await _one(service, ledger, rebuild_id)
     try:
-        return _answer(_shown(await generations.ask(service.pool, ledger, rebuild_id, action)))
-    except generations.NotPossibleError as error:
+        return _answer(_shown(await lifecycle.ask(service.pool, ledger, rebuild_id, action)))
+    except lifecycle.NotPossibleError as error:
         raise ProblemError(409, str(error)) from None
 
 
@@ -131,7 +131,7 @@ async def post_action(
 async def get_generations(request: Request, ledger: Reader) -> Response:
     """List all sets of read models that are kept; one of them serves."""
     service: Service = request.app.state.service
-    return _answer({"items": [_shown(one) for one in await generations.listed(service.pool, ledger)]})
+    return _answer({"items": [_shown(one) for one in await lifecycle.listed(service.pool, ledger)]})
 
 
 @router.post(
@@ -142,10 +142,10 @@ async def post_rollback(request: Request, ledger: Admin) -> Response:
     """Have the generation that served last catch up and serve again."""
     service: Service = request.app.state.service
     try:
-        number = await generations.roll_back(service.pool, ledger)
-    except generations.NotPossibleError as error:
+        number = await lifecycle.roll_back(service.pool, ledger)
+    except lifecycle.NotPossibleError as error:
         raise ProblemError(409, str(error)) from None
-    found = {one.generation: one for one in await generations.listed(service.pool, ledger)}[number]
+    found = {one.generation: one for one in await lifecycle.listed(service.pool, ledger)}[number]
     return _answer(_shown(found), 202)
 
 
@@ -158,4 +158,4 @@ async def post_rollback(request: Request, ledger: Admin) -> Response:
 async def post_prune(request: Request, ledger: Admin) -> Response:
     """Drop the generations that are retired or cancelled."""
     service: Service = request.app.state.service
-    return _answer({"dropped": await generations.prune(service.pool, ledger)})
+    return _answer({"dropped": await lifecycle.prune(service.pool, ledger)})

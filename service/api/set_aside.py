@@ -13,7 +13,7 @@ from service.api.auth import Guarded, Needs
 from service.api.problems import ProblemError
 from service.api.urls import link, next_url
 from service.bootstrap import Service
-from service.projections import retry
+from service.projections.generations import retry
 from service.store.ledgers import Ledger
 
 router = APIRouter(tags=["operations"], route_class=Guarded)

@@ -11,7 +11,8 @@ import typer
 from rich.table import Table
 
 from service.cli.common import DataDir, chosen, say, show, with_pool
-from service.projections import lag, retry, verify
+from service.projections.engine import lag
+from service.projections.generations import retry, verify
 from service.store import watch
 
 OneLedger = Annotated[str | None, typer.Option("--ledger", help="Only this ledger; default: all.")]

@@ -14,9 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from service.cli.common import DataDir, LedgerName, chosen, ledger_of, say, settings_of, show, with_pool
-from service.domain import component
-from service.projections import compare, generations, rebuild
-from service.projections.generations import Generation
+from service.domain import contributions
+from service.projections.generations import compare, lifecycle, rebuild
+from service.projections.generations.lifecycle import Generation
 from service.settings import Settings
 from service.store.ledgers import Ledger
 
@@ -90,18 +90,18 @@ def replay(
 
 async def _opened(pool: asyncpg.Pool, ledger: Ledger, serve: str, holder: str, *, resume: bool) -> int | None:
     """Return the rebuild to work on: a new one, or the one to go on with."""
-    known = await generations.rebuilds(pool, ledger)
+    known = await lifecycle.rebuilds(pool, ledger)
     unfinished = [one for one in known if one.state in {"building", "paused"}]
-    built = [one for one in known if one.state == "built" and one.version == component.READ_MODEL_VERSION]
+    built = [one for one in known if one.state == "built" and one.version == contributions.READ_MODEL_VERSION]
     if resume:
         for one in unfinished:
-            await generations.ask(pool, ledger, one.generation, "apply" if serve == "always" else "resume")
+            await lifecycle.ask(pool, ledger, one.generation, "apply" if serve == "always" else "resume")
             return one.generation
         say(f"{ledger.name}: there is nothing to resume")
         return None
     if serve == "always" and built and not unfinished:
-        return (await generations.ask(pool, ledger, built[-1].generation, "apply")).generation
-    return await generations.begin(pool, ledger, serve, holder, rebuild.LEASE_SECONDS)
+        return (await lifecycle.ask(pool, ledger, built[-1].generation, "apply")).generation
+    return await lifecycle.begin(pool, ledger, serve, holder, rebuild.LEASE_SECONDS)
 
 
 async def _followed(pool: asyncpg.Pool, begun: list[tuple[Ledger, int, str]], settings: Settings) -> list[Generation]:
@@ -120,8 +120,8 @@ async def _followed(pool: asyncpg.Pool, begun: list[tuple[Ledger, int, str]], se
         return list(await asyncio.gather(*tasks))
     except asyncio.CancelledError:
         for ledger, number, _ in begun:
-            if (await generations.one(pool, ledger, number)).state == "building":
-                await generations.ask(pool, ledger, number, "pause")
+            if (await lifecycle.one(pool, ledger, number)).state == "building":
+                await lifecycle.ask(pool, ledger, number, "pause")
         typer.echo("paused: `campaign-ledger replay --resume` goes on", err=True)
         raise
     finally:
@@ -135,7 +135,7 @@ async def _show(pool: asyncpg.Pool, begun: list[tuple[Ledger, int, str]]) -> Non
         tasks = {one[0].ledger: bar.add_task(f"replay {one[0].name}", total=None, told="") for one in begun}
         while True:
             for ledger, number, _ in begun:
-                found = await generations.one(pool, ledger, number)
+                found = await lifecycle.one(pool, ledger, number)
                 bar.update(
                     tasks[ledger.ledger], completed=found.checkpoint, total=max(found.target, found.checkpoint, 1),
                     told=_pace(found),
@@ -179,7 +179,7 @@ _ACTIONS = {
 def _asking(action: str) -> Callable[..., None]:
     def asked(rebuild_id: Rebuild, ledger: LedgerName = "default", data_dir: DataDir = None) -> None:
         async def work(pool: asyncpg.Pool) -> Generation:
-            return await generations.ask(pool, await ledger_of(pool, ledger), rebuild_id, action)
+            return await lifecycle.ask(pool, await ledger_of(pool, ledger), rebuild_id, action)
 
         say(_told(with_pool(data_dir, work)))
 
@@ -212,12 +212,12 @@ def _listed(
 
 def list_rebuilds(ledger: LedgerName = "default", data_dir: DataDir = None, *, as_json: AsJson = False) -> None:
     """Show rebuilds: state, position, rate and time left."""
-    _listed(data_dir, ledger, generations.rebuilds, as_json=as_json)
+    _listed(data_dir, ledger, lifecycle.rebuilds, as_json=as_json)
 
 
 def list_generations(ledger: LedgerName = "default", data_dir: DataDir = None, *, as_json: AsJson = False) -> None:
     """Show all sets of read models that are kept, and which one serves."""
-    _listed(data_dir, ledger, generations.listed, as_json=as_json)
+    _listed(data_dir, ledger, lifecycle.listed, as_json=as_json)
 
 
 def differences(
@@ -227,7 +227,7 @@ def differences(
 
     async def work(pool: asyncpg.Pool) -> list[dict[str, Any]]:
         one = await ledger_of(pool, ledger)
-        await generations.one(pool, one, rebuild_id)
+        await lifecycle.one(pool, one, rebuild_id)
         return await compare.listed(pool, one.ledger, rebuild_id, one.currency, limit=1_000_000)
 
     found = with_pool(data_dir, work)
@@ -246,7 +246,7 @@ def rollback(ledger: LedgerName = "default", data_dir: DataDir = None) -> None:
 
     async def work(pool: asyncpg.Pool) -> list[Generation]:
         one = await ledger_of(pool, ledger)
-        begun = [(one, await generations.roll_back(pool, one), rebuild.new_holder())]
+        begun = [(one, await lifecycle.roll_back(pool, one), rebuild.new_holder())]
         return await _followed(pool, begun, settings_of(data_dir))
 
     for one in with_pool(data_dir, work, size=8):
@@ -263,7 +263,7 @@ def prune(
 
     async def work(pool: asyncpg.Pool) -> None:
         for one in await chosen(pool, ledger):
-            dropped = await generations.prune(pool, one, built=built)
+            dropped = await lifecycle.prune(pool, one, built=built)
             if dropped:
                 say(f"{one.name}: dropped {', '.join(map(str, dropped))}")
 

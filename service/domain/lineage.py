@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from service.domain import conversion, details, velocity
+from service.domain import details
 from service.domain.details import Converted, Detail, Unconverted
 from service.domain.money import minor_of, parse_amount
+from service.domain.reports import conversion, velocity
 
 Parts = Mapping[str, int]  # posted measure → sign
 

@@ -14,13 +14,13 @@ from fractions import Fraction
 from typing import TypeVar
 
 from service.domain.calendar import Zone
+from service.domain.components.entities import NO_DAY, NOWHERE, Dimensions, Entity
 from service.domain.details import FLAG, PENDING_LINKS, UNCONVERTED, Converted, Reason, Target, Unconverted
-from service.domain.entities import NO_DAY, NOWHERE, Entity, Where
 from service.domain.facts import Fact
 from service.domain.money import convert, format_minor, format_rate
 from service.domain.rates import Rates
 
-# (measure, entity, segment, day, cohort day, value, detail); a segment is the number of a Where
+# (measure, entity, segment, day, cohort day, value, detail); a segment is the number of a Dimensions
 Cell = tuple[str, str, int, int, int, "int | None", "str | None"]
 Cells = dict[Cell, int]
 
@@ -31,7 +31,7 @@ LISTS = (UNCONVERTED, FLAG)  # posted to be listed: they add up to no figure
 LARGEST = 2**63 - 1  # minor units of one entry: 64 bits
 
 
-class Segments(dict[Where, int]):
+class Segments(dict[Dimensions, int]):
     """Numbers combinations of dimensions: a cell is hashed often, and a number is hashed faster than five texts.
 
     Looking up a new combination numbers it.
@@ -40,15 +40,15 @@ class Segments(dict[Where, int]):
     def __init__(self) -> None:
         super().__init__()
         self.campaigns: dict[int, int] = {}  # a segment's number → that of its campaign alone
-        self.new: list[tuple[int, int, Where]] = []
+        self.new: list[tuple[int, int, Dimensions]] = []
 
-    def add(self, number: int, campaign: int, where: Where) -> None:
+    def add(self, number: int, campaign: int, where: Dimensions) -> None:
         """Take in a segment that is already numbered."""
         self[where] = number
         self.campaigns[number] = campaign
 
-    def __missing__(self, where: Where) -> int:
-        alone = Where(where.campaign)
+    def __missing__(self, where: Dimensions) -> int:
+        alone = Dimensions(where.campaign)
         campaign = self[alone] if where != alone else len(self) + 1
         number = campaign if where == alone else len(self) + 1
         self.add(number, campaign, where)
@@ -96,7 +96,7 @@ class Book:
         """Note that `origin` waits for `target`; the same pair waits once."""
         self.cells[(PENDING_LINKS, origin, self.segments[NOWHERE], NO_DAY, NO_DAY, None, str(target))] = 1
 
-    def flag(self, reason: str, entity: str, where: Where, day: int, cohort: int) -> None:
+    def flag(self, reason: str, entity: str, where: Dimensions, day: int, cohort: int) -> None:
         """Note something that a person should look at; it moves no figure."""
         self.cells[(FLAG, entity, self.segments[where], day, cohort, None, str(Reason(reason)))] = 1
 
@@ -110,8 +110,8 @@ class Remainder:
 
     def __init__(self, book: Book, currency: str, rate_day: int) -> None:
         self.currency = currency
-        self.left: Fraction | int = 0
-        self.left_converted = 0
+        self.remaining: Fraction | int = 0
+        self.remaining_converted = 0
         self._book = book
         self._day = rate_day
         self._rate: Fraction | None = Fraction(1)
@@ -130,27 +130,29 @@ class Remainder:
     @property
     def terms(self) -> tuple[object, ...]:
         """What the conversion of an entry depends on, apart from the entry."""
-        return self.currency, self._rate, self._used, self.left, self.left_converted
+        return self.currency, self._rate, self._used, self.remaining, self.remaining_converted
 
-    def post(self, measures: Mapping[str, int], entity: str, where: Where, day: int, cohort: int, minor: Minor) -> None:
+    def post(
+        self, measures: Mapping[str, int], entity: str, where: Dimensions, day: int, cohort: int, minor: Minor
+    ) -> None:
         """Add an entry of `minor` units to each of the measures, times its sign; without a rate, list it instead.
 
         OverflowError where it comes to more than any business has; what takes out all that is left only adds up such entries.
         """
         if not minor:
             return
-        self.left += minor
+        self.remaining += minor
         amount = self._convert(minor)
         if amount is None:
             measure, sign = next(iter(measures.items()))
             waits = Unconverted(measure, self.currency, self._written(minor * sign), date.fromordinal(self._day))
             self._book.put((UNCONVERTED, entity, self._book.segments[where], day, cohort, None, str(waits)))
             return
-        if self.left and not -LARGEST <= amount <= LARGEST:
+        if self.remaining and not -LARGEST <= amount <= LARGEST:
             most = f"{format_minor(LARGEST, self._book.rates.currency)} {self._book.rates.currency}"
             told = f"{next(iter(measures))} of {entity} comes to more than {most}"
             raise OverflowError(f"{told}: void or correct the amount, or the exchange rate that it is converted at")
-        self.left_converted += amount
+        self.remaining_converted += amount
         segment = self._book.segments[where]
         for measure, sign in measures.items():
             used = str(Converted(self.currency, self._written(minor * sign), *self._used)) if self._used else None
@@ -162,8 +164,8 @@ class Remainder:
     def _convert(self, minor: Minor) -> int | None:
         if self._rate is None:
             return None
-        if self.left == 0:
-            return -self.left_converted
+        if self.remaining == 0:
+            return -self.remaining_converted
         if self.currency == self._book.rates.currency:
             return round(minor)
         return convert(minor, self.currency, self._rate, self._book.rates.currency)
@@ -180,7 +182,7 @@ def difference(old: Cells, new: Cells) -> list[tuple[Cell, int]]:
     return lines
 
 
-def together(several: Iterable[Mapping[K, int]]) -> dict[K, int]:
+def sum_by_key(several: Iterable[Mapping[K, int]]) -> dict[K, int]:
     """Return the sum of several sets of amounts: of cells, or of measures."""
     total: dict[K, int] = {}
     for amounts in several:

@@ -10,10 +10,17 @@ import socket
 import asyncpg
 
 from service import telemetry
-from service.domain import component
-from service.projections import rebuild
-from service.projections.closings import Bookkeeper
-from service.projections.projector import SHORTEST_IDLE, LeaseLostError, Projector, release, spare_the_collector, take
+from service.domain import contributions
+from service.projections.engine.projector import (
+    SHORTEST_IDLE,
+    LeaseLostError,
+    Projector,
+    release,
+    spare_the_collector,
+    take,
+)
+from service.projections.generations import rebuild
+from service.projections.sums.closings import Bookkeeper
 from service.settings import Settings
 from service.store import database, faults
 from service.store.ledgers import Ledger
@@ -114,7 +121,7 @@ class Worker:
             FROM generations g JOIN heads h USING (ledger) JOIN ledgers l USING (ledger)
             WHERE g.state = 'serving' AND h.position > g.settled AND g.version = $1
             """,
-            component.READ_MODEL_VERSION,
+            contributions.READ_MODEL_VERSION,
         )
         for number in self._resting.keys() - {row["ledger"] for row in behind}:  # another worker has done it
             self._recovered(number)
@@ -156,7 +163,7 @@ class Worker:
             SELECT l.ledger, l.name, l.currency, l.timezone, g.generation FROM generations g JOIN ledgers l USING (ledger)
             WHERE g.state = 'building' AND g.lease_until < now() AND g.version = $1 ORDER BY g.created_at LIMIT 1
             """,
-            component.READ_MODEL_VERSION,
+            contributions.READ_MODEL_VERSION,
         )
         if row is not None:
             self._rebuilding = asyncio.create_task(self._rebuild(Ledger(*row[:4]), row[4]))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from service.domain.component import READ_MODEL_VERSION
+from service.domain.contributions import READ_MODEL_VERSION
 from service.domain.money import MINOR_DIGITS
 
 SCOPES = ("ingest", "read", "figures", "admin")

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from service.projections.closings import EPOCH
+from service.projections.sums.closings import EPOCH
 from tests.conftest import Api
 from tests.support.sending import lead
 

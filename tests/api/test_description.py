@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from service.domain import lineage, words
-from service.projections.selection import GROUPS
+from service.projections.sums.selection import GROUPS
 from tests.conftest import Api
 from tests.support.description import Description
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.domain.component import READ_MODEL_VERSION
+from service.domain.contributions import READ_MODEL_VERSION
 from tests.conftest import Api
 from tests.support.sending import cost, event, invoice, lead, money, order
 

@@ -15,15 +15,16 @@ from tests.support.sending import cost, lead, order
 
 # Python imports this by itself at its start: the next release, with another definition of one figure.
 NEXT_RELEASE = """
-from service.domain import component, roi
+from service.domain import contributions
+from service.domain.reports import roi
 
 def doubled(entry, book):
     roi.contribute_cost(entry, book)
     for cell in book.cells:
         book.cells[cell] *= 2
 
-component.RULES_OF["cost"] = (doubled,)
-component.READ_MODEL_VERSION = "next"
+contributions.RULES_OF["cost"] = (doubled,)
+contributions.READ_MODEL_VERSION = "next"
 """
 
 

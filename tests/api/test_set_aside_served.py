@@ -14,13 +14,13 @@ from tests.support.sending import cost, event, lead, order
 KEY = "a-bootstrap-key-0123456789"
 # Python imports this by itself at its start: a release with a bug in one rule.
 FAULTY = """
-from service.domain import component
+from service.domain import contributions
 
 def failing(order, book):
     if order.id == "POISON":
         raise KeyError("planted")
 
-component.RULES_OF["order"] += (failing,)
+contributions.RULES_OF["order"] += (failing,)
 """
 
 

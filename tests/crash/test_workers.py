@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from service.domain.events import read_event
-from service.projections import generations, verify
+from service.projections.generations import lifecycle, verify
 from service.store import database, ledgers, log
 from service.store.rows import row_of
 from tests.support import commands, databases
@@ -172,7 +172,7 @@ async def test_a_rebuild_survives_kill_9_and_goes_on_by_command_or_in_a_worker(
             assert resumed.wait(60) == 0
             said = (tmp_path / "log-2").read_text(encoding="utf-8")
             assert "6000 events replayed, generation 2 serves now, identical" in said
-    found = await generations.listed(own, ledger)
+    found = await lifecycle.listed(own, ledger)
     assert [(one.generation, one.state) for one in found] == [(1, "retired"), (2, "retired"), (3, "serving")]
     assert all(json.dumps(one.as_dict(), default=str) for one in found)
     await proven(own, ledger, 6_000)

@@ -15,13 +15,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.domain import component
-from service.domain.component import MEASURES
+from service.domain import contributions
+from service.domain.contributions import MEASURES
 from service.domain.events import read_event
-from service.projections import closings, folding, lag, projector, reading, rebuild, reports, selection, verify
-from service.projections.balances import column
-from service.projections.peaks import PEAKS
-from service.projections.projector import LeaseLostError, take
+from service.projections.engine import folding, lag, projector
+from service.projections.engine.projector import LeaseLostError, take
+from service.projections.generations import rebuild, verify
+from service.projections.reports import reading, reports
+from service.projections.sums import closings, selection
+from service.projections.sums.balances import column
+from service.projections.sums.peaks import PEAKS
 from service.store import database, ledgers, log
 from service.store.rows import row_of
 from tests.conftest import RUN
@@ -276,7 +279,7 @@ async def test_a_fold_that_takes_long_shows_the_database_that_it_is_alive(
 
     def slowly(*arguments: Any) -> None:
         time.sleep(0.005)
-        component.contribute(*arguments)
+        contributions.contribute(*arguments)
 
     ledger = await held(pool, f"{RUN}-slow-fold")
     invoices = [invoice(f"I{number}", "1.00", order_id="O") for number in range(300)]

@@ -9,10 +9,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.domain import calendar, component
-from service.domain.entities import Order
+from service.domain import calendar, contributions
+from service.domain.components.entities import Order
 from service.domain.postings import Book
-from service.projections import completeness, entries, reading, rebuild, restatement, retry, selection, timeline, verify
+from service.projections.generations import rebuild, retry, verify
+from service.projections.reports import completeness, entries, reading, restatement, timeline
+from service.projections.sums import selection
 from service.store import ledgers
 from tests.conftest import RUN
 from tests.integration.test_engine import answers, append, held, project_all
@@ -107,7 +109,7 @@ async def test_running_out_of_memory_at_one_component_concerns_that_one_alone(
         if one.id == "O":
             raise MemoryError
 
-    monkeypatch.setitem(component.RULES_OF, "order", (*component.RULES_OF["order"], greedy))
+    monkeypatch.setitem(contributions.RULES_OF, "order", (*contributions.RULES_OF["order"], greedy))
     ledger = await held(pool, f"{RUN}-memory")
     await append(pool, ledger, [order("O", "1.00"), order("P", "2.00")])
     await project_all(pool, ledger, 10)

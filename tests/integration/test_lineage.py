@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.domain import lineage
-from service.projections import closings, entries, reading, reports, restatement, selection
+from service.projections.reports import entries, reading, reports, restatement
+from service.projections.sums import closings, selection
 from service.store import ledgers
 from tests.integration.test_engine import QUERIES, append, project_all, run
 from tests.reference.strategies import event_sets

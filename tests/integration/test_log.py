@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from service.domain.events import read_event
-from service.projections import verify
+from service.projections.generations import verify
 from service.store import ledgers, log
 from service.store.rows import Row, row_of, same_json
 

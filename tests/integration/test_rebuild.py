@@ -8,10 +8,13 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.domain import component, roi
-from service.domain.component import READ_MODEL_VERSION
-from service.projections import closings, compare, generations, reading, rebuild, selection, verify
-from service.projections.projector import LeaseLostError, release, take
+from service.domain import contributions
+from service.domain.contributions import READ_MODEL_VERSION
+from service.domain.reports import roi
+from service.projections.engine.projector import LeaseLostError, release, take
+from service.projections.generations import compare, lifecycle, rebuild, verify
+from service.projections.reports import reading
+from service.projections.sums import closings, selection
 from service.store import ledgers
 from tests.conftest import RUN
 from tests.integration.test_engine import answers, append, held, project_all
@@ -27,18 +30,18 @@ async def filled(pool: asyncpg.Pool, name: str, orders: int = 40) -> ledgers.Led
     return ledger
 
 
-async def state(pool: asyncpg.Pool, ledger: ledgers.Ledger, generation: int) -> generations.Generation:
-    return await generations.one(pool, ledger, generation)
+async def state(pool: asyncpg.Pool, ledger: ledgers.Ledger, generation: int) -> lifecycle.Generation:
+    return await lifecycle.one(pool, ledger, generation)
 
 
-async def run(pool: asyncpg.Pool, ledger: ledgers.Ledger, generation: int, **more: Any) -> generations.Generation:
+async def run(pool: asyncpg.Pool, ledger: ledgers.Ledger, generation: int, **more: Any) -> lifecycle.Generation:
     return await rebuild.run(pool, ledger, generation, holder=rebuild.new_holder(), **more)
 
 
 async def test_a_rebuild_has_a_digest_per_read_model_and_serves_if_all_are_the_same(pool: asyncpg.Pool) -> None:
     ledger = await filled(pool, "identical")
     before = await answers(pool, ledger, selection.Query())
-    number = await generations.begin(pool, ledger, "identical")
+    number = await lifecycle.begin(pool, ledger, "identical")
     done = await run(pool, ledger, number, batch=7)
     assert (done.state, done.checkpoint, done.version) == ("serving", 44, READ_MODEL_VERSION)
     assert done.report is not None
@@ -55,7 +58,7 @@ async def test_a_rebuild_has_the_books_closed_before_it_serves(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(closings, "EPOCH", 10)
     ledger = await filled(pool, "books")
-    number = await generations.begin(pool, ledger, "identical")
+    number = await lifecycle.begin(pool, ledger, "identical")
     assert (await run(pool, ledger, number, batch=7)).state == "serving"
     assert await closings.closed(pool, (ledger.ledger, number)) == 40
     for finding in await verify.verify(pool, ledger):
@@ -74,11 +77,11 @@ async def test_a_changed_definition_shows_exactly_which_figures_move_before_anyo
             if cell[1] == "cost:D":
                 book.cells[cell] = amount * 2
 
-    monkeypatch.setitem(component.RULES_OF, "cost", (changed,))
-    monkeypatch.setattr(component, "READ_MODEL_VERSION", "next")
+    monkeypatch.setitem(contributions.RULES_OF, "cost", (changed,))
+    monkeypatch.setattr(contributions, "READ_MODEL_VERSION", "next")
     assert await take(pool, ledger, "test", 10) is None  # nobody goes on with figures of other definitions
     for serve in ("never", "identical"):
-        done = await run(pool, ledger, await generations.begin(pool, ledger, serve))
+        done = await run(pool, ledger, await lifecycle.begin(pool, ledger, serve))
         assert done.state == "built"
         assert done.report is not None
         assert done.report["compared_version"] == READ_MODEL_VERSION
@@ -92,7 +95,7 @@ async def test_a_changed_definition_shows_exactly_which_figures_move_before_anyo
     assert shown == {("d", "2026-04", basis, "actual_cost", "7.00", "14.00") for basis in ("event", "cohort")}
     assert await answers(pool, ledger, selection.Query()) == before
 
-    await generations.ask(pool, ledger, done.generation, "apply")
+    await lifecycle.ask(pool, ledger, done.generation, "apply")
     await append(pool, ledger, [cost("E", "d", "1.00")])  # not projected by the old definitions any more
     done = await run(pool, ledger, done.generation)
     assert done.state == "serving"
@@ -100,21 +103,21 @@ async def test_a_changed_definition_shows_exactly_which_figures_move_before_anyo
     total = (await answers(pool, ledger, selection.Query()))["roi"]["total"]
     assert total["actual_cost"] == "115.00"
     monkeypatch.undo()
-    monkeypatch.setattr(component, "READ_MODEL_VERSION", "next")
-    with pytest.raises(generations.NotPossibleError, match=f"definitions {READ_MODEL_VERSION}"):
-        await generations.roll_back(pool, ledger)
+    monkeypatch.setattr(contributions, "READ_MODEL_VERSION", "next")
+    with pytest.raises(lifecycle.NotPossibleError, match=f"definitions {READ_MODEL_VERSION}"):
+        await lifecycle.roll_back(pool, ledger)
 
 
 async def test_a_rebuild_is_paused_resumed_and_cancelled_and_goes_on_where_it_was(pool: asyncpg.Pool) -> None:
     ledger = await filled(pool, "paused")
-    number = await generations.begin(pool, ledger)
-    with pytest.raises(generations.NotPossibleError, match="resume it"):
-        await generations.begin(pool, ledger)
+    number = await lifecycle.begin(pool, ledger)
+    with pytest.raises(lifecycle.NotPossibleError, match="resume it"):
+        await lifecycle.begin(pool, ledger)
     steps: list[int] = []
 
     def pause(position: int, _: int) -> None:
         steps.append(position)
-        asking.append(asyncio.create_task(generations.ask(pool, ledger, number, "pause")))
+        asking.append(asyncio.create_task(lifecycle.ask(pool, ledger, number, "pause")))
 
     asking: list[asyncio.Task[Any]] = []
     paused = await run(pool, ledger, number, batch=5, progress=pause)
@@ -122,41 +125,41 @@ async def test_a_rebuild_is_paused_resumed_and_cancelled_and_goes_on_where_it_wa
     assert paused.state == "paused"
     assert paused.checkpoint == steps[-1] < 44
     at = steps[-1]
-    await generations.ask(pool, ledger, number, "resume")
+    await lifecycle.ask(pool, ledger, number, "resume")
     done = await run(pool, ledger, number, batch=5, progress=lambda position, _: steps.append(position))
     assert done.state == "serving"
     assert steps[steps.index(at) + 1] == at + 5
-    with pytest.raises(generations.NotPossibleError, match="too late"):
-        await generations.ask(pool, ledger, number, "cancel")
-    other = await generations.begin(pool, ledger)
-    assert (await generations.ask(pool, ledger, other, "cancel")).state == "cancelled"
+    with pytest.raises(lifecycle.NotPossibleError, match="too late"):
+        await lifecycle.ask(pool, ledger, number, "cancel")
+    other = await lifecycle.begin(pool, ledger)
+    assert (await lifecycle.ask(pool, ledger, other, "cancel")).state == "cancelled"
     assert (await run(pool, ledger, other)).checkpoint == 0
-    assert await generations.prune(pool, ledger) == [1, other]
-    assert [one.generation for one in await generations.listed(pool, ledger)] == [number]
+    assert await lifecycle.prune(pool, ledger) == [1, other]
+    assert [one.generation for one in await lifecycle.listed(pool, ledger)] == [number]
     for finding in await verify.verify(pool, ledger):
         assert finding.good, finding
 
 
 async def test_a_rollback_serves_the_old_generation_again_brought_up_to_date(pool: asyncpg.Pool) -> None:
     ledger = await filled(pool, "rollback")
-    with pytest.raises(generations.NotPossibleError, match="no earlier"):
-        await generations.roll_back(pool, ledger)
+    with pytest.raises(lifecycle.NotPossibleError, match="no earlier"):
+        await lifecycle.roll_back(pool, ledger)
     await rebuild.rebuild(pool, ledger)
     await append(pool, ledger, [order("later", "5.00"), cost("later", "d", "1.00")])
     await project_all(pool, ledger, 10)
     before = await answers(pool, ledger, selection.Query())
-    number = await generations.roll_back(pool, ledger)
+    number = await lifecycle.roll_back(pool, ledger)
     done = await run(pool, ledger, number)
     assert (number, done.state, done.checkpoint) == (1, "serving", 46)
     served = await reading.serving(pool, ledger)
     assert (served.generation, served.checkpoint) == (1, 46)
     assert await answers(pool, ledger, selection.Query()) == before
-    assert [one.state for one in await generations.listed(pool, ledger)] == ["serving", "retired"]
+    assert [one.state for one in await lifecycle.listed(pool, ledger)] == ["serving", "retired"]
 
 
 async def test_who_was_replaced_in_a_rebuild_or_at_its_end_changes_nothing(own_pool: asyncpg.Pool) -> None:
     ledger = await filled(own_pool, "fenced")
-    number = await generations.begin(own_pool, ledger)
+    number = await lifecycle.begin(own_pool, ledger)
     stale = await take(own_pool, ledger, "stale", 0.0, number)
     assert stale is not None
     assert await stale.step(10) == 10

@@ -10,13 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.domain import component
+from service.domain import contributions
 from service.domain import events as catalogue
-from service.domain.entities import Order
+from service.domain.components.entities import Order
 from service.domain.postings import Book
-from service.projections import closings, completeness, folding, lag, reading, rebuild, retry, selection, verify
-from service.projections.state import Component
-from service.projections.working_set import WorkingSet
+from service.projections.engine import folding, lag
+from service.projections.engine.components import Component
+from service.projections.engine.working_set import WorkingSet
+from service.projections.generations import rebuild, retry, verify
+from service.projections.reports import completeness, reading
+from service.projections.sums import closings, selection
 from service.store import ledgers
 from tests.conftest import RUN
 from tests.integration.test_engine import answers, append, held, project_all
@@ -35,7 +38,7 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         if one.id == POISON:
             raise ZeroDivisionError("a rule\x00 that cannot")
 
-    monkeypatch.setitem(component.RULES_OF, "order", (*component.RULES_OF["order"], failing))
+    monkeypatch.setitem(contributions.RULES_OF, "order", (*contributions.RULES_OF["order"], failing))
     return monkeypatch
 
 
@@ -80,11 +83,11 @@ async def test_a_poison_event_is_set_aside_with_its_component_and_processed_afte
 
     still = await retry.retry(pool, ledger)
     assert still == (0, 1)
-    edition = (await reading.serving(pool, ledger)).edition
+    read_model_tag = (await reading.serving(pool, ledger)).read_model_tag
     planted.undo()
     planted.setattr(closings, "EPOCH", 2)
     assert await retry.retry(pool, ledger) == (1, 0)
-    assert (await reading.serving(pool, ledger)).edition != edition
+    assert (await reading.serving(pool, ledger)).read_model_tag != read_model_tag
     assert await revenue(pool, ledger) == "17.00"
     for _ in range(2):
         assert [await revenue(pool, ledger, position) for position in (4, 5, 6)] == ["3.00", "7.00", "17.00"]
@@ -159,7 +162,7 @@ async def test_whatever_failed_and_is_retried_gives_what_never_failed(
         return maybe
 
     with monkeypatch.context() as patch:
-        patch.setattr(folding, "contribute", failing(component.contribute))
+        patch.setattr(folding, "contribute", failing(contributions.contribute))
         tables = await memory.project(events, batches)
     await memory.retry(tables)
     assert tables.aside == {}

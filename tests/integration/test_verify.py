@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from service.projections import verify
-from service.projections.state import decode
+from service.projections.engine.components import decode
+from service.projections.generations import verify
 from service.store import ledgers
 from tests.conftest import RUN
 from tests.integration.test_engine import append, held, project_all

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.calendar import grain_start
-from service.projections.break_even import Days, Month, Months, first_day, possible
+from service.projections.sums.break_even import Days, Month, Months, first_day, possible
 
 AMOUNTS = st.integers(-9, 9)
 SERIES = st.dictionaries(
@@ -18,7 +18,7 @@ SERIES = st.dictionaries(
 )
 
 
-def together(campaigns: list[Days]) -> Days:
+def sum_by_key(campaigns: list[Days]) -> Days:
     found: Days = {}
     for days in campaigns:
         for day, move in days.items():
@@ -52,7 +52,7 @@ def month_of(days: Days) -> Month:
 
 @given(campaigns=st.lists(SERIES, max_size=3))
 def test_months_that_peaks_rule_out_have_no_break_even_whatever_is_put_together(campaigns: list[Days]) -> None:
-    days, whole = together(campaigns), date(2024, 2, 1)  # January is cut by the window: its days are read
+    days, whole = sum_by_key(campaigns), date(2024, 2, 1)  # January is cut by the window: its days are read
     months: Months = {}
     for one in campaigns:
         by_month: dict[date, Days] = defaultdict(dict)

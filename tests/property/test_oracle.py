@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.domain.calendar import parse_instant
-from service.projections.selection import Query
+from service.projections.sums.selection import Query
 from tests.reference.facts import read
 from tests.reference.oracle import answer
 from tests.reference.strategies import event_sets

@@ -17,15 +17,15 @@ from service.domain.calendar import grain_label, grain_start
 from service.domain.events import read_event
 from service.domain.facts import Key
 from service.domain.postings import Segments
-from service.domain.velocity import bucket_of
-from service.projections import reports
-from service.projections.aside import Entry, SetAside
-from service.projections.engine import Engine
-from service.projections.known import Known
-from service.projections.reading import AsOf
-from service.projections.selection import TIME_GROUPS, Query
-from service.projections.state import Component, decode
-from service.projections.tables import Changes, Journal
+from service.domain.reports.velocity import bucket_of
+from service.projections.engine.components import Component, decode
+from service.projections.engine.engine import Engine
+from service.projections.engine.set_aside import Entry, SetAside
+from service.projections.engine.tables import Changes, Journal
+from service.projections.reports import reports
+from service.projections.reports.reading import AsOf
+from service.projections.sums.known_campaigns import Known
+from service.projections.sums.selection import TIME_GROUPS, Query
 from service.store.ledgers import Ledger
 from service.store.log import Stored
 from service.store.rows import row_of

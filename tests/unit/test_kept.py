@@ -10,9 +10,9 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api.kept import Answers, Standing
-from service.projections.reading import AsOf, Snapshot
-from service.projections.selection import Base
+from service.api.response_cache import Answers, Standing
+from service.projections.reports.reading import AsOf, Snapshot
+from service.projections.sums.selection import Base
 from service.store.ledgers import Ledger
 
 LEDGER, OTHER = Ledger(1, "one", "EUR", "UTC"), Ledger(2, "other", "EUR", "UTC")

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from service.domain import component
-from service.projections import folding
+from service.domain import contributions
+from service.projections.engine import folding
 from tests.support import memory
 from tests.support.long_journeys import SHAPES, Events
 from tests.support.sending import event, invoice, order
@@ -63,7 +63,7 @@ async def test_a_large_component_that_fails_is_not_folded_in_vain_again_and_agai
     monkeypatch.setattr(folding, "_LARGE", 3)
     tried = 0
 
-    def failing(entity: object, book: object, contribute: Callable[..., None] = component.contribute) -> None:
+    def failing(entity: object, book: object, contribute: Callable[..., None] = contributions.contribute) -> None:
         nonlocal tried
         if getattr(entity, "id", "") == "bad":
             tried += 1

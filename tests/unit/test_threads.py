@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from service.projections.threads import apart
+from service.projections.sums.threads import apart
 
 
 async def test_many_rows_are_worked_on_in_a_thread_and_few_at_once() -> None:

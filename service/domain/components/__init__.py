@@ -1,0 +1,1 @@
+"""Components: facts that hang together, one kind per module that has a `KIND`, and how they are folded."""

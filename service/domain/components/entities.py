@@ -1,0 +1,409 @@
+"""The entities of a journey (SPEC section 2): leads, opportunities, quotes, orders, invoices, credit notes, and their links.
+
+They are what facts state (`journey` takes those in). Whatever is stated twice holds by event order and not by arrival: of an
+attribute the last statement wins, of a first-time mark (captured, qualified, opened, accepted, placed, posted) the earliest, and
+what comes as a series (placings, changes, credit notes) is kept sorted. So a fact may come at any time, without others being
+looked at again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from service.domain.calendar import Zone, recorded_day
+from service.domain.components.series import Deductions, Series, earliest, last_before
+from service.domain.facts import Fact, Key, Merges
+from service.domain.money import Money, money_of
+
+
+class Dimensions(NamedTuple):
+    """The dimensions that an amount is reported under."""
+
+    campaign: str | None
+    channel: str | None = None
+    source: str | None = None
+    medium: str | None = None
+    owner: str | None = None
+
+
+NOWHERE = Dimensions(None)
+NO_DAY = 1  # 0001-01-01, before every day that an event can state; the database has -infinity for it
+NONE: Mapping[Any, Any] = MappingProxyType({})
+Mark = tuple[Fact, "Entity"]  # the fact that brought something about for the first time, and of which entity
+
+
+# The entities have class-level defaults and get only what was stated: a journey makes many, and most know little.
+
+
+class Entity:
+    """What all entities have: an id, a `name` with their kind before it, dimensions and the cohort day.
+
+    `cells` is what it contributed when it was last asked; `stated` tells which fact an attribute was taken from. `marks` are the
+    first ends of durations that it, or what came out of it, has: `opened`, `accepted`, `ordered`, `invoiced`, and `counted`
+    for an invoice that is not fully credited. `names` are the entities that it refers to, and `seen` is what those that refer
+    to it saw of it.
+    """
+
+    kind = ""
+    where = NOWHERE
+    cohort = NO_DAY
+    cells: dict[Any, int] = {}  # noqa: RUF012  replaced, never changed
+    marks: Mapping[str, Mark] = NONE
+    queues: Mapping[str, list[Any]] = NONE  # by mark, a heap of those that came out of it: `journey` keeps it
+    names: Sequence[Key] = ()
+    seen: tuple[Any, ...] = ()
+    dated = False  # its cohort day is the first date in its journey
+    ends = False  # whether a duration may end with it
+    KEPT: frozenset[str] = frozenset({
+        "id", "name", "where", "cohort", "cells", "marks", "queues", "names", "seen", "dated"
+    })  # fmt: skip
+
+    def __init__(self, identity: str) -> None:
+        self.id = identity
+        self.name = f"{self.kind}:{identity}"
+        self.stated: dict[str, Fact] = {}
+
+    def state(self, attribute: str, value: Any, fact: Fact) -> None:
+        """Take over what a fact states of an attribute, unless a later one has stated it."""
+        last = self.stated.get(attribute)
+        if last is None or last < fact:
+            self.stated[attribute] = fact
+            setattr(self, attribute, value)
+
+    def parents(self) -> Collection[Entity]:
+        """Return the entities that this one came out of."""
+        return ()
+
+    @property
+    def arrived(self) -> bool:
+        """Whether what changes it has something to change."""
+        return True
+
+    def came_out_of(self, parent: Entity) -> bool:  # noqa: ARG002  for those that did
+        """Tell whether an entity is one of its parents."""
+        return False
+
+    def own_marks(self) -> dict[str, Mark]:
+        """Return the marks that are its own."""
+        return {}
+
+    def refers_to(self, merges: Merges) -> Sequence[Key]:  # noqa: ARG002  only leads are merged
+        """Return the entities that it names, a merged lead by the id of its class."""
+        return ()
+
+    def first_day(self, zone: Zone) -> int:  # noqa: ARG002  for those that were
+        """Return the first day on which it was captured, qualified, opened, accepted, placed or posted."""
+        return NO_DAY
+
+    def forget(self) -> None:
+        """Forget all that facts stated, but not what is linked with it nor what it contributed."""
+        kept = self.KEPT
+        for attribute in [one for one in self.__dict__ if one not in kept]:
+            delattr(self, attribute)
+        self.stated = {}
+
+
+class Lead(Entity):
+    """A lead, or the class of leads that were merged into one."""
+
+    kind = "lead"
+    captured: Fact | None = None
+    qualified: Fact | None = None
+    campaign: str | None = None
+    channel: str | None = None
+    source: str | None = None
+    medium: str | None = None
+    utm_source: str | None = None
+    utm_medium: str | None = None
+    owner: str | None = None
+
+    def first_day(self, zone: Zone) -> int:
+        """Return the day on which it was captured or qualified."""
+        return _least(zone, self.captured, self.qualified)
+
+    def absorb(self, other: Lead) -> None:
+        """Take over what facts stated of a lead that was merged into this one."""
+        for attribute, fact in other.stated.items():
+            self.state(attribute, getattr(other, attribute), fact)
+        self.captured = earliest(self.captured, other.captured)
+        self.qualified = earliest(self.qualified, other.qualified)
+
+
+class Awaited(Entity):
+    """A lead that an opportunity (`of`) lists and that is not captured yet; `withdrawn` once it is, or not listed any more."""
+
+    kind = "awaited"
+    withdrawn = False
+
+    def __init__(self, of: Entity, lead_id: str) -> None:
+        self.of = of
+        self.name = of.name
+        self.lead_id = lead_id
+
+
+class Opportunity(Entity):
+    """An opportunity with the `leads` that it lists, as far as they have events of their own.
+
+    `attributing_lead` is the lead whose dimensions and capture day its money takes; `awaited` are, by id, the listed leads that
+    are not captured yet.
+    """
+
+    kind = "opportunity"
+    ends = True
+    opened: Fact | None = None
+    campaign: str | None = None
+    owner: str | None = None
+    lead_ids: Sequence[str] = ()
+    outcome: Fact | None = None
+    leads: Mapping[str, Lead] = NONE
+    awaited: Mapping[str, Awaited] = NONE
+    attributing_lead: Lead | None = None
+    KEPT = Entity.KEPT | {"leads", "awaited", "attributing_lead"}
+
+    def parents(self) -> Collection[Entity]:
+        """Return the leads that it lists."""
+        return self.leads.values()
+
+    def came_out_of(self, parent: Entity) -> bool:
+        """Tell whether it lists a lead."""
+        return self.leads.get(parent.id) is parent
+
+    def refers_to(self, merges: Merges) -> Sequence[Key]:
+        """Return the leads that it lists."""
+        return [("lead", merges.name(one)) for one in self.lead_ids] if self.lead_ids else ()
+
+    def first_day(self, zone: Zone) -> int:
+        """Return the day on which it was opened."""
+        return _least(zone, self.opened)
+
+    def own_marks(self) -> dict[str, Mark]:
+        """Return its opening."""
+        return {"opened": (self.opened, self)} if self.opened else {}
+
+
+class Quote(Entity):
+    """A quote, known by any event about it; `accepted` is the first time it was."""
+
+    kind = "quote"
+    ends = True
+    accepted: Fact | None = None
+    opportunity_id = ""
+    parent: Opportunity | None = None
+    KEPT = Entity.KEPT | {"parent"}
+
+    def parents(self) -> Collection[Entity]:
+        """Return its opportunity, if that is opened."""
+        return (self.parent,) if self.parent else ()
+
+    def came_out_of(self, parent: Entity) -> bool:
+        """Tell whether that is its parent."""
+        return self.parent is parent
+
+    def refers_to(self, _: Merges) -> Sequence[Key]:
+        """Return its opportunity."""
+        return (("opportunity", self.opportunity_id),) if self.stated else ()
+
+    def first_day(self, zone: Zone) -> int:
+        """Return the day on which it was accepted."""
+        return _least(zone, self.accepted)
+
+    def own_marks(self) -> dict[str, Mark]:
+        """Return its acceptance."""
+        return {"accepted": (self.accepted, self)} if self.accepted else {}
+
+
+class Change(Entity):
+    """An amendment or a cancellation of an order, or a cancellation of an invoice: `of` is what it changes.
+
+    `after` is what is left then, in the currency of what it changes and in the ledger's; `taken` is what a reversal takes.
+    """
+
+    kind = "change"
+    after: tuple[Any, ...] | None = None
+    taken: tuple[Any, ...] = ()
+    withdrawn = False
+
+    def __init__(self, fact: Fact, of: Entity) -> None:
+        self.fact = fact
+        self.of = of
+        self.name = of.name
+
+
+class Order(Entity):
+    """An order: what was placed, the changes on top, of which a cancellation ends it.
+
+    `quote` and `named` are the quote and the opportunity that it names, as far as those have events of their own.
+    """
+
+    kind = "order"
+    ends = True
+    placed: Fact | None = None
+    cancelled: Fact | None = None
+    campaign: str | None = None
+    account: str | None = None
+    new_customer: bool | None = None
+    opportunity_id: str | None = None
+    quote_id: str | None = None
+    quote: Quote | None = None
+    named: Opportunity | None = None
+    parent: Opportunity | None = None
+    placings: Sequence[Fact] = ()
+    changes: Series[Change]
+    start: tuple[Any, ...] = ()  # what the changes start from, when they were last worked out
+    KEPT = Entity.KEPT | {"quote", "named", "parent", "changes", "cancelled", "start"}
+
+    def __init__(self, identity: str) -> None:
+        super().__init__(identity)
+        self.changes = Series()
+
+    @property
+    def base(self) -> Money | None:
+        """What was placed, before changes: the last statement, but after a cancellation only the first of an order."""
+        stated = last_before(self.placings, self.cancelled)
+        return money_of(stated[-1].data["net_value"]) if stated else None
+
+    @property
+    def arrived(self) -> bool:
+        """Whether it was placed."""
+        return self.placed is not None
+
+    @property
+    def live(self) -> bool:
+        """A live order was placed and not cancelled."""
+        return self.placed is not None and self.cancelled is None
+
+    def parents(self) -> Collection[Entity]:
+        """Return its opportunity, if that is opened."""
+        return (self.parent,) if self.parent else ()
+
+    def came_out_of(self, parent: Entity) -> bool:
+        """Tell whether that is its parent."""
+        return self.parent is parent
+
+    def refers_to(self, _: Merges) -> Sequence[Key]:
+        """Return the opportunity and the quote that it names."""
+        named = (("opportunity", self.opportunity_id), ("quote", self.quote_id))
+        return tuple((kind, identity) for kind, identity in named if identity is not None)
+
+    def first_day(self, zone: Zone) -> int:
+        """Return the day on which it was placed."""
+        return _least(zone, self.placed)
+
+    def own_marks(self) -> dict[str, Mark]:
+        """Return its placing, while it is live."""
+        return {"ordered": (self.placed, self)} if self.placed and self.live else {}
+
+
+class CreditNote(Entity):
+    """A credit note, as its last statement (`fact`) has it; `invoice` is there once that is posted.
+
+    `counted` is what the invoice counts of it as credited, `after` what is left of the invoice then, as `Change` has it.
+    """
+
+    kind = "credit_note"
+    fact: Fact
+    cogs: Money | None = None
+    invoice: Invoice | None = None
+    counted = 0
+    after: tuple[Any, ...] | None = None
+    taken: tuple[Any, ...] = ()
+    KEPT = Entity.KEPT | {"invoice", "counted", "after", "taken"}
+
+    @property
+    def known(self) -> bool:
+        """Whether anything states it."""
+        return "fact" in self.__dict__
+
+    @property
+    def amount(self) -> Money:
+        """What it credits."""
+        return money_of(self.fact.data["net_amount"])
+
+    def refers_to(self, _: Merges) -> Sequence[Key]:
+        """Return its invoice."""
+        return (("invoice", self.fact.data["invoice_id"]),) if self.known else ()
+
+    def first_day(self, _: Zone) -> int:
+        """Return its posting date."""
+        return recorded_day(self.fact.data["posting_date"]) if self.known else NO_DAY
+
+
+class Invoice(Entity):
+    """An invoice: what was last posted, on the least posting date, its credit notes and its cancellation.
+
+    `credited` adds up the notes in its own currency.
+    """
+
+    kind = "invoice"
+    ends = True
+    posted: Fact | None = None
+    cancelled: Fact | None = None
+    order_id: str | None = None
+    parent: Order | None = None
+    day = NO_DAY
+    postings: Sequence[Fact] = ()
+    cancellations: Sequence[Change] = ()
+    credits: Deductions[CreditNote]
+    credited = 0
+    start: tuple[Any, ...] = ()  # what the credit notes start from, when they were last worked out
+    KEPT = Entity.KEPT | {"parent", "credits", "credited", "cancelled", "cancellations", "start"}
+
+    def __init__(self, identity: str) -> None:
+        super().__init__(identity)
+        self.credits = Deductions()
+
+    @property
+    def amount(self) -> Money | None:
+        """What was last posted, but after a cancellation only the first of an invoice."""
+        stated = last_before(self.postings, self.cancelled)
+        return money_of(stated[-1].data["net_amount"]) if stated else None
+
+    @property
+    def cogs(self) -> Money | None:
+        """What it states of its costs of goods, as the amount."""
+        for fact in reversed(last_before(self.postings, self.cancelled)):
+            if "cogs" in fact.data:
+                return money_of(fact.data["cogs"])
+        return None
+
+    @property
+    def arrived(self) -> bool:
+        """Whether it was posted."""
+        return self.posted is not None
+
+    @property
+    def live(self) -> bool:
+        """A live invoice was posted and not cancelled."""
+        return self.posted is not None and self.cancelled is None
+
+    def parents(self) -> Collection[Entity]:
+        """Return its order, if that is placed."""
+        return (self.parent,) if self.parent else ()
+
+    def came_out_of(self, parent: Entity) -> bool:
+        """Tell whether that is its parent."""
+        return self.parent is parent
+
+    def refers_to(self, _: Merges) -> Sequence[Key]:
+        """Return the order that it names."""
+        return (("order", self.order_id),) if self.order_id is not None else ()
+
+    def first_day(self, _: Zone) -> int:
+        """Return the least posting date stated."""
+        return self.day
+
+    def own_marks(self) -> dict[str, Mark]:
+        """Return its posting while it is live, and again while it is not fully credited."""
+        posted, amount = self.posted, self.amount
+        if posted is None or amount is None or not self.live:
+            return {}
+        marks: dict[str, Mark] = {"invoiced": (posted, self)}
+        if not self.credits.items or self.credited < amount.minor:
+            marks["counted"] = marks["invoiced"]
+        return marks
+
+
+def _least(zone: Zone, *marks: Fact | None) -> int:
+    return min((zone.day(mark.micros) for mark in marks if mark is not None), default=NO_DAY)

@@ -1,0 +1,297 @@
+"""The journey (SPEC section 2): leads – opportunities – quotes – orders – invoices – credit notes, folded from facts.
+
+    journey = Journey(zone)
+    journey.take(fact)          # in any order
+    journey.touched             # the entities that may contribute something else now
+
+A fact is taken in by the entity that it is about (`entities` says what wins), and what that changes is handed on (`links`). It is
+pure and does not care how the facts arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar, TypeVar, cast
+
+from service.domain.calendar import Zone, recorded_day
+from service.domain.catalogue import states_nothing
+from service.domain.components.entities import (
+    NO_DAY,
+    Change,
+    CreditNote,
+    Entity,
+    Invoice,
+    Lead,
+    Opportunity,
+    Order,
+    Quote,
+)
+from service.domain.components.links import NO_MERGES, Links
+from service.domain.components.series import earliest, put_in
+from service.domain.facts import RULES, Fact, Key, Merges
+from service.domain.money import money_of
+
+E = TypeVar("E", bound=Entity)
+_LEAD_STATES = (
+    ("campaign_id", "campaign"), ("channel", "channel"), ("source", "source"), ("medium", "medium"), ("owner_id", "owner"),
+)  # fmt: skip
+_UTM_STATES = (("source", "utm_source"), ("medium", "utm_medium"))
+_ORDER_STATES = (
+    ("campaign_id", "campaign"), ("account_id", "account"), ("new_customer", "new_customer"),
+    ("opportunity_id", "opportunity_id"), ("quote_id", "quote_id"),
+)  # fmt: skip
+
+
+class Journey(Links):
+    """The fold of the facts of one component of entities that hang together."""
+
+    __slots__ = ("_statements",)
+
+    def __init__(self, zone: Zone) -> None:
+        super().__init__(zone)
+        self._statements: dict[Key, list[Fact]] | None = None  # by what they are about, once something was taken back
+
+    def contributing(self) -> Iterator[Entity]:
+        """Return everything that may contribute: all entities, and the changes of orders and invoices."""
+        for one in self.entities.values():
+            yield one
+            if isinstance(one, Order):
+                yield from one.changes
+            elif isinstance(one, Invoice):
+                yield from one.cancellations
+            elif isinstance(one, Opportunity):
+                yield from one.awaited.values()
+
+    def touch_all(self) -> None:
+        """Have everything contribute anew: a rate may have changed."""
+        self.touched.update(dict.fromkeys(self.entities.values()))
+
+    def take(self, fact: Fact) -> None:
+        """Take in one live fact."""
+        if self._statements is not None and fact.type in _OWN:
+            self._statements.setdefault(self._subject(fact), []).append(fact)
+        self._TAKE[fact[4]](self, fact)
+
+    def withdraw(self, fact: Fact, others: Iterable[Fact]) -> bool:
+        """Take back a fact that was voided; `others` are the live facts that remain.
+
+        False where only a new fold will do: the journey is of no use any more then.
+        """
+        if fact.type == "lead.merged":
+            return False
+        if fact.type in self.WITHDRAW:
+            self.WITHDRAW[fact.type](self, fact)
+            return True
+        subject = self._subject(fact)
+        if self._statements is None:
+            self._statements = {}
+            for one in others:
+                if one.type in _OWN:
+                    self._statements.setdefault(self._subject(one), []).append(one)
+        left = [one for one in self._statements.get(subject, ()) if one[:4] != fact[:4]]
+        self._statements[subject] = left
+        entity = self.entities[subject]
+        if isinstance(entity, CreditNote):
+            self._detach(entity)
+        entity.forget()
+        for one in left:
+            self._TAKE[one.type](self, one)
+        self._settle(entity)
+        return True
+
+    def _subject(self, fact: Fact) -> Key:
+        """Return the entity that a fact states something of."""
+        kind, field = _OWN[fact.type]
+        identity = fact.data[field]
+        return kind, self._merges.name(identity) if kind == "lead" else identity
+
+    def _entity(self, make: type[E], identity: str) -> E:
+        """Return the entity of an id, made if it is new."""
+        key = (make.kind, identity)
+        found: Any = self.entities.get(key)
+        if found is None:
+            found = self.entities[key] = make(identity)
+        return cast("E", found)
+
+    def _lead(self, fact: Fact) -> Lead:
+        return self._entity(Lead, self._merges.name(fact[5]["lead_id"]))
+
+    def _take_captured(self, fact: Fact) -> None:
+        lead, data = self._lead(fact), fact[5]
+        lead.captured = earliest(lead.captured, fact)
+        for field, attribute in _LEAD_STATES:
+            if field in data:
+                lead.state(attribute, data[field], fact)
+        for field, attribute in _UTM_STATES if "utm" in data else ():
+            if not states_nothing(value := data["utm"].get(field)):
+                lead.state(attribute, value, fact)
+        self._settle(lead)
+
+    def _take_qualified(self, fact: Fact) -> None:
+        lead = self._lead(fact)
+        lead.qualified = earliest(lead.qualified, fact)
+        if "owner_id" in fact.data:
+            lead.state("owner", fact.data["owner_id"], fact)
+        self._settle(lead)
+
+    def _take_reassigned(self, fact: Fact) -> None:
+        lead = self._lead(fact)
+        lead.state("campaign", fact.data.get("campaign_id"), fact)
+        self._settle(lead)
+
+    def _take_handled(self, fact: Fact) -> None:
+        lead = self._lead(fact)
+        if "owner_id" in fact.data:
+            lead.state("owner", fact.data["owner_id"], fact)
+            self._settle(lead)
+
+    def _take_merged(self, fact: Fact) -> None:
+        """Make one lead of two classes of merged leads."""
+        pair = (fact.data["survivor_id"], fact.data["merged_id"])
+        if self._merges is NO_MERGES:
+            self._merges = Merges()
+        classes = dict.fromkeys(map(self._merges.name, pair))
+        self._merges.take(fact)
+        name = self._merges.name(pair[0])
+        referring: dict[Entity, None] = {}
+        for old in classes:
+            referring.update(self._referring.get(("lead", old), {}))
+            self._refer(("lead", old)).clear()
+        for entity in referring:
+            entity.names = ()  # they refer to it by its old name
+            self._link(entity)
+        if self._statements is not None:
+            stated = [one for old in classes for one in self._statements.pop(("lead", old), ())]
+            self._statements["lead", name] = stated
+        found = [cast("Lead", lead) for old in classes if (lead := self.entities.pop(("lead", old), None))]
+        self.touched.update(dict.fromkeys(found))
+        merged = Lead(name)
+        for lead in found:
+            merged.absorb(lead)
+            self._undated(lead)
+            lead.forget()
+        if found:
+            self.entities["lead", name] = merged
+        self._redate()
+        if found:
+            self._settle(merged)
+        for entity in referring:
+            self._place(entity)
+
+    def _take_opened(self, fact: Fact) -> None:
+        data = fact[5]
+        one = self._entity(Opportunity, data["opportunity_id"])
+        one.opened = earliest(one.opened, fact)
+        for field, attribute in (("campaign_id", "campaign"), ("owner_id", "owner"), ("lead_ids", "lead_ids")):
+            if field in data:
+                one.state(attribute, data[field], fact)
+        self._settle(one)
+
+    def _take_outcome(self, fact: Fact) -> None:
+        one = self._entity(Opportunity, fact[5]["opportunity_id"])
+        one.state("outcome", fact, fact)
+        self.touched[one] = None
+
+    def _take_quote(self, fact: Fact) -> None:
+        one = self._entity(Quote, fact[5]["quote_id"])
+        one.state("opportunity_id", fact[5]["opportunity_id"], fact)
+        if fact[4] == "quote.accepted":
+            one.accepted = earliest(one.accepted, fact)
+        self._settle(one)
+
+    def _take_placed(self, fact: Fact) -> None:
+        data = fact[5]
+        one = self._entity(Order, data["order_id"])
+        one.placed = earliest(one.placed, fact)
+        for field, attribute in _ORDER_STATES:
+            if field in data:
+                one.state(attribute, data[field], fact)
+        one.placings = put_in(one.placings, fact)
+        self._settle(one)
+
+    def _take_change(self, fact: Fact) -> None:
+        one = self._entity(Order, fact[5]["order_id"])
+        one.changes.insert(Change(fact, one))
+        if fact[4] == "order.cancelled":
+            one.cancelled = earliest(one.cancelled, fact)
+        self._come_out(one)
+
+    def _withdraw_change(self, fact: Fact) -> None:
+        one = self._entity(Order, fact.data["order_id"])
+        self._withdrawn(one.changes.remove(fact))
+        one.cancelled = next((other.fact for other in one.changes if other.fact.type == "order.cancelled"), None)
+        self._come_out(one)
+
+    def _withdrawn(self, change: Change) -> None:
+        change.withdrawn = True
+        self.touched[change] = None
+
+    def _take_posted(self, fact: Fact) -> None:
+        data = fact[5]
+        one = self._entity(Invoice, data["invoice_id"])
+        one.posted = earliest(one.posted, fact)
+        if "order_id" in data:
+            one.state("order_id", data["order_id"], fact)
+        day = recorded_day(data["posting_date"])
+        one.day = day if one.day == NO_DAY else min(one.day, day)
+        one.postings = put_in(one.postings, fact)
+        self._settle(one)
+
+    def _take_invoice_cancelled(self, fact: Fact) -> None:
+        one = self._entity(Invoice, fact[5]["invoice_id"])
+        change = Change(fact, one)
+        one.cancellations = [*one.cancellations, change]
+        one.cancelled = earliest(one.cancelled, fact)
+        self.touched[change] = None
+        self._settle(one)
+
+    def _withdraw_invoice_cancelled(self, fact: Fact) -> None:
+        one = self._entity(Invoice, fact.data["invoice_id"])
+        for change in one.cancellations:
+            if change.fact[:4] == fact[:4]:
+                self._withdrawn(change)
+        one.cancellations = [change for change in one.cancellations if not change.withdrawn]
+        one.cancelled = min((change.fact for change in one.cancellations), default=None)
+        self._settle(one)
+
+    def _take_credited(self, fact: Fact) -> None:
+        one = self._entity(CreditNote, fact[5]["credit_note_id"])
+        self._detach(one)  # its place among the others is that of its last statement
+        one.state("fact", fact, fact)
+        if "cogs" in fact[5]:
+            one.state("cogs", money_of(fact[5]["cogs"]), fact)
+        self._settle(one)
+
+    _TAKE: ClassVar[dict[str, Callable[[Any, Fact], None]]] = {
+        "lead.captured": _take_captured,
+        "lead.qualified": _take_qualified,
+        "lead.campaign_reassigned": _take_reassigned,
+        **dict.fromkeys(("lead.handed_over", "lead.accepted", "lead.rejected", "lead.followed_up"), _take_handled),
+        "lead.merged": _take_merged,
+        "opportunity.opened": _take_opened,
+        **dict.fromkeys(("opportunity.won", "opportunity.lost", "opportunity.reopened"), _take_outcome),
+        **dict.fromkeys(("quote.sent", "quote.accepted", "quote.rejected", "quote.expired"), _take_quote),
+        "order.placed": _take_placed,
+        **dict.fromkeys(("order.amended", "order.cancelled"), _take_change),
+        "invoice.posted": _take_posted,
+        "invoice.cancelled": _take_invoice_cancelled,
+        "invoice.credited": _take_credited,
+    }
+    # Each of these is a thing of its own; others state something of their entity.
+    WITHDRAW: ClassVar[dict[str, Callable[[Any, Fact], None]]] = {
+        "order.amended": _withdraw_change, "order.cancelled": _withdraw_change,
+        "invoice.cancelled": _withdraw_invoice_cancelled,
+    }  # fmt: skip
+
+
+def fold(facts: Iterable[Fact], zone: Zone) -> Journey:
+    """Fold live facts into a journey."""
+    journey = Journey(zone)
+    for fact in facts:
+        journey.take(fact)
+    return journey
+
+
+# Per type, the kind of entity that it states something of, and the field with its id.
+_OWN = {name: (rule.ties[0][1], rule.ties[0][0]) for name, rule in RULES.items()
+        if rule.component == "journey" and name not in {"lead.merged", *Journey.WITHDRAW}}  # fmt: skip

@@ -1,0 +1,281 @@
+"""ROI (SPEC section 4): what components contribute to it, and the figures made from the sums on reading."""
+
+from __future__ import annotations
+
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+from service.domain.calendar import recorded_day
+from service.domain.components.accounts import AccountsOrder
+from service.domain.components.campaigns import Budget
+from service.domain.components.costs import CostEntry
+from service.domain.components.entities import NO_DAY, CreditNote, Dimensions, Invoice, Order
+from service.domain.facts import Fact
+from service.domain.figures import Figures, Sums
+from service.domain.money import Money, money_of
+from service.domain.postings import Book, Remainder, event_name
+from service.domain.reports import pending
+
+MEASURES = (
+    "budget", "actual_cost", "booked_revenue", "invoiced_revenue_gross", "credited", "cogs", "invoiced_with_cogs",
+    "new_customers", "entered.captured", "entered.qualified", "entered.opportunity", "entered.ordered",
+)  # fmt: skip
+SERIES = (
+    "actual_cost",
+    "invoiced_revenue_gross",
+    "credited",
+    "cogs",
+    "invoiced_with_cogs",
+)  # by day, for break_even_on
+
+
+# What entities, and components of other kinds, contribute
+
+_BOOKED = {"booked_revenue": 1}
+
+
+def contribute_order(order: Order, book: Book) -> None:
+    """Post the value of an order as it was placed, and what each of its changes makes of that; comes last of its rules."""
+    base, left = order.base, None
+    start: tuple[object, ...] = ()
+    if order.placed is not None and base is not None:
+        placed = book.zone.day(order.placed.micros)
+        left = Remainder(book, base.currency, placed)
+        left.post(_BOOKED, order.name, order.where, placed, order.cohort, base.minor)
+        start = (left.terms, order.where, order.cohort, placed)
+        if order.account is None and order.new_customer and order.live:
+            book.add("new_customers", order, placed)
+    if start != order.start:
+        order.start = start
+        order.changes.restart()
+    begin = (left.remaining, left.remaining_converted, False) if left else ()
+    for state, change in order.changes.again(begin):
+        book.open(change)
+        if left is None:
+            pending.contribute_change(change, book)
+            change.after = ()
+        else:
+            left.remaining, left.remaining_converted, ended = state
+            change.after = state if ended else _changed(order, change.fact, left, placed, book)
+
+
+def _changed(order: Order, fact: Fact, left: Remainder, placed: int, book: Book) -> tuple[object, ...]:
+    """Post an amendment or the cancellation of an order that is placed; return what is left then."""
+    day, entity = max(placed, book.zone.day(fact.micros)), (order.name, order.where)
+    if fact.type == "order.cancelled":
+        left.post(_BOOKED, *entity, day, order.cohort, -left.remaining)
+    else:
+        value = money_of(fact.data["net_value"])
+        if value.currency == left.currency:
+            left.post(_BOOKED, *entity, day, order.cohort, value.minor - int(left.remaining))
+        else:
+            book.flag(f"amendment in {value.currency} of an order in {left.currency}", *entity, day, order.cohort)
+    return left.remaining, left.remaining_converted, fact.type == "order.cancelled"
+
+
+def contribute_invoice(invoice: Invoice, book: Book) -> None:
+    """Post an invoice with its costs of goods, its credit notes and its cancellation; comes last of its rules."""
+    amount, stated = invoice.amount, invoice.cogs
+    if invoice.posted is None or amount is None:
+        return
+    entity, where, cohort, own = invoice.name, invoice.where, invoice.cohort, book.cells
+    left = Remainder(book, amount.currency, invoice.day)
+    cogs = Remainder(book, stated.currency, invoice.day) if stated else None
+    covered = {"invoiced_with_cogs": 1} if cogs and cogs.known and left.known else {}
+    left.post({"invoiced_revenue_gross": 1, **covered}, entity, where, invoice.day, cohort, amount.minor)
+    if cogs and stated and (covered or not cogs.known):
+        cogs.post({"cogs": 1}, entity, where, invoice.day, cohort, stated.minor)
+    start = (left.terms, cogs and cogs.terms, where, cohort, invoice.day)
+    if start != invoice.start:
+        invoice.start = start
+        invoice.credits.restart()
+    begin = _left(left, cogs)
+    for state, note in invoice.credits.again(begin):
+        book.open(note)
+        _set_left(state, left, cogs)
+        _credit(invoice, note, left, cogs, covered, book)
+        note.after = _left(left, cogs)
+    book.cells = own
+    if invoice.credited > max(amount.minor, 0):
+        book.flag("more is credited than invoiced", entity, where, invoice.day, cohort)
+    if invoice.cancelled is not None:
+        _set_left(invoice.credits.left(begin), left, cogs)
+        day = max(invoice.day, book.zone.day(invoice.cancelled.micros))
+        left.post({"invoiced_revenue_gross": 1, **covered}, entity, where, day, cohort, -left.remaining)
+        if cogs and (covered or not cogs.known):
+            cogs.post({"cogs": 1}, entity, where, day, cohort, -cogs.remaining)
+
+
+def _left(left: Remainder, cogs: Remainder | None) -> tuple[Any, ...]:
+    return (left.remaining, left.remaining_converted, *((cogs.remaining, cogs.remaining_converted) if cogs else ()))
+
+
+def _set_left(state: tuple[Any, ...], left: Remainder, cogs: Remainder | None) -> None:
+    left.remaining, left.remaining_converted = state[:2]
+    if cogs:
+        cogs.remaining, cogs.remaining_converted = state[2:]
+
+
+def _credit(
+    invoice: Invoice, note: CreditNote, left: Remainder, cogs: Remainder | None, covered: dict[str, int], book: Book
+) -> None:
+    """Post one credit note."""
+    amount, day = note.amount, recorded_day(note.fact.data["posting_date"])
+    place = (note.name, invoice.where, day, invoice.cohort)
+    if amount.currency != left.currency:
+        book.flag(f"credit note in {amount.currency} of an invoice in {left.currency}", *place)
+        return
+    left.post({"credited": -1, **covered}, *place, -amount.minor)
+    if cogs and note.cogs and note.cogs.currency != cogs.currency:
+        reason = (
+            f"cogs of a credit note in {note.cogs.currency} of an invoice's in {cogs.currency}, taken in proportion"
+        )
+        book.flag(reason, *place)
+    if cogs and covered:
+        cogs.post({"cogs": 1}, *place, -_cogs_of(amount.minor, note.cogs, invoice))
+
+
+def _cogs_of(credited: int, own: Money | None, invoice: Invoice) -> Fraction | int:
+    """Return what a credit note takes back of its invoice's cogs: its own statement, else in proportion."""
+    cogs, amount = invoice.cogs, invoice.amount
+    assert cogs is not None and amount is not None  # noqa: PT018, S101  the caller's condition, for the types
+    if own is not None and own.currency == cogs.currency:
+        return own.minor
+    return Fraction(cogs.minor * credited, amount.minor) if amount.minor else 0
+
+
+def contribute_cost(entry: CostEntry, book: Book) -> None:
+    """Post one cost entry and its reversals."""
+    left, booked = None, entry.booked
+    start: tuple[object, ...] = ()
+    if booked is not None:
+        where, amount = Dimensions(booked.data["campaign_id"]), money_of(booked.data["amount"])
+        booked_on = recorded_day(booked.data["cost_date"])
+        left = Remainder(book, amount.currency, booked_on)
+        left.post({"actual_cost": 1}, entry.name, where, booked_on, booked_on, amount.minor)
+        start = (left.terms, where, booked_on)
+    if start != entry.start:
+        entry.start = start
+        entry.reversals.restart()
+    for state, reversal in entry.reversals.again((left.remaining, left.remaining_converted) if left else ()):
+        book.open(reversal)
+        if left is None:
+            pending.contribute_change(reversal, book)
+            reversal.after = ()
+        else:
+            left.remaining, left.remaining_converted = state
+            _reverse(entry, reversal.fact, left, where, booked_on, book)
+            reversal.after = (left.remaining, left.remaining_converted)
+
+
+def _reverse(entry: CostEntry, fact: Fact, left: Remainder, where: Dimensions, booked_on: int, book: Book) -> None:
+    """Post one reversal of a cost entry: at most what is left of it."""
+    day = recorded_day(fact.data["cost_date"]) if "cost_date" in fact.data else booked_on
+    asked = money_of(fact.data["amount"]) if "amount" in fact.data else None
+    if asked and asked.currency != left.currency:
+        book.flag(f"reversal in {asked.currency} of a cost in {left.currency}", event_name(fact), where, day, day)
+        return
+    taken = min(asked.minor, int(left.remaining)) if asked else int(left.remaining)
+    if asked and asked.minor > taken:
+        book.flag("reversal of more than was booked, capped", event_name(fact), where, day, day)
+    left.post({"actual_cost": 1}, entry.name, where, day, day, -taken)
+
+
+def contribute_budget(budget: Budget, book: Book) -> None:
+    """Post the last budget of one campaign for one period; periods add up."""
+    if budget.fact is None:
+        return
+    amount = money_of(budget.fact.data["amount"])
+    left = Remainder(book, amount.currency, book.zone.day(budget.fact.micros))
+    left.post({"budget": 1}, budget.name, Dimensions(budget.fact.data["campaign_id"]), NO_DAY, NO_DAY, amount.minor)
+
+
+def contribute_new_customer(one: AccountsOrder, book: Book) -> None:
+    """Count an order that brought a new customer."""
+    order = one.counted
+    if order is not None:
+        segment = book.segments[order.where]
+        book.put(("new_customers", one.name, segment, order.day, order.cohort, None, None))
+
+
+# The figures
+
+
+def figures(sums: Sums, currency: str, break_even_on: date | None) -> dict[str, Any]:
+    """Return the ROI row of the given sums. Money is in decimal strings, ratios are numbers, see SPEC section 4."""
+    of, make = sums.get, Figures(currency)
+    cost, booked = of("actual_cost", 0), of("booked_revenue", 0)
+    invoiced = _invoiced(sums)
+    coverage = make.divide("margin_coverage", of("invoiced_with_cogs", 0), invoiced, "invoiced_revenue")
+    margin, unknown = gross_margin(sums), no_margin(sums)
+    if unknown:
+        make.reasons["gross_margin"] = unknown
+    if break_even_on is None:
+        make.reasons["break_even_on"] = _no_break_even(cost)
+    margin_return = None if margin is None else margin - cost
+    counts = {
+        "leads": of("entered.captured", 0),
+        "qualified_leads": of("entered.qualified", 0),
+        "opportunities": of("entered.opportunity", 0),
+        "orders": of("entered.ordered", 0),
+        "new_customers": of("new_customers", 0),
+    }
+    return make.row({
+        "budget": make.money(of("budget", 0)),
+        "actual_cost": make.money(cost),
+        "budget_variance": make.money(of("budget", 0) - cost),
+        "booked_revenue": make.money(booked),
+        "invoiced_revenue_gross": make.money(of("invoiced_revenue_gross", 0)),
+        "credited": make.money(of("credited", 0)),
+        "invoiced_revenue": make.money(invoiced),
+        "cogs": make.money(of("cogs", 0)),
+        "gross_margin": None if margin is None else make.money(margin),
+        "margin_coverage": None if coverage is None else float(round(coverage, 6)),
+        "roi": {
+            "booked": make.ratio("roi.booked", booked - cost, cost, "actual_cost"),
+            "invoiced": make.ratio("roi.invoiced", invoiced - cost, cost, "actual_cost"),
+            "margin": make.ratio("roi.margin", margin_return, cost, "actual_cost" if margin is not None else "gross_margin"),
+        },
+        "roas": make.ratio("roas", invoiced, cost, "actual_cost"),
+        "cost_to_revenue": make.ratio("cost_to_revenue", cost, invoiced, "invoiced_revenue"),
+        "break_even_roas": _break_even_roas(make, margin, invoiced),
+        **counts,
+        "cost_per_lead": make.price("cost_per_lead", cost, counts["leads"], "leads"),
+        "cost_per_qualified_lead": make.price("cost_per_qualified_lead", cost, counts["qualified_leads"], "qualified_leads"),
+        "cost_per_opportunity": make.price("cost_per_opportunity", cost, counts["opportunities"], "opportunities"),
+        "cost_per_order": make.price("cost_per_order", cost, counts["orders"], "orders"),
+        "cac": make.price("cac", cost, counts["new_customers"], "new_customers"),
+        "break_even_on": break_even_on.isoformat() if break_even_on else None,
+    })  # fmt: skip
+
+
+def gross_margin(sums: Sums) -> int | None:
+    """Return invoiced revenue less cogs, negative for credit notes alone; None where that is not known, see `no_margin`."""
+    return _invoiced(sums) - sums.get("cogs", 0) if no_margin(sums) is None else None
+
+
+def no_margin(sums: Sums) -> str | None:
+    """Return why there is no gross margin: some invoiced revenue has no known cogs, or there is nothing that it is made of."""
+    if sums.get("invoiced_with_cogs", 0) != _invoiced(sums):
+        return "cogs is not known for all of invoiced_revenue"
+    if not any(sums.get(part) for part in ("invoiced_revenue_gross", "credited", "cogs")):
+        return "nothing is invoiced, credited or costed"
+    return None
+
+
+def _invoiced(sums: Sums) -> int:
+    return sums.get("invoiced_revenue_gross", 0) - sums.get("credited", 0)
+
+
+def _break_even_roas(make: Figures, margin: int | None, invoiced: int) -> float | None:
+    """Return 1 / (gross_margin / invoiced_revenue): both have to be positive."""
+    if margin is not None and invoiced <= 0:
+        return make.ratio("break_even_roas", margin, invoiced, "invoiced_revenue")
+    return make.ratio("break_even_roas", invoiced, margin, "gross_margin")
+
+
+def _no_break_even(cost: int) -> str:
+    if cost > 0:
+        return "cumulative return has not reached cumulative cost"
+    return f"actual_cost is {'0' if cost == 0 else 'negative'}: there is nothing to break even on"

@@ -1,0 +1,222 @@
+"""The engine: events → components → postings (DESIGN section 3). A live follower and a rebuild run the same code.
+
+For each event in log order: find the component that the event's entities belong to (joining components that turn out to
+hang together), insert the fact, fold again, and post new minus old, tagged with the event's position. Three things
+reach further than one component: an exchange rate (every component that asked for it), a void (the component of the
+voided event) and an account's orders (which order brought a new customer).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+from service.domain.calendar import Zone, recorded_day
+from service.domain.facts import RULES, Fact, Key, keys_of
+from service.domain.postings import Book, Cells
+from service.domain.rates import Rates
+from service.domain.voids import Identity, Voids
+from service.projections.engine.components import Component
+from service.projections.engine.folding import Folding
+from service.projections.engine.logged_facts import Row, fact_of, read_rows
+from service.projections.engine.set_aside import SetAside
+from service.projections.engine.tables import Tables
+from service.projections.engine.working_set import WorkingSet
+from service.projections.engine.writer import Writer
+from service.store.ledgers import Ledger
+from service.store.log import Stored
+
+_STRETCH = 1_000  # events folded between two writes
+_TURN = 25  # events folded between two turns of the event loop
+_AT_ONCE = 2_000  # components that a new rate refolds between two writes
+
+
+class Engine:
+    """The working set of one generation of one ledger. `tables` is where it reads and writes."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        tables: Tables,
+        next_component: int,
+        registers: Iterable[Stored],
+        set_aside: SetAside | None = None,
+    ) -> None:
+        """`registers` are the ledger's rates and voids up to the generation's checkpoint, `set_aside` what waits for a fix."""
+        self.set_aside = set_aside or SetAside()
+        self.tables = tables
+        self._writer = Writer(tables)
+        self._set = WorkingSet(tables, self._writer, next_component, self.set_aside.move)
+        self._currency = ledger.currency
+        self._voids = Voids()
+        self._rate_facts: list[Fact] = []
+        self._targets: dict[Identity, Row] = {}
+        for row in registers:
+            with suppress(Exception):  # set aside when it came
+                self._register(fact_of(row))
+        self._rates = self._live_rates()
+        self._book = Book(Zone(ledger.timezone), self._rates, tables.segments)
+        self._folding = Folding(self._set, self._writer, self._book, self._book.zone, self._voids, self.set_aside)
+
+    async def project(
+        self, rows: Sequence[Row], voided: Iterable[Stored] = (), seconds: float = math.inf
+    ) -> int:  # fmt: skip
+        """Project events in log order and begin to write what they post; `store` has to be the last word.
+
+        `voided` may hold the targets of the voids among them, which are looked up otherwise. Return the position reached: that of
+        the last event, or of one before where that took `seconds`, apart from what it took to bring components into memory.
+        """
+        self._targets = {(row.source, row.id): row for row in voided}
+        facts, unreadable = read_rows(rows)
+        named = [keys_of(fact) for _, fact in facts]
+        await self._set.load((fact for _, fact in facts), named)
+        self._folding.until, last = time.monotonic() + seconds, rows[-1].position if rows else 0
+        for number, ((self._folding.position, fact), keys) in enumerate(zip(facts, named, strict=True), 1):
+            if number % _TURN == 0:
+                await self._writer.take_turns(begin=number % _STRETCH == 0)
+            component = RULES[fact[4]].component
+            if "campaign_id" in fact[5] and not self._voids.is_void((fact[2], fact[3])):
+                self.tables.known.count(fact[5]["campaign_id"], self._folding.position, 1)
+            if component == "rates":
+                await self._rate(fact)
+            elif component == "voids":
+                await self._void(fact)
+            elif component != "names":
+                one = self._set.component(component, keys)
+                one.insert(fact)
+                await self._folding.fold(one)
+            if time.monotonic() > self._folding.until and number < len(facts):
+                last = facts[number][0] - 1
+                break
+        for row, error in unreadable:
+            if row.position <= last:
+                self._note_unreadable(row, error)
+        return last
+
+    @property
+    def unsettled(self) -> int:
+        """How many of the postings stored are in no balance yet."""
+        return self.tables.unsettled
+
+    @property
+    def next_component(self) -> int:
+        """The number of the component that is made next."""
+        return self._set.next_component
+
+    async def abandon(self) -> None:
+        """Let go of the connection after a failure; the working set is of no use any more."""
+        await self._writer.abandon()
+
+    def forget(self, most: int) -> None:
+        """Drop the working set when it has grown beyond `most` components."""
+        self._set.forget(most)
+
+    def component_of(self, key: Key) -> Component | None:
+        """Return the component of an entity, if it is in the working set."""
+        return self._set.components.get(self._set.owners.get(key, 0))
+
+    def is_void(self, identity: Identity) -> bool:
+        """Tell whether the event of a (source, id) is voided."""
+        return self._voids.is_void(identity)
+
+    async def contributed_by(self, component: Component) -> Cells:
+        """Return what a component contributes by its facts and orders, without posting anything."""
+        return await self._folding.contributed_by(component)
+
+    # What reaches further
+
+    def _register(self, fact: Fact) -> None:
+        if fact.type == "event.voided":
+            self._voids.add(fact)
+        else:
+            self._rate_facts.append(fact)
+
+    def _live_rates(self) -> Rates:
+        rates = Rates(self._currency)
+        for fact in self._rate_facts:
+            if not self._voids.is_void((fact.source, fact.id)):
+                with suppress(Exception):  # set aside when it came
+                    rates.add(fact)
+        return rates
+
+    async def _rate(self, fact: Fact) -> None:
+        self._register(fact)
+        if not self._voids.is_void((fact.source, fact.id)):
+            try:
+                changed = self._rates.add(fact)
+            except Exception as error:  # noqa: BLE001  as in Folding.fold
+                self.set_aside.note(self._folding.position, error)
+                return
+            if changed is not None:
+                await self._fold_all(await self._set.asking_for(*changed))
+
+    async def _void(self, fact: Fact) -> None:
+        concerned = self._voids.concerned(fact)
+        before = self._voids.is_void(concerned)
+        self._register(fact)
+        target = self._targets.get(concerned)
+        if target is None:
+            await self._writer.written()
+            target = await self.tables.event(concerned, self._folding.position)
+        facts, unreadable = read_rows([target] if target and target.position <= self._folding.position else [])
+        unread = target is not None and self.set_aside.get(-target.position) is not None
+        for row, error in unreadable:
+            self._note_unreadable(row, error)
+        if not facts:
+            return
+        voided = facts[0][1]
+        rule = RULES[voided.type]
+        if "campaign_id" in voided.data:
+            counted, lives = not before and not unread, not self._voids.is_void(concerned)
+            if counted != lives:
+                self.tables.known.count(voided.data["campaign_id"], self._folding.position, lives - counted)
+        if rule.component == "rates":
+            self._rates = self._book.rates = self._live_rates()
+            day = recorded_day(voided.data["rate_date"])
+            for currency in {voided.data["base"], voided.data["quote"]} - {self._currency}:
+                await self._fold_all(await self._set.asking_for(currency, day))
+        elif rule.component not in {"voids", "names"}:
+            await self._set.load([voided], [keys_of(voided)])
+            one = self._set.component(rule.component, keys_of(voided))
+            self._folding.stand(one, voided, before=before)
+            await self._folding.fold(one, anew=one.folded is None)
+
+    def _note_unreadable(self, row: Row, error: Exception) -> None:
+        """Set an event aside that cannot be read, unless it is voided: then it counts as never sent."""
+        if self._voids.is_void((row.source, row.id)):
+            self.set_aside.clear(-row.position)
+        else:
+            self.set_aside.note(row.position, error)
+
+    async def retry(self) -> None:
+        """Process again what is set aside. What it posts bears the position of the last event that waited with it."""
+        for entry in self.set_aside.waiting():
+            if self.set_aside.get(entry.key) is not entry:  # dealt with by one before it
+                continue
+            self._folding.position = entry.last_position
+            await self.tables.go_on_at(entry.last_position)
+            if entry.component:
+                await self._fold_all([entry.component])
+            else:
+                await self.project(await self.tables.event_at(entry.position))
+                if self.set_aside.get(entry.key) is entry:
+                    self.set_aside.clear(entry.key)
+            await self._writer.write()
+
+    async def _fold_all(self, identities: Sequence[int]) -> None:
+        for start in range(0, len(identities), _AT_ONCE):
+            page = identities[start : start + _AT_ONCE]
+            await self._set.load_components(page)
+            for identity in page:
+                await self._folding.fold(self._set.components[identity], anew=True)
+                await self._folding.let_others()
+            if len(identities) > _AT_ONCE:
+                await self._writer.write()
+
+    async def store(self) -> None:
+        """Write what has been posted and store the components that have changed."""
+        await self._writer.write()
+        await self.tables.store(self._set.take_changes())
+        await self.tables.set_aside(*self.set_aside.changes())

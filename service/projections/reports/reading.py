@@ -1,0 +1,252 @@
+"""Reads: sums of balances by group and period (now), or of postings up to a position (as it was known then).
+
+One snapshot answers one request: position, sums, lists and attributes all come from the same moment of the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from service.domain import details
+from service.domain.calendar import after
+from service.domain.details import PENDING_LINKS, UNCONVERTED
+from service.projections.sums import break_even, closings, durations, known_campaigns
+from service.projections.sums.balances import column
+from service.projections.sums.selection import Base, Key, Moment, Query, Selection, Sums, amounts
+from service.projections.sums.threads import apart
+from service.store import log
+from service.store.ledgers import Ledger
+
+_MOST_LISTED = 1_000
+
+
+class AsOf(NamedTuple):
+    """The moment of knowing that an answer is for."""
+
+    position: int
+    recorded_at: datetime | None
+
+
+@dataclass
+class Snapshot:
+    """One consistent view of a ledger's serving generation, at a position."""
+
+    connection: Any
+    ledger: Ledger
+    generation: int
+    as_of: AsOf
+    current: bool  # whether that is all there is
+    base: Base
+    read_model_tag: str  # whatever it answers is the same as long as this and the position are
+    version: str  # of the definitions behind the figures
+
+    @property
+    def moment(self) -> Moment:
+        """Where its reads look."""
+        return Moment(self.ledger.ledger, self.generation, self.as_of.position, self.base)
+
+    async def sums(self, query: Query, measures: Sequence[str]) -> dict[Key, Sums]:
+        """Return the sums of measures by group; a group without any is not there."""
+        sql = Selection(self.moment, query, measures)
+        summed = ", ".join(f"sum({column(measure)})::text" for measure in measures)
+        rows = await self.connection.fetch(
+            f"{sql.campaigns()} SELECT {sql.keys()}, {summed} FROM {sql.source()} GROUP BY {sql.key_numbers()}",
+            *sql.values,
+        )
+        return await apart(len(rows), _by_key, query, measures, rows)
+
+    async def last_day(self, query: Query, measure: str) -> dict[Key | None, date]:
+        """Return the last day with a positive sum of a measure that no day has less than 0 of, by group.
+
+        None is the key of all groups together. The months are read first, then the days of the last ones.
+        """
+        months = await self._last(Selection(self.moment, query, [measure], coarsest="month"), measure, "month")
+        pieces = [
+            ("day", max(month, query.since or month), min(after(month), query.until or date.max))
+            for month in sorted({*months.values()})
+        ]
+        days = Selection(self.moment, query, [measure], coarsest="day", pieces=pieces)
+        found = await self._last(days, measure, "day") if pieces else {}
+        return {**found, None: max(found.values())} if found else {}
+
+    async def _last(self, sql: Selection, measure: str, grain: str) -> dict[Key | None, date]:
+        rows = await self.connection.fetch(
+            f"""
+            {sql.campaigns()}, periods AS (
+                SELECT {sql.keys()}, date_trunc('{grain}', start::timestamp)::date AS period FROM {sql.source()}
+                GROUP BY {sql.key_numbers()}, period HAVING sum({column(measure)}) > 0
+            )
+            SELECT {sql.key_names()}, max(period) FROM periods GROUP BY {sql.key_names()}
+            """,
+            *sql.values,
+        )
+        return await apart(len(rows), _last_by_key, sql.query, rows)
+
+    async def sums_and_break_even(
+        self, query: Query, measures: Sequence[str]
+    ) -> tuple[dict[Key, Sums], dict[Key | None, break_even.FirstDays]]:
+        """Return sums, and the first day on which cumulative return reaches cumulative cost (> 0): on invoiced, on margin.
+
+        By group; None is the key of all groups together.
+        """
+        return await break_even.read(self.connection, self.moment, query, measures)
+
+    async def samples(
+        self, query: Query, measures: Sequence[str], below: int, keys: Collection[Key | None]
+    ) -> durations.Lengths:
+        """Return exact durations, length in microseconds → how often, of the groups `keys` that have fewer than `below`."""
+        return await durations.samples(self.connection, self.moment, query, measures, below, keys)
+
+    async def histograms(self, query: Query, measures: Sequence[str], least: int) -> durations.Lengths:
+        """Return durations in histogram buckets, bucket → how often, of the groups that have `least` or more."""
+        return await durations.histograms(self.connection, self.moment, query, measures, least)
+
+    async def waiting(self, query: Query) -> tuple[list[dict[str, Any]], int]:
+        """Return what waits: the amounts of the window without an exchange rate (the first thousand), and how many links."""
+        sql = Selection(self.moment, query, [UNCONVERTED])
+        links = sql.beside(Query(), [PENDING_LINKS])
+        rows = await self.connection.fetch(
+            f"""
+            {sql.campaigns()}
+            SELECT links, found.* FROM (SELECT sum({column(PENDING_LINKS)})::bigint AS links FROM ({links.rows()}) rows) pending
+            LEFT JOIN (
+                SELECT entity, detail, s.campaign, start, sum(amount)::bigint FROM {sql.joined(sql.postings())}
+                WHERE measure IN ('pending_links', 'unconverted', 'flag')  -- as the index of lists has it
+                GROUP BY entity, detail, s.campaign, start HAVING sum(amount) <> 0 ORDER BY start, entity, detail
+                LIMIT {_MOST_LISTED}
+            ) found ON true ORDER BY start, entity, detail
+            """,
+            *sql.values,
+        )
+        return [_waiting(*one) for _, *one in rows if one[0] is not None], rows[0][0] or 0
+
+    async def listed(
+        self, measure: str, after: tuple[str, str] = ("", ""), limit: int = 100
+    ) -> list[tuple[str, str, str | None, int]]:
+        """Return (entity, detail, campaign, since position) of what is posted to be listed, in that order, after a pair."""
+        rows = await self.connection.fetch(
+            """
+            SELECT entity, detail, s.campaign, max(position) FROM postings p JOIN segments s USING (ledger, generation, segment)
+            WHERE p.ledger = $1 AND p.generation = $2 AND p.position <= $3 AND measure = $4
+            AND measure IN ('pending_links', 'unconverted', 'flag')  -- as the index of lists has it
+            AND (entity, detail) > ($5, $6)
+            GROUP BY entity, detail, s.campaign HAVING sum(amount) <> 0 ORDER BY entity, detail LIMIT $7
+            """,
+            self.ledger.ledger, self.generation, self.as_of.position, measure, *after, limit,
+        )  # fmt: skip
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    async def campaigns(self) -> dict[str, dict[str, Any]]:
+        """Return the attributes of every known campaign, by id."""
+        return await known_campaigns.read(self.connection, (self.ledger.ledger, self.generation), self.as_of.position)
+
+
+def _by_key(query: Query, measures: Sequence[str], rows: Sequence[Any]) -> dict[Key, Sums]:
+    width = len(query.group_by)
+    found = {query.labels(row[:width]): amounts(measures, row[width:]) for row in map(tuple, rows)}
+    return {key: sums for key, sums in found.items() if sums}
+
+
+def _last_by_key(query: Query, rows: Sequence[Any]) -> dict[Key | None, date]:
+    return {query.labels(tuple(row)[:-1]): row[-1] for row in rows}
+
+
+def _waiting(entity: str, detail: str, campaign: str | None, day: date, times: int) -> dict[str, Any]:
+    kind, _, identity = entity.partition(":")
+    waits = details.unconverted(detail)
+    return {
+        "kind": kind, "id": identity, "campaign_id": campaign, "measure": waits.measure, "amount": waits.amount,
+        "currency": waits.currency, "day": None if day == date.min else day.isoformat(),
+        "rate_date": waits.rate_day.isoformat(),
+        "entries": times,
+    }  # fmt: skip
+
+
+@asynccontextmanager
+async def snapshot(
+    pool: asyncpg.Pool, ledger: Ledger, as_of: int | datetime | None = None
+) -> AsyncIterator[Snapshot]:  # fmt: skip
+    """Open a consistent view of a ledger, now or as known at a position or time."""
+    async with snapshots(pool, ledger, as_of) as (view,):
+        yield view
+
+
+@asynccontextmanager
+async def snapshots(
+    pool: asyncpg.Pool, ledger: Ledger, *moments: int | datetime | None
+) -> AsyncIterator[list[Snapshot]]:  # fmt: skip
+    """Open views of several moments of knowing, all from the same moment of the database."""
+    async with pool.acquire() as connection, _transaction(connection):
+        yield [await _view(connection, ledger, one) for one in moments]
+
+
+@asynccontextmanager
+async def _transaction(connection: Any) -> AsyncIterator[None]:
+    """Read from one moment of the database; nothing is written, so that it may end the same way whatever happens.
+
+    A plan for any window, campaign and position would be a poor one for each: it costs a millisecond to make one anew.
+    """
+    try:
+        await connection.execute(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan"
+        )
+        yield
+    finally:
+        await connection.execute("COMMIT")
+
+
+class Serving(NamedTuple):
+    """The serving generation: the positions up to which it answers and has balances, and what its figures are made by."""
+
+    generation: int
+    checkpoint: int
+    settled: int
+    revision: int
+    version: str
+
+    @property
+    def read_model_tag(self) -> str:
+        """What changes whenever a figure does at the same position."""
+        return f"{self.version}.{self.generation}.{self.revision}"
+
+
+async def _view(connection: Any, ledger: Ledger, as_of: int | datetime | None) -> Snapshot:
+    position = await log.position_at(connection, ledger.ledger, as_of) if isinstance(as_of, datetime) else as_of
+    row = await connection.fetchrow(
+        """
+        SELECT g.generation, g.checkpoint, g.settled, g.revision, g.version, e.recorded_at, coalesce(c.position, 0)
+        FROM generations g LEFT JOIN events e ON e.ledger = $1 AND e.position = least(g.checkpoint, $2)
+        LEFT JOIN closed c ON c.ledger = $1 AND c.generation = g.generation
+        WHERE g.ledger = $1 AND g.state = 'serving'
+        """,
+        ledger.ledger, position,
+    )  # fmt: skip
+    if row is None:
+        raise LookupError(f"ledger {ledger.name} has no read models")
+    *serving_now, recorded, closed = row
+    served = Serving(*serving_now)
+    current = position is None or position >= served.checkpoint
+    at = served.checkpoint if position is None or current else max(0, position)
+    base = Base("balances", served.settled) if current else closings.nearest(closed, at, served.settled)
+    return Snapshot(
+        connection, ledger, served.generation, AsOf(at, recorded), current, base, served.read_model_tag, served.version
+    )
+
+
+async def serving(pool: Any, ledger: Ledger) -> Serving:
+    """Return the serving generation."""
+    row = await pool.fetchrow(
+        """
+        SELECT generation, checkpoint, settled, revision, version FROM generations WHERE ledger = $1 AND state = 'serving'
+        """,
+        ledger.ledger,
+    )
+    if row is None:
+        raise LookupError(f"ledger {ledger.name} has no read models")
+    return Serving(*row)
