@@ -19,6 +19,7 @@ from service.api import (
     quarantine,
     reads,
     rebuilds,
+    reports,
     response_cache,
     set_aside,
     sources,
@@ -104,7 +105,8 @@ def create_app() -> App:
         "/v1/events", events.post_events, methods=["POST"], include_in_schema=False
     )  # first: the hot one
     app.include_router(events.router)
-    app.include_router(lineage.router)  # before the reads: ids of campaigns may have slashes
+    app.include_router(reports.router)  # before the reads: ids of campaigns may have slashes
+    app.include_router(lineage.router)
     app.include_router(reads.router)
     app.include_router(operations.router)
     app.include_router(quarantine.router)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, get_args, get_origin
 
 from fastapi import Depends, Request, Response
+from fastapi._compat import ModelField
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
 
 from service.api.bodies import read_body
 from service.api.problems import ProblemError, refuse_unknown
@@ -118,6 +120,17 @@ class NeedsOversight(Needs):
         return access and access.ledger
 
 
+def _parameters(fields: Iterable[ModelField]) -> Iterator[tuple[str, Any]]:
+    """Yield the names and types of query parameters, those of a model one by one."""
+    for field in fields:
+        kind = field.field_info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            for name, inner in kind.model_fields.items():
+                yield inner.alias or name, inner.annotation
+        else:
+            yield field.alias, kind
+
+
 def _is_list(annotation: Any) -> bool:
     return any(get_origin(one) is list for one in (annotation, *get_args(annotation)))
 
@@ -153,8 +166,8 @@ class Guarded(APIRoute):
         needs = next((one.call for one in self.dependant.dependencies if isinstance(one.call, Needs)), None)
         if needs is None:
             return handle
-        known = [one.alias for one in self.dependant.query_params]
-        several = [one.alias for one in self.dependant.query_params if _is_list(one.field_info.annotation)]
+        parameters = dict(_parameters(self.dependant.query_params))
+        known, several = list(parameters), [name for name, kind in parameters.items() if _is_list(kind)]
 
         async def guarded(request: Request) -> Response:
             state = request.app.state

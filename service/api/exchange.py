@@ -5,7 +5,7 @@
     finally: exchange.end()
 
 - A HEAD is a GET whose body is not sent.
-- Bodies may come as gzip, and large ones are answered so.
+- Bodies may come as zstd or gzip, and large ones are answered so.
 - X-Request-Id is taken, or made, and given back.
 - The line in the log tells neither secrets nor persons: no query, no hook's secret, no id of a journey.
 """
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from starlette.types import Message, Receive, Scope, Send
 
 from service import telemetry
-from service.api.compression import WORTH_IT, gzipped, inflated, takes_gzip
+from service.api.compression import WORTH_IT, coding_for, inflated, packed
 from service.api.problems import path_told
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ class Exchange:
         return method
 
     @property
-    def takes_gzip(self) -> bool:
-        """Whether the answer may be compressed."""
-        return bool(self._accepted) and takes_gzip(self._accepted)
+    def coding(self) -> str:
+        """How a large answer is to be compressed; "" = not at all."""
+        return coding_for(self._accepted)
 
     async def send(self, message: Message) -> None:
         """Send a message of the answer, with what all answers have."""
@@ -90,19 +90,19 @@ class Exchange:
             headers.append((b"x-request-id", self.request_id.encode()))
             if self.access is not None and self._doorkeeper is not None:
                 headers.extend(self._doorkeeper.allowance(self.access.key_id))
-            if self._compresses(headers):
+            if self._compresses(headers) and self.coding:
                 self._held_back = message
                 return
         elif (start := self._held_back) is not None:
             self._held_back = None
             if not message.get("more_body", False):
-                message = await _compressed(start, message)
+                message = await _compressed(start, message, self.coding)
             await self._send(start)
         self._bytes += len(message.get("body", b""))
         await self._send(message)
 
     def _compresses(self, headers: list[tuple[bytes, bytes]]) -> bool:
-        """Tell whether an answer is to be compressed, and say where that depends on who asks."""
+        """Tell whether an answer is worth compressing, and say where that depends on who asks."""
         size, fits, ready, varies = 0, False, False, False
         for name, value in headers:
             if name == b"content-length":
@@ -116,7 +116,7 @@ class Exchange:
         large = fits and size > WORTH_IT and self._status not in _NO_BODY
         if (large or ready) and not varies:
             headers.append((b"vary", b"Accept-Encoding"))
-        return large and not ready and self.takes_gzip
+        return large and not ready
 
     def end(self) -> None:
         """Write the line that tells of it. The status is null where the client went away before its answer.
@@ -134,14 +134,14 @@ class Exchange:
             )  # fmt: skip
 
 
-async def _compressed(start: Message, body: Message) -> Message:
+async def _compressed(start: Message, body: Message, coding: str) -> Message:
     """Return a whole body compressed, with the head of its answer changed accordingly."""
-    made = await gzipped(body["body"])
-    start["headers"] = gzip_headers(start["headers"], len(made))
+    made = await packed(body["body"], coding)
+    start["headers"] = packed_headers(start["headers"], coding, len(made))
     return {**body, "body": made}
 
 
-def gzip_headers(headers: Iterable[tuple[bytes, bytes]], size: int) -> list[tuple[bytes, bytes]]:
-    """Return the headers of an answer as those of the same, compressed to so many bytes."""
+def packed_headers(headers: Iterable[tuple[bytes, bytes]], coding: str, size: int) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer as those of the same, in a coding and of so many bytes."""
     rest = [one for one in headers if one[0] != b"content-length"]
-    return [*rest, (b"content-encoding", b"gzip"), (b"content-length", str(size).encode())]
+    return [*rest, (b"content-encoding", coding.encode()), (b"content-length", str(size).encode())]

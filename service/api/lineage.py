@@ -2,122 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Path, Query, Request
+from pydantic import Field
 from starlette.responses import Response
 
-from service.api import parameters, schemas, schemas_lineage
-from service.api.parameters import (
-    After,
-    AsOf,
-    Basis,
-    CampaignId,
-    CampaignPath,
-    FigureReader,
-    From,
-    Limit,
-    MinPosition,
-    Reader,
-    To,
-)
+from service.api import parameters, schemas_lineage
+from service.api.parameters import After, AsOf, FigureReader, Limit, MinPosition, Reader
 from service.api.problems import ProblemError
+from service.api.reports import mark, read_place
 from service.api.urls import IdRoute
 from service.bootstrap import Service
-from service.domain import lineage
-from service.projections.reports import completeness, entries, reading, restatement, timeline
-from service.projections.reports.entries import Place
-from service.store.ledgers import Ledger
+from service.domain.catalogue import shown
+from service.domain.contributions import REPORTS
+from service.domain.figures import Total
+from service.projections.reports import completeness, reading, restatement, timeline
 
 router = APIRouter(tags=["lineage"], route_class=IdRoute)
-_FILTERS = ("channel", "source", "medium", "owner", "campaign_type", "parent")
-Measure = Annotated[str, Query(description="a figure by its name in the report", examples=["invoiced_revenue"])]
-Filter = Annotated[str | None, Query(description="only what has this value; empty = only what has none")]
-
-
-class _Asked(NamedTuple):
-    """What a list of entries is asked for."""
-
-    asked: parameters.Asked
-    measure: str
-    after: Place
-    limit: int
-
-
-def _place(after: str) -> Place:
-    if not after:
-        return 0, 0
-    if re.fullmatch(r"\d{1,18}\.\d{1,9}", after, re.ASCII) is None:
-        raise parameters.invalid("after", "what the `Link` of the page before has", after)
-    position, _, line = after.partition(".")
-    return int(position), int(line)
-
-
-def _mark(place: Place | None) -> str | None:
-    return None if place is None else f"{place[0]}.{place[1]}"
-
-
-def _measure(report: str, name: str) -> str:
-    known = lineage.MEASURES[report] | lineage.RATIOS[report]
-    if name not in known:
-        raise parameters.invalid("measure", f"one of {', '.join(known)}", name)
-    return name
-
-
-async def _entries(request: Request, ledger: Ledger, report: str, asked: _Asked) -> Response:
-    async with parameters.views(request, ledger, asked.asked.min_position, asked.asked.as_of) as (view,):
-        body, following = await entries.read(
-            view, asked.asked.query, report, asked.measure, asked.after, asked.limit
-        )  # fmt: skip
-    frame = {"currency": ledger.currency, "date_basis": asked.asked.query.basis}
-    return await parameters.answer(request, view, {**body, **frame}, page=parameters.Page(_mark(following)))
-
-
-@router.get(
-    "/v1/{report:report}/entries", summary="What makes up a figure", response_model=schemas_lineage.EntriesPage,
-    responses=schemas.PROBLEMS,
-)  # fmt: skip
-async def get_entries(
-    request: Request, ledger: Reader, report: Annotated[Literal["roi", "conversion", "velocity"], Path()],
-    measure: Measure, from_: From = None, to: To = None, date_basis: Basis = "event", as_of: AsOf = None,
-    min_position: MinPosition = 0, campaign_id: CampaignId = None, channel: Filter = None, source: Filter = None,
-    medium: Filter = None, owner: Filter = None, campaign_type: Filter = None, parent: Filter = None, after: After = "",
-    limit: Limit = 100,
-) -> Response:  # fmt: skip
-    """List the entries that add up to a figure, in the order in which they were posted, each with its event and why.
-
-    `sum` is the figure, as the report gives it for the same filters; `count` is how many entries there are in all pages.
-    `Link: rel=next` leads on while there are more.
-    """
-    asked = parameters.read_asked("campaign", from_, to, date_basis, as_of, min_position, campaign_id)
-    values = zip(_FILTERS, (channel, source, medium, owner, campaign_type, parent), strict=True)
-    only = tuple((name, value) for name, value in values if value is not None)
-    asked = asked._replace(query=replace(asked.query, only=only))
-    return await _entries(request, ledger, report, _Asked(asked, _measure(report, measure), _place(after), limit))
-
-
-@router.get(
-    "/v1/campaigns/{campaign_id:path}/{report:report}/entries", summary="What makes up a campaign's figure",
-    response_model=schemas_lineage.EntriesPage, responses=schemas.PROBLEMS,
-)  # fmt: skip
-async def get_campaign_entries(
-    request: Request, ledger: Reader, campaign_id: CampaignPath,
-    report: Annotated[Literal["roi", "conversion", "velocity"], Path()], measure: Measure, from_: From = None,
-    to: To = None, date_basis: Basis = "event", as_of: AsOf = None, min_position: MinPosition = 0, after: After = "",
-    limit: Limit = 100,
-) -> Response:  # fmt: skip
-    """List the entries that add up to one campaign's figure."""
-    asked = parameters.read_asked("campaign", from_, to, date_basis, as_of, min_position, campaign_id)
-    return await _entries(request, ledger, report, _Asked(asked, _measure(report, measure), _place(after), limit))
 
 
 @router.get(
     "/v1/journeys/{kind}/{id:path}", summary="One journey as a timeline", response_model=schemas_lineage.Timeline,
-    responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_journey(
     request: Request, ledger: Reader, kind: Annotated[str, Path(json_schema_extra={"enum": list(timeline.KINDS)})],
@@ -137,14 +45,13 @@ async def get_journey(
         except ValueError:
             raise parameters.invalid("after", "what the `next` of the page before has", after) from None
     if page is None:
-        raise ProblemError(404, f"no event names a {kind} {identity!r}")
+        raise ProblemError(404, f"no event names a {kind} {shown(identity)}")
     following = parameters.Page(None if page.last is None else str(page.last))
     return await parameters.answer(request, view, page.body, page=following)
 
 
 @router.get(
     "/v1/completeness", summary="What waits, and how fresh the sources are", response_model=schemas_lineage.Completeness,
-    responses=schemas.PROBLEMS,
 )  # fmt: skip
 async def get_completeness(
     request: Request, ledger: FigureReader, as_of: AsOf = None, min_position: MinPosition = 0
@@ -170,43 +77,53 @@ def _moment(field: str, text: str) -> int | datetime:
     return found
 
 
+class Compared(parameters.Window):
+    """What is compared."""
+
+    from_as_of: str = Field(description="known then: a position or an RFC 3339 time", examples=["1200"])
+    to_as_of: str | None = Field(None, description="known later; absent = now", examples=["2026-04-30T00:00:00Z"])
+    report: str = Field("roi", description="the report", json_schema_extra={"enum": list(REPORTS)})
+    measure: str | None = Field(None, description="one figure that is a sum; absent = all that add up one measure")
+    group_by: str = Field("campaign,month", description="up to 3 of what postings have themselves, and periods")
+    campaign_id: list[str] = Field(
+        [], description="only this one; empty = what is unattributed; repeated = any of them"
+    )
+    after: After = ""
+    limit: Limit = 100
+
+
 @router.get(
     "/v1/restatement", summary="What changed between two moments of knowing", response_model=schemas_lineage.Restatement,
-    responses=schemas.PROBLEMS,
 )  # fmt: skip
-async def get_restatement(
-    request: Request, ledger: FigureReader,
-    from_as_of: Annotated[str, Query(description="known then: a position or an RFC 3339 time", examples=["1200"])],
-    to_as_of: Annotated[str | None, Query(description="known later; absent = now", examples=["2026-04-30T00:00:00Z"])] = None,
-    measure: Annotated[str | None, Query(description="one figure; absent = all that entries add up to one by one")] = None,
-    group_by: Annotated[str, Query(description=f"up to 3 of {', '.join(restatement.GROUPS)}")] = "campaign,month",
-    from_: From = None, to: To = None, date_basis: Basis = "event", min_position: MinPosition = 0,
-    campaign_id: CampaignId = None, after: After = "", limit: Limit = 100,
-) -> Response:  # fmt: skip
+async def get_restatement(request: Request, ledger: FigureReader, asked: Annotated[Compared, Query()]) -> Response:
     """Compare the figures known at two moments: then, now, the difference, and the entries that make it up, in words.
 
     `lines` are those of all rows, in the order in which they were posted; the lines of a row add up to its difference.
     A key with the scope `figures` alone gets no `lines`.
     """
-    asked = parameters.read_asked(group_by, from_, to, date_basis, None, min_position, campaign_id)
-    if not set(asked.query.group_by) <= set(restatement.GROUPS):
-        raise parameters.invalid("group_by", f"up to 3 of {', '.join(restatement.GROUPS)}", group_by)
+    if asked.report not in REPORTS:
+        raise parameters.invalid("report", f"one of {', '.join(REPORTS)}", asked.report)
+    report = REPORTS[asked.report]
+    groups = parameters.read_groups(asked.group_by, restatement.groups(report))
+    query = parameters.read_query(asked, groups, {"campaign": asked.campaign_id})
     try:
-        compared = restatement.measures(measure)
+        compared = restatement.measures(report, asked.measure)
     except KeyError:
-        known = {name for of in lineage.MEASURES.values() for name in of}
-        raise parameters.invalid("measure", f"one of {', '.join(sorted(known))}", measure or "") from None
-    moments = _moment("from_as_of", from_as_of), parameters.read_moment(to_as_of, "to_as_of")
-    async with parameters.views(request, ledger, min_position, *moments) as (then, now):
+        known = {name for one in REPORTS.values() for name in one.of_kind(Total)}
+        raise parameters.invalid("measure", f"one of {', '.join(sorted(known))}", asked.measure or "") from None
+    moments = _moment("from_as_of", asked.from_as_of), parameters.read_moment(asked.to_as_of, "to_as_of")
+    async with parameters.views(request, ledger, asked.min_position, *moments) as (then, now):
         if then.as_of.position > now.as_of.position:
-            raise parameters.invalid("to_as_of", f"a moment not before from_as_of ({from_as_of})", to_as_of or "")
-        body, following = await restatement.read(then, now, asked.query, compared, _place(after), limit)
+            raise parameters.invalid(
+                "to_as_of", f"a moment not before from_as_of ({asked.from_as_of})", asked.to_as_of or ""
+            )
+        body, following = await restatement.read(then, now, query, compared, read_place(asked.after), asked.limit)
     scope: str | None = "read"
     if not parameters.sees_entries(request):
         body, following, scope = {**body, "lines": []}, None, None
-    content = {**_between(then, now), **body, "date_basis": date_basis}
+    content = {**_between(then, now), **body, "date_basis": asked.date_basis}
     fixed = {"from_as_of": then.as_of.position, "to_as_of": now.as_of.position}
-    return await parameters.answer(request, now, content, scope, page=parameters.Page(_mark(following), fixed))
+    return await parameters.answer(request, now, content, scope, page=parameters.Page(mark(following), fixed))
 
 
 def _between(then: reading.Snapshot, now: reading.Snapshot) -> dict[str, Any]:

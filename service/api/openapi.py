@@ -7,8 +7,7 @@ answer a schema.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import FastAPI
@@ -16,7 +15,6 @@ from fastapi.openapi.utils import get_openapi
 
 from service.api import hooks, openapi_events, schemas
 from service.api.openapi_events import ref
-from service.domain import lineage, words
 
 Schema = dict[str, Any]
 DESCRIPTION = """\
@@ -26,12 +24,6 @@ Send `Authorization: Bearer <key>` with every request but `/livez`, `/readyz` an
 ledger. Money is a decimal string, ratios are numbers rounded to 6 decimals, durations are days rounded to 4, days are
 those of the ledger's time zone, periods are half-open [from, to). Errors are RFC 9457 problems.
 """
-_REPORTS = {
-    "roi": "CampaignRoi",
-    "conversion": "CampaignConversion",
-    "velocity": "CampaignVelocity",
-}
-_LOOSE = {*(one["description"] for one in schemas.PROBLEMS.values()), "Validation Error"}  # said better here
 _COUNT = {"type": "integer", "minimum": 0}
 _ALLOWANCE = {
     "RateLimit-Limit": {"schema": _COUNT, "description": "where keys have a limit: requests that may come at once"},
@@ -44,13 +36,6 @@ _HEADERS: Schema = {
     "ETag": {"schema": {"type": "string"}, "description": "made of the read models' version and the position"},
     "Link": {"schema": {"type": "string"}, "description": 'the next page, if there is one: `<…>; rel="next"`'},
 }
-_FIGURES = {
-    "RoiFigures": ("roi", ""), "RoiRow": ("roi", ""), "CampaignRoi": ("roi", ""), "Returns": ("roi", "roi."),
-    "ConversionFigures": ("conversion", ""), "ConversionRow": ("conversion", ""), "CampaignConversion": ("conversion", ""),
-    "Entered": ("conversion", "entered."), "Funnel": ("conversion", "funnel."),
-    "VelocityFigures": ("velocity", ""), "VelocityRow": ("velocity", ""), "CampaignVelocity": ("velocity", ""),
-}  # fmt: skip
-
 # Answers by status that stand before the routes: to all requests, to those with a body, with a key, with an id in the path.
 _OF_ALL = {
     "400": "not HTTP that can be read, or the body ended too early",
@@ -59,7 +44,10 @@ _OF_ALL = {
     "431": "the headers are too large",
     "503": "too busy, not projected yet, or without its database: try again after Retry-After seconds",
 }
-_WITH_BODY = {"413": "the body is larger than the limits"}
+_WITH_BODY = {
+    "413": "the body is larger than the limits",
+    "415": "not a content type, or a content encoding, that is read here",
+}
 _WITH_KEY = {
     "401": "no API key, or one that is unknown or revoked",
     "403": "the API key lacks the scope",
@@ -88,10 +76,8 @@ def describe(app: FastAPI) -> Schema:
         parts = document.setdefault("components", {}).setdefault("schemas", {})
         for name in ("HTTPValidationError", "ValidationError"):  # problems are answered instead
             parts.pop(name, None)
-        for model in (schemas.Problem, *_MODELS.values()):
-            parts |= _schemas_of(model)
+        parts |= _schemas_of(schemas.Problem)
         parts |= openapi_events.schemas()
-        _explain(parts)
         paths = document["paths"]
         paths["/v1/events"]["post"] = openapi_events.post_events()
         paths["/v1/quarantine/{id}/retry"]["post"]["requestBody"] = {
@@ -100,7 +86,6 @@ def describe(app: FastAPI) -> Schema:
             "content": {"application/json": {"schema": ref("Envelope")}},
         }
         paths.update(hooks.describe())
-        document["paths"] = dict(_one_by_one(paths))
         document["components"]["headers"] = _HEADERS
         document["components"]["responses"] = {
             f"Problem{status}": _problem(status, text) for status, text in _SHARED.items()
@@ -112,48 +97,10 @@ def describe(app: FastAPI) -> Schema:
     return app.openapi_schema
 
 
-_MODELS = {
-    "CampaignRoi": schemas.CampaignRoi,
-    "CampaignConversion": schemas.CampaignConversion,
-    "CampaignVelocity": schemas.CampaignVelocity,
-}
-
-
 def _schemas_of(model: Any) -> dict[str, Schema]:
     """Return the schema of a model, and of those that it is made of, by name."""
     made = model.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
     return {**made.pop("$defs", {}), model.__name__: made}
-
-
-def _explain(parts: dict[str, Schema]) -> None:
-    """Say of every figure how it is made."""
-    for name, (report, prefix) in _FIGURES.items():
-        for figure, schema in parts[name]["properties"].items():
-            told = words.FIGURES[report].get(prefix + figure)
-            if told:
-                schema["description"] = "; ".join(filter(None, (told.formula, told.unit, told.note)))
-
-
-def _one_by_one(paths: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Describe what is there for each report as paths of their own: their answers, and their figures, differ."""
-    for path, operations in paths.items():
-        if "{report}" not in path:
-            yield path, operations
-            continue
-        for report, flat in _REPORTS.items():
-            made = copy.deepcopy(operations["get"])
-            made["operationId"] = made["operationId"].replace("report", report).replace("entries", f"{report}_entries")
-            made["summary"] = f"{made['summary']}: {report}"
-            made["parameters"] = [one for one in made["parameters"] if one["name"] != "report"]
-            for one in made["parameters"]:
-                if one["name"] == "measure":
-                    one["schema"] |= {
-                        "enum": [*lineage.MEASURES[report], *lineage.RATIOS[report]],
-                        "examples": [next(iter(lineage.MEASURES[report]))],
-                    }
-            if not path.endswith("/entries"):
-                made["responses"]["200"]["content"] = {"application/json": {"schema": ref(flat)}}
-            yield path.replace("{report}", report), {"get": made}
 
 
 def _problem(status: str, description: str) -> Schema:
@@ -172,7 +119,9 @@ def _complete(path: str, operation: Schema) -> None:
     """Add the answers that stand before the route; its own words for one of them stay."""
     if text := _CONFLICTS.get(operation["operationId"]):
         operation["responses"]["409"] = {"description": text}
-    own = {status: one for status, one in operation["responses"].items() if one.get("description") not in _LOOSE}
+    own = {
+        status: one for status, one in operation["responses"].items() if one.get("description") != "Validation Error"
+    }
     expected = {
         *_OF_ALL,
         *(_WITH_BODY if "requestBody" in operation else ()),
@@ -180,8 +129,6 @@ def _complete(path: str, operation: Schema) -> None:
         *(_WITH_ID if "{" in path else ()),
     }
     answers: dict[str, Schema] = {status: {"$ref": f"#/components/responses/Problem{status}"} for status in expected}
-    if "{" not in path:
-        own.pop("404", None)
     for status, one in own.items():
         ours = status[0] in "45" and operation.get("security")  # what senders are answered is described with the hooks
         answers[status] = _problem(status, one["description"]) if ours else one

@@ -13,10 +13,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from service.api import parameters
 from service.domain import words
 from service.domain.calendar import MICROS_PER_DAY
 from service.domain.catalogue import CATALOGUE, CORE_TYPES, Kind
-from service.domain.reports import conversion, roi, velocity
+from service.domain.contributions import DURATIONS, REPORTS, UNITS
+from service.domain.cubes import total_of
+from service.domain.figures import MONEY, Age
+from service.domain.report import Report, Row, first_days_of
 
 _MANY = 1_000  # from where on the end of a range is no more than what can be held
 _MISSING = object()
@@ -99,36 +103,27 @@ _SUMS = {
     "entered.captured": 400, "entered.qualified": 160, "entered.opportunity": 48, "entered.quote_accepted": 20,
     "entered.ordered": 16, "entered.invoiced": 15, "funnel.captured": 400, "funnel.qualified": 150, "funnel.opportunity": 45,
     "funnel.quote_accepted": 18, "funnel.ordered": 15, "funnel.invoiced": 12,
+    "calls.made": 90, "calls.answered": 60, "calls.missed": 20, "calls.voicemail": 10, "calls.talk": 18_720_000_000,
+    "calls.advanced": 15,
 }  # fmt: skip
 _DAYS = (2, 3, 5, 8, 12)
-
-
-_NOTES = {
-    "roi": [],
-    "conversion": [
-        "Each step of the funnel has a `count`, and of that `rate_from_previous` = count / count of the step before and",
-        "`rate_from_start` = count / leads captured. What came out of a lead is its branch: the opportunities that list it, and",
-        "their quotes, orders and invoices.", "",
-    ],
-    "velocity": [
-        "Each duration has a `count`, `mean_days`, `p50_days` and `p90_days`; percentiles are exact below 1,000 of them, and",
-        "within 1 % from there on. One that ends before it begins is not averaged, but counted in `out_of_sequence`.", "",
-    ],
-}  # fmt: skip
 
 
 def examples() -> dict[str, dict[str, Any]]:
     """Work out the figures of the example, by report, as the service does."""
     lengths = {int(days * MICROS_PER_DAY): 1 for days in _DAYS}
-    lasting = {name: len(_DAYS) for name in velocity.DURATIONS}
-    totals = {f"{name}.total": sum(lengths) for name in velocity.DURATIONS}
-    samples = dict.fromkeys(velocity.DURATIONS, lengths)
-    sums = {**_SUMS, **lasting, **totals}
+    sums = dict(_SUMS)
+    for name in DURATIONS:
+        sums |= {name: len(_DAYS), total_of(name): sum(lengths)}
+    today, last = date(2026, 6, 30), date(2026, 4, 1)
     return {
-        "roi": roi.figures(sums, "EUR", date(2026, 5, 4)),
-        "conversion": conversion.figures(sums, "EUR", 90),
-        "velocity": velocity.figures(sums, samples, sums, "EUR"),
-    }
+        report.name: Row(
+            report, "EUR", sums, sums, dict.fromkeys(DURATIONS, lengths),
+            {one.of: last for one in report.of_kind(Age).values()},
+            {one.result: date(2026, 5, 4) for one in first_days_of(report).values()}, today,
+        ).written()
+        for report in REPORTS.values()
+    }  # fmt: skip
 
 
 def figures_page() -> str:
@@ -136,29 +131,33 @@ def figures_page() -> str:
     given = ", ".join(f"`{name}` {_written(name, value)}" for name, value in _SUMS.items())
     lines = [
         "# Figures", "", _MADE, "",
-        "Every figure of `/v1/roi`, `/v1/conversion` and `/v1/velocity`: how it is made, its unit, an example. Money is a",
-        "decimal string in the ledger's currency. Where a figure cannot be had, as when it would be divided by 0, it is null,",
-        "and `reasons` says why. Sums are exact; ratios are made of them on reading. `…/entries?measure=` opens any of them.",
+        "Every figure of every report: how it is made, its unit, an example. Money is a decimal string in the ledger's currency.",
+        "Where a figure cannot be had, as when it would be divided by 0, it is null, and `reasons` says why. Sums are exact; all",
+        "else is made of them on reading. `/v1/reports/…/entries?measure=` opens any of them down to its events.",
         "", f"The examples are worked out from: {given}. Each duration has the five lengths",
         f"{', '.join(map(str, _DAYS))} days.",
     ]  # fmt: skip
-    for report, row in examples().items():
-        lines += [
-            "",
-            f"## /v1/{report}",
-            "",
-            *_NOTES[report],
-            "| figure | formula | unit | example |",
-            "|---|---|---|---|",
-        ]
-        for name, figure in words.FIGURES[report].items():
-            note = f"; {figure.note}" if figure.note else ""
-            lines.append(f"| `{name}` | {figure.formula}{note} | {figure.unit} | {_example(row, name)} |")
+    rows = examples()
+    for report in REPORTS.values():
+        lines += ["", f"## /v1/reports/{report.name}", "", report.question, "", f"Grouped by {_groups(report)}.", ""]
+        lines += [*report.notes, ""] if report.notes else []
+        lines += ["| figure | how it is made | unit | example |", "|---|---|---|---|"]
+        for name, figure in report.figures.items():
+            note = "; ".join(
+                filter(None, (figure.note, "in rows only with `include`" if name in report.on_request else ""))
+            )
+            told = f"{figure.formula}{f'; {note}' if note else ''}"
+            lines.append(f"| `{name}` | {told} | {figure.unit} | {_example(rows[report.name], name)} |")
     return "\n".join(lines) + "\n"
 
 
+def _groups(report: Report) -> str:
+    names = [f"`{one}`" for one in parameters.groups_of(report)]
+    return f"`{report.group_by}` unless asked otherwise; up to three of {', '.join(names)}"
+
+
 def _written(name: str, value: int) -> str:
-    return str(value) if "." in name or name in {"new_customers", *conversion.OUTCOMES} else f"{value / 100:,.2f}"
+    return f"{value / 100:,.2f}" if UNITS[name] == MONEY else str(value)
 
 
 def _example(row: dict[str, Any], name: str) -> str:
@@ -166,9 +165,7 @@ def _example(row: dict[str, Any], name: str) -> str:
     found: Any = row
     for part in name.split("."):
         found = found[part]
-    if isinstance(found, dict):
-        return ", ".join(f"`{part}` {json.dumps(value)}" for part, value in found.items())
-    return str(found)
+    return "null" if found is None else str(found)
 
 
 PAGES: dict[str, Callable[[], str]] = {"events.md": events_page, "figures.md": figures_page}

@@ -1,16 +1,19 @@
-"""How reads are asked and answered: the parameters that all share, waiting for a position, ETags and pages."""
+"""How reads are asked and answered: the parameters that they share, waiting for a position, ETags and pages.
+
+Parameters are models; those of a report follow from its declaration (`of_report`, `of_entries`).
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from fastapi import Depends, Path, Query, Request
-from starlette.convertors import StringConvertor, register_url_convertor
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from starlette.responses import Response
 
 from service.api.auth import Needs
@@ -18,7 +21,8 @@ from service.api.problems import ProblemError
 from service.api.response_cache import Answers, Standing, matches
 from service.api.urls import link, next_url
 from service.bootstrap import Service
-from service.domain.calendar import LAST_DAY, expected_day, parse_day, parse_instant
+from service.domain.calendar import LAST_DAY, Zone, expected_day, parse_day, parse_instant
+from service.domain.report import Report
 from service.projections.reports import reading
 from service.projections.sums import selection
 from service.projections.sums.threads import apart
@@ -28,29 +32,10 @@ from service.store.ledgers import Access, Ledger
 Reader = Annotated[Ledger, Depends(Needs("read"))]
 FigureReader = Annotated[Ledger, Depends(Needs("figures"))]
 _MOST_GROUPS = 3
+_MOST_ROWS = 10_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_key = msgspec.json.Decoder(list[str | None])
 
-
-class Asked(NamedTuple):
-    """The parameters that every report has."""
-
-    query: selection.Query
-    as_of: int | datetime | None
-    min_position: int
-
-
-_DATE: dict[str, Any] = {"format": "date"}
-From = Annotated[
-    str | None,
-    Query(alias="from", description="first day, YYYY-MM-DD", examples=["2026-01-01"], json_schema_extra=_DATE),
-]
-To = Annotated[
-    str | None,
-    Query(description="the day after the last one, YYYY-MM-DD", examples=["2026-04-01"], json_schema_extra=_DATE),
-]
-Basis = Annotated[
-    Literal["event", "cohort"], Query(description="each amount on its own date, or on the capture day of its lead")
-]
 AsOf = Annotated[
     str | None,
     Query(description="what was known then: a position or an RFC 3339 time", examples=["1200", "2026-03-31T23:59:59Z"]),
@@ -58,22 +43,116 @@ AsOf = Annotated[
 MinPosition = Annotated[int, Query(ge=0, le=2**62, description="wait until this position is projected, else 503")]
 After = Annotated[str, Query(description="as the `Link` of the page before has it")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
-CampaignId = Annotated[
-    str | None, Query(description="one campaign; empty = what is unattributed", examples=["fair-2026"])
-]
 CampaignPath = Annotated[
     str,
     Path(
         description="the campaign's id, percent-encoded; many clients drop one of dots alone, for which there is `campaign_id`"
     ),
 ]
-GroupBy = Annotated[
-    str,
-    Query(
-        description=f"up to {_MOST_GROUPS} of {', '.join(selection.GROUPS)}, with commas",
-        examples=["campaign", "channel,month"],
+_DATE: dict[str, Any] = {"format": "date"}
+
+
+NowParameter = Annotated[
+    str | None,
+    Field(
+        description="what depends on today is worked out as then, an RFC 3339 time", examples=["2026-03-31T12:00:00Z"]
     ),
 ]
+
+
+class Window(BaseModel):
+    """A window of days, on a date basis."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    from_: str | None = Field(
+        None, alias="from", description="first day, YYYY-MM-DD", examples=["2026-01-01"], json_schema_extra=_DATE
+    )
+    to: str | None = Field(
+        None, description="the day after the last one, YYYY-MM-DD", examples=["2026-04-01"], json_schema_extra=_DATE
+    )
+    date_basis: Literal["event", "cohort"] = Field(
+        "event", description="each amount on its own date, or on the capture day of its lead"
+    )
+    min_position: MinPosition = 0
+
+
+class Known(Window):
+    """A window, as it was known at a moment."""
+
+    as_of: AsOf = None
+
+
+class Rows(Known):
+    """Rows of a report: grouped, sorted, page by page."""
+
+    group_by: str = ""
+    include: list[str] = Field([], description="figures that rows have only if asked for")
+    sort: str = Field("", description="a figure, `-` before it = falling; else by key", examples=["-roi.booked"])
+    limit: int | None = Field(None, ge=1, le=_MOST_ROWS, description="rows of a page; absent = all rows at once")
+    after: After = ""
+    now: NowParameter = None
+
+
+class Campaign(Known):
+    """One campaign's figures."""
+
+    now: NowParameter = None
+
+
+class Entries(Known):
+    """A page of what makes up a figure."""
+
+    measure: str = Field(description="a figure by its name in the report", examples=["invoiced_revenue"])
+    after: After = ""
+    limit: Limit = 100
+
+
+def groups_of(report: Report) -> tuple[str, ...]:
+    """Return what a report may be grouped by."""
+    return (*dimensions_of(report), *selection.TIME_GROUPS)
+
+
+def dimensions_of(report: Report) -> tuple[str, ...]:
+    """Return the dimensions that a report may be grouped and filtered by: its cube's, and those of their campaigns."""
+    by = report.cube.by
+    return (*by[:1], *selection.OF_CAMPAIGN, *by[1:]) if "campaign" in by else by
+
+
+def of_report(report: Report) -> type[Rows]:
+    """Return the parameters of a report."""
+    examples: list[Any] = [report.group_by, f"{report.cube.by[-1]},month"]
+    told = f"up to {_MOST_GROUPS} of {', '.join(groups_of(report))}, with commas"
+    group_by = (str, Field(report.group_by, description=told, examples=examples))
+    more: dict[str, Any] = {"group_by": group_by, **_filters(report), **_basis(report)}
+    if report.on_request:
+        figures: Any = Literal[tuple(sorted(report.on_request))]  # of the declaration
+        more["include"] = (list[figures], Field([], description="figures that rows have only if asked for"))
+    return create_model(f"{report.name.title()}Parameters", __base__=Rows, **more)
+
+
+def of_entries(report: Report) -> type[Entries]:
+    """Return the parameters of the entries of a report's figures."""
+    names = [*report.figures, *dict.fromkeys(name.rpartition(".")[0] for name in report.figures if "." in name)]
+    measure = Field(
+        description="a figure by its name in the report", examples=names[:1], json_schema_extra={"enum": [*names]}
+    )
+    more: dict[str, Any] = {"measure": (str, measure), **_filters(report), **_basis(report)}
+    return create_model(f"{report.name.title()}EntriesParameters", __base__=Entries, **more)
+
+
+def _basis(report: Report) -> dict[str, Any]:
+    """A report of what does not come out of leads has the event basis only."""
+    return (
+        {}
+        if report.cube.cohort
+        else {"date_basis": (Literal["event"], Field("event", description="each on its own day"))}
+    )
+
+
+def _filters(report: Report) -> dict[str, Any]:
+    told = "only what has this value; empty = what has none; repeated = any of them"
+    names = map(selection.column_of, dimensions_of(report))
+    return {name: (list[str], Field([], description=told)) for name in names}
 
 
 def invalid(field: str, expected: str, got: str) -> ProblemError:
@@ -92,37 +171,91 @@ def read_day(field: str, text: str | None, last: int = LAST_DAY) -> date | None:
         raise invalid(field, expected_day(last), text) from None
 
 
+def read_time(text: str, field: str, expected: str) -> datetime:
+    """Read an RFC 3339 time; an unescaped + arrives as a blank."""
+    try:
+        return _EPOCH + timedelta(microseconds=parse_instant(text.replace(" ", "+")).micros)
+    except (ValueError, OverflowError):
+        raise invalid(field, expected, text) from None
+
+
 def read_moment(text: str | None, field: str = "as_of") -> int | datetime | None:
     """Read a moment of knowing: a position or a time."""
     if text is None:
         return None
     if text.isascii() and text.isdigit() and len(text) < 19:  # noqa: PLR2004  fits a position
         return int(text)
-    try:
-        micros = parse_instant(text.replace(" ", "+")).micros  # an unescaped + arrives as a blank
-        return _EPOCH + timedelta(microseconds=micros)
-    except (ValueError, OverflowError):
-        raise invalid(field, "a position, or an RFC 3339 time with offset", text) from None
+    return read_time(text, field, "a position, or an RFC 3339 time with offset")
 
 
-def read_groups(text: str) -> tuple[str, ...]:
+def read_groups(text: str, known: Iterable[str]) -> tuple[str, ...]:
     """Read the groups of `group_by`."""
-    groups = tuple(one.strip() for one in text.split(","))
-    unknown = [one for one in groups if one not in selection.GROUPS]
+    groups, known = tuple(one.strip() for one in text.split(",")), list(known)
+    unknown = [one for one in groups if one not in known]
     if unknown or len(groups) > _MOST_GROUPS or len(set(groups)) < len(groups):
-        raise invalid("group_by", f"up to {_MOST_GROUPS} different ones of {', '.join(selection.GROUPS)}", text)
+        raise invalid("group_by", f"up to {_MOST_GROUPS} different ones of {', '.join(known)}", text)
     return groups
 
 
-def read_asked(
-    groups: str, since: str | None, until: str | None, basis: str, as_of: str | None, min_position: int,
-    campaign: str | None = None,
-) -> Asked:  # fmt: skip
-    """Read the parameters of a report."""
-    low, high = read_day("from", since), read_day("to", until, LAST_DAY + 1)  # which is not part of the window
+def read_query(
+    asked: Window, groups: tuple[str, ...], only: Mapping[str, Iterable[str]] | None = None
+) -> selection.Query:
+    """Read a window with groups and filters, which are by their dimensions; one without values filters nothing."""
+    low, high = read_day("from", asked.from_), read_day("to", asked.to, LAST_DAY + 1)  # which is not part of the window
     if low and high and low > high:
         raise invalid("to", f"a day not before from ({low})", str(high))
-    return Asked(selection.Query(read_groups(groups), low, high, basis, campaign), read_moment(as_of), min_position)
+    filters = tuple((name, tuple(values)) for name, values in (only or {}).items() if values)
+    return selection.Query(groups, low, high, asked.date_basis, filters)
+
+
+def filters_of(report: Report, asked: BaseModel) -> dict[str, list[str]]:
+    """Return the filters that were asked for, by dimension."""
+    return {name: getattr(asked, selection.column_of(name)) for name in dimensions_of(report)}
+
+
+def read_key(after: str, query: selection.Query) -> selection.Key | None:
+    """Read which row a page comes after: the key of its last one."""
+    if not after:
+        return None
+    try:
+        found = tuple(_key.decode(after))
+    except msgspec.DecodeError:
+        found = ()
+    if len(found) != len(query.group_by):
+        raise invalid("after", "what the `next` of the page before has", after)
+    return found
+
+
+class Now(NamedTuple):
+    """The time that today is told by, and where it is from: what was asked (`now`), the moment of knowing, or the clock."""
+
+    at: datetime
+    origin: Literal["now", "as_of", "clock"]
+
+    def today(self, ledger: Ledger) -> date:
+        """Return the ledger's local day."""
+        micros = (self.at - _EPOCH) // timedelta(microseconds=1)
+        return date.fromordinal(Zone(ledger.timezone).day(micros))
+
+    def told(self) -> dict[str, Any]:
+        """Return it as answers have it."""
+        return {"at": self.at, "from": self.origin}
+
+
+def read_now(text: str | None, moment: int | datetime | None, view: reading.Snapshot) -> Now:
+    """Return the time that today is told by: what was asked, else the moment of knowing, else the clock, to the minute."""
+    if text is not None:
+        return Now(read_time(text, "now", "an RFC 3339 time with offset"), "now")
+    if isinstance(moment, datetime):
+        return Now(moment, "as_of")
+    if moment is not None and view.as_of.recorded_at is not None:
+        return Now(view.as_of.recorded_at, "as_of")
+    return Now(minute(), "clock")
+
+
+def minute() -> datetime:
+    """Return the clock's time to the minute: answers that depend on it are kept as long."""
+    return datetime.now(UTC).replace(second=0, microsecond=0)
 
 
 @asynccontextmanager
@@ -174,19 +307,21 @@ class Page(NamedTuple):
     """
 
     following: str | None
-    known: dict[str, int] | None = None  # by parameter, where that is not `as_of`
+    known: dict[str, Any] | None = None  # by parameter, where that is not `as_of`
 
 
 async def answer(
-    request: Request, view: reading.Snapshot, body: dict[str, Any], scope: str | None = "read", *, page: Page | None = None
+    request: Request, view: reading.Snapshot, body: dict[str, Any], scope: str | None = "read", *, page: Page | None = None,
+    now: Now | None = None,
 ) -> Response:  # fmt: skip
     """Answer a read, or 304 to whom it tells nothing new. What has pages says where the `next` one is.
 
     `scope` is what a key needs to have this very answer; None: it has parts left out, and is not kept for others.
 
-    The weak ETag is the tag of the read models and the position.
+    The weak ETag is the tag of the read models, the position and, of what rests on today, the time that this was told by.
     """
-    tag = f'W/"{view.read_model_tag}-{view.as_of.position}"'
+    told = f"-{now.at:%Y%m%dT%H%M%S}" if now else ""
+    tag = f'W/"{view.read_model_tag}-{view.as_of.position}{told}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
     if page is not None:
         known = page.known or {"as_of": view.as_of.position}
@@ -197,14 +332,5 @@ async def answer(
     found, unchanged = Response(content, headers=headers, media_type="application/json"), Response(None, 304, headers)
     if scope:
         answers: Answers = request.app.state.answers
-        answers.keep(request, view, scope, tag, found, unchanged)
+        answers.keep(request, view, scope, tag, found, unchanged, now.at if now and now.origin == "clock" else None)
     return unchanged if matches(request.headers, tag) else found
-
-
-class _ReportName(StringConvertor):
-    """Tells the reports of a campaign from the rest of an id with slashes."""
-
-    regex = "roi|conversion|velocity"
-
-
-register_url_convertor("report", _ReportName())

@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 
 _log = telemetry.logger("api")
 MEDIA_TYPE = "application/problem+json"
-_HOOK = re.compile(r"^(/v1/hooks/[^/]*)/.+", re.DOTALL)
-_JOURNEY = re.compile(r"^(/v1/journeys/[^/]*)/.+", re.DOTALL)
+# Also below a prefix, and with slashes too many: what leads nowhere has the secret in it all the same.
+_HOOK = re.compile(r"(/hooks/+[^/]*/).+", re.DOTALL | re.IGNORECASE)
+_JOURNEY = re.compile(r"(/journeys/+[^/]*/).+", re.DOTALL | re.IGNORECASE)
 _EXPECTED = {  # by pydantic's names of errors, where its words are about Python
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
     "missing": "a value, which is required",
     "model_attributes_type": "a JSON object",
     "model_type": "a JSON object",
@@ -39,6 +42,7 @@ _EXPECTED = {  # by pydantic's names of errors, where its words are about Python
     "extra_forbidden": "nothing: there is no such field",
     "json_invalid": "valid JSON",
 }
+_SHOULD = re.compile(r"^\w+ should (be|have) ")  # as pydantic's sentences begin
 _LONGEST_TOLD = 300  # characters of a path in the log
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}  # RFC 9110's; Python's change with its version
 
@@ -90,14 +94,12 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 def path_of(request: Request) -> str:
     """Return the path without a secret that a sender may have in it."""
-    return _HOOK.sub(r"\1/***", request.url.path)
+    return _HOOK.sub(r"\1***", request.url.path)
 
 
 def path_told(path: str) -> str:
     """Return a path as the log may have it: without a sender's secret, and without an id that may be a person's."""
-    if path.startswith(("/v1/hooks/", "/v1/journeys/")):
-        path = _JOURNEY.sub(r"\1/***", _HOOK.sub(r"\1/***", path))
-    return path[:_LONGEST_TOLD]
+    return _JOURNEY.sub(r"\1***", _HOOK.sub(r"\1***", path))[:_LONGEST_TOLD]
 
 
 def _methods(request: Request) -> set[str]:
@@ -118,13 +120,20 @@ async def on_invalid_request(_: Request, error: Exception) -> Response:
     errors = [
         {
             "field": ".".join(str(part) for part in one["loc"] if part not in ("query", "path", "body")),
-            "expected": _EXPECTED.get(one["type"], one["msg"]),
+            "expected": _expected(one),
             "got": _got(one),
         }
         for one in error.errors()
     ]
-    detail = "; ".join(f"{one['field']}: {one['expected']}" for one in errors)
+    detail = "; ".join(f"{one['field']}: expected {one['expected']}" for one in errors)
     return problem(422, detail, kind="invalid-request", errors=errors)
+
+
+def _expected(error: Any) -> str:
+    """Return what pydantic expected, in the words of JSON."""
+    if error["type"] == "literal_error":
+        return "one of " + str(error["ctx"]["expected"]).replace("'", "")
+    return _EXPECTED.get(error["type"]) or _SHOULD.sub("", str(error["msg"]))
 
 
 def _got(error: Any) -> str:
@@ -146,9 +155,8 @@ def refuse_unknown(request: Request, known: Sequence[str], several: Sequence[str
     """
     given = Counter(name for name, _ in request.query_params.multi_items())
     there_are = ", ".join(known) or "none"
-    errors = [
-        {"field": name[:80], "expected": f"one of {there_are}", "got": name[:80]} for name in given if name not in known
-    ]
+    expected = f"one of {there_are}" if known else "no parameters"
+    errors = [{"field": name[:80], "expected": expected, "got": name[:80]} for name in given if name not in known]
     if errors:
         names = ", ".join(one["field"] for one in errors)
         detail = f"unknown parameter {names}; there are {there_are}"

@@ -12,7 +12,6 @@ from service.api import schemas_quarantine as shapes
 from service.api.auth import Guarded, Needs
 from service.api.bodies import read_body
 from service.api.problems import ProblemError, problem
-from service.api.schemas import PROBLEMS
 from service.api.urls import link, next_url
 from service.bootstrap import Service
 from service.store import quarantine
@@ -21,8 +20,7 @@ from service.store.ledgers import Access, Ledger
 router = APIRouter(tags=["operations"], route_class=Guarded)
 _JSON = "application/json"
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    **PROBLEMS,
-    409: PROBLEMS[422] | {"description": "not in this state, or another event has the source and id"},
+    409: {"description": "not in this state, or another event has the source and id"},
 }
 Reader = Annotated[Ledger, Depends(Needs("read"))]
 Sender = Annotated[Ledger, Depends(Needs("ingest"))]
@@ -42,9 +40,7 @@ def _answer(body: Any, headers: dict[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(body), headers=headers, media_type=_JSON)
 
 
-@router.get(
-    "/v1/quarantine", summary="Items that could not be taken", response_model=shapes.Quarantine, responses=PROBLEMS
-)
+@router.get("/v1/quarantine", summary="Items that could not be taken", response_model=shapes.Quarantine)
 async def get_quarantine(
     request: Request, ledger: Reader, after: After = 0, limit: Limit = 100, state: State = "waiting", type_: Type = None,
     source: Source = None, cause: Cause = None,
@@ -65,7 +61,6 @@ async def get_quarantine(
     "/v1/quarantine/counts",
     summary="How many, by reason, type or source",
     response_model=shapes.QuarantineCounts,
-    responses=PROBLEMS,
 )
 async def get_quarantine_counts(
     request: Request, ledger: Reader, by: Annotated[shapes.By, Query()] = "reason", state: State = "waiting",
@@ -78,9 +73,7 @@ async def get_quarantine_counts(
     return _answer({"by": by, "state": state, "total": sum(one.items for one in found), "counts": counts})
 
 
-@router.get(
-    "/v1/quarantine/{id}", summary="One quarantined item", response_model=shapes.Quarantined, responses=PROBLEMS
-)
+@router.get("/v1/quarantine/{id}", summary="One quarantined item", response_model=shapes.Quarantined)
 async def get_quarantined(
     request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))], item: Number
 ) -> Response:
@@ -88,9 +81,7 @@ async def get_quarantined(
     return _answer(_shown(await _found(request.app.state.service, ledger, item)))
 
 
-@router.post(
-    "/v1/quarantine/retry", summary="Try items again", response_model=shapes.ItemsTriedAgain, responses=PROBLEMS
-)
+@router.post("/v1/quarantine/retry", summary="Try items again", response_model=shapes.ItemsTriedAgain)
 async def retry_several(
     request: Request, ledger: Sender, after: After = 0, limit: Limit = 1000, type_: Type = None, source: Source = None,
     cause: Cause = None,
@@ -105,7 +96,7 @@ async def retry_several(
     return _answer({"tried": done.tried, "resolved": done.resolved, "waiting": waiting, "next_after": done.last})
 
 
-@router.post("/v1/quarantine/dismiss", summary="Dismiss items", response_model=shapes.Dismissed, responses=PROBLEMS)
+@router.post("/v1/quarantine/dismiss", summary="Dismiss items", response_model=shapes.Dismissed)
 async def dismiss_several(
     request: Request, ledger: Admin, why: shapes.DismissalReason, type_: Type = None, source: Source = None, cause: Cause = None
 ) -> Response:  # fmt: skip

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 import asyncpg
@@ -22,8 +24,8 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from service.api.auth import Doorkeeper
-from service.api.compression import WORTH_IT, gzipped
-from service.api.exchange import Exchange, gzip_headers
+from service.api.compression import WORTH_IT, packed
+from service.api.exchange import Exchange, packed_headers
 from service.projections.reports import reading
 from service.store.ledgers import Ledger
 
@@ -42,10 +44,13 @@ class _Kept(NamedTuple):
     unchanged: tuple[tuple[bytes, bytes], ...]  # the headers of a 304
     tag: str
     body: bytes
-    gzip: bytes = b""  # the body compressed, once somebody has asked for it so
+    minute: datetime | None = None  # that it has to be; None = any
+    packed: Mapping[str, bytes] = MappingProxyType({})  # the body by coding, once somebody has asked for it so
 
     def holds(self, now: reading.Serving) -> bool:
         """Tell whether it would be worked out to be the same again."""
+        if self.minute is not None and self.minute != datetime.now(UTC).replace(second=0, microsecond=0):
+            return False
         return self.read_model_tag == now.read_model_tag and self.position in (None, now.checkpoint)
 
 
@@ -71,23 +76,27 @@ class Answers:
         return found
 
     def keep(
-        self, request: Request, view: reading.Snapshot, scope: str, tag: str, answer: Response, unchanged: Response
+        self, request: Request, view: reading.Snapshot, scope: str, tag: str, answer: Response, unchanged: Response,
+        minute: datetime | None = None,
     ) -> None:  # fmt: skip
-        """Keep an answer for keys with a scope, and its 304, forgetting those that were not asked for longest."""
+        """Keep an answer for keys with a scope, and its 304, forgetting those that were not asked for longest.
+
+        One that depends on what time it is holds for the `minute` that it was worked out in.
+        """
         key = _key(view.ledger, request.scope)
         kept = _Kept(
             scope, view.read_model_tag, view.as_of.position if view.current else None, tuple(answer.raw_headers),
-            tuple(unchanged.raw_headers), tag, bytes(answer.body),
+            tuple(unchanged.raw_headers), tag, bytes(answer.body), minute,
         )  # fmt: skip
         self._put(key, kept)
 
-    async def compressed(self, question: _Key, kept: _Kept) -> _Kept:
-        """Return an answer with its body compressed, and keep it so, unless another one has taken its place meanwhile."""
-        if not kept.gzip:
-            found, kept = kept, kept._replace(gzip=await gzipped(kept.body))
-            if self._kept.get(question) is found:
-                self._put(question, kept)
-        return kept
+    async def compressed(self, question: _Key, kept: _Kept, coding: str) -> bytes:
+        """Return the body of an answer in a coding, and keep it so, unless another one has taken its place meanwhile."""
+        if (made := kept.packed.get(coding)) is None:
+            made = await packed(kept.body, coding)
+            if self._kept.get(question) is kept:
+                self._put(question, kept._replace(packed={**kept.packed, coding: made}))
+        return made
 
     def _put(self, key: _Key, kept: _Kept) -> None:
         self._drop(key)
@@ -143,9 +152,9 @@ async def again(app: FastAPI, scope: Scope) -> Response | None:
     await doorkeeper.admit(authorization, kept.scope)  # refuses as it would without all this
     if matches(headers, kept.tag):
         return _Again(304, kept.unchanged)
-    if len(kept.body) > WORTH_IT and exchange.takes_gzip:
-        kept = await answers.compressed(question, kept)
-        return _Again(200, gzip_headers(kept.headers, len(kept.gzip)), kept.gzip)
+    if len(kept.body) > WORTH_IT and (coding := exchange.coding):
+        body = await answers.compressed(question, kept, coding)
+        return _Again(200, packed_headers(kept.headers, coding, len(body)), body)
     return _Again(200, kept.headers, kept.body)
 
 
@@ -163,4 +172,4 @@ def _key(ledger: Ledger, scope: Scope) -> _Key:
 
 
 def _size(key: _Key, kept: _Kept) -> int:
-    return len(key[1]) + len(key[2]) + len(kept.body) + len(kept.gzip) + _ABOUT
+    return len(key[1]) + len(key[2]) + len(kept.body) + sum(map(len, kept.packed.values())) + _ABOUT

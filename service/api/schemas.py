@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from service.domain.contributions import REPORTS
 
 DateBasis = Literal["event", "cohort"]
 Money = Field(examples=["1234.50"], description="a decimal string with the ledger currency's digits")
@@ -40,194 +42,21 @@ class Unconverted(BaseModel):
     entries: int = Field(examples=[1])
 
 
-class _Answer(BaseModel):
-    currency: str = Field(examples=["EUR"])
-    date_basis: DateBasis = Field(examples=["event"])
-    as_of: Moment
-    read_model_version: str = Version
-    unconverted: list[Unconverted]
-    pending_links: int = Field(description="how many links wait for what has not arrived", examples=[0])
+_STORED: dict[str, Any] = {
+    name: (str | None, None) for report in REPORTS.values() for name in report.cube.by if name != "campaign"
+}
+_PERIODS = {"day": "2026-03-17", "week": "2026-W12", "month": "2026-03", "quarter": "2026-Q1", "year": "2026"}
+_OF_PERIODS: dict[str, Any] = {name: (str | None, Field(None, examples=[one])) for name, one in _PERIODS.items()}
 
 
-class _Figures(BaseModel):
-    reasons: dict[str, str] = Field(
-        description="for each figure that is null: why", examples=[{"roas": "actual_cost is 0"}]
-    )
-
-
-class Group(BaseModel):
-    """What a row is about: of these members it has those that `group_by` names; null = without one."""
-
+class _Attributed(BaseModel):
     campaign_id: str | None = Field(None, examples=["fair-2026"], description="null = unattributed")
-    campaign_type: str | None = None
-    parent_id: str | None = None
-    channel: str | None = None
-    source: str | None = None
-    medium: str | None = None
-    owner: str | None = None
-    day: str | None = Field(None, examples=["2026-03-17"])
-    month: str | None = Field(None, examples=["2026-03"])
-    quarter: str | None = Field(None, examples=["2026-Q1"])
-    year: str | None = Field(None, examples=["2026"])
 
 
-class Returns(BaseModel):
-    """(return − actual_cost) / actual_cost; 0 is break-even, 1.0 means that the money doubled."""
-
-    booked: float | None = Ratio
-    invoiced: float | None = Ratio
-    margin: float | None = Ratio
-
-
-class RoiFigures(_Figures):
-    """Costs, revenues and returns."""
-
-    budget: str = Money
-    actual_cost: str = Money
-    budget_variance: str = Money
-    booked_revenue: str = Money
-    invoiced_revenue_gross: str = Money
-    credited: str = Money
-    invoiced_revenue: str = Money
-    cogs: str = Money
-    gross_margin: str | None = Field(
-        description="null unless cogs is known for all of invoiced_revenue; negative for credit notes alone",
-        examples=["75000.00"],
-    )
-    margin_coverage: float | None = Ratio
-    roi: Returns
-    roas: float | None = Ratio
-    cost_to_revenue: float | None = Ratio
-    break_even_roas: float | None = Ratio
-    leads: int
-    qualified_leads: int
-    opportunities: int
-    orders: int
-    new_customers: int
-    cost_per_lead: str | None
-    cost_per_qualified_lead: str | None
-    cost_per_opportunity: str | None
-    cost_per_order: str | None
-    cac: str | None
-    break_even_on: date | None = Field(None, examples=["2026-05-04"])
-
-
-class Step(BaseModel):
-    """One step of the funnel."""
-
-    count: int
-    rate_from_previous: float | None = Ratio
-    rate_from_start: float | None = Ratio
-
-
-class Entered(BaseModel):
-    """How many entered each step, orders and invoices less those cancelled."""
-
-    captured: int
-    qualified: int
-    opportunity: int
-    quote_accepted: int
-    ordered: int
-    invoiced: int
-
-
-class Funnel(BaseModel):
-    """Of the leads captured in the period, how many have reached each step by now."""
-
-    captured: Step
-    qualified: Step
-    opportunity: Step
-    quote_accepted: Step
-    ordered: Step
-    invoiced: Step
-
-
-class ConversionFigures(_Figures):
-    """Entries, funnel and outcomes."""
-
-    entered: Entered
-    funnel: Funnel
-    won: int
-    lost: int
-    open: int
-    win_rate: float | None = Ratio
-    average_deal_size: str | None
-    maturity_days: int | None
-
-
-class Duration(BaseModel):
-    """How long a step takes, in days rounded to 4 decimals."""
-
-    count: int
-    mean_days: float | None
-    p50_days: float | None
-    p90_days: float | None
-    out_of_sequence: int = Field(description="negative durations, which are not averaged")
-
-
-class VelocityFigures(_Figures):
-    """Durations."""
-
-    captured_to_qualified: Duration
-    qualified_to_opened: Duration
-    opened_to_accepted: Duration
-    accepted_to_ordered: Duration
-    ordered_to_invoiced: Duration
-    sales_cycle: Duration
-    full_cycle: Duration
-    lead_to_cash: Duration
-    pipeline_velocity: str | None = Field(examples=["1520.25"])
-
-
-class RoiRow(RoiFigures, Group):
-    """Costs, revenues and returns of one group."""
-
-
-class ConversionRow(ConversionFigures, Group):
-    """Entries, funnel and outcomes of one group."""
-
-
-class VelocityRow(VelocityFigures, Group):
-    """Durations of one group."""
-
-
-class RoiAnswer(_Answer):
-    """Rows by group; the unattributed row has campaign_id null."""
-
-    rows: list[RoiRow]
-    total: RoiFigures
-
-
-class ConversionAnswer(_Answer):
-    """Rows by group; the unattributed row has campaign_id null."""
-
-    rows: list[ConversionRow]
-    total: ConversionFigures
-
-
-class VelocityAnswer(_Answer):
-    """Rows by group; the unattributed row has campaign_id null."""
-
-    rows: list[VelocityRow]
-    total: VelocityFigures
-
-
-class CampaignRoi(RoiFigures, _Answer):
-    """One campaign's costs, revenues and returns, flat."""
-
-    campaign_id: str
-
-
-class CampaignConversion(ConversionFigures, _Answer):
-    """One campaign's entries, funnel and outcomes, flat."""
-
-    campaign_id: str
-
-
-class CampaignVelocity(VelocityFigures, _Answer):
-    """One campaign's durations, flat."""
-
-    campaign_id: str
+Labels = create_model("Labels", __base__=_Attributed, __doc__="What is known of it; null = nothing.", **_STORED)
+Group = create_model(
+    "Group", __base__=Labels, __doc__="What a row is about: what `group_by` names; null = none.", **_OF_PERIODS
+)
 
 
 class Amount(BaseModel):
@@ -315,17 +144,3 @@ class Problem(BaseModel):
     status: int = Field(examples=[422])
     detail: str = Field(examples=["from: expected a date as YYYY-MM-DD, got yesterday"])
     errors: list[FieldProblem] | None = None
-
-
-def _answer(description: str) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": description, "content": {"application/problem+json": {"schema": schema}}}
-
-
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    401: _answer("no API key, or one that is unknown or revoked"),
-    403: _answer("the API key lacks the scope"),
-    404: _answer("no such thing"),
-    422: _answer("a parameter cannot be read"),
-    503: _answer("not projected yet, or too busy: try again after Retry-After seconds"),
-}

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from service.api.schemas import Amount, DateBasis, Group, Moment, Next, Version
+from service.api.schemas import Amount, DateBasis, Group, Labels, Moment, Next, Version
 
 
 class Entity(BaseModel):
@@ -28,14 +28,9 @@ class Cause(BaseModel):
     recorded_at: datetime
 
 
-class Entry(BaseModel):
+class Entry(Labels):
     """One posting of a figure; amounts add up to it."""
 
-    campaign_id: str | None
-    channel: str | None
-    source: str | None
-    medium: str | None
-    owner: str | None
     measure: str = Field(description="what was posted; a figure may be made of several", examples=["credited"])
     amount: str | int = Field(description="money as a decimal string, a count as a number", examples=["-4620.00"])
     day: date | None = Field(
@@ -92,14 +87,9 @@ class TimelineEvent(Cause):
     moved: list[Moved] = Field(description="of up to 100 entities; the entries of the figures have all")
 
 
-class Standing(Entity):
+class Standing(Entity, Labels):
     """An entity of a journey as it stands."""
 
-    campaign_id: str | None
-    channel: str | None
-    source: str | None
-    medium: str | None
-    owner: str | None
     cohort_day: date | None
     parent: Entity | None = Field(description="whose part it is, or what it has its campaign from")
     live: bool | None = Field(None, description="of an order or invoice: whether it is not cancelled")

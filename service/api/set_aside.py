@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from service.api import operations_schemas, schemas
+from service.api import operations_schemas
 from service.api.auth import Guarded, Needs
 from service.api.problems import ProblemError
 from service.api.urls import link, next_url
@@ -25,7 +25,6 @@ _pair = msgspec.json.Decoder(tuple[int, int])
     "/v1/set-aside",
     summary="What could not be processed",
     response_model=operations_schemas.SetAside,
-    responses=schemas.PROBLEMS,
 )
 async def get_set_aside(
     request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))],
@@ -50,7 +49,6 @@ async def get_set_aside(
     "/v1/set-aside/retry",
     summary="Process it again",
     response_model=operations_schemas.Retried,
-    responses=schemas.PROBLEMS,
 )
 async def retry_set_aside(request: Request, ledger: Annotated[Ledger, Depends(Needs("admin"))]) -> Response:
     """Process everything that is set aside again, after a fix or an upgrade."""

@@ -9,7 +9,6 @@ import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
-from service.api import schemas
 from service.api import source_schemas as shapes
 from service.api.auth import Guarded, Needs
 from service.api.problems import ProblemError
@@ -24,7 +23,7 @@ Admin = Annotated[Ledger, Depends(Needs("admin"))]
 SourceId = Annotated[str, Path(description="the id of the source")]
 _JSON = "application/json"
 _LAST = 2**62
-_PROBLEMS: dict[int | str, dict[str, Any]] = {**schemas.PROBLEMS, 404: {"description": "there is no such source"}}
+_UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"description": "there is no such source"}}
 
 
 @router.post(
@@ -32,7 +31,6 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {**schemas.PROBLEMS, 404: {"descrip
     status_code=201,
     summary="Connect a sending system",
     response_model=shapes.Source,
-    responses=_PROBLEMS,
 )
 async def create_source(request: Request, ledger: Admin, body: shapes.NewSource) -> Response:
     """Make a source. The answer has the URL to enter in the sending system; a secret in it is shown this once."""
@@ -51,7 +49,7 @@ async def create_source(request: Request, ledger: Admin, body: shapes.NewSource)
     return _answer(_shown(request, service, made, secret), 201, headers)
 
 
-@router.get("/v1/sources", summary="The sending systems", response_model=shapes.Sources, responses=schemas.PROBLEMS)
+@router.get("/v1/sources", summary="The sending systems", response_model=shapes.Sources)
 async def list_sources(request: Request, ledger: Admin) -> Response:
     """List the sources of the ledger by name, without their secrets."""
     service: Service = request.app.state.service
@@ -59,7 +57,7 @@ async def list_sources(request: Request, ledger: Admin) -> Response:
     return _answer({"items": [_shown(request, service, one) for one in found]})
 
 
-@router.get("/v1/sources/{source}", summary="One sending system", response_model=shapes.Source, responses=_PROBLEMS)
+@router.get("/v1/sources/{source}", summary="One sending system", response_model=shapes.Source, responses=_UNKNOWN)
 async def get_source(request: Request, ledger: Admin, source: SourceId) -> Response:
     """Give one source, without its secrets."""
     service: Service = request.app.state.service
@@ -67,7 +65,7 @@ async def get_source(request: Request, ledger: Admin, source: SourceId) -> Respo
 
 
 @router.patch(
-    "/v1/sources/{source}", summary="Change a sending system", response_model=shapes.Source, responses=_PROBLEMS
+    "/v1/sources/{source}", summary="Change a sending system", response_model=shapes.Source, responses=_UNKNOWN
 )
 async def change_source(request: Request, ledger: Admin, source: SourceId, body: shapes.SourceChange) -> Response:
     """Change what is given. `secrets` replaces the list: to rotate, send the new and the old one, later the new one alone.
@@ -85,7 +83,7 @@ async def change_source(request: Request, ledger: Admin, source: SourceId, body:
     return _answer(_shown(request, service, changed, secret))
 
 
-@router.delete("/v1/sources/{source}", status_code=204, summary="Disconnect a sending system", responses=_PROBLEMS)
+@router.delete("/v1/sources/{source}", status_code=204, summary="Disconnect a sending system", responses=_UNKNOWN)
 async def delete_source(request: Request, ledger: Admin, source: SourceId) -> Response:
     """Close the source: its URL answers 404 from then on, its secrets are forgotten. The events that it gave stay."""
     service: Service = request.app.state.service
@@ -97,7 +95,7 @@ async def delete_source(request: Request, ledger: Admin, source: SourceId) -> Re
 
 @router.get(
     "/v1/sources/{source}/deliveries", summary="What a system delivered", response_model=shapes.Deliveries,
-    responses=_PROBLEMS,
+    responses=_UNKNOWN,
 )  # fmt: skip
 async def get_deliveries(
     request: Request, ledger: Admin, source: SourceId,
@@ -118,7 +116,7 @@ async def get_deliveries(
 
 @router.get(
     "/v1/sources/{source}/deliveries/{delivery}", summary="One delivery", response_model=shapes.Delivery,
-    responses=_PROBLEMS,
+    responses=_UNKNOWN,
 )  # fmt: skip
 async def get_delivery(
     request: Request, ledger: Admin, source: SourceId, delivery: Annotated[int, Path(ge=1, le=_LAST)]
@@ -138,7 +136,7 @@ async def get_delivery(
 
 @router.get(
     "/v1/sources/{source}/records", summary="How a system's records stand", response_model=shapes.Records,
-    responses=_PROBLEMS,
+    responses=_UNKNOWN,
 )  # fmt: skip
 async def get_records(
     request: Request, ledger: Admin, source: SourceId,
@@ -162,7 +160,7 @@ async def get_records(
 
 @router.post(
     "/v1/sources/{source}/retranslate", status_code=202, summary="Translate everything again",
-    response_model=shapes.Retranslation, responses=_PROBLEMS,
+    response_model=shapes.Retranslation, responses=_UNKNOWN,
 )  # fmt: skip
 async def retranslate(request: Request, ledger: Admin, source: SourceId) -> Response:
     """Translate all deliveries and records again, with the mapping as it is now.
@@ -179,7 +177,7 @@ async def retranslate(request: Request, ledger: Admin, source: SourceId) -> Resp
 
 @router.post(
     "/v1/sources/{source}/deliveries/{delivery}/retranslate", status_code=202, summary="Translate one delivery again",
-    response_model=shapes.Retranslation, responses=_PROBLEMS,
+    response_model=shapes.Retranslation, responses=_UNKNOWN,
 )  # fmt: skip
 async def retranslate_delivery(
     request: Request, ledger: Admin, source: SourceId, delivery: Annotated[int, Path(ge=1, le=_LAST)]
@@ -198,7 +196,7 @@ async def retranslate_delivery(
 
 @router.post(
     "/v1/sources/{source}/deliveries/{delivery}/discard", summary="Take one delivery out", response_model=shapes.Delivery,
-    responses=_PROBLEMS,
+    responses=_UNKNOWN,
 )  # fmt: skip
 async def discard_delivery(
     request: Request,

@@ -23,6 +23,7 @@ from service.intake.senders.contract import (
     Draft,
     Ignored,
     Kind,
+    MalformedError,
     Request,
     Source,
     Statement,
@@ -36,7 +37,6 @@ from service.store.rows import encode_json
 from service.store.sources import Change
 
 hooks_app = typer.Typer(help="Try what senders post.", no_args_is_help=True, rich_markup_mode=None)
-_EXAMPLE_SECRET = "whsec_ZXhhbXBsZS1vbmx5LWV4YW1wbGUtb25seS1leGFtcGxl"  # noqa: S105  signs what is not sent anywhere
 KindName = Annotated[str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.")]
 Files = Annotated[
     list[Path],
@@ -115,22 +115,40 @@ def register_dataverse(
     "translate", epilog="Example: campaign-ledger hooks translate generic order.json --mapping shop.yaml"
 )
 def translate(kind: KindName, files: Files, mapping: MappingFile = None) -> None:
-    """Print the events that files give together, one per line; what else they give goes to standard error."""
-    found, source = _source(kind, [_EXAMPLE_SECRET], mapping, "http://127.0.0.1:8080/v1/hooks/src_example")
+    """Print the events that files give together, one per line; what else they give goes to standard error.
+
+    Exit code 1 if a file cannot be read.
+    """
+    found, source = _source(kind, None, mapping, "http://127.0.0.1:8080/v1/hooks/src_example")
+    read = [_read(found, source, one) for one in files]
+    _print_events(found, source, [statement for statements in read for statement in statements or ()])
+    if None in read:
+        raise typer.Exit(1)
+
+
+def _read(found: Kind, source: Source, file: Path) -> list[Statement] | None:
+    """Return what a file states, and tell what else it gives; None if it cannot be read."""
+    body, now = file.read_bytes(), datetime.now(UTC)
+    headers = {name.lower(): value for name, value in found.sign(body, source, now).items()}
     statements: list[Statement] = []
-    for one in files:
-        body, now = one.read_bytes(), datetime.now(UTC)
-        headers = {name.lower(): value for name, value in found.sign(body, source, now).items()}
+    try:
         for part in found.read(Request("POST", source.public_url, headers, {}, body, now), source):
             match part:
                 case Statement():
                     statements.append(part)
                 case Ignored(reason):
-                    _tell(f"{one.name}: ignored: {reason}")
+                    _tell(f"{file.name}: ignored: {reason}")
                 case Unreadable(reason):
-                    _tell(f"{one.name}: cannot be read: {reason}")
+                    _tell(f"{file.name}: cannot be read: {reason}")
                 case Wanted():
-                    _tell(f"{one.name}: {part.record} would be read back from {part.url}")
+                    _tell(f"{file.name}: {part.record} would be read back from {part.url}")
+    except MalformedError as error:
+        _tell(f"{file.name}: cannot be read: {error}")
+        return None
+    return statements
+
+
+def _print_events(found: Kind, source: Source, statements: Sequence[Statement]) -> None:
     ordered_by = sorted(statements, key=lambda one: one.record)
     known = {name: in_order(several) for name, several in groupby(ordered_by, key=lambda one: one.record)}
     source = source._replace(known=known)

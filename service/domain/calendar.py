@@ -146,7 +146,9 @@ GRAINS = ("day", "month", "year")
 
 
 def grain_start(day: date, grain: str) -> date:
-    """Return the first day of the month, quarter or year that holds `day` (or the day itself)."""
+    """Return the first day of the week (ISO: Monday), month, quarter or year that holds `day` (or the day itself)."""
+    if grain == "week":
+        return date.fromordinal(day.toordinal() - day.weekday())
     if grain == "year":
         return day.replace(month=1, day=1)
     if grain == "quarter":
@@ -155,7 +157,10 @@ def grain_start(day: date, grain: str) -> date:
 
 
 def grain_label(start: date, grain: str) -> str:
-    """Name a period as reports do: 2026, 2026-Q1, 2026-03, 2026-03-17."""
+    """Name a period as reports do: 2026, 2026-Q1, 2026-03, 2026-W12, 2026-03-17."""
+    if grain == "week":
+        year, week, _ = start.isocalendar()
+        return f"{year:04d}-W{week:02d}"
     if grain == "year":
         return f"{start.year:04d}"
     if grain == "quarter":

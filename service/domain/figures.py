@@ -1,14 +1,33 @@
-"""Ratios on reading (SPEC section 4): exact until the last step, null with a reason where a denominator is not positive."""
+"""Figures: what a report answers, made on reading of the sums that are stored (SPEC section 4).
+
+    total("invoiced_revenue_gross - credited", MONEY, "invoices less credit notes")
+    quotient("booked_revenue - actual_cost", "actual_cost", RATIO)
+
+A figure is declared once, in its report. Its value, how it is written, the reason where it is null, what it opens down to, its
+description and its formula follow from that. Values are exact until they are written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from service.domain.calendar import MICROS_PER_DAY
+from service.domain.cubes import total_of
+from service.domain.durations import percentile
 from service.domain.money import format_minor
 
-Sums = Mapping[str, int]  # measure → what it adds up to: minor units or a count
+if TYPE_CHECKING:
+    from service.domain.report import Row
+
+Sums = Mapping[str, int]  # measure → what it adds up to: minor units, a count, or microseconds
+Exact = Fraction | int
+Parts = Mapping[str, int]  # measure → sign
+
+MONEY, COUNT, RATIO, DAYS, SECONDS, DAY = "money", "count", "ratio", "days", "seconds", "day"
+WHOLE_DAYS = "whole days"
 _MILLION = 1_000_000
 
 
@@ -18,46 +37,274 @@ def half_even(above: int, below: int) -> int:
     return whole + (2 * rest > below or (2 * rest == below and whole % 2 == 1))
 
 
-class Figures:
-    """Collects one row of figures and, for each that is null, the reason."""
+def terms(expression: str) -> dict[str, int]:
+    """Return the names of an expression like `won + lost` with their signs."""
+    words = expression.split()
+    signs = [1, *(1 if one == "+" else -1 for one in words[1::2])]
+    return dict(zip(words[::2], signs, strict=True))
 
-    def __init__(self, currency: str) -> None:
-        self.currency = currency
-        self.reasons: dict[str, str] = {}
 
-    def money(self, minor: int) -> str:
-        """Write minor units of the ledger's currency."""
-        return format_minor(minor, self.currency)
+def written(value: Exact, unit: str, currency: str) -> Any:
+    """Write an exact value in its unit: money as a decimal string, ratios to 6 decimals, days and seconds as numbers."""
+    if unit == MONEY:
+        return format_minor(value if isinstance(value, int) else half_even(*value.as_integer_ratio()), currency)
+    if unit == COUNT:
+        return value
+    if unit == DAYS:
+        return float(round(Fraction(value) / MICROS_PER_DAY, 4))
+    above, below = value.as_integer_ratio()
+    if unit == SECONDS:
+        below *= _MILLION
+    rounded = half_even(above * _MILLION, below)
+    return rounded // _MILLION if unit == SECONDS and rounded % _MILLION == 0 else rounded / _MILLION
 
-    def divide(
-        self, name: str, above: Fraction | int | None, below: Fraction | int | None, what: str
-    ) -> Fraction | None:
-        """Divide exactly; None, with a reason under `name`, where `below` (called `what`) is unknown or not positive."""
-        parts = self._parts(name, above, below, what)
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One figure: its unit, what it means (its formula where `definition` is empty), and perhaps what else there is to know."""
+
+    unit: str
+    definition: str = ""
+    note: str = ""
+
+    def value(self, row: Row, name: str) -> Exact | None:
+        """Return the exact value of the figure in a row, or None with a reason."""
+        raise NotImplementedError
+
+    def write(self, row: Row, name: str) -> Any:
+        """Return the figure as answers write it."""
+        value = row.value(name)
+        return None if value is None else written(value, self.unit, row.currency)
+
+    def operands(self) -> tuple[str, ...]:
+        """Return what it is made of: other figures of its report, or measures."""
+        return ()
+
+    def measures(self) -> tuple[str, ...]:
+        """Return the measures that it reads besides those of its operands."""
+        return ()
+
+    @property
+    def formula(self) -> str:
+        """How it is made, in words."""
+        return self.definition
+
+    @property
+    def additive(self) -> bool:
+        """Whether rows of it add up to the total."""
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Total(Figure):
+    """A sum of measures; null where `unless` gives a reason."""
+
+    of: Parts
+    unless: Callable[[Sums], str | None] | None = None
+
+    def value(self, row: Row, name: str) -> Exact | None:
+        sums, missing = row.sums, row.missing
+        if missing and not missing.isdisjoint(self.of):
+            return row.unknown(name, f"is in no read model of version {row.version}: have the ledger rebuilt")
+        if self.unless is not None and (reason := self.unless(sums)) is not None:
+            return row.unknown(name, reason)
+        return sum([sign * sums.get(measure, 0) for measure, sign in self.of.items()])
+
+    def write(self, row: Row, name: str) -> Any:
+        value = row.value(name)
+        if value is None or self.unit == COUNT:
+            return value
+        return written(value, self.unit, row.currency)
+
+    def measures(self) -> tuple[str, ...]:
+        return tuple(self.of)
+
+    @property
+    def additive(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quotient(Figure):
+    """One expression of figures or measures by another, which is `called` something; null where that is not positive."""
+
+    above: Parts
+    below: Parts
+    called: str
+    text: str
+    both: bool = False  # whether the dividend has to be positive, too
+
+    def value(self, row: Row, name: str) -> Exact | None:
+        parts = self._divide(row, name)
         return None if parts is None else Fraction(*parts)
 
-    def _parts(
-        self, name: str, above: Fraction | int | None, below: Fraction | int | None, what: str
-    ) -> tuple[int, int] | None:
-        """Return the quotient as two integers, the second one positive: reducing them would cost more than all the rest."""
-        if above is None or below is None:
-            self.reasons[name] = f"{what} is not known"
+    def write(self, row: Row, name: str) -> Any:
+        """Write it without reducing the fraction, which would cost more than all the rest."""
+        parts = self._divide(row, name)
+        if parts is None:
             return None
-        if below <= 0:
-            self.reasons[name] = f"{what} is {'0' if below == 0 else 'negative'}"
-            return None
-        return above.numerator * below.denominator, above.denominator * below.numerator
+        above, below = parts
+        if self.unit == MONEY:
+            return format_minor(half_even(above, below), row.currency)
+        if self.unit == RATIO:
+            return half_even(above * _MILLION, below) / _MILLION
+        return written(Fraction(above, below), self.unit, row.currency)
 
-    def ratio(self, name: str, above: Fraction | int | None, below: Fraction | int | None, what: str) -> float | None:
-        """Divide and round to the 6 decimals of a published ratio."""
-        parts = self._parts(name, above, below, what)
-        return None if parts is None else half_even(parts[0] * _MILLION, parts[1]) / _MILLION
+    def _divide(self, row: Row, name: str) -> tuple[int, int] | None:
+        above = row.sum_of(self.above)
+        below = row.sum_of(self.below)
+        if isinstance(above, str) or isinstance(below, str):
+            row.unknown(name, f"{above if isinstance(above, str) else below} is not known")
+        elif self.both and above <= 0:
+            row.unknown(name, f"{' '.join(self.above)} is {'0' if above == 0 else 'negative'}")
+        elif below <= 0:
+            row.unknown(name, f"{self.called} is {'0' if below == 0 else 'negative'}")
+        else:
+            return above.numerator * below.denominator, above.denominator * below.numerator
+        return None
 
-    def price(self, name: str, minor: Fraction | int | None, count: Fraction | int | None, what: str) -> str | None:
-        """Divide money by a count, rounded half-even to minor units."""
-        parts = self._parts(name, minor, count, what)
-        return None if parts is None else self.money(half_even(*parts))
+    def operands(self) -> tuple[str, ...]:
+        return (*self.above, *self.below)
 
-    def row(self, figures: dict[str, Any]) -> dict[str, Any]:
-        """Return the figures with the reasons of those that are null."""
-        return {**figures, "reasons": self.reasons}
+    @property
+    def formula(self) -> str:
+        return self.definition or self.text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mean(Figure):
+    """The mean length of a duration."""
+
+    of: str
+
+    def value(self, row: Row, name: str) -> Exact | None:
+        count = row.sums.get(self.of, 0)
+        if not count:
+            return row.unknown(self.of, "no such duration yet")
+        return Fraction(row.sums.get(total_of(self.of), 0), count)
+
+    def operands(self) -> tuple[str, ...]:
+        return (self.of,)
+
+    def measures(self) -> tuple[str, ...]:
+        return (total_of(self.of),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Percentile(Figure):
+    """The length below which a share of a duration's lengths lie."""
+
+    of: str
+    share: Fraction
+
+    def value(self, row: Row, name: str) -> Exact | None:
+        lengths = row.samples.get(self.of)
+        return percentile(lengths, self.share) if lengths else row.unknown(self.of, "no such duration yet")
+
+    def operands(self) -> tuple[str, ...]:
+        return (self.of,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Age(Figure):
+    """How many days before today the youngest day with something of a measure is; `nothing` is the reason where none has."""
+
+    of: str
+    nothing: str
+
+    def value(self, row: Row, name: str) -> Exact | None:
+        last = row.last_days.get(self.of)
+        if last is None or row.today is None:
+            return row.unknown(name, self.nothing)
+        return max(0, (row.today - last).days)
+
+    def write(self, row: Row, name: str) -> Any:
+        return row.value(name)
+
+    def operands(self) -> tuple[str, ...]:
+        return (self.of,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstDay(Figure):
+    """The first day on which the cumulative `result` reaches the cumulative `cost`, which is positive; else see `reason`.
+
+    `instead` is the result to take where a figure of that name is not known.
+    """
+
+    cost: str
+    result: str
+    instead: str
+
+    def value(self, row: Row, name: str) -> Exact | None:
+        result = self.result if row.value(self.result) is not None else self.instead
+        day = row.first_days.get(result)
+        if day is not None:
+            return day.toordinal()
+        cost = row.value(self.cost)
+        if isinstance(cost, int) and cost > 0:
+            return row.unknown(name, "cumulative return has not reached cumulative cost")
+        amount = "not known" if cost is None else "0" if cost == 0 else "negative"
+        return row.unknown(name, f"{self.cost} is {amount}: there is nothing to break even on")
+
+    def write(self, row: Row, name: str) -> Any:
+        value = row.value(name)
+        return None if value is None else row.iso(value)
+
+    def operands(self) -> tuple[str, ...]:
+        return (self.cost, self.result, self.instead)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Formula(Figure):
+    """What a function makes of sums on the cohort basis: `made` gets them, and says None with a reason."""
+
+    of: tuple[str, ...]
+    made: Callable[[Sums], Exact | str]
+
+    def value(self, row: Row, name: str) -> Exact | None:
+        made = self.made(row.cohort)
+        return row.unknown(name, made) if isinstance(made, str) else made
+
+    def operands(self) -> tuple[str, ...]:
+        return self.of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Absent(Figure):
+    """What there is only for symmetry: null, with a reason; `of` is what it would be made of."""
+
+    of: str
+    reason: str
+
+    def value(self, row: Row, name: str) -> Exact | None:
+        return row.unknown(name, self.reason)
+
+    def operands(self) -> tuple[str, ...]:
+        return (self.of,)
+
+
+# How reports declare them
+
+
+def total(
+    of: str, unit: str, definition: str, note: str = "", unless: Callable[[Sums], str | None] | None = None
+) -> Total:
+    """Declare a sum of measures, as `invoiced_revenue_gross - credited`."""
+    return Total(unit=unit, definition=definition, note=note, of=terms(of), unless=unless)
+
+
+def quotient(
+    above: str, below: str, unit: str = RATIO, *, called: str = "", note: str = "", both: bool = False
+) -> Quotient:  # fmt: skip
+    """Declare a ratio, or with MONEY a price; `called` is what reasons call the divisor."""
+    over, under = (f"({one})" if " " in one else one for one in (above, below))
+    text = f"{over} / {under}".replace(" - ", " − ")
+    return Quotient(
+        unit=unit, note=note, above=terms(above), below=terms(below), called=called or below, text=text, both=both
+    )
+
+
+def counts(names: Iterable[str], words: Mapping[str, str], prefix: str = "", note: str = "") -> dict[str, Figure]:
+    """Declare a count per measure of the same name behind a prefix."""
+    return {f"{prefix}{name}": total(f"{prefix}{name}", COUNT, words[name], note) for name in names}

@@ -11,68 +11,19 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from service.domain import details
+from service.domain.contributions import DURATIONS, UNITS
 from service.domain.details import Converted, Detail, Unconverted
+from service.domain.figures import MONEY
 from service.domain.money import minor_of, parse_amount
-from service.domain.reports import conversion, velocity
-
-Parts = Mapping[str, int]  # posted measure → sign
-
-_DERIVED: dict[str, Parts] = {
-    "budget_variance": {"budget": 1, "actual_cost": -1},
-    "invoiced_revenue": {"invoiced_revenue_gross": 1, "credited": -1},
-    "gross_margin": {"invoiced_revenue_gross": 1, "credited": -1, "cogs": -1},
-}
-_MONEY = ("budget", "actual_cost", "booked_revenue", "invoiced_revenue_gross", "credited", "cogs")
-_COUNTS = {
-    "leads": "entered.captured", "qualified_leads": "entered.qualified", "opportunities": "entered.opportunity",
-    "orders": "entered.ordered", "new_customers": "new_customers",
-}  # fmt: skip
-
-
-def _same(names: Sequence[str]) -> dict[str, Parts]:
-    return {name: {name: 1} for name in names}
-
-
-# Per report, the additive figures by their names there, and the postings that each adds up.
-MEASURES: dict[str, dict[str, Parts]] = {
-    "roi": {**_same(_MONEY), **_DERIVED, **{name: {posted: 1} for name, posted in _COUNTS.items()}},
-    "conversion": _same([one for one in conversion.MEASURES if one not in _MONEY]),
-    "velocity": _same(velocity.MEASURES),
-}
-
-
-# Figures that are made of others: what is divided and by what, or what a day is found from.
-RATIOS: dict[str, dict[str, tuple[str, ...]]] = {
-    "roi": {
-        "roi.booked": ("booked_revenue", "actual_cost"), "roi.invoiced": ("invoiced_revenue", "actual_cost"),
-        "roi.margin": ("gross_margin", "actual_cost"), "roas": ("invoiced_revenue", "actual_cost"),
-        "cost_to_revenue": ("actual_cost", "invoiced_revenue"), "break_even_roas": ("invoiced_revenue", "cogs"),
-        "margin_coverage": ("invoiced_revenue", "cogs"), "cost_per_lead": ("actual_cost", "leads"),
-        "cost_per_qualified_lead": ("actual_cost", "qualified_leads"), "cost_per_opportunity": ("actual_cost", "opportunities"),
-        "cost_per_order": ("actual_cost", "orders"), "cac": ("actual_cost", "new_customers"),
-        "break_even_on": ("actual_cost", "invoiced_revenue", "cogs"),
-    },
-    "conversion": {"win_rate": ("won", "lost")},
-    "velocity": {},
-}  # fmt: skip
-
-
-def parts_of(report: str, figure: str) -> dict[str, Parts]:
-    """Return the additive figures that a figure is, or is made of, with the postings of each; KeyError if there is none."""
-    return {name: MEASURES[report][name] for name in RATIOS[report].get(figure, (figure,))}
-
-
-def is_money(measure: str) -> bool:
-    """Tell whether a figure is an amount of money; the others are counts."""
-    return measure in _MONEY or measure in _DERIVED or measure == "invoiced_with_cogs"
+from service.domain.reports.conversion import OUTCOMES
 
 
 class Line(NamedTuple):
-    """One posting, as `why` sees it; `where` are its dimensions, campaign first."""
+    """One posting, as `why` sees it; `where` are its dimensions by name."""
 
     measure: str
     entity: str
-    where: tuple[str | None, ...]
+    where: Mapping[str, str | None]
     day: date
     cohort: date
     amount: int
@@ -139,11 +90,16 @@ def _why(event_type: str, data: Mapping[str, Any], line: Line, others: Sequence[
 
 def _changed(event_type: str, data: Mapping[str, Any], source: Line, target: Line) -> str:
     """Explain what left one place and entered another in the same event."""
-    if source.where[0] != target.where[0]:
-        return _moved(event_type, data, source.where[0], target.where[0])
+    old, new = source.where.get("campaign"), target.where.get("campaign")
+    if old != new:
+        return _moved(event_type, data, old, new)
     if (source.day, source.cohort) != (target.day, target.cohort):
         return f"restated: moved from {source.day} to {target.day}"
-    return "restated" if source.where == target.where else "restated: channel, source, medium or owner changed"
+    return "restated" if source.where == target.where else f"restated: {_changed_dimensions(source, target)} changed"
+
+
+def _changed_dimensions(source: Line, target: Line) -> str:
+    return ", ".join(name for name, label in target.where.items() if source.where.get(name) != label)
 
 
 def _rated(line: Line, opposite: Line | None) -> str:
@@ -189,9 +145,9 @@ def _counted(measure: str, done: str) -> tuple[str, str] | None:
     name, _, part = measure.partition(".")
     if name == "funnel":
         return f"reached {part}", f"no longer reached {part}"
-    if name in velocity.DURATIONS:
+    if name in DURATIONS:
         return f"{done}: the duration ends", f"{done}: the duration ends elsewhere, or no longer"
-    if name in conversion.OUTCOMES:
+    if name in OUTCOMES:
         return name, f"no longer {name}"
     return ("new customer", "no longer a new customer") if name == "new_customers" else None
 
@@ -200,7 +156,7 @@ def _restates(data: Mapping[str, Any], line: Line, others: Sequence[Line]) -> bo
     """Tell whether an amount is another than the event states, because something else was stated before."""
     stated = data.get("net_value") or data.get("net_amount") or data.get("amount")
     first = any(one.measure.startswith("entered.") and one.amount > 0 for one in others)
-    if first or not stated or line.measure == "cogs" or not is_money(line.measure):
+    if first or not stated or line.measure == "cogs" or UNITS.get(line.measure) != MONEY:
         return False
     used = line.said
     moved = minor_of(used.amount) if isinstance(used, Converted) else line.amount

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from service.domain.facts import RULES, Fact
+from service.domain.facts import Fact
+from service.domain.kinds import RULES
 from service.domain.money import Money
 from service.domain.postings import event_name
 from service.domain.stated import stated_money

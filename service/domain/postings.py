@@ -11,18 +11,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date
 from fractions import Fraction
-from typing import TypeVar
+from itertools import pairwise
+from typing import NamedTuple, TypeVar
 
 from service.domain.calendar import Zone
-from service.domain.components.entities import NO_DAY, NOWHERE, Dimensions, Entity
+from service.domain.components.entities import NO_DAY, Entity
+from service.domain.cubes import DEALS, NOWHERE, Cube, Dimensions
 from service.domain.details import FLAG, PENDING_LINKS, UNCONVERTED, Converted, Reason, Target, Unconverted
 from service.domain.facts import Fact
+from service.domain.layout import Layout
 from service.domain.money import convert, format_minor, format_rate
 from service.domain.rates import Rates
 
 # (measure, entity, segment, day, cohort day, value, detail); a segment is the number of a Dimensions
 Cell = tuple[str, str, int, int, int, "int | None", "str | None"]
 Cells = dict[Cell, int]
+Labels = tuple["str | None", ...]  # what a cell or a row says of each dimension of its cube
 
 Minor = Fraction | int
 K = TypeVar("K")
@@ -31,29 +35,94 @@ LISTS = (UNCONVERTED, FLAG)  # posted to be listed: they add up to no figure
 LARGEST = 2**63 - 1  # minor units of one entry: 64 bits
 
 
-class Segments(dict[Dimensions, int]):
-    """Numbers combinations of dimensions: a cell is hashed often, and a number is hashed faster than five texts.
+class Segment(NamedTuple):
+    """A numbered combination of a cube's dimensions; `campaign` is the number of its first roll-up, or its own."""
 
-    Looking up a new combination numbers it.
+    number: int
+    campaign: int
+    cube: str
+    labels: Labels
+
+
+class Segments:
+    """Numbers combinations of the dimensions of cubes: a cell is hashed often, and a number is hashed faster than many texts.
+
+    `campaigns` has, by number, that of the first roll-up, which is the campaign alone; `new` is what is numbered and not stored.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.campaigns: dict[int, int] = {}  # a segment's number → that of its campaign alone
-        self.new: list[tuple[int, int, Dimensions]] = []
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.campaigns: dict[int, int] = {}
+        self.labels: dict[int, tuple[str, Labels]] = {}  # by number: the cube, and what it says of its dimensions
+        self.new: list[Segment] = []
+        self._numbers = {name: _Numbers(self, name) for name in layout.cubes}
+        self._levels: dict[int, tuple[tuple[str, int], ...]] = {}
+        self._above: dict[tuple[str, int], tuple[str, int] | None] = {}
 
-    def add(self, number: int, campaign: int, where: Dimensions) -> None:
+    def of(self, cube: str) -> dict[Labels, int]:
+        """Return the numbers of a cube's combinations; looking up a new one numbers it."""
+        return self._numbers[cube]
+
+    def add(self, segment: Segment) -> None:
         """Take in a segment that is already numbered."""
-        self[where] = number
-        self.campaigns[number] = campaign
+        self._numbers[segment.cube][segment.labels] = segment.number
+        self.campaigns[segment.number] = segment.campaign
+        self.labels[segment.number] = (segment.cube, segment.labels)
 
-    def __missing__(self, where: Dimensions) -> int:
-        alone = Dimensions(where.campaign)
-        campaign = self[alone] if where != alone else len(self) + 1
-        number = campaign if where == alone else len(self) + 1
-        self.add(number, campaign, where)
-        self.new.append((number, campaign, where))
+    def levels(self, number: int) -> tuple[tuple[str, int], ...]:
+        """Return (letter, number) of all that a segment adds up to, itself first."""
+        found = self._levels.get(number)
+        if found is None:
+            cube, labels = self.labels[number]
+            rolled = self._rolled(cube, labels)
+            letters = self.layout.cubes[cube].letters
+            found = self._levels[number] = tuple(
+                zip(letters, (number, *(one or number for one in rolled)), strict=True)
+            )
+            self._above |= {**dict(pairwise(found)), found[-1]: None}
+        return found
+
+    def above(self, letter: str, number: int) -> tuple[str, int] | None:
+        """Return (letter, number) of the next roll-up of a segment's sums, as `levels` has them; None after the last."""
+        return self._above[letter, number]
+
+    def on_cohort_days(self, number: int) -> bool:
+        """Tell whether what is posted under a segment counts on cohort days, too."""
+        return self.layout.cubes[self.labels[number][0]].cohort
+
+    def campaign_of(self, segment: Segment) -> str | None:
+        """Return the campaign of a segment; None where it has none, or its cube knows none."""
+        by = self.layout.cubes[segment.cube].by
+        return segment.labels[by.index("campaign")] if "campaign" in by else None
+
+    def number(self, cube: str, labels: Labels) -> int:
+        """Number a new combination, after those of its roll-ups."""
+        rolled = self._rolled(cube, labels)
+        number = len(self.labels) + 1
+        segment = Segment(number, (rolled[0] or number) if rolled else number, cube, labels)
+        self.add(segment)
+        self.new.append(segment)
         return number
+
+    def _rolled(self, cube: str, labels: Labels) -> list[int]:
+        """Return the numbers of the roll-ups of a combination; 0 for one that is that combination itself."""
+        stored, found = self.layout.cubes[cube], []
+        for kept in stored.rollups:
+            alone = tuple(label if name in kept else None for name, label in zip(stored.by, labels, strict=True))
+            found.append(0 if alone == labels else self._numbers[cube][alone])
+        return found
+
+
+class _Numbers(dict[Labels, int]):
+    """The numbers of one cube's combinations."""
+
+    def __init__(self, segments: Segments, cube: str) -> None:
+        super().__init__()
+        self._segments = segments
+        self._cube = cube
+
+    def __missing__(self, labels: Labels) -> int:
+        return self._segments.number(self._cube, labels)
 
 
 class Book:
@@ -62,12 +131,13 @@ class Book:
     `found` is what each has contributed since `begin`, and `cells` that of the one whose turn it is.
     """
 
-    __slots__ = ("cells", "found", "lookups", "rates", "segments", "zone")
+    __slots__ = ("_all_segments", "cells", "found", "lookups", "rates", "segments", "zone")
 
     def __init__(self, zone: Zone, rates: Rates, segments: Segments) -> None:
         self.zone = zone
         self.rates = rates
-        self.segments = segments
+        self.segments = segments.of(DEALS.name)
+        self._all_segments = segments
         self.begin()
 
     def begin(self) -> None:
@@ -84,6 +154,10 @@ class Book:
     def add(self, measure: str, entity: Entity, day: int, amount: int = 1) -> None:
         """Contribute `amount` to a measure, under an entity's dimensions."""
         self.put((measure, entity.name, self.segments[entity.where], day, entity.cohort, None, None), amount)
+
+    def at(self, cube: Cube, **labels: str | None) -> int:
+        """Return the number of a combination of a cube's dimensions; those not named have none."""
+        return self._all_segments.of(cube.name)[tuple(map(labels.get, cube.by))]
 
     def put(self, cell: Cell, amount: int = 1) -> None:
         """Contribute `amount` to a cell."""

@@ -1,12 +1,12 @@
-"""What events, their fields and the figures mean, in words: the API description and the pages of the docs are made from it.
+"""What events and their fields mean, in words: the API description and the pages of the docs are made from it.
 
 `EVENTS[type]` says what an event states and what that does; `FIELDS[name]` what a field of `data` holds; `example_of(type)`
-is an event with all of its fields. `FIGURES[report][name]` says how a figure is made, and in which unit it is.
+is an event with all of its fields.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from service.domain.catalogue import CATALOGUE
 
@@ -197,103 +197,3 @@ def example_of(event_type: str) -> dict[str, Any]:
         "time": "2026-03-01T09:30:00+01:00",
         "data": {name: values[name] for name in (*entry.required, *entry.optional)},
     }
-
-
-class Figure(NamedTuple):
-    """How a figure is made, in which unit it is, and perhaps what else there is to know."""
-
-    formula: str
-    unit: str
-    note: str = ""
-
-
-_RATIO = "ratio, 6 decimals"
-_MONEY = "money"
-_RETURN_NOTE = "0 is break-even; 1.0 means that the money doubled"
-
-
-def _duration(formula: str) -> Figure:
-    return Figure(formula, "days, 4 decimals")
-
-
-_STEPS = {
-    "captured": "leads captured",
-    "qualified": "leads qualified",
-    "opportunity": "opportunities opened",
-    "quote_accepted": "quotes accepted",
-    "ordered": "orders placed, less those cancelled",
-    "invoiced": "invoices posted, less those cancelled",
-}
-_REACHED = {
-    "captured": "",
-    "qualified": " that were qualified",
-    "opportunity": " with an opportunity opened in their branch",
-    "quote_accepted": " with a quote accepted in their branch",
-    "ordered": " with a live order in their branch",
-    "invoiced": " with a live invoice in their branch that is not fully credited",
-}
-
-FIGURES: dict[str, dict[str, Figure]] = {
-    "roi": {
-        "budget": Figure("Σ last budget of each campaign and period", _MONEY, "not cut to the window"),
-        "actual_cost": Figure("Σ costs booked − Σ costs reversed", _MONEY),
-        "budget_variance": Figure("budget − actual_cost", _MONEY),
-        "booked_revenue": Figure("Σ value of live orders", _MONEY, "as amended; a cancellation takes it out on its own day"),
-        "invoiced_revenue_gross": Figure("Σ invoices", _MONEY),
-        "credited": Figure("Σ credit notes", _MONEY),
-        "invoiced_revenue": Figure("invoiced_revenue_gross − credited", _MONEY),
-        "cogs": Figure("Σ costs of goods sold that invoices state", _MONEY, "credit notes take theirs back"),
-        "gross_margin": Figure("invoiced_revenue − cogs", _MONEY, "null unless the cogs of all of it is known"),
-        "margin_coverage": Figure("invoiced revenue whose cogs is known / invoiced_revenue", _RATIO),
-        "roi.booked": Figure("(booked_revenue − actual_cost) / actual_cost", _RATIO, _RETURN_NOTE),
-        "roi.invoiced": Figure("(invoiced_revenue − actual_cost) / actual_cost", _RATIO, _RETURN_NOTE),
-        "roi.margin": Figure("(gross_margin − actual_cost) / actual_cost", _RATIO, _RETURN_NOTE),
-        "roas": Figure("invoiced_revenue / actual_cost", _RATIO, "1.0 means that the money came back as revenue"),
-        "cost_to_revenue": Figure("actual_cost / invoiced_revenue", _RATIO),
-        "break_even_roas": Figure("invoiced_revenue / gross_margin", _RATIO, "the roas at which the margin pays the cost"),
-        "leads": Figure("leads captured", "count"),
-        "qualified_leads": Figure("leads qualified", "count"),
-        "opportunities": Figure("opportunities opened", "count"),
-        "orders": Figure("orders placed, less those cancelled", "count"),
-        "new_customers": Figure(
-            "live orders with `new_customer`, else the first live order of an account", "count"
-        ),
-        "cost_per_lead": Figure("actual_cost / leads", _MONEY, "rounded half-even"),
-        "cost_per_qualified_lead": Figure("actual_cost / qualified_leads", _MONEY, "rounded half-even"),
-        "cost_per_opportunity": Figure("actual_cost / opportunities", _MONEY, "rounded half-even"),
-        "cost_per_order": Figure("actual_cost / orders", _MONEY, "rounded half-even"),
-        "cac": Figure("actual_cost / new_customers", _MONEY, "customer acquisition cost, rounded half-even"),
-        "break_even_on": Figure(
-            "first day on which cumulative return ≥ cumulative cost > 0", "day",
-            "return is gross_margin where that is known, else invoiced_revenue; both within the window",
-        ),
-    },
-    "conversion": {
-        **{f"entered.{step}": Figure(f"Σ {what}", "count", "on their own days") for step, what in _STEPS.items()},
-        **{
-            f"funnel.{step}": Figure(
-                f"leads captured in the window{what}", "count, and two ratios"
-            )
-            for step, what in _REACHED.items()
-        },
-        "won": Figure("opportunities won", "count", "without won, lost or reopened, a live order wins it"),
-        "lost": Figure("opportunities lost", "count"),
-        "open": Figure("opportunities opened in the window that are open now", "count"),
-        "win_rate": Figure("won / (won + lost)", _RATIO),
-        "average_deal_size": Figure("booked_revenue / orders", _MONEY, "rounded half-even"),
-        "maturity_days": Figure("day of `as_of` − day of the youngest lead captured in the window", "days"),
-    },
-    "velocity": {
-        "captured_to_qualified": _duration("per lead: qualified − captured"),
-        "qualified_to_opened": _duration("per lead: its first opened opportunity − qualified"),
-        "opened_to_accepted": _duration("per opportunity: its first accepted quote − opened"),
-        "accepted_to_ordered": _duration("per live order: placed − its quote accepted, else the first of its opportunity"),
-        "ordered_to_invoiced": _duration("per live order: its first live invoice − placed"),
-        "sales_cycle": _duration("per opportunity: its first live order − opened"),
-        "full_cycle": _duration("per lead: the first live order of its branch − captured"),
-        "lead_to_cash": _duration("per lead: the first live invoice of its branch − captured"),
-        "pipeline_velocity": Figure(
-            "opportunities × win_rate × average_deal_size / mean sales_cycle days", "money per day", "all of one cohort"
-        ),
-    },
-}  # fmt: skip

@@ -49,8 +49,9 @@ def check(
         _check_secret(secret, f"secrets.{number}", checked.get("authentication"))
     for given, value in (credentials or {}).items():
         if given not in KINDS[kind].credentials:
-            known = ", ".join(KINDS[kind].credentials) or "none"
-            raise UnfitError(f"credentials.{given}", f"one of {known} for {kind}")
+            known = ", ".join(KINDS[kind].credentials)
+            expected = f"one of {known} for {kind}" if known else f"none: the kind {kind} reads nothing back"
+            raise UnfitError(f"credentials.{given}", expected)
         if not 0 < len(value.strip()) <= LONGEST_SECRET:
             raise UnfitError(f"credentials.{given}", f"1 to {LONGEST_SECRET} characters; is the shell variable set?")
 

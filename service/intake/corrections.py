@@ -15,7 +15,8 @@ import msgspec
 
 from service.domain.catalogue import Problem
 from service.domain.events import newest_version, upcast
-from service.domain.facts import Fact, read_fact
+from service.domain.facts import Fact
+from service.domain.kinds import read_fact
 from service.domain.voids import Voids
 from service.store import log
 from service.store.log import Stored

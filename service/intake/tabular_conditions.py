@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from service.domain.catalogue import shown
 from service.intake.tabular_keys import a_list, members, texts
 from service.intake.tabular_numbers import exact
 from service.intake.tabular_templates import MappingError, Row, Slot, Template, cell, columns_of, slots_of, template
@@ -135,8 +136,8 @@ def _bound(name: str, raw: Any, key: str) -> Any:
     if name in _TEXTS:
         return texts(raw, key)
     if isinstance(raw, bool) or not isinstance(raw, int | float | str):
-        raise MappingError(key, f"a number, found {raw!r}")
+        raise MappingError(key, f"a number, found {shown(raw)}")
     try:
         return exact(str(raw))
     except ValueError as error:
-        raise MappingError(key, f"{error}, found {raw!r}") from None
+        raise MappingError(key, f"{error}, found {shown(raw)}") from None

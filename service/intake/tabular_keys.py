@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
+from service.domain.catalogue import shown
 from service.intake.tabular_templates import MappingError
 
 
@@ -38,7 +39,7 @@ def a_list(raw: Any, key: str) -> list[Any]:
 def a_text(raw: Any, key: str) -> str:
     """Return a text that is not empty."""
     if not isinstance(raw, str) or not raw:
-        raise MappingError(key, f"a text (in quotes if need be), found {raw!r}")
+        raise MappingError(key, f"a text (in quotes if need be), found {shown(raw)}")
     return raw
 
 
@@ -51,5 +52,5 @@ def texts(raw: Any, key: str) -> tuple[str, ...]:
 def a_flag(raw: Any, key: str) -> bool:
     """Return true or false."""
     if not isinstance(raw, bool):
-        raise MappingError(key, f"true or false, found {raw!r}")
+        raise MappingError(key, f"true or false, found {shown(raw)}")
     return raw

@@ -12,7 +12,7 @@ from datetime import tzinfo
 from difflib import get_close_matches
 from typing import Any
 
-from service.domain.catalogue import CATALOGUE, check_data
+from service.domain.catalogue import CATALOGUE, check_data, shown
 from service.intake import tabular_times as times
 from service.intake.tabular_conditions import Condition, condition_columns, condition_slots, read_condition
 from service.intake.tabular_keys import a_flag, a_text, members
@@ -119,7 +119,7 @@ def read_rule(raw: Any, key: str, more: tuple[str, ...] = ()) -> Rule:
     kind = a_text(rule["type"], f"{key}.type")
     if kind not in CATALOGUE:
         near = "".join(f"; did you mean {name}?" for name in get_close_matches(kind, CATALOGUE, n=1))
-        raise MappingError(f"{key}.type", f"an event type of the catalogue, found {kind!r}{near}")
+        raise MappingError(f"{key}.type", f"an event type of the catalogue, found {shown(kind)}{near}")
     identity = template(rule["id"], f"{key}.id")
     if not identity.columns:
         raise MappingError(f"{key}.id", "a column that tells the rows apart, else all rows would be the same event")
@@ -178,7 +178,7 @@ def read_zone(raw: Any, key: str) -> tzinfo:
     try:
         return times.zone_named(raw)
     except ValueError as error:
-        raise MappingError(key, f"{error}, found {raw!r}") from None
+        raise MappingError(key, f"{error}, found {shown(raw)}") from None
 
 
 def _offset(raw: Any, key: str) -> tzinfo:
@@ -186,7 +186,7 @@ def _offset(raw: Any, key: str) -> tzinfo:
         return times.offset_named(a_text(raw, key))
     except ValueError:
         raise MappingError(
-            key, f'an offset such as "+01:00", UTC or a zone such as Europe/Berlin, found {raw!r}'
+            key, f'an offset such as "+01:00", UTC or a zone such as Europe/Berlin, found {shown(raw)}'
         ) from None
 
 
@@ -196,4 +196,4 @@ def _format(raw: Any, key: str) -> str:
     except MappingError:
         raise
     except ValueError as error:
-        raise MappingError(key, f"{error}, found {raw!r}") from None
+        raise MappingError(key, f"{error}, found {shown(raw)}") from None

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from service.domain.catalogue import shown
 from service.intake.blanks import BLANKS, blanks_of
 from service.intake.tabular_conditions import Condition, condition_slots, read_any
 from service.intake.tabular_files import DELIMITERS, Written
@@ -232,7 +233,7 @@ def _lookup(raw: Any, key: str) -> Lookup:
     members(raw, key, (), LOOKUP)
     otherwise = raw.get("else")
     if otherwise is not None and not isinstance(otherwise, str):
-        raise MappingError(f"{key}.else", f"a text for keys that are not there, found {otherwise!r}")
+        raise MappingError(f"{key}.else", f"a text for keys that are not there, found {shown(otherwise)}")
     if "values" in raw:
         members(raw, key, ("values",), ("else",))
         if not isinstance(raw["values"], dict):

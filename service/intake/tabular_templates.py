@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from service.domain.catalogue import shown
 from service.domain.money import MINOR_DIGITS
 from service.intake.blanks import is_blank
 from service.intake.tabular_filters import FILTERS, LISTS, READING, TYPED, Reading, is_truth
@@ -198,7 +199,7 @@ def _check_argument(name: str, argument: str, key: str) -> None:
 def cell(column: Any, key: str) -> Template:
     """Return the template that is the cell of a named column."""
     if not isinstance(column, str) or not column:
-        raise MappingError(key, f"the name of a column (in quotes if need be), found {column!r}")
+        raise MappingError(key, f"the name of a column (in quotes if need be), found {shown(column)}")
     return Template((Slot(column),))
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from service.domain.contributions import READ_MODEL_VERSION
+from service.domain.contributions import LAYOUT, READ_MODEL_VERSION
 from service.domain.money import MINOR_DIGITS
 
 SCOPES = ("ingest", "read", "figures", "admin")
@@ -82,8 +82,8 @@ async def create_ledger(pool: asyncpg.Pool, name: str, currency: str = "EUR", ti
             raise ValueError(f"there is already a ledger named {name!r}")
         await connection.execute("INSERT INTO heads (ledger) VALUES ($1)", number)
         await connection.execute(
-            "INSERT INTO generations (ledger, generation, state, version) VALUES ($1, 1, 'serving', $2)",
-            number, READ_MODEL_VERSION,
+            "INSERT INTO generations (ledger, generation, state, version, layout) VALUES ($1, 1, 'serving', $2, $3)",
+            number, READ_MODEL_VERSION, LAYOUT.as_json(),
         )  # fmt: skip
     return Ledger(number, name, currency, timezone)
 

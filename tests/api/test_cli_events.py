@@ -14,10 +14,12 @@ import asyncpg
 import httpx
 
 from service.demo.portfolio import portfolio
+from service.domain.contributions import LAYOUT
 from tests.conftest import Api
 from tests.support.commands import Run, good, refused
 from tests.support.sending import cost, invoice, lead, order
 
+COST = LAYOUT.column("actual_cost")
 MAPPING = """
 files:
   - file: "*.csv"
@@ -205,7 +207,7 @@ def test_verify_proves_a_ledger_and_finds_a_balance_that_was_tampered_with(
     async def tamper() -> str:
         connection = await asyncpg.connect(dsn)
         try:
-            change = "UPDATE balances SET actual_cost = actual_cost + 1 WHERE ledger = $1 AND actual_cost > 0 AND grain = 'd'"
+            change = f"UPDATE balances SET {COST} = {COST} + 1 WHERE ledger = $1 AND {COST} > 0 AND grain = 'd'"
             return str(await connection.execute(change, api.ledger.ledger))
         finally:
             await connection.close()

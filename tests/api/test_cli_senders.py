@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from service.intake.senders import KINDS
 from tests.conftest import MASTER_KEY, Api
 from tests.support.commands import Ran, Run, call, good
 from tests.support.hooks import connect
@@ -62,6 +63,21 @@ def test_translate_prints_the_events_of_files_together_and_stores_nothing(run: R
     assert event["data"]["net_value"] == {"amount": "100000.00", "currency": "EUR"}
 
 
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_the_samples_of_every_kind_are_read_without_a_secret(run: Run, kind: str) -> None:
+    samples, mapping = SAMPLES / kind, SAMPLES / kind / "mapping.yaml"
+    files = sorted({*samples.glob("*.json"), *samples.glob("*.xml")} - {samples / "thin.json"})
+    given = ("--mapping", str(mapping)) if mapping.exists() else ()
+    good(run("hooks", "translate", kind, *map(str, files), *given))
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_others_are_translated(run: Run) -> None:
+    files = (str(SAMPLES / "odoo" / name) for name in ("thin.json", "campaign.json"))
+    ran = run("hooks", "translate", "odoo", *files)
+    assert (ran.returncode, ran.stderr.partition(":")[0]) == (1, "thin.json")
+    assert json.loads(ran.stdout)["type"] == "campaign.registered"
+
+
 def test_the_master_key_is_made_missed_and_rotated(run: Run, api: Api) -> None:
     new = good(run("sources", "key")).strip()
     arguments = ("sources", "create", "--ledger", api.ledger.name, "--kind", "cloudevents", "--name", "broker")
@@ -97,7 +113,7 @@ def test_mistakes_are_told_in_one_line(run: Run, tmp_path: Path) -> None:
         ("--secret", "", "--secret: expected 8 to 4096 characters; is the shell variable set?"),
         ("--secret", "         ", "--secret: expected 8 to 4096 characters"), ("--secret", "short", "8 to 4096"),
         ("--secret", "no-base64-behind-it!", "base64 behind whsec_"), ("--name", "with space", "--name: expected"),
-        ("--credential", "token=x", "--credential token: expected one of none for standard-webhooks"),
+        ("--credential", "token=x", "--credential token: expected none: the kind standard-webhooks reads nothing back"),
     ],
 )  # fmt: skip
 def test_what_the_api_refuses_of_a_source_the_command_refuses_too(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import httpx
 import pytest
 
-from service.domain import lineage, words
-from service.projections.sums.selection import GROUPS
+from service.api.parameters import groups_of
+from service.domain import words
+from service.domain.contributions import REPORTS
 from tests.conftest import Api
 from tests.support.description import Description
 
@@ -50,14 +52,14 @@ def check(api: Api, description: Description, path: str, where: str | None = Non
 @pytest.mark.parametrize("report", ["roi", "conversion", "velocity"])
 def test_reports_and_their_entries_are_as_described(module_api: Api, description: Description, report: str) -> None:
     at = module_api.http.get("/v1/ledger").json()["last_position"]
-    for group in GROUPS:
+    for group in groups_of(REPORTS[report]):
         assert check(module_api, description, f"/v1/{report}", min_position=at, group_by=group)["rows"]
     for basis in ("event", "cohort"):
         assert check(module_api, description, f"/v1/{report}", date_basis=basis)["total"]
     one = "/v1/campaigns/{campaign_id}/" + report
     check(module_api, description, one, f"/v1/campaigns/fair-2026/{report}")
     check(module_api, description, one, f"/v1/campaigns/unheard-of/{report}")
-    for measure in (*lineage.MEASURES[report], *lineage.RATIOS[report]):
+    for measure in REPORTS[report].figures:
         check(module_api, description, f"/v1/{report}/entries", measure=measure)
         check(module_api, description, f"{one}/entries", f"/v1/campaigns/fair-2026/{report}/entries", measure=measure)
 
@@ -110,6 +112,28 @@ def test_what_is_posted_is_answered_as_described(api: Api, description: Descript
         assert answer.status_code == status, answer.text
         schema = description.answer("/v1/events", "post", status)
         assert list(description.faults(schema, answer.json())) == [], answer.text
+
+
+def test_whatever_is_refused_is_answered_as_described(api: Api, description: Description, open_api: Any) -> None:
+    """Each operation without a key, with too little of one, with what cannot be read, and in a form that is not read."""
+    figures = open_api(scopes=("figures",))
+    ids = {"position": "7", "id": "7", "kind": "lead", "rebuild_id": "7", "action": "pause", "delivery": "7"}
+    wrong: list[tuple[dict[str, Any], dict[str, Any], bytes]] = [
+        ({"Authorization": "Bearer nobody"}, {}, b""), ({"Authorization": f"Bearer {figures.key}"}, {}, b""),
+        ({}, {"nothing": "1"}, b""), ({}, {"limit": "x"}, b""), ({}, {"as_of": "yesterday", "after": "!"}, b""),
+        ({}, {}, b"[]"), ({}, {}, b'{"a": 1, "a": 2}'), ({"Content-Type": "text/plain"}, {}, b"{}"),
+        ({"Content-Encoding": "br"}, {}, b"{}"), ({"Content-Encoding": "gzip"}, {}, b"{}"), ({}, {}, b" " * 2_000_000),
+    ]  # fmt: skip
+    for path, operations in description.document["paths"].items():
+        for method in operations.keys() - {"options"} if "/hooks/" not in path else ():
+            where = path.format_map({**dict.fromkeys(("campaign_id", "source"), "none"), **ids})
+            for headers, parameters, body in wrong:
+                sent = {"Content-Type": "application/json", **headers}
+                answer = api.http.request(method, where, params=parameters, headers=sent, content=body)
+                if answer.status_code >= 400:
+                    schema = description.answer(path, method, answer.status_code)
+                    assert list(description.faults(schema, answer.json())) == [], answer.text
+                    assert not re.search(r"should|\bNone\b|\bTrue\b|Decimal", answer.text), answer.text
 
 
 def test_the_problem_of_an_item_is_a_whole_problem(api: Api, description: Description) -> None:

@@ -14,6 +14,7 @@ import asyncpg
 import httpx
 import pytest
 
+from service.domain.contributions import LAYOUT
 from service.store import ledgers
 from tests.conftest import OPERATOR, Api, Running, start_service, stop_service
 from tests.support.sending import cost, event, invoice, lead, order
@@ -66,7 +67,8 @@ def forge(dsn: str) -> Callable[[Api, str], None]:
     return run
 
 
-COST_MORE = f"UPDATE balances SET actual_cost = actual_cost + {FORGED} WHERE ledger = $1"
+COST = LAYOUT.column("actual_cost")
+COST_MORE = f"UPDATE balances SET {COST} = {COST} + {FORGED} WHERE ledger = $1"
 
 
 def told(api: Api) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from service.domain.contributions import LAYOUT
 from service.domain.events import read_event
 from service.projections.generations import lifecycle, verify
 from service.store import database, ledgers, log
@@ -106,8 +107,8 @@ async def proven(pool: asyncpg.Pool, ledger: ledgers.Ledger, costs: int) -> None
     for finding in await verify.verify(pool, ledger):
         assert finding.good, finding
     booked = await pool.fetchval(
-        """
-        SELECT sum(actual_cost) FROM balances JOIN generations USING (ledger, generation)
+        f"""
+        SELECT sum({LAYOUT.column("actual_cost")}) FROM balances JOIN generations USING (ledger, generation)
         WHERE ledger = $1 AND state = 'serving' AND basis = 'e' AND cube = 'c' AND grain = 'y'
         """,
         ledger.ledger,

@@ -11,6 +11,7 @@ import pytest
 
 from service.domain import calendar, contributions
 from service.domain.components.entities import Order
+from service.domain.contributions import REPORTS
 from service.domain.postings import Book
 from service.projections.generations import rebuild, retry, verify
 from service.projections.reports import completeness, entries, reading, restatement, timeline
@@ -146,7 +147,7 @@ async def test_what_adds_up_to_more_than_one_event_may_state_can_be_read(pool: a
     await project_all(pool, ledger, 1000)
     assert await errors(pool, ledger) == {}
     async with reading.snapshot(pool, ledger) as view:
-        found, _ = await entries.read(view, selection.Query(), "roi", "invoiced_revenue", (0, 0), 300)
+        found, _ = await entries.read(view, selection.Query(), REPORTS["roi"], "invoiced_revenue", (0, 0), 300)
         assert found["sum"] == "0.00"
         assert (found["count"] > 200) is rated
         page = await timeline.read(view, "invoice", "I")
@@ -231,13 +232,13 @@ async def read_everything(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
     async with reading.snapshots(pool, ledger, 1, None) as (then, now):
         for since, until in WINDOWS:
             query = selection.Query(("campaign", "month"), since, until)
-            await restatement.read(then, now, query, restatement.measures(None), (0, 0), 100)
+            await restatement.read(then, now, query, restatement.measures(REPORTS["roi"], None), (0, 0), 100)
             for report, measure in (
                 ("roi", "roi.margin"),
                 ("conversion", "entered.captured"),
                 ("velocity", "sales_cycle"),
             ):
-                await entries.read(now, query, report, measure, (0, 0), 100)
+                await entries.read(now, query, REPORTS[report], measure, (0, 0), 100)
         for kind, identity in (("lead", "L0"), ("invoice", "I3"), ("order", "O")):
             assert await timeline.read(now, kind, identity) is not None
 

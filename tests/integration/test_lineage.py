@@ -10,8 +10,10 @@ import asyncpg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.domain import lineage
-from service.projections.reports import entries, reading, reports, restatement
+from service.domain.contributions import REPORTS
+from service.domain.figures import Total
+from service.domain.report import Report
+from service.projections.reports import answers, entries, reading, restatement
 from service.projections.sums import closings, selection
 from service.store import ledgers
 from tests.integration.test_engine import QUERIES, append, project_all, run
@@ -22,19 +24,16 @@ EXAMPLES = settings(deadline=None, max_examples=15, suppress_health_check=list(H
 
 def figure(row: dict[str, Any], measure: str) -> str | int | None:
     """Find a figure by its name in a row of its report."""
-    if measure.startswith("funnel."):
-        return int(row["funnel"][measure.partition(".")[2]]["count"])
-    if measure.startswith("entered."):
-        return int(row["entered"][measure.partition(".")[2]])
-    name, _, part = measure.partition(".")
-    found = row.get(name)
-    if isinstance(found, dict):
-        found = found[part or "count"]
+    found: Any = row
+    for part in measure.split("."):
+        found = found[part]
     assert found is None or isinstance(found, str | int)
     return found
 
 
-async def all_pages(view: reading.Snapshot, query: selection.Query, report: str, measure: str) -> tuple[Any, list[Any]]:
+async def all_pages(
+    view: reading.Snapshot, query: selection.Query, report: Report, measure: str
+) -> tuple[Any, list[Any]]:
     answer, after = await entries.read(view, query, report, measure, (0, 0), 7)
     found = list(answer["entries"])
     while after is not None:
@@ -63,19 +62,20 @@ def test_every_additive_figure_is_the_sum_of_its_entries_at_any_position(
         for _ in range(to_close):
             await closings.close_next(pool, ledger.ledger)
         async with reading.snapshot(pool, ledger, until) as view:
-            for report, measures in lineage.MEASURES.items():
-                answer = await reports.REPORTS[report](view, query)
-                for measure in measures:
+            for report in REPORTS.values():
+                answer = await answers.read(view, report, query, None)
+                assert answer is not None
+                for measure in report.of_kind(Total):
                     found, lines = await all_pages(view, query, report, measure)
                     assert found["count"] == (len(lines) if len(lines) <= most else None)
                     assert sum(minor(one["amount"]) for one in lines) == minor(found["sum"])
-                    total = figure(answer["total"], measure)
+                    total = figure(answer.total, measure)
                     assert total == found["sum"] or (measure == "gross_margin" and total is None and found["reasons"])
                     assert all(one["why"] and 0 < one["event"]["position"] <= until for one in lines)
                     by_group: dict[Any, int] = defaultdict(int)
                     for one in lines:
                         by_group[tuple(one[name] for name in query.names)] += minor(one["amount"])
-                    for row in answer["rows"]:
+                    for row in answer.rows:
                         shown = figure(row, measure)
                         if shown is not None:
                             key = tuple(row[name] for name in query.names)
@@ -93,7 +93,7 @@ def test_a_restatement_s_lines_add_up_to_its_differences(
     low = data.draw(st.integers(0, len(events)))
     high = data.draw(st.integers(low, len(events)))
     query = selection.Query(("campaign", "month"), basis=basis)
-    compared = restatement.measures(None)
+    compared = restatement.measures(REPORTS["roi"], None)
 
     async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
         await append(pool, ledger, events)
@@ -105,7 +105,7 @@ def test_a_restatement_s_lines_add_up_to_its_differences(
                 more, after = await restatement.read(then, now, query, compared, after, 5)
                 lines += more["lines"]
         assert len(lines) == answer["count"]
-        names = {posted: name for name, parts in compared.items() for posted in parts}
+        names = {posted: name for name, figure in compared.items() for posted in figure.of}
         moved: dict[Any, int] = defaultdict(int)
         for line in lines:
             assert low < line["event"]["position"] <= high

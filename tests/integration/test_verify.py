@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
+from service.domain.contributions import LAYOUT
 from service.projections.engine.components import decode
 from service.projections.generations import verify
 from service.store import ledgers
 from tests.conftest import RUN
 from tests.integration.test_engine import append, held, project_all
 from tests.support.sending import cost, event, invoice, lead, order
+
+BOOKED = LAYOUT.column("booked_revenue")
 
 
 async def filled(pool: asyncpg.Pool, name: str) -> ledgers.Ledger:
@@ -37,7 +40,7 @@ async def bad(pool: asyncpg.Pool, ledger: ledgers.Ledger, sample: int | None = N
     [
         ("posting", "UPDATE postings SET amount = amount + 1 WHERE ledger = $1 AND measure = 'booked_revenue'",
          ["balances", "conservation", "fresh fold"]),
-        ("balance", "UPDATE balances SET booked_revenue = booked_revenue + 1 WHERE ledger = $1 AND grain = 'm' AND cube = 's'",
+        ("balance", f"UPDATE balances SET {BOOKED} = {BOOKED} + 1 WHERE ledger = $1 AND grain = 'm' AND cube = 's'",
          ["balances", "conservation"]),
         ("both", """WITH moved AS (UPDATE postings SET entity = entity || 'x' WHERE ledger = $1 AND measure = 'actual_cost')
          SELECT $1""", ["fresh fold"]),

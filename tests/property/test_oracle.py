@@ -105,7 +105,7 @@ def test_taking_in_one_event_more_gives_at_each_position_what_folding_anew_gives
 
 
 def posted(tables: MemoryTables) -> list[tuple[Any, ...]]:
-    wheres = {number: where for where, number in tables.segments.items()}
+    wheres = tables.segments.labels
     return sorted(
         ((position, *cell[:2], wheres[cell[2]], *cell[3:], amount) for position, cell, amount in tables.postings),
         key=repr,

@@ -13,16 +13,18 @@ from typing import Any
 
 import msgspec
 
-from service.domain.calendar import grain_label, grain_start
+from service.domain.calendar import Zone, grain_label, grain_start
+from service.domain.components.campaigns import topmost
+from service.domain.contributions import LAYOUT, REPORTS
+from service.domain.durations import bucket_of
 from service.domain.events import read_event
 from service.domain.facts import Key
 from service.domain.postings import Segments
-from service.domain.reports.velocity import bucket_of
 from service.projections.engine.components import Component, decode
 from service.projections.engine.engine import Engine
 from service.projections.engine.set_aside import Entry, SetAside
 from service.projections.engine.tables import Changes, Journal
-from service.projections.reports import reports
+from service.projections.reports.answers import read
 from service.projections.reports.reading import AsOf
 from service.projections.sums.known_campaigns import Known
 from service.projections.sums.selection import TIME_GROUPS, Query
@@ -32,6 +34,7 @@ from service.store.rows import row_of
 
 LEDGER = Ledger(1, "memory", "EUR", "UTC")
 _MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
+NOW = int(_MOMENT.timestamp()) * 1_000_000
 
 
 def stored(position: int, event: dict[str, Any]) -> Stored:
@@ -47,7 +50,7 @@ class MemoryTables:
     """What `projections.tables.Tables` is to the engine, without a database."""
 
     def __init__(self, rows: Sequence[Stored]) -> None:
-        self.segments = Segments()
+        self.segments = Segments(LAYOUT)
         self.known = Known()
         self.named: dict[tuple[str, int], int] = {}
         self.unsettled = 0
@@ -103,6 +106,11 @@ class MemoryTables:
             self._lookups.pop(identity, None)
 
 
+def _where(tables: MemoryTables, segment: int) -> dict[str, str | None]:
+    cube, labels = tables.segments.labels[segment]
+    return dict(zip(LAYOUT.cubes[cube].by, labels, strict=True))
+
+
 class MemorySnapshot:
     """What `projections.reading.Snapshot` is to the reports, from postings in memory."""
 
@@ -110,8 +118,9 @@ class MemorySnapshot:
         self.ledger = ledger
         self.as_of = AsOf(len(tables.rows), _MOMENT)
         self._attributes = tables.attributes
-        wheres = {number: where for where, number in tables.segments.items()}
-        self._lines = [(*cell[:2], wheres[cell[2]], *cell[3:], amount) for _, cell, amount in tables.postings]
+        self.layout = LAYOUT
+        self.version = "memory"
+        self._lines = [(*cell[:2], _where(tables, cell[2]), *cell[3:], amount) for _, cell, amount in tables.postings]
 
     def _selected(self, query: Query, measures: Iterable[str]) -> Iterable[tuple[Any, str, date, Any, Any, str, int]]:
         wanted = set(measures)
@@ -119,23 +128,30 @@ class MemorySnapshot:
             start = date.fromordinal(day if query.basis == "event" else cohort)
             undated = start == date.min
             inside = (query.since or date.min) <= start and (query.until is None or start < query.until)
-            if (
-                measure in wanted
-                and (undated or inside)
-                and (query.campaign is None or where.campaign == query.campaign)
-            ):
+            if measure in wanted and (undated or inside) and self._chosen(query, where):
                 yield self._key(query, where, start), measure, start, value, detail, entity, amount
 
-    def _key(self, query: Query, where: Any, start: date) -> tuple[str | None, ...]:
-        attributes = self._attributes.get(where.campaign, {})
-        values = {
-            "campaign": where.campaign, "campaign_type": attributes.get("campaign_type"), "source": where.source,
-            "channel": where.channel if where.channel is not None else attributes.get("channel") or None,
-            "medium": where.medium, "owner": where.owner, "parent": attributes.get("parent_id"),
-        }  # fmt: skip
-        for group in TIME_GROUPS:
-            values[group] = None if start == date.min else grain_label(grain_start(start, group), group)
-        return tuple(values[group] for group in query.group_by)
+    def _dimension(self, name: str, where: dict[str, str | None]) -> str | None:
+        campaign = where.get("campaign")
+        attributes = self._attributes.get(campaign or "", {})
+        if name == "campaign_type":
+            return attributes.get("campaign_type")
+        if name == "parent":
+            parents = {one: known.get("parent_id") for one, known in self._attributes.items()}
+            return topmost(parents).get(campaign or "", campaign)
+        label = where.get(name)
+        return label if name != "channel" or label is not None else attributes.get("channel") or None
+
+    def _chosen(self, query: Query, where: dict[str, str | None]) -> bool:
+        return all((self._dimension(name, where) or "") in values for name, values in query.only)
+
+    def _key(self, query: Query, where: dict[str, str | None], start: date) -> tuple[str | None, ...]:
+        return tuple(
+            (None if start == date.min else grain_label(grain_start(start, group), group))
+            if group in TIME_GROUPS
+            else self._dimension(group, where)
+            for group in query.group_by
+        )
 
     async def sums(self, query: Query, measures: Sequence[str]) -> dict[Any, dict[str, int]]:
         found: dict[Any, dict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -160,30 +176,24 @@ class MemorySnapshot:
                 found[key] = start
         return found
 
-    async def sums_and_break_even(
-        self, query: Query, measures: Sequence[str]
-    ) -> tuple[dict[Any, dict[str, int]], dict[Any, tuple[date | None, date | None]]]:
-        return await self.sums(query, measures), self._break_even(query)
-
-    def _break_even(self, query: Query) -> dict[Any, tuple[date | None, date | None]]:
-        signs = {
-            "actual_cost": (1, 0, 0), "invoiced_revenue_gross": (0, 1, 1), "credited": (0, -1, -1), "cogs": (0, 0, -1)
-        }  # fmt: skip
-        daily: dict[Any, dict[date, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0, 0]))
-        for key, measure, start, _, _, _, amount in self._selected(query, signs):
-            for one in (key, None):
-                for index, sign in enumerate(signs[measure]):
-                    daily[one][start][index] += sign * amount
-        found: dict[Any, tuple[date | None, date | None]] = {}
+    async def first_days(
+        self, query: Query, cost: dict[str, int], returns: dict[str, dict[str, int]]
+    ) -> dict[Any, dict[str, date | None]]:
+        measures = {*cost, *(one for of in returns.values() for one in of)}
+        daily: dict[Any, dict[date, Any]] = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
+        for key, measure, start, _, _, _, amount in self._selected(query, measures):
+            daily[key][start][measure] += amount
+        found: dict[Any, dict[str, date | None]] = {}
         for key, days in daily.items():
-            cost = invoiced = margin = 0
-            first: list[date | None] = [None, None]
-            for start in sorted(days):
-                cost, invoiced, margin = cost + days[start][0], invoiced + days[start][1], margin + days[start][2]
-                for index, result in enumerate((invoiced, margin)):
-                    if first[index] is None and cost > 0 and result >= cost:
-                        first[index] = start
-            found[key] = (first[0], first[1])
+            found[key] = dict.fromkeys(returns)
+            for name, of in returns.items():
+                spent = result = 0
+                for start in sorted(days):
+                    spent += sum(sign * days[start][measure] for measure, sign in cost.items())
+                    result += sum(sign * days[start][measure] for measure, sign in of.items())
+                    if spent > 0 and result >= spent:
+                        found[key][name] = start
+                        break
         return found
 
     async def samples(
@@ -211,7 +221,7 @@ class MemorySnapshot:
         return [(entity, detail) for (entity, detail, _), amount in found.items() if amount]
 
     async def pending_links(self) -> int:
-        return sum(amount for *_, amount in self._selected(Query(), ["pending_links"]))
+        return sum(amount for *_, amount in self._selected(Query(()), ["pending_links"]))
 
 
 async def project(
@@ -247,7 +257,13 @@ async def retry(tables: MemoryTables, ledger: Ledger = LEDGER) -> None:
 async def answers(tables: MemoryTables, query: Query, ledger: Ledger = LEDGER) -> dict[str, Any]:
     """Return all three reports, what is unconverted and the pending links."""
     view: Any = MemorySnapshot(tables, ledger)
-    found: dict[str, Any] = {name: await report(view, query) for name, report in reports.REPORTS.items()}
+    today, everything = date.fromordinal(Zone(ledger.timezone).day(NOW)), frozenset({"break_even_on"})
+    found: dict[str, Any] = {}
+    for name, report in REPORTS.items():
+        if {*query.group_by} <= {*report.cube.by, "campaign_type", "parent", *TIME_GROUPS} and report.cube.cohort:
+            answer = await read(view, report, query, today, everything)
+            assert answer is not None
+            found[name] = {"rows": answer.rows, "total": answer.total}
     found["unconverted"] = sorted(await view.unconverted(query))
     found["pending_links"] = await view.pending_links()
     counts = {campaign: events for (campaign, _), events in sorted(tables.named.items())}

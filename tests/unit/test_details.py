@@ -35,7 +35,7 @@ def test_a_posting_without_detail_says_nothing() -> None:
 
 def unconverted(amount: int) -> Line:
     detail = str(Unconverted("booked_revenue", "USD", "100.00", DAY))
-    return Line(UNCONVERTED, "order:O", (None,) * 5, DAY, DAY, amount, None, detail)
+    return Line(UNCONVERTED, "order:O", {}, DAY, DAY, amount, None, detail)
 
 
 def test_an_amount_without_a_rate_tells_what_it_waits_for() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from service.domain.catalogue import CATALOGUE, check_data
 from service.domain.events import read_event
-from service.domain.facts import RULES, read_fact
+from service.domain.kinds import RULES, read_fact
 from service.projections.sums.selection import Query
 from tests.support.memory import MemoryTables, answers, project
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api.response_cache import Answers, Standing
+from service.domain.contributions import LAYOUT
 from service.projections.reports.reading import AsOf, Snapshot
 from service.projections.sums.selection import Base
 from service.store.ledgers import Ledger
@@ -63,7 +64,7 @@ def keep(answers: Answers, path: str, size: int) -> tuple[int, bytes, bytes]:
         "query_string": b"",
         "headers": [],
     }
-    view = Snapshot(None, LEDGER, 1, AsOf(1, datetime.now(UTC)), True, Base("balances", 1), "1.1.0", "1")
+    view = Snapshot(None, LEDGER, 1, AsOf(1, datetime.now(UTC)), True, Base("balances", 1), "1.1.0", "1", LAYOUT)
     answers.keep(Request(scope), view, "read", 'W/"1"', Response(b"x" * size), Response(None, 304))
     return LEDGER.ledger, path.encode(), b""
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from service.api import pages
-from service.domain import lineage, words
+from service.domain import words
 from service.domain.catalogue import CATALOGUE, check_data
+from service.domain.contributions import REPORTS
 from service.domain.events import read_event
+from service.domain.report import Report
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -50,21 +51,10 @@ def test_the_page_of_events_has_the_example_of_each_and_all_of_its_fields() -> N
         assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == {*entry.required, *entry.optional}
 
 
-def names_of(row: dict[str, Any], inside: str = "") -> set[str]:
-    """Return the figures of a row, those in objects with their path; what a figure itself consists of is left out."""
-    found = set()
-    for name, value in row.items():
-        if isinstance(value, dict) and name in {"roi", "entered", "funnel"}:
-            found |= names_of(value, f"{name}.")
-        elif name != "reasons":
-            found.add(inside + name)
-    return found
-
-
-@pytest.mark.parametrize("report", words.FIGURES)
-def test_every_figure_of_a_report_has_words_and_nothing_else_has(report: str) -> None:
-    row = pages.examples()[report]
+@pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
+def test_every_figure_of_a_report_is_explained_with_a_value(report: Report) -> None:
+    row = pages.examples()[report.name]
     assert row["reasons"].keys() <= {"funnel.captured.rate_from_previous"}  # every example is a value
-    assert names_of(row) == set(words.FIGURES[report])
-    opened = {name for name in (*lineage.MEASURES[report], *lineage.RATIOS[report]) if "out_of_sequence" not in name}
-    assert opened <= set(words.FIGURES[report])
+    section = pages.figures_page().partition(f"\n## /v1/reports/{report.name}\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `([\w.]+)` \|", section, re.MULTILINE) == list(report.figures)
+    assert all(figure.formula for figure in report.figures.values())

@@ -20,7 +20,8 @@ from service.domain.events import (
     newest_version,
     read_event,
 )
-from service.domain.facts import RULES, Fact, keys_of, read_fact
+from service.domain.facts import Fact
+from service.domain.kinds import KIND_OF, REGISTERS, RULES, keys_of, read_fact
 from service.store.rows import row_of
 from tests.support.sending import money
 
@@ -58,7 +59,7 @@ def walk(event_type: str) -> list[Fact]:
         assert list(check_data(event_type, lifted)) == []
         if event_type in RULES:
             facts.append(read_fact(0, "", "/s", "1", event_type, lifted))
-            assert keys_of(facts[-1]) or RULES[event_type].component in {"rates", "voids", "names"}
+            assert keys_of(facts[-1]) or KIND_OF[event_type] in REGISTERS
     return facts
 
 

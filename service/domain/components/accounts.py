@@ -11,8 +11,12 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from service.domain.calendar import Zone
-from service.domain.components.entities import Dimensions, Entity, Order
-from service.domain.facts import Fact, Merges
+from service.domain.components.entities import Entity, Order
+from service.domain.components.kind import Kind
+from service.domain.cubes import Dimensions
+from service.domain.facts import Fact, Merges, Rule
+
+RULES = {"account.merged": Rule((("survivor_id", "account"), ("merged_id", "account")))}
 
 
 class AccountOrder(NamedTuple):
@@ -142,3 +146,6 @@ class Accounts:
         if one.counted != counted:
             one.counted = counted
             self.touched[one] = None
+
+
+KIND = Kind("account", RULES, Accounts)

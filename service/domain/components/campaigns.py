@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from service.domain.calendar import Zone
 from service.domain.components.entities import Entity
-from service.domain.facts import Fact
+from service.domain.components.kind import Kind
+from service.domain.facts import Fact, Rule
+
+_CAMPAIGN = (("campaign_id", "campaign"),)
+ATTRIBUTES = (
+    "name", "campaign_type", "channel", "parent_id", "start_date", "end_date", "expected_revenue",
+    "target_audience_size",
+)  # fmt: skip
+RULES = {
+    "campaign.registered": Rule(_CAMPAIGN, ATTRIBUTES),
+    "campaign.updated": Rule(_CAMPAIGN, ATTRIBUTES),
+    "campaign.budget_set": Rule(_CAMPAIGN, ("amount", "period")),
+}
 
 
 class Budget(Entity):
@@ -70,3 +82,19 @@ class Campaign:
         for one in again:
             self.take(one)
         return True
+
+
+def topmost(parents: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the topmost ancestor of each campaign that has a parent; of one whose line ends in a circle, itself."""
+    found: dict[str, str] = {}
+    for campaign, parent in parents.items():
+        line, top = {campaign}, parent
+        while top and top not in line and parents.get(top):
+            line.add(top)
+            top = parents[top]
+        if top:
+            found[campaign] = campaign if top in line else top
+    return found
+
+
+KIND = Kind("campaign", RULES, Campaign)

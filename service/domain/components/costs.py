@@ -7,8 +7,15 @@ from typing import Any
 
 from service.domain.calendar import Zone
 from service.domain.components.entities import Change, Entity
+from service.domain.components.kind import Kind
 from service.domain.components.series import Deductions
-from service.domain.facts import Fact
+from service.domain.facts import Fact, Rule
+
+_COST = (("cost_entry_id", "cost"),)
+RULES = {
+    "campaign.cost_booked": Rule(_COST, ("campaign_id", "amount", "cost_date")),
+    "campaign.cost_reversed": Rule(_COST, ("amount", "cost_date")),
+}
 
 
 class CostEntry(Entity):
@@ -72,3 +79,6 @@ class Costs:
             self.touched[gone] = None
         self.touched[entry] = None
         return True
+
+
+KIND = Kind("cost", RULES, Costs)

@@ -10,25 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from service.domain.calendar import Zone, recorded_day
 from service.domain.components.series import Deductions, Series, earliest, last_before
+from service.domain.cubes import NOWHERE
 from service.domain.facts import Fact, Key, Merges
 from service.domain.money import Money, money_of
 
-
-class Dimensions(NamedTuple):
-    """The dimensions that an amount is reported under."""
-
-    campaign: str | None
-    channel: str | None = None
-    source: str | None = None
-    medium: str | None = None
-    owner: str | None = None
-
-
-NOWHERE = Dimensions(None)
 NO_DAY = 1  # 0001-01-01, before every day that an event can state; the database has -infinity for it
 NONE: Mapping[Any, Any] = MappingProxyType({})
 Mark = tuple[Fact, "Entity"]  # the fact that brought something about for the first time, and of which entity
@@ -115,8 +104,7 @@ class Lead(Entity):
     channel: str | None = None
     source: str | None = None
     medium: str | None = None
-    utm_source: str | None = None
-    utm_medium: str | None = None
+    lead_magnet: str | None = None
     owner: str | None = None
 
     def first_day(self, zone: Zone) -> int:
@@ -155,6 +143,8 @@ class Opportunity(Entity):
     opened: Fact | None = None
     campaign: str | None = None
     owner: str | None = None
+    team: str | None = None
+    region: str | None = None
     lead_ids: Sequence[str] = ()
     outcome: Fact | None = None
     leads: Mapping[str, Lead] = NONE

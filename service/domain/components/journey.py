@@ -26,16 +26,54 @@ from service.domain.components.entities import (
     Order,
     Quote,
 )
+from service.domain.components.kind import Kind
 from service.domain.components.links import NO_MERGES, Links
 from service.domain.components.series import earliest, put_in
-from service.domain.facts import RULES, Fact, Key, Merges
+from service.domain.facts import Fact, Key, Merges, Rule
 from service.domain.money import money_of
 
 E = TypeVar("E", bound=Entity)
+_LEAD = (("lead_id", "lead"),)
+_OPPORTUNITY = (("opportunity_id", "opportunity"),)
+_QUOTE = (("quote_id", "quote"), *_OPPORTUNITY)
+_ORDER = (("order_id", "order"),)
+_INVOICE = (("invoice_id", "invoice"),)
+RULES: dict[str, Rule] = {
+    "lead.captured": Rule(
+        _LEAD, ("campaign_id", "channel", "source", "medium", "utm", "lead_magnet", "owner_id")
+    ),
+    "lead.qualified": Rule(_LEAD, ("owner_id",)),
+    "lead.campaign_reassigned": Rule(_LEAD, ("campaign_id",)),
+    "lead.handed_over": Rule(_LEAD, ("owner_id",)),
+    "lead.accepted": Rule(_LEAD, ("owner_id",)),
+    "lead.rejected": Rule(_LEAD, ("owner_id",)),
+    "lead.followed_up": Rule(_LEAD, ("owner_id",)),
+    "lead.merged": Rule((("survivor_id", "lead"), ("merged_id", "lead"))),
+    "opportunity.opened": Rule((*_OPPORTUNITY, ("lead_ids", "lead")), ("campaign_id", "owner_id", "team", "region")),
+    "opportunity.won": Rule(_OPPORTUNITY),
+    "opportunity.lost": Rule(_OPPORTUNITY),
+    "opportunity.reopened": Rule(_OPPORTUNITY),
+    "quote.sent": Rule(_QUOTE),
+    "quote.accepted": Rule(_QUOTE),
+    "quote.rejected": Rule(_QUOTE),
+    "quote.expired": Rule(_QUOTE),
+    "order.placed": Rule((*_ORDER, *_OPPORTUNITY, ("quote_id", "quote")),
+        ("net_value", "campaign_id", "account_id", "new_customer"),
+    ),
+    "order.amended": Rule(_ORDER, ("net_value",)),
+    "order.cancelled": Rule(_ORDER),
+    "invoice.posted": Rule((*_INVOICE, *_ORDER), ("net_amount", "posting_date", "cogs")),
+    "invoice.credited": Rule((("credit_note_id", "credit_note"), *_INVOICE), ("net_amount", "posting_date", "cogs")
+    ),
+    "invoice.cancelled": Rule(_INVOICE),
+}  # fmt: skip
 _LEAD_STATES = (
-    ("campaign_id", "campaign"), ("channel", "channel"), ("source", "source"), ("medium", "medium"), ("owner_id", "owner"),
+    ("campaign_id", "campaign"), ("channel", "channel"), ("lead_magnet", "lead_magnet"), ("owner_id", "owner"),
 )  # fmt: skip
-_UTM_STATES = (("source", "utm_source"), ("medium", "utm_medium"))
+_UTM_STATES = ("source", "medium")  # what a link says stands in where an event states none itself
+_OPPORTUNITY_STATES = (
+    ("campaign_id", "campaign"), ("owner_id", "owner"), ("team", "team"), ("region", "region"), ("lead_ids", "lead_ids"),
+)  # fmt: skip
 _ORDER_STATES = (
     ("campaign_id", "campaign"), ("account_id", "account"), ("new_customer", "new_customer"),
     ("opportunity_id", "opportunity_id"), ("quote_id", "quote_id"),
@@ -122,9 +160,10 @@ class Journey(Links):
         for field, attribute in _LEAD_STATES:
             if field in data:
                 lead.state(attribute, data[field], fact)
-        for field, attribute in _UTM_STATES if "utm" in data else ():
-            if not states_nothing(value := data["utm"].get(field)):
-                lead.state(attribute, value, fact)
+        for field in _UTM_STATES:
+            value = data[field] if field in data else data["utm"].get(field) if "utm" in data else None
+            if not states_nothing(value):
+                lead.state(field, value, fact)
         self._settle(lead)
 
     def _take_qualified(self, fact: Fact) -> None:
@@ -182,7 +221,7 @@ class Journey(Links):
         data = fact[5]
         one = self._entity(Opportunity, data["opportunity_id"])
         one.opened = earliest(one.opened, fact)
-        for field, attribute in (("campaign_id", "campaign"), ("owner_id", "owner"), ("lead_ids", "lead_ids")):
+        for field, attribute in _OPPORTUNITY_STATES:
             if field in data:
                 one.state(attribute, data[field], fact)
         self._settle(one)
@@ -293,5 +332,9 @@ def fold(facts: Iterable[Fact], zone: Zone) -> Journey:
 
 
 # Per type, the kind of entity that it states something of, and the field with its id.
-_OWN = {name: (rule.ties[0][1], rule.ties[0][0]) for name, rule in RULES.items()
-        if rule.component == "journey" and name not in {"lead.merged", *Journey.WITHDRAW}}  # fmt: skip
+_OWN = {
+    name: (rule.ties[0][1], rule.ties[0][0])
+    for name, rule in RULES.items()
+    if name not in {"lead.merged", *Journey.WITHDRAW}
+}
+KIND = Kind("journey", RULES, Journey)

@@ -20,10 +20,8 @@ from service.domain.calendar import Zone
 from service.domain.components.entities import (
     NO_DAY,
     NONE,
-    NOWHERE,
     Awaited,
     CreditNote,
-    Dimensions,
     Entity,
     Invoice,
     Lead,
@@ -33,6 +31,7 @@ from service.domain.components.entities import (
     Quote,
 )
 from service.domain.components.first_dates import FirstDates
+from service.domain.cubes import NOWHERE, Dimensions
 from service.domain.facts import Fact, Key, Merges
 from service.domain.money import Money
 
@@ -134,8 +133,7 @@ class Links:
                     self._place(entity)
 
     def _place_lead(self, lead: Lead, _: Entity | None) -> tuple[Any, ...]:
-        source, medium = lead.source or lead.utm_source, lead.medium or lead.utm_medium
-        lead.where = Dimensions(lead.campaign, lead.channel, source, medium, lead.owner)
+        lead.where = Dimensions(lead.campaign, lead.channel, lead.source, lead.medium, lead.lead_magnet, lead.owner)
         if lead.captured:
             self._undated(lead)
             lead.cohort = self._zone.day(lead.captured[0])
@@ -157,11 +155,15 @@ class Links:
             one.where, one.cohort = NOWHERE, NO_DAY
             self._undated(one)
         elif attributing_lead is None:
-            one.where = Dimensions(one.campaign, owner=one.owner)
+            one.where = Dimensions(one.campaign, owner=one.owner, team=one.team, region=one.region)
             one.cohort = self._dated_day(one)
         else:
-            campaign = attributing_lead.campaign if one.campaign is None else one.campaign
-            one.where = Dimensions(campaign, *attributing_lead.where[1:4], one.owner or attributing_lead.owner)
+            one.where = attributing_lead.where._replace(
+                campaign=attributing_lead.campaign if one.campaign is None else one.campaign,
+                owner=one.owner or attributing_lead.owner,
+                team=one.team,
+                region=one.region,
+            )
             one.cohort = attributing_lead.cohort
             self._undated(one)
         return (one.opened is not None, one.where, one.cohort)

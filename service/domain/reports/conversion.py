@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import pairwise
 
 from service.domain.components.entities import Invoice, Lead, Opportunity, Order, Quote
-from service.domain.figures import Figures, Sums
+from service.domain.cubes import DEALS, Posts
+from service.domain.figures import COUNT, MONEY, RATIO, WHOLE_DAYS, Absent, Age, Figure, quotient, total
 from service.domain.postings import Book
+from service.domain.report import Report
 
-STEPS = ("captured", "qualified", "opportunity", "quote_accepted", "ordered", "invoiced")
+STEPS = {
+    "captured": "leads captured",
+    "qualified": "leads qualified",
+    "opportunity": "opportunities opened",
+    "quote_accepted": "quotes accepted",
+    "ordered": "orders placed, less those cancelled",
+    "invoiced": "invoices posted, less those cancelled",
+}
+_REACHED_BY = {
+    "captured": "",
+    "qualified": " that were qualified",
+    "opportunity": " with an opportunity opened in their branch",
+    "quote_accepted": " with a quote accepted in their branch",
+    "ordered": " with a live order in their branch",
+    "invoiced": " with a live invoice in their branch that is not fully credited",
+}
 OUTCOMES = ("won", "lost", "open")
-MEASURES = (
-    *(f"entered.{step}" for step in STEPS),
-    *(f"funnel.{step}" for step in STEPS),
-    *OUTCOMES,
-    "booked_revenue",
-)
 
 
-# What entities contribute
+# What entities post
 
 
 def contribute_lead(one: Lead, book: Book) -> None:
@@ -95,37 +106,58 @@ def _outcome(one: Opportunity) -> tuple[str, int]:
 # The figures
 
 
-def figures(sums: Sums, currency: str, maturity_days: int | None) -> dict[str, Any]:
-    """Return the conversion row of the given sums; `maturity_days` is the age of the youngest lead of the cohort."""
-    make = Figures(currency)
-    won, lost = sums.get("won", 0), sums.get("lost", 0)
-    funnel, start, previous = {}, sums.get("funnel.captured", 0), None
-    for step in STEPS:
-        count = sums.get(f"funnel.{step}", 0)
-        funnel[step] = {
-            "count": count,
-            "rate_from_previous": make.ratio(f"funnel.{step}.rate_from_previous", count, previous, _before(step)),
-            "rate_from_start": make.ratio(
-                f"funnel.{step}.rate_from_start", count, start, "the number of leads captured"
-            ),
-        }
-        previous = count
-    if maturity_days is None:
-        make.reasons["maturity_days"] = "no lead was captured"
-    return make.row({
-        "entered": {step: sums.get(f"entered.{step}", 0) for step in STEPS},
-        "funnel": funnel,
-        "won": won,
-        "lost": lost,
-        "open": sums.get("open", 0),
-        "win_rate": make.ratio("win_rate", won, won + lost, "won + lost"),
-        "average_deal_size": make.price(
-            "average_deal_size", sums.get("booked_revenue", 0), sums.get("entered.ordered", 0), "the number of orders"
+def _funnel() -> dict[str, Figure]:
+    """The figures of each step: its count, and the rates from the step before and from the start."""
+    found: dict[str, Figure] = {}
+    for before, step in pairwise((None, *STEPS)):
+        name = f"funnel.{step}"
+        found[f"{name}.count"] = total(name, COUNT, f"leads captured in the window{_REACHED_BY[step or '']}")
+        found[f"{name}.rate_from_previous"] = (
+            quotient(name, f"funnel.{before}", called=f"the count of {before}")
+            if before
+            else Absent(
+                unit=RATIO,
+                of=name,
+                reason="the step before captured is not known",
+                definition="there is no step before",
+            )
+        )
+        found[f"{name}.rate_from_start"] = quotient(name, "funnel.captured", called="the number of leads captured")
+    return found
+
+
+POSTS = Posts(
+    DEALS,
+    counts=(*(f"entered.{step}" for step in STEPS), *(f"funnel.{step}" for step in STEPS), *OUTCOMES),
+    rules={
+        "lead": contribute_lead, "opportunity": contribute_opportunity, "quote": contribute_quote,
+        "order": contribute_order, "invoice": contribute_invoice,
+    },
+)  # fmt: skip
+
+REPORT = Report(
+    "conversion",
+    "How many leads become customers, and where do the others stay behind?",
+    DEALS,
+    {
+        **{
+            f"entered.{step}": total(f"entered.{step}", COUNT, f"Σ {what}", "on their own days")
+            for step, what in STEPS.items()
+        },
+        **_funnel(),
+        "won": total("won", COUNT, "opportunities won", "without won, lost or reopened, a live order wins it"),
+        "lost": total("lost", COUNT, "opportunities lost"),
+        "open": total("open", COUNT, "opportunities opened in the window that are open now"),
+        "win_rate": quotient("won", "won + lost"),
+        "average_deal_size": quotient(
+            "booked_revenue", "entered.ordered", MONEY, called="the number of orders", note="rounded half-even"
         ),
-        "maturity_days": maturity_days,
-    })  # fmt: skip
-
-
-def _before(step: str) -> str:
-    index = STEPS.index(step)
-    return f"the count of {STEPS[index - 1]}" if index else "the step before captured"
+        "maturity_days": Age(
+            unit=WHOLE_DAYS, of="funnel.captured", nothing="no lead was captured",
+            definition="today − the day of the youngest lead captured in the window",
+        ),
+    },
+    notes=(
+        "What came out of a lead is its branch: the opportunities that list it, and their quotes, orders and invoices.",
+    ),
+)  # fmt: skip

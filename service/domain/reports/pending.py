@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from service.domain.components.entities import Awaited, Change, CreditNote, Invoice, Order, Quote
-from service.domain.details import Target
+from service.domain.cubes import DEALS, Posts
+from service.domain.details import PENDING_LINKS, Target
 from service.domain.postings import Book, event_name
 
 
@@ -58,3 +59,4 @@ RULES: dict[str, Callable[[Any, Book], None]] = {
     "awaited": contribute_awaited, "quote": contribute_quote, "order": contribute_order,
     "invoice": contribute_invoice, "credit_note": contribute_credit_note, "change": contribute_change,
 }  # fmt: skip
+POSTS = Posts(DEALS, RULES, counts=(PENDING_LINKS,))

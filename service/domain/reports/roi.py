@@ -1,8 +1,7 @@
-"""ROI (SPEC section 4): what components contribute to it, and the figures made from the sums on reading."""
+"""ROI (SPEC section 4): what campaigns cost and brought in, and what follows from that."""
 
 from __future__ import annotations
 
-from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -10,34 +9,23 @@ from service.domain.calendar import recorded_day
 from service.domain.components.accounts import AccountsOrder
 from service.domain.components.campaigns import Budget
 from service.domain.components.costs import CostEntry
-from service.domain.components.entities import NO_DAY, CreditNote, Dimensions, Invoice, Order
+from service.domain.components.entities import NO_DAY, CreditNote, Invoice, Order
+from service.domain.cubes import DEALS, Dimensions, Posts
 from service.domain.facts import Fact
-from service.domain.figures import Figures, Sums
+from service.domain.figures import COUNT, DAY, MONEY, Figure, FirstDay, Sums, quotient, total
 from service.domain.money import Money, money_of
 from service.domain.postings import Book, Remainder, event_name
+from service.domain.report import Report
 from service.domain.reports import pending
 
-MEASURES = (
-    "budget", "actual_cost", "booked_revenue", "invoiced_revenue_gross", "credited", "cogs", "invoiced_with_cogs",
-    "new_customers", "entered.captured", "entered.qualified", "entered.opportunity", "entered.ordered",
-)  # fmt: skip
-SERIES = (
-    "actual_cost",
-    "invoiced_revenue_gross",
-    "credited",
-    "cogs",
-    "invoiced_with_cogs",
-)  # by day, for break_even_on
-
-
-# What entities, and components of other kinds, contribute
+# What entities post
 
 _BOOKED = {"booked_revenue": 1}
 
 
 def contribute_order(order: Order, book: Book) -> None:
-    """Post the value of an order as it was placed, and what each of its changes makes of that; comes last of its rules."""
-    base, left = order.base, None
+    """Post the value of an order as it was placed, and what each of its changes makes of that."""
+    base, left, own = order.base, None, book.cells
     start: tuple[object, ...] = ()
     if order.placed is not None and base is not None:
         placed = book.zone.day(order.placed.micros)
@@ -58,6 +46,7 @@ def contribute_order(order: Order, book: Book) -> None:
         else:
             left.remaining, left.remaining_converted, ended = state
             change.after = state if ended else _changed(order, change.fact, left, placed, book)
+    book.cells = own
 
 
 def _changed(order: Order, fact: Fact, left: Remainder, placed: int, book: Book) -> tuple[object, ...]:
@@ -75,7 +64,7 @@ def _changed(order: Order, fact: Fact, left: Remainder, placed: int, book: Book)
 
 
 def contribute_invoice(invoice: Invoice, book: Book) -> None:
-    """Post an invoice with its costs of goods, its credit notes and its cancellation; comes last of its rules."""
+    """Post an invoice with its costs of goods, its credit notes and its cancellation."""
     amount, stated = invoice.amount, invoice.cogs
     if invoice.posted is None or amount is None:
         return
@@ -147,7 +136,7 @@ def _cogs_of(credited: int, own: Money | None, invoice: Invoice) -> Fraction | i
 
 def contribute_cost(entry: CostEntry, book: Book) -> None:
     """Post one cost entry and its reversals."""
-    left, booked = None, entry.booked
+    left, booked, own = None, entry.booked, book.cells
     start: tuple[object, ...] = ()
     if booked is not None:
         where, amount = Dimensions(booked.data["campaign_id"]), money_of(booked.data["amount"])
@@ -167,6 +156,7 @@ def contribute_cost(entry: CostEntry, book: Book) -> None:
             left.remaining, left.remaining_converted = state
             _reverse(entry, reversal.fact, left, where, booked_on, book)
             reversal.after = (left.remaining, left.remaining_converted)
+    book.cells = own
 
 
 def _reverse(entry: CostEntry, fact: Fact, left: Remainder, where: Dimensions, booked_on: int, book: Book) -> None:
@@ -202,80 +192,83 @@ def contribute_new_customer(one: AccountsOrder, book: Book) -> None:
 # The figures
 
 
-def figures(sums: Sums, currency: str, break_even_on: date | None) -> dict[str, Any]:
-    """Return the ROI row of the given sums. Money is in decimal strings, ratios are numbers, see SPEC section 4."""
-    of, make = sums.get, Figures(currency)
-    cost, booked = of("actual_cost", 0), of("booked_revenue", 0)
-    invoiced = _invoiced(sums)
-    coverage = make.divide("margin_coverage", of("invoiced_with_cogs", 0), invoiced, "invoiced_revenue")
-    margin, unknown = gross_margin(sums), no_margin(sums)
-    if unknown:
-        make.reasons["gross_margin"] = unknown
-    if break_even_on is None:
-        make.reasons["break_even_on"] = _no_break_even(cost)
-    margin_return = None if margin is None else margin - cost
-    counts = {
-        "leads": of("entered.captured", 0),
-        "qualified_leads": of("entered.qualified", 0),
-        "opportunities": of("entered.opportunity", 0),
-        "orders": of("entered.ordered", 0),
-        "new_customers": of("new_customers", 0),
-    }
-    return make.row({
-        "budget": make.money(of("budget", 0)),
-        "actual_cost": make.money(cost),
-        "budget_variance": make.money(of("budget", 0) - cost),
-        "booked_revenue": make.money(booked),
-        "invoiced_revenue_gross": make.money(of("invoiced_revenue_gross", 0)),
-        "credited": make.money(of("credited", 0)),
-        "invoiced_revenue": make.money(invoiced),
-        "cogs": make.money(of("cogs", 0)),
-        "gross_margin": None if margin is None else make.money(margin),
-        "margin_coverage": None if coverage is None else float(round(coverage, 6)),
-        "roi": {
-            "booked": make.ratio("roi.booked", booked - cost, cost, "actual_cost"),
-            "invoiced": make.ratio("roi.invoiced", invoiced - cost, cost, "actual_cost"),
-            "margin": make.ratio("roi.margin", margin_return, cost, "actual_cost" if margin is not None else "gross_margin"),
-        },
-        "roas": make.ratio("roas", invoiced, cost, "actual_cost"),
-        "cost_to_revenue": make.ratio("cost_to_revenue", cost, invoiced, "invoiced_revenue"),
-        "break_even_roas": _break_even_roas(make, margin, invoiced),
-        **counts,
-        "cost_per_lead": make.price("cost_per_lead", cost, counts["leads"], "leads"),
-        "cost_per_qualified_lead": make.price("cost_per_qualified_lead", cost, counts["qualified_leads"], "qualified_leads"),
-        "cost_per_opportunity": make.price("cost_per_opportunity", cost, counts["opportunities"], "opportunities"),
-        "cost_per_order": make.price("cost_per_order", cost, counts["orders"], "orders"),
-        "cac": make.price("cac", cost, counts["new_customers"], "new_customers"),
-        "break_even_on": break_even_on.isoformat() if break_even_on else None,
-    })  # fmt: skip
-
-
-def gross_margin(sums: Sums) -> int | None:
-    """Return invoiced revenue less cogs, negative for credit notes alone; None where that is not known, see `no_margin`."""
-    return _invoiced(sums) - sums.get("cogs", 0) if no_margin(sums) is None else None
-
-
 def no_margin(sums: Sums) -> str | None:
     """Return why there is no gross margin: some invoiced revenue has no known cogs, or there is nothing that it is made of."""
-    if sums.get("invoiced_with_cogs", 0) != _invoiced(sums):
+    invoiced = sums.get("invoiced_revenue_gross", 0) - sums.get("credited", 0)
+    if sums.get("invoiced_with_cogs", 0) != invoiced:
         return "cogs is not known for all of invoiced_revenue"
     if not any(sums.get(part) for part in ("invoiced_revenue_gross", "credited", "cogs")):
         return "nothing is invoiced, credited or costed"
     return None
 
 
-def _invoiced(sums: Sums) -> int:
-    return sums.get("invoiced_revenue_gross", 0) - sums.get("credited", 0)
+_HALF_EVEN = "rounded half-even"
+_RETURN = "0 is break-even; 1.0 means that the money doubled"
 
 
-def _break_even_roas(make: Figures, margin: int | None, invoiced: int) -> float | None:
-    """Return 1 / (gross_margin / invoiced_revenue): both have to be positive."""
-    if margin is not None and invoiced <= 0:
-        return make.ratio("break_even_roas", margin, invoiced, "invoiced_revenue")
-    return make.ratio("break_even_roas", invoiced, margin, "gross_margin")
+def _per_cost(returned: str) -> Figure:
+    return quotient(f"{returned} - actual_cost", "actual_cost", note=_RETURN)
 
 
-def _no_break_even(cost: int) -> str:
-    if cost > 0:
-        return "cumulative return has not reached cumulative cost"
-    return f"actual_cost is {'0' if cost == 0 else 'negative'}: there is nothing to break even on"
+POSTS = Posts(
+    DEALS,
+    money=(
+        "budget", "actual_cost", "booked_revenue", "invoiced_revenue_gross", "credited", "cogs", "invoiced_with_cogs",
+    ),
+    counts=("new_customers",),
+    rules={
+        "order": contribute_order, "invoice": contribute_invoice, "cost": contribute_cost, "budget": contribute_budget,
+        "account_order": contribute_new_customer,
+    },
+)  # fmt: skip
+
+REPORT = Report(
+    "roi",
+    "What did each campaign cost, what did it bring in, and did that pay?",
+    DEALS,
+    {
+        "budget": total("budget", MONEY, "Σ last budget of each campaign and period", "not cut to the window"),
+        "actual_cost": total("actual_cost", MONEY, "Σ costs booked − Σ costs reversed"),
+        "budget_variance": total("budget - actual_cost", MONEY, "budget − actual_cost"),
+        "booked_revenue": total(
+            "booked_revenue", MONEY, "Σ value of live orders", "as amended; a cancellation takes it out on its own day"
+        ),
+        "invoiced_revenue_gross": total("invoiced_revenue_gross", MONEY, "Σ invoices"),
+        "credited": total("credited", MONEY, "Σ credit notes"),
+        "invoiced_revenue": total("invoiced_revenue_gross - credited", MONEY, "invoiced_revenue_gross − credited"),
+        "cogs": total("cogs", MONEY, "Σ costs of goods sold that invoices state", "credit notes take theirs back"),
+        "gross_margin": total(
+            "invoiced_revenue_gross - credited - cogs", MONEY, "invoiced_revenue − cogs",
+            "null unless the cogs of all of it is known", unless=no_margin,
+        ),
+        "margin_coverage": quotient(
+            "invoiced_with_cogs", "invoiced_revenue", note="`invoiced_with_cogs` is the invoiced revenue whose cogs is known"
+        ),
+        "roi.booked": _per_cost("booked_revenue"),
+        "roi.invoiced": _per_cost("invoiced_revenue"),
+        "roi.margin": _per_cost("gross_margin"),
+        "roas": quotient("invoiced_revenue", "actual_cost", note="1.0 means that the money came back as revenue"),
+        "cost_to_revenue": quotient("actual_cost", "invoiced_revenue"),
+        "break_even_roas": quotient(
+            "invoiced_revenue", "gross_margin", both=True, note="the roas at which the margin pays the cost"
+        ),
+        "leads": total("entered.captured", COUNT, "leads captured"),
+        "qualified_leads": total("entered.qualified", COUNT, "leads qualified"),
+        "opportunities": total("entered.opportunity", COUNT, "opportunities opened"),
+        "orders": total("entered.ordered", COUNT, "orders placed, less those cancelled"),
+        "new_customers": total(
+            "new_customers", COUNT, "live orders with `new_customer`, else the first live order of an account"
+        ),
+        "cost_per_lead": quotient("actual_cost", "leads", MONEY, note=_HALF_EVEN),
+        "cost_per_qualified_lead": quotient("actual_cost", "qualified_leads", MONEY, note=_HALF_EVEN),
+        "cost_per_opportunity": quotient("actual_cost", "opportunities", MONEY, note=_HALF_EVEN),
+        "cost_per_order": quotient("actual_cost", "orders", MONEY, note=_HALF_EVEN),
+        "cac": quotient("actual_cost", "new_customers", MONEY, note=f"customer acquisition cost, {_HALF_EVEN}"),
+        "break_even_on": FirstDay(
+            unit=DAY, cost="actual_cost", result="gross_margin", instead="invoiced_revenue",
+            definition="first day on which cumulative return ≥ cumulative cost > 0",
+            note="return is gross_margin where that is known, else invoiced_revenue; both within the window",
+        ),
+    },
+    on_request=frozenset({"break_even_on"}),
+)  # fmt: skip

@@ -1,42 +1,31 @@
-"""Velocity (SPEC section 4): how long the steps take; means are exact, percentiles exact or within 1 %.
-
-A duration is posted as a count with its length in microseconds. Its length also falls into a bucket of a logarithmic
-histogram, as DDSketch has it (Masson, Rim, Lee: "DDSketch", VLDB 2019): buckets add up and can be taken back like any
-count, and the middle of a bucket is within 1 % of everything in it.
-"""
+"""Velocity (SPEC section 4): how long the steps take; means are exact, percentiles exact or within 1 %."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
-from functools import lru_cache
-from math import ceil, floor, log
-from typing import Any
 
 from service.domain.calendar import MICROS_PER_DAY
 from service.domain.components.entities import Entity, Lead, Opportunity, Order
+from service.domain.cubes import DEALS, Posts, total_of
+from service.domain.durations import SHARES
 from service.domain.facts import Fact
-from service.domain.figures import Figures, Sums
+from service.domain.figures import COUNT, DAYS, MONEY, Exact, Figure, Formula, Mean, Percentile, Sums, total
 from service.domain.postings import Book
+from service.domain.report import Report
 
-DURATIONS = (
-    "captured_to_qualified", "qualified_to_opened", "opened_to_accepted", "accepted_to_ordered", "ordered_to_invoiced",
-    "sales_cycle", "full_cycle", "lead_to_cash",
-)  # fmt: skip
-MEASURES = (*DURATIONS, *(f"{name}.out_of_sequence" for name in DURATIONS))
-TOTALS = tuple(f"{name}.total" for name in DURATIONS)
-COHORT_MEASURES = (
-    "entered.opportunity", "entered.ordered", "booked_revenue", "won", "lost", "sales_cycle", "sales_cycle.total",
-)  # fmt: skip
-SHARES = (Fraction(1, 2), Fraction(9, 10))
-EXACT_BELOW = 1000  # samples: percentiles are exact below, within 1 % from here on
-
-_ERROR = 0.01
-_GAMMA = (1 + _ERROR) / (1 - _ERROR)
-_LOG_GAMMA = log(_GAMMA)
+DURATIONS = {
+    "captured_to_qualified": "per lead: qualified − captured",
+    "qualified_to_opened": "per lead: its first opened opportunity − qualified",
+    "opened_to_accepted": "per opportunity: its first accepted quote − opened",
+    "accepted_to_ordered": "per live order: placed − its quote accepted, else the first of its opportunity",
+    "ordered_to_invoiced": "per live order: its first live invoice − placed",
+    "sales_cycle": "per opportunity: its first live order − opened",
+    "full_cycle": "per lead: the first live order of its branch − captured",
+    "lead_to_cash": "per lead: the first live invoice of its branch − captured",
+}
 
 
-# What entities contribute
+# What entities post
 
 
 def contribute_lead(lead: Lead, book: Book) -> None:
@@ -84,73 +73,63 @@ def _post(book: Book, name: str, start: Fact, end: Fact, ending: Entity, entity:
         book.put((name, entity.name, book.segments[ending.where], day, ending.cohort, end[0] - start[0], None))
 
 
-# Percentiles
-
-
-@lru_cache(maxsize=4_096)
-def bucket_of(micros: int) -> int:
-    """Return the histogram bucket of a duration; 0 holds durations of nothing."""
-    return 1 + ceil(log(micros) / _LOG_GAMMA) if micros > 0 else 0
-
-
-def middle_of(bucket: int) -> Fraction:
-    """Return the length in microseconds that is within 1 % of everything in a bucket."""
-    return Fraction(2 * _GAMMA ** (bucket - 1) / (_GAMMA + 1)) if bucket else Fraction(0)
-
-
-def percentile(samples: Mapping[Any, int], share: Fraction) -> Fraction:
-    """Return the percentile of {length: how often}, interpolated linearly at share·(n−1)."""
-    lengths = sorted(samples)
-    at = share * (sum(samples.values()) - 1)
-    low, high = _nth(lengths, samples, floor(at)), _nth(lengths, samples, ceil(at))
-    return low + (high - low) * (at - floor(at))
-
-
-def _nth(lengths: list[Any], samples: Mapping[Any, int], rank: int) -> Fraction:
-    passed = 0
-    for length in lengths:
-        passed += samples[length]
-        if passed > rank:
-            return Fraction(length)
-    raise ValueError("no samples")
-
-
 # The figures
 
 
-Samples = Mapping[str, Mapping[Any, int]]  # duration → length in microseconds → how often
-
-
-def figures(sums: Sums, samples: Samples, cohort: Sums, currency: str) -> dict[str, Any]:
-    """Return the velocity row of the given sums and samples; `cohort` holds the sums of the same cohort."""
-    make = Figures(currency)
-    row: dict[str, Any] = {}
-    for name in DURATIONS:
-        count, of = sums.get(name, 0), samples.get(name, {})
-        if not count:
-            make.reasons[name] = "no such duration yet"
-        row[name] = {
-            "count": count,
-            "mean_days": _days(Fraction(sums.get(f"{name}.total", 0), count)) if count else None,
-            "p50_days": _days(percentile(of, SHARES[0])) if of else None,
-            "p90_days": _days(percentile(of, SHARES[1])) if of else None,
-            "out_of_sequence": sums.get(f"{name}.out_of_sequence", 0),
+def _durations() -> dict[str, Figure]:
+    found: dict[str, Figure] = {}
+    for name, what in DURATIONS.items():
+        found |= {
+            f"{name}.count": total(name, COUNT, f"how many {what}"),
+            f"{name}.mean_days": Mean(unit=DAYS, of=name, definition=what),
+            f"{name}.p50_days": Percentile(unit=DAYS, of=name, share=SHARES[0], definition=f"median {what}"),
+            f"{name}.p90_days": Percentile(unit=DAYS, of=name, share=SHARES[1], definition=f"90th percentile {what}"),
+            f"{name}.out_of_sequence": total(f"{name}.out_of_sequence", COUNT, "how many of them are negative"),
         }
-    row["pipeline_velocity"] = _pipeline(make, cohort)
-    return make.row(row)
+    return found
 
 
-def _days(micros: Fraction) -> float:
-    return float(round(micros / MICROS_PER_DAY, 4))
-
-
-def _pipeline(make: Figures, cohort: Sums) -> str | None:
+def _pipeline(sums: Sums) -> Exact | str:
     """Return opportunities × win rate × average deal size / mean sales cycle: money per day, all of one cohort."""
-    name, won, lost = "pipeline_velocity", cohort.get("won", 0), cohort.get("lost", 0)
-    rate = make.divide(name, won, won + lost, "won + lost")
-    size = make.divide(name, cohort.get("booked_revenue", 0), cohort.get("entered.ordered", 0), "the number of orders")
-    total = Fraction(cohort.get("sales_cycle.total", 0), MICROS_PER_DAY)
-    days = make.divide(name, total, cohort.get("sales_cycle", 0), "the number of sales cycles")
-    if rate is None or size is None or days is None:
-        return None
-    return make.price(name, cohort.get("entered.opportunity", 0) * rate * size, days, "the mean sales cycle")
+    won, lost = sums.get("won", 0), sums.get("lost", 0)
+    orders, cycles = sums.get("entered.ordered", 0), sums.get("sales_cycle", 0)
+    length = sums.get(total_of("sales_cycle"), 0)
+    for below, called in (
+        (cycles, "the number of sales cycles"), (orders, "the number of orders"), (won + lost, "won + lost"),
+        (length, "the mean sales cycle"),
+    ):  # fmt: skip
+        if below <= 0:
+            return f"{called} is {'0' if below == 0 else 'negative'}"
+    opportunities, booked = sums.get("entered.opportunity", 0), sums.get("booked_revenue", 0)
+    per_micro = Fraction(opportunities * won * booked * cycles, (won + lost) * orders * length)
+    return per_micro * MICROS_PER_DAY
+
+
+POSTS = Posts(
+    DEALS,
+    durations=tuple(DURATIONS),
+    counts=tuple(f"{name}.out_of_sequence" for name in DURATIONS),
+    rules={"lead": contribute_lead, "opportunity": contribute_opportunity, "order": contribute_order},
+)
+
+REPORT = Report(
+    "velocity",
+    "How long does it take from one step to the next, and how much money comes through per day?",
+    DEALS,
+    {
+        **_durations(),
+        "pipeline_velocity": Formula(
+            unit=MONEY, made=_pipeline,
+            of=(
+                "entered.opportunity", "won", "lost", "booked_revenue", "entered.ordered", "sales_cycle",
+                total_of("sales_cycle"),
+            ),
+            definition="opportunities × win_rate × average_deal_size / mean sales_cycle days",
+            note="per day, all of the same cohort",
+        ),
+    },
+    notes=(
+        "Percentiles are exact below 1,000 durations, and within 1 % from there on. One that ends before it begins is not",
+        "averaged, but counted in `out_of_sequence`.",
+    ),
+)  # fmt: skip

@@ -103,8 +103,9 @@ def check(given: Any, usual: Options) -> dict[str, Any]:
     scheme = given.get("scheme", usual.get("scheme", "hmac"))
     if scheme not in DEFAULTS:
         raise ValueError(f"authentication.scheme: expected one of {', '.join(DEFAULTS)}, got {scheme}")
-    # A token is looked for where the kind's senders put their proof, unless the mapping says where.
-    same = usual if usual.get("scheme") == scheme or scheme == "token" else {}
+    # The kind's own options hold where no scheme is named, and the place of its proof for a token that is named without one.
+    placed = scheme == "token" and not given.keys() & {"header", "query", "field"}
+    same = usual if placed or "scheme" not in given else {}
     same = {name: value for name, value in same.items() if name in DEFAULTS[scheme]}
     former = _FORMER if scheme == "token" else ()
     rest = {**same, **{name: value for name, value in given.items() if name != "scheme" and name not in former}}
@@ -145,8 +146,8 @@ def check_secret_of(secret: str, how: Options | None) -> None:
     match how and how["scheme"]:
         case "hmac":
             signed_texts.key_of(secret, how or {})
-        case "basic" if ":" not in secret:
-            raise ValueError('expected "user:password"')
+        case "basic" if not secret.partition(":")[2]:
+            raise ValueError('expected "user:password"; is the shell variable of the password set?')
         case "standard-webhooks":
             webhook_signatures.key_of(secret)
         case "message-signature":

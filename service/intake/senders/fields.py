@@ -167,7 +167,7 @@ def zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (OSError, LookupError, ValueError, TypeError):
-        raise ValueError(f"expected an IANA time zone such as Europe/Berlin, got {name!r}") from None
+        raise ValueError(f"expected an IANA time zone such as Europe/Berlin, got {shown(name)}") from None
 
 
 def instant(value: Any, what: str, local: str = "UTC") -> str | None:

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from service.domain.components.accounts import AccountOrder, Accounts
-from service.domain.contributions import Folded
-from service.domain.facts import Fact, Key, keys_of
+from service.domain.components.kind import Folded
+from service.domain.facts import Fact, Key
+from service.domain.kinds import keys_of
 from service.domain.postings import Cells, sum_by_key
 
 

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from service.domain.calendar import Zone, recorded_day
-from service.domain.facts import RULES, Fact, Key, keys_of
+from service.domain.facts import Fact, Key
+from service.domain.kinds import KIND_OF, REGISTERS, keys_of
 from service.domain.postings import Book, Cells
 from service.domain.rates import Rates
 from service.domain.voids import Identity, Voids
@@ -76,7 +77,7 @@ class Engine:
         for number, ((self._folding.position, fact), keys) in enumerate(zip(facts, named, strict=True), 1):
             if number % _TURN == 0:
                 await self._writer.take_turns(begin=number % _STRETCH == 0)
-            component = RULES[fact[4]].component
+            component = KIND_OF[fact[4]]
             if "campaign_id" in fact[5] and not self._voids.is_void((fact[2], fact[3])):
                 self.tables.known.count(fact[5]["campaign_id"], self._folding.position, 1)
             if component == "rates":
@@ -167,19 +168,19 @@ class Engine:
         if not facts:
             return
         voided = facts[0][1]
-        rule = RULES[voided.type]
+        kind = KIND_OF[voided.type]
         if "campaign_id" in voided.data:
             counted, lives = not before and not unread, not self._voids.is_void(concerned)
             if counted != lives:
                 self.tables.known.count(voided.data["campaign_id"], self._folding.position, lives - counted)
-        if rule.component == "rates":
+        if kind == "rates":
             self._rates = self._book.rates = self._live_rates()
             day = recorded_day(voided.data["rate_date"])
             for currency in {voided.data["base"], voided.data["quote"]} - {self._currency}:
                 await self._fold_all(await self._set.asking_for(currency, day))
-        elif rule.component not in {"voids", "names"}:
+        elif kind not in REGISTERS:
             await self._set.load([voided], [keys_of(voided)])
-            one = self._set.component(rule.component, keys_of(voided))
+            one = self._set.component(kind, keys_of(voided))
             self._folding.stand(one, voided, before=before)
             await self._folding.fold(one, anew=one.folded is None)
 

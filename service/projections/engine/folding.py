@@ -15,8 +15,10 @@ from service.domain.calendar import Zone
 from service.domain.components.accounts import AccountOrder, Accounts, account_order
 from service.domain.components.campaigns import Campaign
 from service.domain.components.entities import Order
-from service.domain.contributions import FOLDS, Folded, contribute
+from service.domain.components.kind import Folded
+from service.domain.contributions import contribute
 from service.domain.facts import Fact
+from service.domain.kinds import begin
 from service.domain.postings import Book, Cells, difference, sum_by_key
 from service.domain.voids import Voids
 from service.projections.engine.components import Component
@@ -76,7 +78,7 @@ class Folding:
 
     async def _folded(self, component: Component) -> Folded:
         """Fold the live facts and the orders of a component."""
-        folded = FOLDS[component.kind](self._zone)
+        folded = begin(component.kind, self._zone)
         begun = time.monotonic()
         for number, fact in enumerate(self._live(component.facts), 1):
             folded.take(fact)

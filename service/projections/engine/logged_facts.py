@@ -9,7 +9,8 @@ import msgspec
 
 from service.domain.catalogue import shown
 from service.domain.events import check_version, upcast
-from service.domain.facts import RULES, Fact, read_fact
+from service.domain.facts import Fact
+from service.domain.kinds import RULES, read_fact
 from service.domain.money import parse_rate
 from service.domain.voids import Voids
 from service.store import log

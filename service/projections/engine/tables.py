@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from service.domain.components.entities import Dimensions
+from service.domain.contributions import LAYOUT
+from service.domain.durations import bucket_of
 from service.domain.facts import Key
-from service.domain.postings import LARGEST, Cell, Segments
-from service.domain.reports.velocity import bucket_of
+from service.domain.postings import LARGEST, Cell, Segment, Segments
 from service.projections.engine import set_aside
 from service.projections.engine.components import Component, decode
 from service.projections.sums import balances, known_campaigns
@@ -78,7 +78,7 @@ class Tables:
         """`fresh`: the generation has no balances yet."""
         self.connection = connection
         self.key = (ledger, generation)
-        self.segments = Segments()
+        self.segments = Segments(LAYOUT)
         self.known = Known()
         self._unsettled = balances.Unsettled()
         self._addition = balances.NOTHING
@@ -175,7 +175,7 @@ class Tables:
     async def add_up(self) -> None:
         """Add up what is in no balance yet, for `settle`; others have their turn meanwhile."""
         unsettled, self._unsettled, self.unsettled = self._unsettled, balances.Unsettled(), 0
-        self._addition = await asyncio.to_thread(unsettled.addition, self.segments.campaigns)
+        self._addition = await asyncio.to_thread(unsettled.addition, self.segments)
 
     async def settle(self) -> None:
         """Add the postings that are in no balance yet to the balances."""
@@ -251,13 +251,12 @@ class Tables:
         """Take in the segments that are numbered already."""
         rows = await self.connection.fetch(
             """
-            SELECT segment, campaign_segment, campaign, channel, source, medium, owner FROM segments
-            WHERE ledger = $1 AND generation = $2
+            SELECT segment, campaign_segment, cube, labels FROM segments WHERE ledger = $1 AND generation = $2
             """,
             *self.key,
         )
-        for row in rows:
-            self.segments.add(row[0], row[1], Dimensions(*row[2:]))
+        for number, campaign, cube, labels in rows:
+            self.segments.add(Segment(number, campaign, cube, tuple(labels)))
 
     async def load_known(self) -> None:
         """Take in which campaigns are known."""
@@ -286,6 +285,9 @@ class Tables:
         new, self.segments.new = self.segments.new, []
         if new:
             await self.connection.executemany(
-                "INSERT INTO segments VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                [(*self.key, number, campaign, *where) for number, campaign, where in new],
+                """
+                INSERT INTO segments (ledger, generation, segment, campaign_segment, cube, campaign, labels)
+                VALUES ($1, $2, $3, $4, $5, $6, $7)
+                """,
+                [(*self.key, *one[:3], self.segments.campaign_of(one), [*one.labels]) for one in new],
             )

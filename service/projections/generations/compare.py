@@ -1,26 +1,22 @@
-"""Compares two generations of the read models: a digest per read model, and every figure in which they differ.
+"""Compares two generations of the read models: a digest per report, and every figure in which they differ.
 
 Both are compared at the same position, by the names of campaigns and dimensions: numbers of segments are each generation's own.
+Of generations that were laid out otherwise, what both have is compared: measures that only one knows are new, no difference.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from service.domain.calendar import grain_label
-from service.domain.money import format_minor
-from service.domain.reports import conversion, roi, velocity
-from service.projections.sums.balances import column
+from service.domain import layout as layouts
+from service.domain.calendar import MICROS_PER_DAY, grain_label
+from service.domain.contributions import REPORTS, UNITS
+from service.domain.cubes import total_of
+from service.domain.figures import written
+from service.domain.layout import Layout, Stored
 
-MODELS: dict[str, tuple[str, ...]] = {
-    "roi": roi.MEASURES,
-    "conversion": conversion.MEASURES,
-    "velocity": (*velocity.MEASURES, *velocity.TOTALS),
-}
-_MONEY = roi.MEASURES[:7]
-_MICROS_PER_DAY = 86_400_000_000
 _GRAINS = {"d": "day", "m": "month", "y": "year"}
-_MEASURES = tuple(dict.fromkeys(measure for measures in MODELS.values() for measure in measures))
 
 
 class Comparison(NamedTuple):
@@ -32,28 +28,70 @@ class Comparison(NamedTuple):
     @property
     def identical(self) -> bool:
         """Whether every read model is the same, cell for cell."""
-        return all(old == new for old, new in self.digests.values())
+        return not self.differences and all(old == new for old, new in self.digests.values())
+
+
+class _Shared(NamedTuple):
+    """What two layouts have in common of a cube: its dimensions, its measures, and its letters in both for the same sums."""
+
+    name: str
+    by: tuple[str, ...]
+    measures: tuple[str, ...]
+    letters: tuple[tuple[str, str], ...]
 
 
 async def compare(connection: Any, ledger: int, old: int, new: int) -> Comparison:
     """Compare two generations; figures that differ are stored as the `differences` of the new one."""
-    before, after = [await digests(connection, ledger, one) for one in (old, new)]
+    kept = await connection.fetch(
+        "SELECT layout::text FROM generations WHERE ledger = $1 AND generation = ANY($2) ORDER BY generation = $3",
+        ledger, [old, new], new,
+    )  # fmt: skip
+    pair = layouts.read(kept[0][0]), layouts.read(kept[-1][0])
+    shared = _shared(*pair)
+    before, after = [
+        await digests(connection, ledger, one, of, shared, number)
+        for number, (one, of) in enumerate(zip((old, new), pair, strict=True))
+    ]
     await connection.execute("DELETE FROM differences WHERE ledger = $1 AND generation = $2", ledger, new)
     found = 0
-    if before != after:
+    if before != after or pair[0].cubes != pair[1].cubes:
         # By campaign and month first: that is how figures are read. What only finer cells show is listed by those.
-        for statement in (_BY_CAMPAIGN, _BY_SEGMENT, _BY_BUCKET, _BY_ATTRIBUTES):
+        for statement in _listing(shared, *pair):
             found = found or _rows(await connection.execute(statement, ledger, old, new, timeout=3600))
     return Comparison({name: (before[name], after[name]) for name in before}, found)
 
 
-async def digests(connection: Any, ledger: int, generation: int) -> dict[str, str]:
-    """Return a digest of each read model's cells, in whatever order they are found."""
-    balances = await connection.fetchrow(_BALANCES, ledger, generation, timeout=3600)
-    durations = await connection.fetchrow(_DURATIONS, ledger, generation, timeout=3600)
+def _shared(old: Layout, new: Layout) -> list[_Shared]:
+    found = []
+    for name in old.cubes.keys() & new.cubes.keys():
+        one, other = old.cubes[name], new.cubes[name]
+        same = {kept: letter for letter, kept in other.levels()}
+        letters = tuple((letter, same[kept]) for letter, kept in one.levels() if kept in same)
+        by = tuple(dimension for dimension in one.by if dimension in other.by)
+        found.append(_Shared(name, by, tuple(one_ for one_ in one.measures if one_ in other.measures), letters))
+    return sorted(found)
+
+
+async def digests(
+    connection: Any, ledger: int, generation: int, layout: Layout, shared: Iterable[_Shared], side: int
+) -> dict[str, str]:
+    """Return a digest of each report's cells, in whatever order they are found; `side` is 0 of the old generation, else 1."""
+    found: dict[str, str] = {}
     attributes = await connection.fetchval(_ATTRIBUTES, ledger, generation)
-    found = {name: _hex(value) for name, value in zip(MODELS, balances, strict=True)}
-    found["velocity"] += "".join(map(_hex, durations))
+    for report in REPORTS.values():
+        parts = []
+        for cube in shared:
+            measures = [one for one in (*report.measures, *report.cohort_measures) if one in cube.measures]
+            if not measures:
+                continue
+            letters = [pair[side] for pair in cube.letters]
+            statement = _digest(cube, dict.fromkeys(measures), letters, layout)
+            parts.append(await connection.fetchval(statement, ledger, generation, timeout=3600))
+            if durations := [one for one in measures if total_of(one) in measures]:
+                whole = len(cube.by) == len(layout.cubes[cube.name].by)
+                statement = _digest_of_durations(cube, layout, durations, by_label=whole)
+                parts += await connection.fetchrow(statement, ledger, generation, timeout=3600)
+        found[report.name] = "".join(map(_hex, parts))
     return {**found, "campaigns": _hex(attributes)}
 
 
@@ -70,24 +108,27 @@ async def listed(
     )  # fmt: skip
     return [
         {
-            "line": row["line"], "models": [name for name, measures in MODELS.items() if row["measure"] in measures],
-            "measure": row["measure"], "campaign_id": row["campaign"],
-            "date_basis": {"e": "event", "c": "cohort"}.get(row["basis"]), "period": _period(row["grain"], row["start"]),
-            "where": row["where_else"], "old": _figure(row["measure"], row["old"], currency),
-            "new": _figure(row["measure"], row["new"], currency),
+            "line": row["line"], "models": _reports_of(row["measure"]), "measure": row["measure"],
+            "campaign_id": row["campaign"], "date_basis": {"e": "event", "c": "cohort"}.get(row["basis"]),
+            "period": _period(row["grain"], row["start"]), "where": row["where_else"],
+            "old": _figure(row["measure"], row["old"], currency), "new": _figure(row["measure"], row["new"], currency),
         }
         for row in rows
     ]  # fmt: skip
+
+
+def _reports_of(measure: str) -> list[str]:
+    return [one.name for one in REPORTS.values() if measure in (*one.measures, *one.cohort_measures)]
 
 
 def _figure(measure: str, value: str | None, currency: str) -> str | None:
     """Write an amount as the reports do: money with its digits, durations in days, counts as they are."""
     if measure == "attributes":
         return value
-    if measure in _MONEY:
-        return format_minor(int(value or 0), currency)
-    if measure in velocity.TOTALS:
-        return f"{int(value or 0) / _MICROS_PER_DAY:.4f}"
+    if measure in UNITS:
+        return str(written(int(value or 0), UNITS[measure], currency))
+    if measure.endswith(total_of("")):
+        return f"{int(value or 0) / MICROS_PER_DAY:.4f}"
     return value or "0"
 
 
@@ -103,32 +144,44 @@ def _rows(status: str) -> int:
     return int(status.rpartition(" ")[2])
 
 
-_LABELS = "s.campaign, s.channel, s.source, s.medium, s.owner"
+def _bare(cube: _Shared, stored: Stored) -> str:
+    return ", ".join(f"s.labels[{stored.by.index(name) + 1}]" for name in cube.by) or "0"
 
 
-def _digest(measures: tuple[str, ...]) -> str:
-    """One number over all cells of a read model; a measure that has come back to 0 is as good as one that never was."""
-    columns = ", ".join(f"nullif({column(measure)}, 0)" for measure in measures)
-    cell = f"hash_record_extended(ROW(basis, cube, grain, start, {_LABELS}, {columns}), 0)"
-    return f"sum({cell}) FILTER (WHERE coalesce({columns}) IS NOT NULL)"
+def _digest(cube: _Shared, measures: Iterable[str], letters: Iterable[str], layout: Layout) -> str:
+    """What makes one number of all cells; a measure that has come back to 0 is as good as one that never was."""
+    columns = ", ".join(f"nullif({layout.column(measure)}, 0)" for measure in measures)
+    # The letter says which dimensions are told apart: it need not be the same in both, but its place among the letters is.
+    places = "".join(f"WHEN '{letter}' THEN {number} " for number, letter in enumerate(letters))
+    cell = f"ROW(basis, CASE b.cube {places} END, grain, start, {_bare(cube, layout.cubes[cube.name])}, {columns})"
+    some = ", ".join(f"'{letter}'" for letter in letters)
+    return f"""
+        SELECT sum(hash_record_extended({cell}, 0)) FILTER (WHERE coalesce({columns}) IS NOT NULL)
+        FROM balances b JOIN segments s USING (ledger, generation, segment)
+        WHERE ledger = $1 AND generation = $2 AND b.cube IN ({some or "''"})
+    """
 
 
-_BALANCES = f"""
-    SELECT {", ".join(map(_digest, MODELS.values()))}
-    FROM balances b JOIN segments s USING (ledger, generation, segment) WHERE ledger = $1 AND generation = $2
-"""
-# Durations by bucket, and one by one: a sum of amounts times hashes is the same for what adds up to the same.
-_DURATIONS = f"""
-    SELECT (
-        SELECT sum(hash_record_extended(ROW(basis, start, {_LABELS}, measure, bucket, amount), 0))
-        FROM histograms b JOIN segments s USING (ledger, generation, segment)
-        WHERE ledger = $1 AND generation = $2 AND amount <> 0
-    ), (
-        SELECT sum(amount * hash_record_extended(ROW({_LABELS}, measure, day, cohort, value), 0))
-        FROM postings b JOIN segments s USING (ledger, generation, segment)
-        WHERE ledger = $1 AND generation = $2 AND value IS NOT NULL
-    )
-"""
+def _digest_of_durations(cube: _Shared, layout: Layout, durations: list[str], *, by_label: bool) -> str:
+    """Durations by bucket, and one by one: a sum of amounts times hashes is the same for what adds up to the same."""
+    stored = layout.cubes[cube.name]
+    names = ", ".join(f"'{name}'" for name in durations)
+    where = _bare(cube, stored)
+    if not by_label and stored.rollups:
+        where = "s.campaign"
+    return f"""
+        SELECT (
+            SELECT sum(hash_record_extended(ROW(basis, start, s.campaign, measure, bucket, amount), 0))
+            FROM histograms b JOIN segments s USING (ledger, generation, segment)
+            WHERE ledger = $1 AND generation = $2 AND amount <> 0 AND measure IN ({names})
+        ), (
+            SELECT sum(amount * hash_record_extended(ROW({where}, measure, day, cohort, value), 0))
+            FROM postings b JOIN segments s USING (ledger, generation, segment)
+            WHERE ledger = $1 AND generation = $2 AND value IS NOT NULL AND measure IN ({names})
+        )
+    """
+
+
 _KNOWN = """
     SELECT DISTINCT ON (generation, campaign) generation, campaign, attributes::text AS attributes FROM campaigns
     WHERE ledger = $1 AND generation = ANY({}) ORDER BY generation, campaign, position DESC
@@ -140,7 +193,31 @@ _ATTRIBUTES = f"""
 _INSERT = (
     "INSERT INTO differences (ledger, generation, line, basis, campaign, grain, start, where_else, measure, old, new)"
 )
-_EACH = ", ".join(f"('{measure}', {column(measure)})" for measure in _MEASURES)
+_KEYS = "campaign, start, basis"
+
+
+def _listing(shared: list[_Shared], old: Layout, new: Layout) -> Iterable[str]:
+    """Yield what lists the differences, the coarsest first: by campaign and month, by all dimensions and day, by bucket."""
+    rolled = " UNION ALL ".join(_cells(cube, old, new, "m", finest=False) for cube in shared)
+    finest = " UNION ALL ".join(_cells(cube, old, new, "d", finest=True) for cube in shared)
+    yield _different(rolled, _KEYS, "m", "NULL::json")
+    yield _different(finest, f"{_KEYS}, elsewhere", "d", "elsewhere::json")
+    yield _different(
+        """
+        SELECT generation, basis, start, s.campaign, measure || '.bucket.' || bucket AS measure, amount FROM histograms b
+        JOIN segments s USING (ledger, generation, segment) WHERE ledger = $1 AND generation IN ($2, $3)
+        """,
+        _KEYS, "m", "NULL::json",
+    )  # fmt: skip
+    yield f"""
+        WITH known AS ({_KNOWN.format("ARRAY[$2::integer, $3::integer]")})
+        {_INSERT}
+        SELECT $1, $3, row_number() OVER (ORDER BY campaign), '', campaign, '', '-infinity', NULL, 'attributes',
+               min(attributes) FILTER (WHERE generation = $2), min(attributes) FILTER (WHERE generation = $3)
+        FROM known GROUP BY campaign
+        HAVING min(attributes) FILTER (WHERE generation = $2)
+            IS DISTINCT FROM min(attributes) FILTER (WHERE generation = $3)
+    """
 
 
 def _different(cells: str, keys: str, grain: str, where_else: str) -> str:
@@ -154,31 +231,19 @@ def _different(cells: str, keys: str, grain: str, where_else: str) -> str:
     """
 
 
-def _balances(cube: str, grain: str) -> str:
-    return f"""
-        SELECT generation, basis, start, {_LABELS}, m.measure, m.amount FROM balances b
-        JOIN segments s USING (ledger, generation, segment) CROSS JOIN LATERAL (VALUES {_EACH}) m (measure, amount)
-        WHERE ledger = $1 AND generation IN ($2, $3) AND cube = '{cube}' AND grain = '{grain}' AND m.amount <> 0
-    """
-
-
-_KEYS = "campaign, start, basis"
-_OTHERS = "channel, source, medium, owner"
-_ELSEWHERE = ", ".join(f"'{name}', {name}" for name in ("channel", "source", "medium", "owner"))
-_BY_CAMPAIGN = _different(_balances("c", "m"), _KEYS, "m", "NULL")
-_BY_SEGMENT = _different(_balances("s", "d"), f"{_KEYS}, {_OTHERS}", "d", f"json_build_object({_ELSEWHERE})")
-_BY_BUCKET = _different(
-    f"""
-    SELECT generation, basis, start, {_LABELS}, measure || '.bucket.' || bucket AS measure, amount FROM histograms b
-    JOIN segments s USING (ledger, generation, segment) WHERE ledger = $1 AND generation IN ($2, $3)
-    """,
-    _KEYS, "m", "NULL",
-)  # fmt: skip
-_BY_ATTRIBUTES = f"""
-    WITH known AS ({_KNOWN.format("ARRAY[$2::integer, $3::integer]")})
-    {_INSERT}
-    SELECT $1, $3, row_number() OVER (ORDER BY campaign), '', campaign, '', '-infinity', NULL, 'attributes',
-           min(attributes) FILTER (WHERE generation = $2), min(attributes) FILTER (WHERE generation = $3)
-    FROM known GROUP BY campaign
-    HAVING min(attributes) FILTER (WHERE generation = $2) IS DISTINCT FROM min(attributes) FILTER (WHERE generation = $3)
-"""
+def _cells(cube: _Shared, old: Layout, new: Layout, grain: str, *, finest: bool) -> str:
+    """The balances of a cube in both generations, a row per measure: by its first roll-up, or by all dimensions."""
+    parts = []
+    for generation, layout in (("$2", old), ("$3", new)):
+        stored = layout.cubes[cube.name]
+        letter = stored.letters[0 if finest or not stored.rollups else 1]
+        each = ", ".join(f"('{measure}', {layout.column(measure)})" for measure in cube.measures)
+        others = [name for name in cube.by if name != "campaign"]
+        labels = ", ".join(f"'{name}', s.labels[{stored.by.index(name) + 1}]" for name in others)
+        elsewhere = f", json_build_object({labels})::text AS elsewhere" if finest else ""
+        parts.append(f"""
+            SELECT generation, basis, start, s.campaign, m.measure, m.amount {elsewhere} FROM balances b
+            JOIN segments s USING (ledger, generation, segment) CROSS JOIN LATERAL (VALUES {each}) m (measure, amount)
+            WHERE ledger = $1 AND generation = {generation} AND b.cube = '{letter}' AND grain = '{grain}' AND m.amount <> 0
+        """)
+    return " UNION ALL ".join(parts)

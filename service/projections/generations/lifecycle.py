@@ -115,11 +115,11 @@ async def begin(
             )
         generation: int = await connection.fetchval(
             """
-            INSERT INTO generations (ledger, generation, state, version, serve, holder, lease_until)
-            SELECT $1, max(generation) + 1, 'building', $2, $3, $4, now() + make_interval(secs => $5)
+            INSERT INTO generations (ledger, generation, state, version, layout, serve, holder, lease_until)
+            SELECT $1, max(generation) + 1, 'building', $2, $6, $3, $4, now() + make_interval(secs => $5)
             FROM generations WHERE ledger = $1 RETURNING generation
             """,
-            ledger.ledger, contributions.READ_MODEL_VERSION, serve, holder, lease,
+            ledger.ledger, contributions.READ_MODEL_VERSION, serve, holder, lease, contributions.LAYOUT.as_json(),
         )  # fmt: skip
     return generation
 

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from service.domain.facts import RULES, Fact, Key, keys_of
+from service.domain.contributions import LAYOUT
+from service.domain.facts import Fact, Key
+from service.domain.kinds import KIND_OF, REGISTERS, keys_of
 from service.domain.postings import Cells, Segments
 from service.projections.engine import set_aside
 from service.projections.engine.components import Component, decode
@@ -27,7 +29,7 @@ from service.store.ledgers import Ledger
 
 _PAGE = 500
 _MOST_TOLD = 5
-_FOLDED = [name for name, rule in RULES.items() if rule.component not in {"rates", "voids", "names"}]
+_FOLDED = [name for name, kind in KIND_OF.items() if kind not in REGISTERS]
 
 
 class Folded(NamedTuple):
@@ -69,7 +71,7 @@ class _Nothing:
     """The tables of an engine that has nothing but the log."""
 
     def __init__(self, stored: Tables) -> None:
-        self.segments = Segments()
+        self.segments = Segments(LAYOUT)
         self.known = Known()
         self._stored = stored
 
@@ -103,7 +105,7 @@ class _Proof:
 
     async def open(self) -> None:
         await self._tables.load_segments()
-        self._labels = {number: where for where, number in self._tables.segments.items()}
+        self._labels = self._tables.segments.labels
         self._registers = await log.registers(self._connection, self._ledger.ledger, self._checkpoint)
         self._blank = self._engine()
         self._aside = await set_aside.load(self._connection, self._key)
@@ -216,8 +218,7 @@ class _Proof:
         self._equal(component, component.all_cells(), fresh.all_cells(), engine)
 
     def _equal(self, component: Component, stored: Cells, fresh: Cells, engine: Engine) -> None:
-        labels = {number: where for where, number in engine.tables.segments.items()}
-        old, new = _labelled(stored, self._labels), _labelled(fresh, labels)
+        old, new = _labelled(stored, self._labels), _labelled(fresh, engine.tables.segments.labels)
         if old != new:
             apart = {cell[:2] for cell in old.keys() | new.keys() if old.get(cell) != new.get(cell)}
             figures = ", ".join(" of ".join(one) for one in sorted(apart)[:3])

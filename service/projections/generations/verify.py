@@ -8,13 +8,12 @@ from typing import NamedTuple
 
 import asyncpg
 
-from service.domain.contributions import MEASURES
+from service.domain.layout import Layout
 from service.projections.engine.lag import lags
 from service.projections.generations.refold_proof import fold_afresh
 from service.projections.reports.reading import serving
-from service.projections.sums import closings, peaks
-from service.projections.sums.balance_sql import BALANCE, BUCKETED, SOME_BALANCE, SUMMED
-from service.projections.sums.balances import column
+from service.projections.sums import closings
+from service.projections.sums.balance_sql import BUCKETED, PLACE, balance, quoted, some_balance, summed
 from service.store import log
 from service.store.ledgers import Ledger
 
@@ -141,20 +140,20 @@ async def _balances(pool: asyncpg.Pool, ledger: Ledger) -> Finding:
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         served = await serving(connection, ledger)
         generation = served.generation
-        wrong = await connection.fetchval(WRONG, ledger.ledger, generation, 0, served.settled, timeout=3600)
+        kept = served.layout
+        wrong = await connection.fetchval(_wrong(kept), ledger.ledger, generation, 0, served.settled, timeout=3600)
         cells = await connection.fetchval(
             "SELECT count(*) FROM balances WHERE ledger = $1 AND generation = $2", ledger.ledger, generation
         )
-        wrong += await connection.fetchval(peaks.WRONG, ledger.ledger, generation, timeout=3600)
         closed = await closings.closed(connection, (ledger.ledger, generation))
-        wrong += await connection.fetchval(closings.WRONG, ledger.ledger, generation, 0, closed, timeout=3600)
+        wrong += await connection.fetchval(closings.wrong(kept), ledger.ledger, generation, 0, closed, timeout=3600)
     good = f"{cells} balances are the sums of their postings, up to position {served.settled}"
     return Finding("balances", not wrong, f"{wrong} cells differ from their postings" if wrong else good)
 
 
 async def _conserved(pool: asyncpg.Pool, ledger: Ledger) -> Finding:
     """Compare the postings of the whole ledger with the sums over campaigns, unattributed included."""
-    wrong = await pool.fetch(CONSERVED, ledger.ledger, timeout=3600)
+    wrong = await pool.fetch(_conserving((await serving(pool, ledger)).layout), ledger.ledger, timeout=3600)
     names = ", ".join(row[0] for row in wrong)
     return Finding("conservation", not wrong, f"differs for {names}" if wrong else "attributed + unattributed = total")
 
@@ -168,7 +167,6 @@ async def _projected(pool: asyncpg.Pool, ledger: Ledger) -> Finding:
 
 
 LONGEST_WAIT = 60.0  # seconds
-_KEY = "basis, cube, grain, start, segment"
 _BUCKETS = "basis, start, segment, measure, bucket, amount"
 
 
@@ -177,26 +175,33 @@ def _apart(measures: str, some: str, stored: str, computed: str) -> str:
     return " + ".join(f"(SELECT count(*) FROM ({one} EXCEPT {other}) missing)" for one, other in (pair, reversed(pair)))
 
 
-WRONG = f"""
-    WITH {SUMMED}, {BUCKETED}
-    SELECT {_apart(f"{_KEY}, {BALANCE}", SOME_BALANCE, "balances WHERE ledger = $1 AND generation = $2", "summed")}
-         + {_apart(_BUCKETS, "amount <> 0", "histograms WHERE ledger = $1 AND generation = $2", "bucketed")}
-"""
+def _wrong(layout: Layout) -> str:
+    """Return what counts the balances, and the buckets of histograms, that are not what their postings add up to."""
+    stored = "balances WHERE ledger = $1 AND generation = $2"
+    return f"""
+        WITH {summed(layout)}, {BUCKETED}
+        SELECT {_apart(f"{PLACE}, {balance(layout)}", some_balance(layout), stored, "summed")}
+             + {_apart(_BUCKETS, "amount <> 0", "histograms WHERE ledger = $1 AND generation = $2", "bucketed")}
+    """
 
-# By measure: all postings of the ledger against what balances of campaigns and unattributed add up to, at every grain.
-CONSERVED = f"""
-    WITH serving AS (
-        SELECT ledger, generation, settled FROM generations WHERE ledger = $1 AND state = 'serving'
-    ),
-    balanced AS (
-        SELECT m.measure, basis, cube, grain, sum(m.amount) AS amount FROM balances JOIN serving USING (ledger, generation)
-        CROSS JOIN LATERAL (VALUES {", ".join(f"('{measure}', {column(measure)})" for measure in MEASURES)}) m (measure, amount)
-        WHERE NOT m.measure LIKE '%.total' GROUP BY 1, 2, 3, 4
-    ),
-    posted AS (
-        SELECT measure, sum(postings.amount) AS amount FROM postings JOIN serving USING (ledger, generation)
-        WHERE position <= settled AND measure NOT IN ('unconverted', 'flag') GROUP BY 1
+
+def _conserving(layout: Layout) -> str:
+    """Return what finds measures of which the balances, at any grain and roll-up, do not add up to all postings of the ledger."""
+    cells = " UNION ALL ".join(
+        f"""SELECT m.measure, basis, cube, grain, sum(m.amount) AS amount FROM balances JOIN serving USING (ledger, generation)
+        CROSS JOIN LATERAL (VALUES {", ".join(f"('{one}', {layout.column(one)})" for one in cube.measures)}) m (measure, amount)
+        WHERE cube IN ({quoted([*cube.letters])}) AND NOT m.measure LIKE '%.total' GROUP BY 1, 2, 3, 4"""
+        for cube in layout.cubes.values()
     )
-    SELECT DISTINCT measure FROM posted FULL JOIN balanced USING (measure)
-    WHERE coalesce(posted.amount, 0) <> coalesce(balanced.amount, 0) ORDER BY 1
-"""
+    return f"""
+        WITH serving AS (
+            SELECT ledger, generation, settled FROM generations WHERE ledger = $1 AND state = 'serving'
+        ),
+        balanced AS ({cells}),
+        posted AS (
+            SELECT measure, sum(postings.amount) AS amount FROM postings JOIN serving USING (ledger, generation)
+            WHERE position <= settled AND measure NOT IN ('unconverted', 'flag') GROUP BY 1
+        )
+        SELECT DISTINCT measure FROM posted FULL JOIN balanced USING (measure)
+        WHERE coalesce(posted.amount, 0) <> coalesce(balanced.amount, 0) ORDER BY 1
+    """

@@ -12,16 +12,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from service.domain import details, lineage
-from service.domain.calendar import MICROS_PER_DAY
+from service.domain import details, figures, lineage
+from service.domain.calendar import MICROS_PER_DAY, grain_label, grain_start
 from service.domain.catalogue import CATALOGUE
-from service.domain.lineage import Line, Parts
-from service.domain.money import format_minor
+from service.domain.components.campaigns import topmost
+from service.domain.contributions import UNITS
+from service.domain.figures import Parts
+from service.domain.lineage import Line
 from service.domain.postings import sum_by_key
-from service.domain.reports import roi
+from service.domain.report import Report
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.closings import moved_after
-from service.projections.sums.selection import OF_SEGMENT, Key, Query, Selection, Sums
+from service.projections.sums.selection import OF_CAMPAIGN, OF_SEGMENT, TIME_GROUPS, Key, Moment, Query, Selection, Sums
 
 Place = tuple[int, int]  # position, line: where an entry stands in the journal
 MOST_COUNTED = 10_000
@@ -66,10 +68,9 @@ class Range(NamedTuple):
     until: int
 
 
-def figure(sums: Mapping[Key, Sums], parts: Parts) -> dict[Key, int]:
-    """Return a figure by group, made of the sums of its parts as the reports make it; what is 0 is not there."""
-    found = {key: sum(sign * of.get(name, 0) for name, sign in parts.items()) for key, of in sums.items()}
-    return {key: amount for key, amount in found.items() if amount}
+def figure_of(sums: Sums, parts: Parts) -> int:
+    """Return what the sums of measures make of a figure."""
+    return sum(sign * sums.get(name, 0) for name, sign in parts.items())
 
 
 async def page(
@@ -84,16 +85,24 @@ async def page(
     counted: int | None = rows[0][0]
     if rows[0][0] > MOST_COUNTED:
         rows, counted = await _rows(*asked, in_order=True), None
-    lines = [
-        ((row[1], row[2]), _line(row[3:15]), query.labels(row[15:])) for row in map(tuple, rows) if row[1] is not None
-    ]
-    events = await _events(view, [place[0] for place, _, _ in lines])
+    lines = [((row[1], row[2]), line_of(view, row[3:])) for row in map(tuple, rows) if row[1] is not None]
+    events = await _events(view, [place[0] for place, _ in lines])
     others = await _others(view, lines)
+    campaigns = {} if {"channel", *OF_CAMPAIGN}.isdisjoint(query.group_by) else await view.campaigns()
+    tops = topmost({one: known.get("parent_id") for one, known in campaigns.items()})
     entries = []
-    for place, line, key in lines:
+    for place, line in lines:
         event = events[place[0]]
         reason = lineage.why(event.type, event.data, line, others[place[0], line.entity])
-        entries.append(Entry(place, key, line._replace(amount=parts[line.measure] * line.amount), event, reason))
+        entries.append(
+            Entry(
+                place,
+                _key(query, line, campaigns, tops),
+                line._replace(amount=parts[line.measure] * line.amount),
+                event,
+                reason,
+            )
+        )
     return entries, counted
 
 
@@ -101,28 +110,29 @@ async def _rows(
     view: Snapshot, query: Query, names: tuple[str, ...], positions: Range, after: Place, limit: int,
     *, in_order: bool = False,
 ) -> Sequence[Any]:  # fmt: skip
-    """Return (how many match, place, line, key) of a page; one row without a place if nothing is on it.
+    """Return (how many match, place, line) of a page; one row without a place if nothing is on it.
 
     What matches is looked up by campaign, measure and day, counted and sorted; or it is come across `in_order`, from where the
     window was first moved until the page is full, and not counted.
     """
-    sql = Selection(view.moment, query, names)
+    sql, *more = _by_cube(await view.moment(query), query, names)
     place = f"({sql.parameter(after[0])}::bigint, {sql.parameter(after[1])}::integer)"
     following = f"(position, line) > {place} ORDER BY position, line LIMIT {int(limit)}"
     if in_order:
         low = max(positions.after, after[0] - 1)
-        matching = f"{_matching(sql, low, positions.until)} AND position > {moved_after(sql)} AND {following}"
+        first = ", ".join(moved_after(one) for one in (sql, *more))
+        matching = f"{_matching([sql, *more], low, positions.until)} AND position > least({first}) AND {following}"
     else:
-        matching = f"""{_matching(sql, *positions)} AND campaign = ANY({sql.segments("campaign_segment")})
+        matching = f"""{_matching([sql, *more], *positions)}
+            AND campaign = ANY({" || ".join(one.segments("campaign_segment") for one in (sql, *more))})
             LIMIT {MOST_COUNTED + 1}"""
     rows: Sequence[Any] = await view.connection.fetch(
         f"""
         {sql.campaigns()}, matching AS MATERIALIZED ({matching}),
         page AS (SELECT * FROM matching WHERE {following}),
         found AS (
-            SELECT b.position, b.line, measure, entity, s.campaign, s.channel, s.source, s.medium, s.owner, b.day, b.cohort,
-                   amount, value, detail, {sql.keys()}
-            FROM {sql.joined("SELECT * FROM page")}
+            SELECT p.position, p.line, measure, entity, s.cube, s.labels, p.day, p.cohort, amount, value, detail
+            FROM page p {OF_SEGMENT}
         )
         SELECT counted, found.* FROM (SELECT count(*) AS counted FROM matching) all_of_it LEFT JOIN found ON true
         ORDER BY position, line
@@ -132,19 +142,49 @@ async def _rows(
     return rows
 
 
-def _matching(sql: Selection, low: int, until: int) -> str:
-    """The postings of the selection at positions (low, until]."""
+def _by_cube(moment: Moment, query: Query, names: Sequence[str]) -> list[Selection]:
+    """Return a selection per cube that measures are posted to, for one statement."""
+    of_cubes: dict[str | None, list[str]] = {}
+    for name in names:
+        of_cubes.setdefault(moment.layout.cube_of(name), []).append(name)
+    first, *others = of_cubes.values()
+    sql = Selection(moment, query, first)
+    return [sql, *(sql.beside(query, one) for one in others)]
+
+
+def _matching(several: Sequence[Selection], low: int, until: int) -> str:
+    """The postings of the selections, which are of one window, at positions (low, until]."""
+    sql, measures = several[0], [name for one in several for name in one.measures]
     query, day = sql.query, sql.day()
     window = sql.window(day, query.since or date.min, query.until or date.max)
     return f"""
-        SELECT *, {day} AS start FROM postings WHERE ledger = $1 AND generation = $2 AND position > {sql.parameter(low)}
-        AND position <= {sql.parameter(until)} AND measure = ANY({sql.parameter(list(sql.measures))})
-        AND segment = ANY({sql.segments("segment")}) AND ({window} OR {day} = '-infinity')"""
+        SELECT * FROM postings WHERE ledger = $1 AND generation = $2 AND position > {sql.parameter(low)}
+        AND position <= {sql.parameter(until)} AND measure = ANY({sql.parameter(measures)})
+        AND segment = ANY({" || ".join(one.segments("segment") for one in several)}) AND ({window} OR {day} = '-infinity')"""
 
 
-def _line(row: tuple[Any, ...]) -> Line:
-    measure, entity, *where, day, cohort, amount, value, detail = row
-    return Line(measure, entity, tuple(where), day, cohort, amount, value, detail)
+def line_of(view: Snapshot, row: Sequence[Any]) -> Line:
+    """Return a line from (measure, entity, cube, labels, day, cohort, amount, value, detail)."""
+    measure, entity, cube, labels, day, cohort, amount, value, detail = row
+    where = dict(zip(view.layout.cubes[cube].by, labels, strict=True))
+    return Line(measure, entity, where, day, cohort, amount, value, detail)
+
+
+def _key(query: Query, line: Line, campaigns: Mapping[str, Mapping[str, Any]], tops: Mapping[str, str]) -> Key:
+    """Return the group of a line, as rows have it; `campaigns` are what is known of them, if a group needs that."""
+    day = line.day if query.basis == "event" else line.cohort
+    campaign = line.where.get("campaign") or ""
+    known = campaigns.get(campaign, {})
+    of_campaign = {
+        "campaign_type": known.get("campaign_type"), "parent": tops.get(campaign, campaign or None),
+        "channel": line.where.get("channel") or known.get("channel") or None,
+    }  # fmt: skip
+    return tuple(
+        (None if day == date.min else grain_label(grain_start(day, group), group))
+        if group in TIME_GROUPS
+        else of_campaign.get(group, line.where.get(group))
+        for group in query.group_by
+    )
 
 
 async def _events(view: Snapshot, positions: Sequence[int]) -> dict[int, Event]:
@@ -159,14 +199,13 @@ async def _events(view: Snapshot, positions: Sequence[int]) -> dict[int, Event]:
 
 
 async def _others(
-    view: Snapshot, lines: Sequence[tuple[Place, Line, Key]]
+    view: Snapshot, lines: Sequence[tuple[Place, Line]]
 ) -> dict[tuple[int, str], list[Line]]:  # fmt: skip
     """Return all lines of the same events about the same entities."""
-    positions, entities = {place[0] for place, _, _ in lines}, {line.entity for _, line, _ in lines}
+    positions, entities = {place[0] for place, _ in lines}, {line.entity for _, line in lines}
     rows = await view.connection.fetch(
         f"""
-        SELECT position, measure, entity, s.campaign, s.channel, s.source, s.medium, s.owner, day, cohort, amount, value, detail
-        FROM postings p {OF_SEGMENT}
+        SELECT position, measure, entity, s.cube, s.labels, day, cohort, amount, value, detail FROM postings p {OF_SEGMENT}
         WHERE p.ledger = $1 AND p.generation = $2 AND position = ANY($3) AND entity = ANY($4)
         ORDER BY position, line
         """,
@@ -174,7 +213,7 @@ async def _others(
     )  # fmt: skip
     found: dict[tuple[int, str], list[Line]] = {}
     for row in map(tuple, rows):
-        line = _line(row[1:])
+        line = line_of(view, row[1:])
         found.setdefault((row[0], line.entity), []).append(line)
     return found
 
@@ -186,8 +225,8 @@ def described(entry: Entry, query: Query, currency: str) -> dict[str, Any]:
     original = details.converted(line.measure, line.detail)
     groups = {name: value for name, value in zip(query.names, entry.key, strict=True) if name != "campaign_id"}
     return {
-        "campaign_id": line.where[0],
-        **dict(zip(("channel", "source", "medium", "owner"), line.where[1:], strict=True)),
+        "campaign_id": line.where.get("campaign"),
+        **{name: label for name, label in line.where.items() if name != "campaign"},
         **groups,
         "measure": line.measure,
         "amount": amount(line.measure, line.amount, currency),
@@ -206,9 +245,10 @@ def described(entry: Entry, query: Query, currency: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def amount(measure: str, minor: int, currency: str) -> str | int:
-    """Write an amount of money as a decimal string, a count as a number."""
-    return format_minor(minor, currency) if lineage.is_money(measure) else minor
+def amount(measure: str, minor: int, currency: str, unit: str | None = None) -> str | int:
+    """Write what was posted to a measure, or a sum in a unit: money as a decimal string, a count as a number."""
+    found: str | int = figures.written(minor, unit or UNITS.get(measure, figures.COUNT), currency)
+    return found
 
 
 def written(day: date) -> str | None:
@@ -217,24 +257,29 @@ def written(day: date) -> str | None:
 
 
 async def read(
-    view: Snapshot, query: Query, report: str, measure: str, after: Place, limit: int
+    view: Snapshot, query: Query, report: Report, name: str, after: Place, limit: int
 ) -> tuple[dict[str, Any], Place | None]:  # fmt: skip
-    """Return a page of the entries of a figure, with the figure itself, and where the next page begins."""
-    figures, currency = lineage.parts_of(report, measure), view.ledger.currency
-    parts = {name: sign for of in reversed(figures.values()) for name, sign in of.items()}
-    positions = Range(0, view.as_of.position)
-    by_group = await view.sums(query, tuple(parts))
-    sums = {name: amount(name, sum(figure(by_group, of).values()), currency) for name, of in figures.items()}
+    """Return a page of the entries of a figure, with the figure itself, and where the next page begins; KeyError if unknown."""
+    made_of, figure = report.additive(name), report.figures.get(name)
+    if made_of is None:
+        raise KeyError(name)
+    if isinstance(figure, figures.Formula):
+        query = replace(query, basis="cohort")
+    parts = {measure: sign for of in reversed(made_of.values()) for measure, sign in of.items()}
+    currency, positions = view.ledger.currency, Range(0, view.as_of.position)
+    summed = sum_by_key((await view.sums(replace(query, group_by=()), tuple({*parts, *report.measures}))).values())
+    sums = {
+        one: amount(one, figure_of(summed, of), currency, report.figures[one].unit if one in report.figures else None)
+        for one, of in made_of.items()
+    }
     found, counted = await page(view, query, parts, positions, after, limit + 1)
     answer: dict[str, Any] = {
-        "measure": measure,
-        "sum": sums.get(measure),
-        **({"sums": sums} if measure not in sums else {}),
+        "measure": name,
+        "sum": sums.get(name),
+        **({"sums": sums} if name not in sums else {}),
         "count": counted,
         "entries": [described(one, query, currency) for one in found[:limit]],
     }
-    if measure == "gross_margin":
-        by_year = await view.sums(replace(query, group_by=("year",)), roi.MEASURES)
-        if reason := roi.no_margin(sum_by_key(by_year.values())):
-            answer["reasons"] = {"gross_margin": reason}
+    if isinstance(figure, figures.Total) and figure.unless and (reason := figure.unless(summed)):
+        answer["reasons"] = {name: reason}
     return answer, found[limit - 1].place if len(found) > limit else None

@@ -5,19 +5,22 @@ One snapshot answers one request: position, sums, lists and attributes all come 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import asyncpg
 
 from service.domain import details
+from service.domain import layout as layouts
 from service.domain.calendar import after
+from service.domain.components.campaigns import topmost
 from service.domain.details import PENDING_LINKS, UNCONVERTED
+from service.domain.figures import Parts
+from service.domain.layout import Layout
 from service.projections.sums import break_even, closings, durations, known_campaigns
-from service.projections.sums.balances import column
 from service.projections.sums.selection import Base, Key, Moment, Query, Selection, Sums, amounts
 from service.projections.sums.threads import apart
 from service.store import log
@@ -45,76 +48,89 @@ class Snapshot:
     base: Base
     read_model_tag: str  # whatever it answers is the same as long as this and the position are
     version: str  # of the definitions behind the figures
+    layout: Layout
+    _tops: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def moment(self) -> Moment:
+    async def moment(self, query: Query) -> Moment:
         """Where its reads look."""
-        return Moment(self.ledger.ledger, self.generation, self.as_of.position, self.base)
+        if "parent" in query.dimensions and not self._tops:
+            self._tops = topmost({one: known.get("parent_id") for one, known in (await self.campaigns()).items()})
+        return Moment(self.ledger.ledger, self.generation, self.as_of.position, self.base, self.layout, self._tops)
 
     async def sums(self, query: Query, measures: Sequence[str]) -> dict[Key, Sums]:
-        """Return the sums of measures by group; a group without any is not there."""
-        sql = Selection(self.moment, query, measures)
-        summed = ", ".join(f"sum({column(measure)})::text" for measure in measures)
+        """Return the sums of measures by group, whichever cubes they are in; a group without any is not there."""
+        by_cube: dict[str, list[str]] = {}
+        for measure in measures:
+            if (cube := self.layout.cube_of(measure)) is not None:
+                by_cube.setdefault(cube, []).append(measure)
+        found: dict[Key, Sums] = {}
+        for of_cube in by_cube.values():
+            for key, sums in (await self._sums(Selection(await self.moment(query), query, of_cube))).items():
+                found[key] = {**found.get(key, {}), **sums}
+        return found
+
+    async def _sums(self, sql: Selection) -> dict[Key, Sums]:
+        summed = ", ".join(f"sum({column})::text" for column in sql.columns.values())
         rows = await self.connection.fetch(
             f"{sql.campaigns()} SELECT {sql.keys()}, {summed} FROM {sql.source()} GROUP BY {sql.key_numbers()}",
             *sql.values,
         )
-        return await apart(len(rows), _by_key, query, measures, rows)
+        return await apart(len(rows), _by_key, sql, rows)
 
     async def last_day(self, query: Query, measure: str) -> dict[Key | None, date]:
         """Return the last day with a positive sum of a measure that no day has less than 0 of, by group.
 
         None is the key of all groups together. The months are read first, then the days of the last ones.
         """
-        months = await self._last(Selection(self.moment, query, [measure], coarsest="month"), measure, "month")
+        moment = await self.moment(query)
+        months = await self._last(Selection(moment, query, [measure], coarsest="month"), "month")
         pieces = [
             ("day", max(month, query.since or month), min(after(month), query.until or date.max))
             for month in sorted({*months.values()})
         ]
-        days = Selection(self.moment, query, [measure], coarsest="day", pieces=pieces)
-        found = await self._last(days, measure, "day") if pieces else {}
+        days = Selection(moment, query, [measure], coarsest="day", pieces=pieces)
+        found = await self._last(days, "day") if pieces else {}
         return {**found, None: max(found.values())} if found else {}
 
-    async def _last(self, sql: Selection, measure: str, grain: str) -> dict[Key | None, date]:
+    async def _last(self, sql: Selection, grain: str) -> dict[Key | None, date]:
+        (column,) = sql.columns.values()
         rows = await self.connection.fetch(
             f"""
             {sql.campaigns()}, periods AS (
                 SELECT {sql.keys()}, date_trunc('{grain}', start::timestamp)::date AS period FROM {sql.source()}
-                GROUP BY {sql.key_numbers()}, period HAVING sum({column(measure)}) > 0
+                GROUP BY {sql.key_numbers()}, period HAVING sum({column}) > 0
             )
             SELECT {sql.key_names()}, max(period) FROM periods GROUP BY {sql.key_names()}
             """,
             *sql.values,
         )
-        return await apart(len(rows), _last_by_key, sql.query, rows)
+        return {sql.key(row): row[-1] for row in map(tuple, rows)}
 
-    async def sums_and_break_even(
-        self, query: Query, measures: Sequence[str]
-    ) -> tuple[dict[Key, Sums], dict[Key | None, break_even.FirstDays]]:
-        """Return sums, and the first day on which cumulative return reaches cumulative cost (> 0): on invoiced, on margin.
-
-        By group; None is the key of all groups together.
-        """
-        return await break_even.read(self.connection, self.moment, query, measures)
+    async def first_days(
+        self, query: Query, cost: Parts, returns: Mapping[str, Parts]
+    ) -> dict[Key, dict[str, date | None]]:
+        """Return by group, for each of the returns, the first day on which it comes up to the cost, both cumulative."""
+        return await break_even.first_days(self.connection, await self.moment(query), query, cost, returns)
 
     async def samples(
         self, query: Query, measures: Sequence[str], below: int, keys: Collection[Key | None]
     ) -> durations.Lengths:
         """Return exact durations, length in microseconds → how often, of the groups `keys` that have fewer than `below`."""
-        return await durations.samples(self.connection, self.moment, query, measures, below, keys)
+        return await durations.samples(self.connection, await self.moment(query), query, measures, below, keys)
 
     async def histograms(self, query: Query, measures: Sequence[str], least: int) -> durations.Lengths:
         """Return durations in histogram buckets, bucket → how often, of the groups that have `least` or more."""
-        return await durations.histograms(self.connection, self.moment, query, measures, least)
+        return await durations.histograms(self.connection, await self.moment(query), query, measures, least)
 
     async def waiting(self, query: Query) -> tuple[list[dict[str, Any]], int]:
         """Return what waits: the amounts of the window without an exchange rate (the first thousand), and how many links."""
-        sql = Selection(self.moment, query, [UNCONVERTED])
-        links = sql.beside(Query(), [PENDING_LINKS])
+        sql = Selection(await self.moment(query), query, [UNCONVERTED])
+        links = sql.beside(Query(()), [PENDING_LINKS])
+        (waiting,) = links.columns.values()
         rows = await self.connection.fetch(
             f"""
             {sql.campaigns()}
-            SELECT links, found.* FROM (SELECT sum({column(PENDING_LINKS)})::bigint AS links FROM ({links.rows()}) rows) pending
+            SELECT links, found.* FROM (SELECT sum({waiting})::bigint AS links FROM ({links.rows()}) rows) pending
             LEFT JOIN (
                 SELECT entity, detail, s.campaign, start, sum(amount)::bigint FROM {sql.joined(sql.postings())}
                 WHERE measure IN ('pending_links', 'unconverted', 'flag')  -- as the index of lists has it
@@ -147,14 +163,9 @@ class Snapshot:
         return await known_campaigns.read(self.connection, (self.ledger.ledger, self.generation), self.as_of.position)
 
 
-def _by_key(query: Query, measures: Sequence[str], rows: Sequence[Any]) -> dict[Key, Sums]:
-    width = len(query.group_by)
-    found = {query.labels(row[:width]): amounts(measures, row[width:]) for row in map(tuple, rows)}
+def _by_key(sql: Selection, rows: Sequence[Any]) -> dict[Key, Sums]:
+    found = {sql.key(row): amounts(sql.measures, row[sql.width :]) for row in map(tuple, rows)}
     return {key: sums for key, sums in found.items() if sums}
-
-
-def _last_by_key(query: Query, rows: Sequence[Any]) -> dict[Key | None, date]:
-    return {query.labels(tuple(row)[:-1]): row[-1] for row in rows}
 
 
 def _waiting(entity: str, detail: str, campaign: str | None, day: date, times: int) -> dict[str, Any]:
@@ -209,6 +220,12 @@ class Serving(NamedTuple):
     settled: int
     revision: int
     version: str
+    kept_layout: str = "{}"
+
+    @property
+    def layout(self) -> Layout:
+        """Where its sums are stored."""
+        return layouts.read(self.kept_layout)
 
     @property
     def read_model_tag(self) -> str:
@@ -220,7 +237,8 @@ async def _view(connection: Any, ledger: Ledger, as_of: int | datetime | None) -
     position = await log.position_at(connection, ledger.ledger, as_of) if isinstance(as_of, datetime) else as_of
     row = await connection.fetchrow(
         """
-        SELECT g.generation, g.checkpoint, g.settled, g.revision, g.version, e.recorded_at, coalesce(c.position, 0)
+        SELECT g.generation, g.checkpoint, g.settled, g.revision, g.version, g.layout::text, e.recorded_at,
+            coalesce(c.position, 0)
         FROM generations g LEFT JOIN events e ON e.ledger = $1 AND e.position = least(g.checkpoint, $2)
         LEFT JOIN closed c ON c.ledger = $1 AND c.generation = g.generation
         WHERE g.ledger = $1 AND g.state = 'serving'
@@ -235,7 +253,15 @@ async def _view(connection: Any, ledger: Ledger, as_of: int | datetime | None) -
     at = served.checkpoint if position is None or current else max(0, position)
     base = Base("balances", served.settled) if current else closings.nearest(closed, at, served.settled)
     return Snapshot(
-        connection, ledger, served.generation, AsOf(at, recorded), current, base, served.read_model_tag, served.version
+        connection,
+        ledger,
+        served.generation,
+        AsOf(at, recorded),
+        current,
+        base,
+        served.read_model_tag,
+        served.version,
+        served.layout,
     )
 
 
@@ -243,7 +269,8 @@ async def serving(pool: Any, ledger: Ledger) -> Serving:
     """Return the serving generation."""
     row = await pool.fetchrow(
         """
-        SELECT generation, checkpoint, settled, revision, version FROM generations WHERE ledger = $1 AND state = 'serving'
+        SELECT generation, checkpoint, settled, revision, version, layout::text FROM generations
+        WHERE ledger = $1 AND state = 'serving'
         """,
         ledger.ledger,
     )

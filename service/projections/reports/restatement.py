@@ -12,44 +12,53 @@ from typing import Any
 
 from service.domain import lineage
 from service.domain.calendar import Zone, grain_label, grain_start
-from service.domain.lineage import Parts
-from service.domain.money import format_minor
+from service.domain.contributions import REPORTS
+from service.domain.figures import Total, written
+from service.domain.report import Report
 from service.projections.reports import entries
 from service.projections.reports.entries import Entry, Place, Range
 from service.projections.reports.reading import Snapshot
-from service.projections.sums.selection import TIME_GROUPS, Key, Query
-
-# What is compared unless one measure is asked for: the figures that postings add up to one by one.
-USUAL = (
-    "budget", "actual_cost", "booked_revenue", "invoiced_revenue_gross", "credited", "cogs", "leads", "qualified_leads",
-    "opportunities", "orders", "new_customers",
-)  # fmt: skip
-# What a campaign is called and classed as is no posting, and may be restated too: groups by it would compare two classings.
-GROUPS = ("campaign", "source", "medium", "owner", *TIME_GROUPS)
+from service.projections.sums.selection import TIME_GROUPS, Key, Query, Sums
 
 
-def measures(name: str | None) -> dict[str, Parts]:
-    """Return the measures asked for, each with what it adds up; KeyError if there is no such measure."""
-    known = {measure: parts for of in lineage.MEASURES.values() for measure, parts in of.items()}
-    return {name: known[name]} if name else {one: known[one] for one in USUAL}
+def groups(report: Report) -> tuple[str, ...]:
+    """Return what a restatement of a report may be grouped by: what postings have themselves, and periods.
+
+    What a campaign is called and classed as is no posting, and may be restated too: groups by it would compare two classings.
+    """
+    return (*(one for one in report.cube.by if one != "channel"), *TIME_GROUPS)
+
+
+def measures(report: Report, name: str | None) -> dict[str, Total]:
+    """Return the figure asked for, which is a sum, or else those that add up one measure. KeyError if there is none.
+
+    It may be one of another report.
+    """
+    if name is None:
+        return {one: figure for one, figure in report.of_kind(Total).items() if len(figure.of) == 1}
+    for known in (report, *REPORTS.values()):
+        if name in known.of_kind(Total):
+            return {name: known.of_kind(Total)[name]}
+    raise KeyError(name)
 
 
 async def read(
-    then: Snapshot, now: Snapshot, query: Query, compared: Mapping[str, Parts], after: Place, limit: int
+    then: Snapshot, now: Snapshot, query: Query, compared: Mapping[str, Total], after: Place, limit: int
 ) -> tuple[dict[str, Any], Place | None]:  # fmt: skip
     """Return the figures that differ, a page of the entries in between, and where the next page begins."""
     currency, rows, total = now.ledger.currency, [], {}
-    together = {posted: sign for parts in compared.values() for posted, sign in parts.items()}
-    known_then, known_now = [await view.sums(query, tuple(together)) for view in (then, now)]
-    for measure, parts in compared.items():
-        old, new = entries.figure(known_then, parts), entries.figure(known_now, parts)
+    parts = {posted: sign for figure in compared.values() for posted, sign in figure.of.items()}
+    known_then, known_now = [await view.sums(query, tuple(parts)) for view in (then, now)]
+    for measure, figure in compared.items():
+        old, new = _by_group(known_then, figure), _by_group(known_now, figure)
         for key in sorted(old.keys() | new.keys(), key=_order):
             if old.get(key, 0) != new.get(key, 0):
                 group = dict(zip(query.names, key, strict=True))
-                rows.append({**group, "measure": measure, **_pair(measure, old.get(key, 0), new.get(key, 0), currency)})
-        total[measure] = _pair(measure, sum(old.values()), sum(new.values()), currency)
+                moved = _pair(figure, old.get(key, 0), new.get(key, 0), currency)
+                rows.append({**group, "measure": measure, **moved})
+        total[measure] = _pair(figure, sum(old.values()), sum(new.values()), currency)
     positions = Range(then.as_of.position, now.as_of.position)
-    found, counted = await entries.page(now, query, together, positions, after, limit + 1)
+    found, counted = await entries.page(now, query, parts, positions, after, limit + 1)
     zone = Zone(now.ledger.timezone)
     answer = {
         "rows": rows,
@@ -60,16 +69,19 @@ async def read(
     return answer, found[limit - 1].place if len(found) > limit else None
 
 
+def _by_group(sums: Mapping[Key, Sums], figure: Total) -> dict[Key, int]:
+    """Return a figure by group; what is 0 is not there."""
+    found = {key: entries.figure_of(of, figure.of) for key, of in sums.items()}
+    return {key: amount for key, amount in found.items() if amount}
+
+
 def _order(key: Key) -> list[tuple[bool, str]]:
     return [(value is None, value or "") for value in key]
 
 
-def _pair(measure: str, old: int, new: int, currency: str) -> dict[str, Any]:
-    return {
-        "then": entries.amount(measure, old, currency),
-        "now": entries.amount(measure, new, currency),
-        "difference": entries.amount(measure, new - old, currency),
-    }
+def _pair(figure: Total, old: int, new: int, currency: str) -> dict[str, Any]:
+    told = {"then": old, "now": new, "difference": new - old}
+    return {name: written(amount, figure.unit, currency) for name, amount in told.items()}
 
 
 def _line(entry: Entry, query: Query, currency: str, zone: Zone) -> dict[str, Any]:
@@ -79,14 +91,14 @@ def _line(entry: Entry, query: Query, currency: str, zone: Zone) -> dict[str, An
         if group in TIME_GROUPS and label is not None:
             period = label
     moved = entry.line.amount
-    written = format_minor(abs(moved), currency) if lineage.is_money(entry.line.measure) else str(abs(moved))
+    shown = str(entries.amount(entry.line.measure, abs(moved), currency))
     happened = lineage.happened(
         entry.event.type, entry.event.data, date.fromordinal(zone.day(entry.event.micros))
     )  # fmt: skip
     sign = "-" if moved < 0 else "+"
     return {
         **entries.described(entry, query, currency),
-        "sentence": f"{period} moved by {sign}{_grouped(written)} because {happened}",
+        "sentence": f"{period} moved by {sign}{_grouped(shown)} because {happened}",
     }
 
 

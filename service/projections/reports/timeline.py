@@ -19,7 +19,6 @@ from service.domain.components.entities import (
     NO_DAY,
     Change,
     CreditNote,
-    Dimensions,
     Entity,
     Invoice,
     Opportunity,
@@ -27,7 +26,9 @@ from service.domain.components.entities import (
     Quote,
 )
 from service.domain.components.journey import Journey, fold
-from service.domain.facts import Fact, Key, Merges, keys_of
+from service.domain.contributions import LAYOUT
+from service.domain.facts import Fact, Key, Merges
+from service.domain.kinds import keys_of
 from service.domain.postings import Book, Segments
 from service.domain.rates import Rates
 from service.domain.reports import pending
@@ -36,7 +37,7 @@ from service.projections.engine import logged_facts
 from service.projections.engine.components import decode
 from service.projections.reports import entries
 from service.projections.reports.reading import Snapshot
-from service.projections.sums.selection import OF_SEGMENT
+from service.projections.sums.selection import OF_SEGMENT, column_of
 from service.projections.sums.threads import apart
 from service.store import log
 from service.store.log import Stored
@@ -198,7 +199,7 @@ async def _rows(
     lines: dict[int, list[lineage.Line]] = {}
     fetched = view.connection.cursor(
         f"""
-        SELECT position, measure, entity, s.campaign, s.channel, s.source, s.medium, s.owner, day, cohort, amount, value, detail
+        SELECT position, measure, entity, s.cube, s.labels, day, cohort, amount, value, detail
         FROM (
             SELECT *, dense_rank() OVER (PARTITION BY position ORDER BY entity) AS number FROM postings
             WHERE ledger = $1 AND generation = $2 AND position = ANY($3) AND entity = ANY($4) AND value IS NULL
@@ -212,7 +213,7 @@ async def _rows(
     async for row in fetched:
         if row[0] not in lines and total >= _MOST_LINES:
             return rows[: [one.position for one in rows].index(row[0])], lines
-        lines.setdefault(row[0], []).append(lineage.Line(row[1], row[2], tuple(row[3:8]), *row[8:13]))
+        lines.setdefault(row[0], []).append(entries.line_of(view, row[1:]))
         total += 1
     return rows, lines
 
@@ -228,7 +229,7 @@ def _moved(row: Stored, lines: Sequence[lineage.Line], currency: str) -> Iterabl
         yield {
             "measure": line.measure,
             "amount": entries.amount(line.measure, line.amount, currency),
-            "campaign_id": line.where[0],
+            "campaign_id": line.where.get("campaign"),
             "day": entries.written(line.day),
             "entity": {"kind": kind, "id": identity},
             "why": lineage.why(row.type, data, line, of[line.entity]),
@@ -266,7 +267,7 @@ def _entity(
 ) -> dict[str, Any]:
     """Describe an entity; one that is `part_of` another has that one's dimensions."""
     where, cohort = (part_of or one).where, (part_of or one).cohort
-    dimensions = {"campaign_id": where.campaign, **dict(zip(Dimensions._fields[1:], where[1:], strict=True))}
+    dimensions = {column_of(name): label for name, label in where._asdict().items()}
     day = None if cohort == NO_DAY else date.fromordinal(cohort).isoformat()
     told = {"kind": parent.kind, "id": parent.id} if parent else None
     stands = {} if live is None else {"live": live}
@@ -275,7 +276,7 @@ def _entity(
 
 def _pending(journey: Journey, shown: set[Key], view: Snapshot) -> list[dict[str, str]]:
     """Return what entities wait for, and the changes of them."""
-    book = Book(Zone(view.ledger.timezone), Rates(view.ledger.currency), Segments())
+    book = Book(Zone(view.ledger.timezone), Rates(view.ledger.currency), Segments(LAYOUT))
     for entity in journey.contributing():
         about = entity.of if isinstance(entity, Change) else entity
         if (about.kind, about.id) in shown and (rule := pending.RULES.get(entity.kind)):

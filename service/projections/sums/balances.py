@@ -1,37 +1,31 @@
 """Balances: what postings add up to at the grains that reads need, so that a read does not grow with the log.
 
-A row is one (basis, cube, grain, start, segment) with a column per measure. basis: e(vent) or c(ohort) day; cube: s(egment),
-all dimensions, or c(ampaign) alone; grain: d(ay), m(onth), y(ear). Histograms hold durations in logarithmic buckets, by
-campaign and month only: what is finer is read from the postings.
+A row is one (basis, cube, grain, start, segment) with a column per measure of its cube, as the layout has it. basis: e(vent) or
+c(ohort) day; cube: the letter of a cube's dimensions together, or of one of its roll-ups; grain: d(ay), m(onth), y(ear).
+Histograms hold durations in logarithmic buckets, by the first roll-up and month only: what is finer is read from the postings.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from string import ascii_letters
 from typing import Any, NamedTuple
 
 from service.domain.calendar import grain_start
-from service.domain.contributions import MEASURES
-from service.domain.postings import LARGEST, LISTS, Cell
-from service.domain.reports.velocity import DURATIONS, TOTALS, bucket_of
-from service.projections.sums import peaks
+from service.domain.cubes import total_of
+from service.domain.durations import bucket_of
+from service.domain.layout import COLUMNS
+from service.domain.postings import LARGEST, LISTS, Cell, Segments
 
 Place = tuple[str, str, str, int, int]  # basis, cube, grain, start, segment
 Rows = dict[Place, dict[str, int]]
-Buckets = dict[tuple[str, int, int], dict[tuple[str, int], int]]  # basis, month, campaign → (measure, bucket) → count
-
-
-def column(measure: str) -> str:
-    """Return the column of the balances that a measure adds up in."""
-    return measure.replace(".", "_")
-
-
-_TOTALS = dict(zip(DURATIONS, TOTALS, strict=True))
-COLUMNS = {measure: column(measure) for measure in MEASURES}
+Buckets = dict[
+    tuple[str, int, int], dict[tuple[str, int], int]
+]  # basis, month, first roll-up → (measure, bucket) → count
 
 
 _to_date = lru_cache(maxsize=65_536)(date.fromordinal)
@@ -77,13 +71,13 @@ class Unsettled:
             row = days[segment, day, cohort]
             row[measure] += amount
             if value is not None:
-                row[_TOTALS[measure]] += amount * value
+                row[total_of(measure)] += amount * value
                 bucket = (measure, bucket_of(value))
                 for month in (("e", _month(day), campaigns[segment]), ("c", _month(cohort), campaigns[segment])):
                     times = buckets.setdefault(month, {})
                     times[bucket] = times.get(bucket, 0) + amount
 
-    def addition(self, campaigns: Mapping[int, int]) -> Addition:
+    def addition(self, segments: Segments) -> Addition:
         """Return what has to be added to the stored balances and histograms."""
         histograms = [
             (_BYTES[basis], _to_date(start), segment, *what, amount)
@@ -91,29 +85,37 @@ class Unsettled:
             for what, amount in sorted(amounts.items())
             if amount
         ]
-        rows = self._rows(campaigns)
-        beyond = _cut_to_64_bits(rows)
-        measures = sorted({measure for amounts in rows.values() for measure in amounts})
-        index = {measure: number for number, measure in enumerate(measures)}
-        blank: list[Any] = [None] * len(measures)
+        rows = self._rows(segments)
+        column = segments.layout.column
+        beyond = _cut_to_64_bits(rows, column)
+        columns = {measure: column(measure) for measure in {one for amounts in rows.values() for one in amounts}}
+        used = sorted({*columns.values()}, key=lambda name: int(name[1:]))
+        index = {measure: used.index(name) for measure, name in columns.items()}
+        blank: list[Any] = [None] * len(used)
         records = [_record(place, rows[place], index, blank) for place in sorted(rows)]
-        return Addition([COLUMNS[measure] for measure in measures], records, beyond, histograms)
+        return Addition(used, records, beyond, histograms)
 
-    def _rows(self, campaigns: Mapping[int, int]) -> Rows:
-        """Each level adds up the one before: days, then days of campaigns alone, then months, then years."""
-        by_segment: Rows = {}
+    def _rows(self, segments: Segments) -> Rows:
+        """Each level adds up the one before: days, then days of roll-ups, then months, then years."""
+        level: Rows = {}
         for (segment, day, cohort), added in self._days.items():
-            _add(by_segment, ("e", "s", "d", day, segment), added)
-            _add(by_segment, ("c", "s", "d", cohort, segment), added)
-        by_campaign: Rows = {}
-        for (basis, _, grain, start, segment), amounts in by_segment.items():
-            _add(by_campaign, (basis, "c", grain, start, campaigns[segment]), amounts)
-        days = rows = by_segment | by_campaign
+            cube = segments.levels(segment)[0][0]
+            _add(level, ("e", cube, "d", day, segment), added)
+            if segments.on_cohort_days(segment):
+                _add(level, ("c", cube, "d", cohort, segment), added)
+        days = level
+        while level:
+            above: Rows = {}
+            for (basis, cube, grain, start, segment), amounts in level.items():
+                if (up := segments.above(cube, segment)) is not None:
+                    _add(above, (basis, up[0], grain, start, up[1]), amounts)
+            days, level = days | above, above
+        rows, level = days, days
         for coarser, first_day in (("m", _month), ("y", _year)):
-            level: Rows = {}
-            for (basis, cube, _, start, segment), amounts in days.items():
-                _add(level, (basis, cube, coarser, first_day(start), segment), amounts)
-            rows, days = rows | level, level
+            above = {}
+            for (basis, cube, _, start, segment), amounts in level.items():
+                _add(above, (basis, cube, coarser, first_day(start), segment), amounts)
+            rows, level = rows | above, above
         return rows
 
 
@@ -143,7 +145,7 @@ def pieces(amount: int) -> list[int]:
     return [*parts, amount - sum(parts)]
 
 
-def _cut_to_64_bits(rows: Rows) -> dict[str, list[tuple[Any, ...]]]:
+def _cut_to_64_bits(rows: Rows, column: Callable[[str], str]) -> dict[str, list[tuple[Any, ...]]]:
     """Leave in the rows what fits, which is nearly always all of it; return the rest, by column, each with its place.
 
     The driver encodes integers several times faster than numeric.
@@ -154,7 +156,7 @@ def _cut_to_64_bits(rows: Rows) -> dict[str, list[tuple[Any, ...]]]:
             if not -LARGEST <= amount <= LARGEST:
                 amounts[measure] = LARGEST if amount > 0 else -LARGEST
                 rest = (*_stored(place), Decimal(amount - amounts[measure]))
-                beyond.setdefault(COLUMNS[measure], []).append(rest)
+                beyond.setdefault(column(measure), []).append(rest)
     return beyond
 
 
@@ -184,7 +186,6 @@ async def write(connection: Any, key: tuple[int, int], addition: Addition, *, fr
                 """,
                 [(*key, *record) for record in records],
             )
-        await peaks.update(connection, key)
     if addition.histograms:
         await connection.copy_records_to_table("fresh_histograms", records=addition.histograms)
         await connection.execute(
@@ -203,12 +204,12 @@ _PLACE = 'basis "char", cube "char", grain "char", start date, segment integer'
 # Empty temporary tables, in one round trip: a batch may add several times before it commits.
 _MAKE_ROOM = f"""
     CREATE TEMP TABLE IF NOT EXISTS fresh_balances (
-        {_PLACE}, {", ".join(f"{name} bigint" for name in COLUMNS.values())}
+        {_PLACE}, {", ".join(f"m{number} bigint" for number in range(1, COLUMNS + 1))}
     ) ON COMMIT DELETE ROWS;
     CREATE TEMP TABLE IF NOT EXISTS fresh_histograms ({_BUCKET}) ON COMMIT DELETE ROWS;
     DELETE FROM fresh_balances; DELETE FROM fresh_histograms
 """
-_BYTES = {name: name.encode() for name in "ecsdmy"}  # how the driver takes a "char"
+_BYTES = {name: name.encode() for name in ascii_letters}  # how the driver takes a "char"
 
 
 def _stored(place: Place) -> tuple[bytes, bytes, bytes, date, int]:

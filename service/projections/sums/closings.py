@@ -10,69 +10,60 @@ from __future__ import annotations
 
 import asyncio
 import math
+from functools import lru_cache
 from typing import Any
 
 import asyncpg
 
-from service.projections.sums.balance_sql import BALANCE, SOME_BALANCE, SUMMED
-from service.projections.sums.balances import COLUMNS
-from service.projections.sums.peaks import PEAKS, of_days
+from service.domain import layout as layouts
+from service.domain.layout import Layout
+from service.projections.sums.balance_sql import PLACE, balance, some_balance, summed, without_days
 from service.projections.sums.selection import Base, Selection
 from service.supervision import Part, Parts
 
 EPOCH = 4096  # positions; closings are at its multiples, so another number needs a new generation
 _AT_ONCE = 16  # closings made without another look at whether the worker has something better to do
 
-_PLACE = "basis, cube, grain, start, segment"
-
 
 def _last_closing(place: str, until: str) -> str:
     """The last closing of a place up to a position, as SQL; `place` is what has the place's columns."""
-    same = " AND ".join(f"c.{one} = {place}.{one}" for one in _PLACE.split(", "))
+    same = " AND ".join(f"c.{one} = {place}.{one}" for one in PLACE.split(", "))
     return f"""
         SELECT * FROM closings c WHERE c.ledger = $1 AND c.generation = $2 AND {same} AND c.position <= {until}
         ORDER BY c.position DESC LIMIT 1
     """
 
 
-_SUMS = ", ".join(f"coalesce(last.{one} + s.{one}, last.{one}, s.{one})" for one in COLUMNS.values())
-# The balances that the epoch ($3, $4] moved, as they stand at its end. Days of segments have none: they would be most of
-# all rows, and only windows that cut a month ask for them.
-_CLOSE = f"""
-    WITH {SUMMED}, closed AS (
-        INSERT INTO closings (ledger, generation, {_PLACE}, position, {", ".join([*COLUMNS.values(), *PEAKS])})
-        SELECT $1, $2, {", ".join(f"s.{one}" for one in _PLACE.split(", "))}, $4, {_SUMS},
-               {", ".join(f"last.{one}" for one in PEAKS)}
-        FROM summed s LEFT JOIN LATERAL ({_last_closing("s", "$3")}) last ON true
-        WHERE s.cube = 'c' OR s.grain <> 'd' ON CONFLICT DO NOTHING RETURNING {_PLACE}
-    )
-    SELECT basis::text, start, segment FROM closed WHERE cube = 'c' AND grain = 'm' AND start > '-infinity'
-"""
-_MONTHS = 'SELECT * FROM unnest($4::text[]::"char"[], $5::date[], $6::integer[]) AS months (basis, month, segment)'
-_DAY = f"""
-    SELECT last.* FROM (SELECT m.basis, 'c'::"char" AS cube, 'd'::"char" AS grain, m.day::date AS start, m.segment) day
-    CROSS JOIN LATERAL ({_last_closing("day", "$3")}) last
-"""
-_PEAK = f"""
-    UPDATE closings c SET {", ".join(f"{name} = p.{name}" for name in PEAKS)} FROM ({of_days(_MONTHS, _DAY)}) p
-    CROSS JOIN LATERAL (
-        SELECT ctid FROM closings WHERE ledger = $1 AND generation = $2 AND basis = p.basis AND cube = 'c' AND grain = 'm'
-        AND start = p.month AND segment = p.segment AND position = $3 LIMIT 1
-    ) place
-    WHERE c.ctid = place.ctid
-"""
+@lru_cache(maxsize=16)
+def _closing(layout: Layout) -> str:
+    """Return what makes closings: the balances that the epoch ($3, $4] moved, as they stand at its end.
 
-# How many balances stand otherwise in the last closings than postings up to there ($4) say; $3 is 0.
-WRONG = f"""
-    WITH {SUMMED}, last AS (
-        SELECT DISTINCT ON ({_PLACE}) * FROM closings WHERE ledger = $1 AND generation = $2 AND position <= $4
-        ORDER BY {_PLACE}, position DESC
-    ), pair AS (
-        SELECT {_PLACE}, {BALANCE} FROM summed WHERE (cube = 'c' OR grain <> 'd') AND {SOME_BALANCE}
-        UNION ALL SELECT {_PLACE}, {BALANCE} FROM last WHERE {SOME_BALANCE}
-    )
-    SELECT count(*) FROM (SELECT FROM pair GROUP BY {_PLACE}, {", ".join(COLUMNS.values())} HAVING count(*) <> 2) apart
-"""
+    Days of all dimensions together have none: they would be most of all rows, and only windows that cut a month ask for them.
+    """
+    sums = ", ".join(f"coalesce(last.{one} + s.{one}, last.{one}, s.{one})" for one in layout.columns)
+    return f"""
+        WITH {summed(layout)}
+        INSERT INTO closings (ledger, generation, {PLACE}, position, {", ".join(layout.columns)})
+        SELECT $1, $2, {", ".join(f"s.{one}" for one in PLACE.split(", "))}, $4, {sums}
+        FROM summed s LEFT JOIN LATERAL ({_last_closing("s", "$3")}) last ON true
+        WHERE s.grain <> 'd' OR s.cube NOT IN ({without_days(layout)}) ON CONFLICT DO NOTHING
+    """
+
+
+def wrong(layout: Layout) -> str:
+    """Return how many balances stand otherwise in the last closings than postings up to there ($4) say; $3 is 0."""
+    some, columns = some_balance(layout), balance(layout)
+    return f"""
+        WITH {summed(layout)}, last AS (
+            SELECT DISTINCT ON ({PLACE}) * FROM closings WHERE ledger = $1 AND generation = $2 AND position <= $4
+            ORDER BY {PLACE}, position DESC
+        ), pair AS (
+            SELECT {PLACE}, {columns} FROM summed
+            WHERE (grain <> 'd' OR cube NOT IN ({without_days(layout)})) AND {some}
+            UNION ALL SELECT {PLACE}, {columns} FROM last WHERE {some}
+        )
+        SELECT count(*) FROM (SELECT FROM pair GROUP BY {PLACE}, {", ".join(layout.columns)} HAVING count(*) <> 2) apart
+    """
 
 
 async def close_next(pool: asyncpg.Pool, ledger: int | None = None, generation: int | None = None) -> bool:
@@ -94,7 +85,7 @@ async def close_next(pool: asyncpg.Pool, ledger: int | None = None, generation: 
         )  # fmt: skip
         row = await connection.fetchrow(
             """
-            SELECT closed.* FROM closed JOIN generations g USING (ledger, generation)
+            SELECT closed.*, g.layout::text FROM closed JOIN generations g USING (ledger, generation)
             WHERE settled >= closed.position + $1 AND coalesce(ledger = $2, true)
             AND coalesce(generation = $3, state = 'serving' AND NOT EXISTS (
                 SELECT FROM generations b WHERE b.ledger = g.ledger AND b.state = 'building' AND b.lease_until > now()
@@ -105,14 +96,12 @@ async def close_next(pool: asyncpg.Pool, ledger: int | None = None, generation: 
         )  # fmt: skip
         if row is None:
             return False
-        await _close(connection, (row[0], row[1]), row[2], row[2] + EPOCH)
+        await _close(connection, (row[0], row[1]), row[2], row[2] + EPOCH, layouts.read(row[3]))
     return True
 
 
-async def _close(connection: Any, key: tuple[int, int], low: int, high: int) -> None:
-    months = await connection.fetch(_CLOSE, *key, low, high, timeout=600)
-    if months:
-        await connection.execute(_PEAK, *key, high, *map(list, zip(*months, strict=True)))
+async def _close(connection: Any, key: tuple[int, int], low: int, high: int, layout: Layout) -> None:
+    await connection.execute(_closing(layout), *key, low, high, timeout=600)
     await connection.execute("UPDATE closed SET position = $3 WHERE ledger = $1 AND generation = $2", *key, high)
     if high % (64 * (high - low)) == 0:
         await connection.execute("ANALYZE closings")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from service.domain.calendar import covering
-from service.domain.reports.velocity import SHARES
+from service.domain.durations import SHARES
 from service.projections.sums.selection import Key, Moment, Query, Selection
 from service.projections.sums.threads import apart
 
@@ -31,7 +31,7 @@ async def samples(
     """Return exact lengths in microseconds, of the groups that have fewer than `below`; `keys` are those that may."""
     sql = Selection(moment, query, measures)
     source = _of_postings(sql, "value")
-    if query.group_by == ("campaign",) and None not in keys:  # the rest need not be read
+    if query.group_by == ("campaign",) and sql.stored.rollups and None not in keys:  # the rest need not be read
         source += f""" AND campaign = ANY(ARRAY(
             SELECT segment FROM segments WHERE ledger = $1 AND generation = $2 AND segment = campaign_segment
             AND (campaign = ANY({sql.parameter([key[0] for key in keys if key and key[0] is not None])})
@@ -43,9 +43,7 @@ async def histograms(connection: Any, moment: Moment, query: Query, measures: Se
     """Return buckets, of the groups that have `least` or more: whole months of campaigns from histograms, else from postings."""
     sql = Selection(moment, query, measures)
     base = moment.base
-    stored = (
-        base.table == "balances" and base.position <= moment.position and query.by_campaign and sql.coarsest != "day"
-    )
+    stored = base.table == "balances" and base.position <= moment.position and sql.rolled_up and sql.coarsest != "day"
     return await _lengths(
         connection, sql, _stored(sql) if stored else _of_postings(sql, "bucket"), f"count >= {least}", together=True
     )
@@ -73,16 +71,15 @@ async def _lengths(connection: Any, sql: Selection, source: str, some: str, *, t
         """,
         *sql.values,
     )
-    return await apart(len(rows), _by_key, sql.query, rows)
+    return await apart(len(rows), _by_key, sql, rows)
 
 
-def _by_key(query: Query, rows: Sequence[Any]) -> Lengths:
-    width = len(query.group_by)
+def _by_key(sql: Selection, rows: Sequence[Any]) -> Lengths:
     found: Lengths = {}
     counts: dict[tuple[Key | None, str], int] = {}
     for row in map(tuple, rows):
-        level, measure, length, upto, count = row[width:]
-        key = (query.labels(row[:width]) if level == 0 else None, measure)
+        level, measure, length, upto, count = row[sql.width :]
+        key = (sql.key(row) if level == 0 else None, measure)
         lengths = found.setdefault(key, {})
         lengths[length] = upto - sum(lengths.values())
         counts[key] = count

@@ -1,4 +1,4 @@
-"""What a read asks for, and the SQL that finds it: windows, groups, and where the sums of a moment come from.
+"""What a read asks for, and the SQL that finds it: windows, groups, filters, and where the sums of a moment come from.
 
 Now, sums are the balances. As known at an earlier position they are the closing next to it (`closings`), or the balances
 where these are nearer, and the postings between there and the position, added or taken off.
@@ -6,69 +6,67 @@ where these are nearer, and the postings between there and the position, added o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
 from service.domain.calendar import GRAINS, covering, grain_label
+from service.domain.cubes import DEALS
+from service.domain.layout import Layout, Stored
 from service.projections.sums.balance_sql import of_postings
-from service.projections.sums.balances import column
 
 TIME_GROUPS = {
     "day": "day",
+    "week": "day",
     "month": "month",
     "quarter": "month",
     "year": "year",
 }  # → the coarsest grain that serves it
-# Groups by a dimension: how a row names it, and where it is found (s = segment, k = campaign attributes).
-DIMENSIONS = {
-    "campaign": ("campaign_id", "s.campaign"),
-    "campaign_type": ("campaign_type", "k.attributes->>'campaign_type'"),
-    "parent": ("parent_id", "k.attributes->>'parent_id'"),
-    "channel": ("channel", "coalesce(s.channel, nullif(k.attributes->>'channel', ''))"),
-    "source": ("source", "s.source"),
-    "medium": ("medium", "s.medium"),
-    "owner": ("owner", "s.owner"),
-}
-GROUPS = (*DIMENSIONS, *TIME_GROUPS)
-_OF_CAMPAIGN = {"campaign", "campaign_type", "parent"}  # groups that need no more than the campaign
-
-# The segments of campaigns alone, for the index of postings that starts with them.
-ALL_CAMPAIGNS = "ARRAY(SELECT DISTINCT campaign_segment FROM segments WHERE ledger = $1 AND generation = $2)"
+# Dimensions of a campaign, found by what it was called and classed as then: joined on reading.
+OF_CAMPAIGN = {"campaign_type": "k.attributes->>'campaign_type'", "parent": "coalesce(t.top, s.campaign)"}
 
 # To join a posting p with its segment: each by itself, for the planner takes the few rows that it expects as a reason to
 # go through all segments for every one that there is.
 OF_SEGMENT = """CROSS JOIN LATERAL (
-    SELECT campaign, channel, source, medium, owner FROM segments s
+    SELECT cube, campaign, labels FROM segments s
     WHERE s.ledger = $1 AND s.generation = $2 AND s.segment = p.segment LIMIT 1
 ) s"""
 
-Key = tuple[str | None, ...]
+Key = tuple["str | None", ...]
 Sums = dict[str, int]  # measure → amount; what is 0 is not there
 Piece = tuple[str, date, date]  # grain, first day, end
 
 
+def column_of(group: str) -> str:
+    """Return the member of a row that names its group."""
+    return "campaign_id" if group == "campaign" else group
+
+
 @dataclass(frozen=True)
 class Query:
-    """What a read asks for: [since, until) in days, grouped, on a date basis, perhaps for one campaign."""
+    """What a read asks for: [since, until) in days, grouped, on a date basis, of what has one of the values of each filter."""
 
     group_by: tuple[str, ...] = ("campaign",)
     since: date | None = None
     until: date | None = None
     basis: str = "event"
-    campaign: str | None = None  # "" = what is unattributed
-    only: tuple[tuple[str, str], ...] = ()  # (dimension, value) pairs; the value "" = what has none
+    only: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (dimension, values); the value "" = what has none
 
     @property
     def names(self) -> list[str]:
         """The members that name a row's group."""
-        return [DIMENSIONS[one][0] if one in DIMENSIONS else one for one in self.group_by]
+        return [column_of(one) for one in self.group_by]
 
     @property
-    def by_campaign(self) -> bool:
-        """Whether its groups need no more than the campaign, whose balances are fewer."""
-        return {*self.group_by, *(name for name, _ in self.only)} - TIME_GROUPS.keys() <= _OF_CAMPAIGN
+    def dimensions(self) -> set[str]:
+        """The dimensions that its groups and filters need."""
+        return {*self.group_by, *(name for name, _ in self.only)} - TIME_GROUPS.keys()
+
+    @property
+    def one_campaign(self) -> bool:
+        """Whether it is about one campaign."""
+        return any(name == "campaign" and len(values) == 1 for name, values in self.only)
 
     def labels(self, key: Iterable[Any]) -> Key:
         """Return the key of a group as answers write it."""
@@ -78,6 +76,11 @@ class Query:
             (None if value == date.min else grain_label(value, group)) if group in TIME_GROUPS else value
             for group, value in zip(self.group_by, key, strict=True)
         )
+
+
+def of_campaign(campaign: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the filter of one campaign; empty = what is unattributed."""
+    return (("campaign", (campaign,)),)
 
 
 def amounts(measures: Sequence[str], texts: Iterable[str | None]) -> Sums:
@@ -96,16 +99,18 @@ class Base(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """Where a read looks: one generation of a ledger, as known at a position."""
+    """Where a read looks: one generation of a ledger, as known at a position; `tops` are the topmost ancestors of campaigns."""
 
     ledger: int
     generation: int
     position: int
     base: Base
+    layout: Layout
+    tops: Mapping[str, str] = {}
 
 
 class Selection:
-    """Builds the parts that all reads share; every value is a parameter."""
+    """Builds the parts that all reads of one cube share; every value is a parameter."""
 
     def __init__(
         self, moment: Moment, query: Query, measures: Sequence[str], *,
@@ -115,12 +120,29 @@ class Selection:
         self.query = query
         self.moment = moment
         self.measures = measures
-        self.cube = "c" if query.by_campaign else "s"
+        self.columns = {measure: f"c{number}" for number, measure in enumerate(measures)}
+        self.cube = next((cube for one in measures if (cube := moment.layout.cube_of(one))), DEALS.name)
+        self.letter = self.stored.letter(_stored_dimensions(query.dimensions))
         self.values: list[Any] = list(moment[:3])
         grains = [TIME_GROUPS[one] for one in query.group_by if one in TIME_GROUPS]
         self.coarsest = min([*grains, coarsest], key=GRAINS.index)
         self.undated = pieces is None  # what has no day is never windowed
         self.pieces = covering(query.since, query.until, self.coarsest) if pieces is None else pieces
+
+    @property
+    def stored(self) -> Stored:
+        """The cube that it reads, as it is stored."""
+        return self.moment.layout.cubes[self.cube]
+
+    @property
+    def campaign_letter(self) -> str:
+        """The letter of the sums by the postings' `campaign`: the first roll-up, where there is one."""
+        return self.stored.letters[1 if self.stored.rollups else 0]
+
+    @property
+    def rolled_up(self) -> bool:
+        """Whether no more than the first roll-up tells apart is needed."""
+        return self.letter != self.stored.letters[0] or not self.stored.rollups
 
     def beside(self, query: Query, measures: Sequence[str]) -> Selection:
         """Another selection of the same moment, for the same statement."""
@@ -134,112 +156,152 @@ class Selection:
         return f"${len(self.values)}"
 
     def keys(self) -> str:
-        """The expressions of the groups, named k0, k1, …"""
-        expressions = []
+        """The expressions of the groups, named k0, k1, …; without groups there is one, of all together."""
+        expressions = [] if self.query.group_by else ["0 AS k0"]
         for number, group in enumerate(self.query.group_by):
-            if group in DIMENSIONS:
-                expressions.append(f"{DIMENSIONS[group][1]} AS k{number}")
-            else:
-                expressions.append(f"date_trunc('{group}', start::timestamp)::date AS k{number}")
+            period = f"date_trunc('{group}', start::timestamp)::date"
+            expressions.append(f"{period if group in TIME_GROUPS else self.dimension(group)} AS k{number}")
         return ", ".join(expressions)
 
     def key_names(self) -> str:
         """The names of the groups."""
-        return ", ".join(f"k{number}" for number in range(len(self.query.group_by)))
+        return ", ".join(f"k{number}" for number in range(self.width))
 
     def key_numbers(self) -> str:
         """The places of the groups in the output."""
-        return ", ".join(str(number + 1) for number in range(len(self.query.group_by)))
+        return ", ".join(str(number + 1) for number in range(self.width))
+
+    @property
+    def width(self) -> int:
+        """How many key columns there are."""
+        return len(self.query.group_by) or 1
+
+    def key(self, row: Sequence[Any]) -> Key:
+        """Return the key of a row that begins with the groups, as answers write it."""
+        return self.query.labels(row[: len(self.query.group_by)])
+
+    def dimension(self, name: str) -> str:
+        """The expression of a dimension: s = segment, k = campaign attributes, t = topmost ancestors."""
+        if name == "campaign":
+            return "s.campaign"
+        if name in OF_CAMPAIGN:
+            return OF_CAMPAIGN[name]
+        by = self.stored.by
+        label = f"s.labels[{by.index(name) + 1}]" if name in by else "NULL::text"  # as an older layout has it
+        return f"coalesce({label}, nullif(k.attributes->>'channel', ''))" if name == "channel" else label
 
     def campaigns(self) -> str:
-        """The attributes of campaigns as known then."""
-        return """
+        """The attributes of campaigns as known then, and their topmost ancestors."""
+        tops = self.moment.tops if "parent" in self.query.dimensions else {}
+        return f"""
             WITH known AS (
                 SELECT DISTINCT ON (campaign) campaign, attributes FROM campaigns
                 WHERE ledger = $1 AND generation = $2 AND position <= $3 ORDER BY campaign, position DESC
+            ), tops AS (
+                SELECT * FROM unnest({self.parameter([*tops])}::text[], {self.parameter([*tops.values()])}::text[])
+                AS tops (campaign, top)
             )"""
 
     def joined(self, rows: str) -> str:
         """Join rows with their segments and campaigns, perhaps of some of them only."""
-        return f"""({rows}) b JOIN (segments s LEFT JOIN known k ON k.campaign = s.campaign)
-            ON s.ledger = $1 AND s.generation = $2 AND s.segment = b.segment{"".join(self._only())}"""
+        return f"""({rows}) b JOIN ({self._segments()}) ON s.segment = b.segment AND {self._only()}"""
+
+    def _segments(self) -> str:
+        """The segments, with what is known of their campaigns where that is needed."""
+        known = "LEFT JOIN known k ON k.campaign = s.campaign"
+        tops = "LEFT JOIN tops t ON t.campaign = s.campaign" if "parent" in self.query.dimensions else ""
+        return f"segments s {known} {tops}"
 
     def segments(self, column: str) -> str:
         """The selection's segments, or those of their campaigns alone, as an array."""
-        return f"""ARRAY(
-            SELECT DISTINCT s.{column} FROM segments s LEFT JOIN known k ON k.campaign = s.campaign
-            WHERE s.ledger = $1 AND s.generation = $2{"".join(self._only())})"""
+        return f"ARRAY(SELECT DISTINCT s.{column} FROM {self._segments()} WHERE {self._only()})"
 
-    def _only(self) -> Iterable[str]:
-        """The conditions on dimensions."""
-        campaign = [] if self.query.campaign is None else [("campaign", self.query.campaign)]
-        for name, value in (*campaign, *self.query.only):
-            yield f" AND {DIMENSIONS[name][1]} {f'= {self.parameter(value)}' if value else 'IS NULL'}"
+    def _only(self) -> str:
+        """The conditions on segments: the cube's, with one of the values of each filter."""
+        conditions = ["s.ledger = $1 AND s.generation = $2", f"s.cube = '{self.cube}'"]
+        for name, values in self.query.only:
+            expression = self.dimension(name)
+            some = [f"{expression} IS NULL"] if "" in values else []
+            if stated := [value for value in values if value]:
+                some.append(f"{expression} = ANY({self.parameter(stated)})")
+            conditions.append(f"({' OR '.join(some)})")
+        return " AND ".join(conditions)
 
-    def source(self, more: Sequence[str] = ()) -> str:
-        """The sums of the window, joined with their segments and campaigns."""
-        return self.joined(self.rows(more))
+    def source(self) -> str:
+        """The sums of the window, joined with their segments and campaigns where groups or filters need them."""
+        return self.joined(self.rows()) if self.query.dimensions else f"({self.rows()}) b"
 
-    def rows(self, more: Sequence[str] = ()) -> str:
-        """The sums of the window by segment, start and grain, a column per measure; `more` are other stored columns."""
+    def rows(self) -> str:
+        """The sums of the window by segment, start and grain, a column per measure."""
         base, last = self.moment.base, self.moment.position
         stored = list(self.pieces)
         parts = []
-        if base.table == "closings" and self.cube == "s":  # closings have no days of segments
+        if base.table == "closings" and self.letter == self.stored.letters[0] and self.stored.rollups:
+            # Closings have no days of all dimensions together.
             direct = [one for one in stored if one[0] == "day"]
             stored = [one for one in stored if one[0] != "day"]
             if direct or (self.undated and self.coarsest == "day"):
-                parts.append(self._of_postings(direct, 0, last, more, undated=self.coarsest == "day"))
+                parts.append(self._of_postings(direct, 0, last, undated=self.coarsest == "day"))
         undated = self.undated and not (parts and self.coarsest == "day")
         if base.table and (stored or undated):
-            parts.append(self._stored(stored, more, undated=undated))
+            parts.append(self._stored(stored, undated=undated))
         if (base.position != last and (stored or undated)) or not parts:
-            parts.append(self._of_postings(stored, base.position, last, more, undated=undated))
+            parts.append(self._of_postings(stored, base.position, last, undated=undated))
         return " UNION ALL ".join(parts)
 
-    def places(self, cube: str, pieces: Iterable[Piece], *, undated: bool = True) -> str:
+    def places(self, letter: str, pieces: Iterable[Piece], *, undated: bool = True) -> str:
         """The condition that a balance or closing is in the pieces of a window, or has no day."""
         windows = [f"(grain = '{grain[0]}' AND {self.window('start', low, high)})" for grain, low, high in pieces]
         if undated:
             windows.append(f"(grain = '{self.coarsest[0]}' AND start = '-infinity')")
-        return f"""ledger = $1 AND generation = $2 AND basis = '{self.query.basis[0]}' AND cube = '{cube}'
+        return f"""ledger = $1 AND generation = $2 AND basis = '{self.query.basis[0]}' AND cube = '{letter}'
             AND ({" OR ".join(windows) or "false"})"""
 
-    def _stored(self, pieces: Iterable[Piece], more: Sequence[str], *, undated: bool) -> str:
-        columns = ", ".join([*map(column, self.measures), *more])
-        places = f"balances WHERE {self.places(self.cube, pieces, undated=undated)}"
+    def _columns(self) -> str:
+        """The stored columns of the measures; those that the layout does not know are empty."""
+        layout = self.moment.layout
+        return ", ".join(
+            f"{layout.column(measure) if measure in layout else 'NULL::numeric'} AS {name}"
+            for measure, name in self.columns.items()
+        )
+
+    def _stored(self, pieces: Iterable[Piece], *, undated: bool) -> str:
+        places = f"balances WHERE {self.places(self.letter, pieces, undated=undated)}"
         if self.moment.base.table == "balances":
-            return f"SELECT segment, start, grain, {columns} FROM {places}"
+            return f"SELECT segment, start, grain, {self._columns()} FROM {places}"
         position = self.parameter(self.moment.base.position)
         return f"""
-            SELECT places.segment, places.start, places.grain, {columns}
+            SELECT places.segment, places.start, places.grain, {", ".join(self.columns.values())}
             FROM (SELECT basis, cube, grain, start, segment FROM {places}) places
             CROSS JOIN LATERAL (
-                SELECT {columns} FROM closings c WHERE c.ledger = $1 AND c.generation = $2 AND c.basis = places.basis
-                AND c.cube = places.cube AND c.grain = places.grain AND c.start = places.start
+                SELECT {self._columns()} FROM closings c WHERE c.ledger = $1 AND c.generation = $2
+                AND c.basis = places.basis AND c.cube = places.cube AND c.grain = places.grain AND c.start = places.start
                 AND c.segment = places.segment AND c.position <= {position} ORDER BY c.position DESC LIMIT 1
             ) closed"""
 
-    def _of_postings(
-        self, pieces: Iterable[Piece], base: int, last: int, more: Sequence[str], *, undated: bool
-    ) -> str:  # fmt: skip
+    def _of_postings(self, pieces: Iterable[Piece], base: int, last: int, *, undated: bool) -> str:
         """Sum the postings between a position and the moment: added where that is later, taken off where it is earlier."""
         low, high = sorted((base, last))
-        sums = ", ".join(of_postings(measure, "-" if base > last else "") for measure in self.measures)
+        sign = "-" if base > last else ""
+        sums = ", ".join(of_postings([measure], name, sign) for measure, name in self.columns.items())
         day = self.day()
         windows = [self.window(day, first, end) for _, first, end in pieces]
         if undated:
             windows.append(f"{day} = '-infinity'")
         names = self.parameter([one.removesuffix(".total") for one in self.measures])
         # Over a long stretch the index by campaign, measure and day finds the few days; over a short one, the key does.
-        named = "" if base else f"AND campaign = ANY({ALL_CAMPAIGNS})"
-        segment = "segment" if self.cube == "s" else "campaign"
-        nothing = [f"NULL::numeric AS {one}" for one in more]
+        named = "" if base else f"AND campaign = ANY({self._all_campaigns()})"
+        segment = "segment" if self.letter == self.stored.letters[0] else "campaign"
         return f"""
-            SELECT {segment} AS segment, {day} AS start, 'd'::"char" AS grain, {", ".join([sums, *nothing])}
+            SELECT {segment} AS segment, {day} AS start, 'd'::"char" AS grain, {sums}
             FROM postings WHERE ledger = $1 AND generation = $2 AND position > {self.parameter(low)}
             AND position <= {self.parameter(high)} AND measure = ANY({names}) {named}
             AND ({" OR ".join(windows) or "false"}) GROUP BY 1, 2"""
+
+    def _all_campaigns(self) -> str:
+        """The segments of all campaigns alone, for the index of postings that starts with them."""
+        return f"""ARRAY(SELECT DISTINCT campaign_segment FROM segments
+            WHERE ledger = $1 AND generation = $2 AND cube = '{self.cube}')"""
 
     def day(self) -> str:
         """The column of postings that says on which day they count."""
@@ -258,3 +320,9 @@ class Selection:
     def window(self, name: str, low: date, high: date) -> str:
         """The condition that a column's day is in [low, high)."""
         return f"{name} >= {self.parameter(low)} AND {name} < {self.parameter(high)}"
+
+
+def _stored_dimensions(names: Iterable[str]) -> set[str]:
+    """Return the stored dimensions that others are found by: a campaign's own, and what stands in for a missing channel."""
+    found = {"campaign" if name in OF_CAMPAIGN else name for name in names}
+    return found | {"campaign"} if "channel" in found else found

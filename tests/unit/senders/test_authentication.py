@@ -56,6 +56,7 @@ def pem(key: Any) -> tuple[str, str]:
     return private.decode(), public.decode()
 
 
+PROXY = {"scheme": "hmac", "header": "X-Proxy"}
 SCHEMES: list[tuple[str, dict[str, Any]]] = [
     (SECRET, {"scheme": "hmac"}),
     (SECRET, {"scheme": "hmac", "header": "X-Sum", "encoding": "base64", "algorithm": "sha512", "prefix": "sha512="}),
@@ -245,7 +246,8 @@ def test_what_does_not_fit_is_named(how: dict[str, Any], named: str) -> None:
 
 def test_a_secret_that_the_scheme_cannot_use_is_refused() -> None:
     for secret, how in (
-        ("no-colon-in-it", {"scheme": "basic"}), ("whsec_!", {"scheme": "standard-webhooks"}),
+        ("no-colon-in-it", {"scheme": "basic"}), ("user-without-password:", {"scheme": "basic"}),
+        ("whsec_!", {"scheme": "standard-webhooks"}),
         ("no base64", {"scheme": "hmac", "key": "base64"}), ("xyz", {"scheme": "hmac", "key": "hex"}),
     ):  # fmt: skip
         with pytest.raises(ValueError, match="expected"):
@@ -259,6 +261,15 @@ def test_a_token_is_looked_for_where_the_kind_has_its_proof_unless_the_mapping_s
     verify(request(b"{}", code=SECRET), source(kind="dataverse", header="x-key"))
     verify(request(b"{}", {"x-key": SECRET}), source(kind="dataverse", header="x-key"))
     verify(request(b"{}", {"x-key": SECRET}), source(scheme="token", header="x-key"))
+
+
+@pytest.mark.parametrize("kind", [*KINDS])
+def test_a_scheme_that_is_named_begins_with_its_own_defaults_whatever_the_kind_does(kind: str) -> None:
+    """As a proxy signs that knows nothing of the kind: in a header, in hexadecimal."""
+    signature = hmac.new(SECRET.encode(), b"{}", "sha256").hexdigest()
+    at = source(kind=kind, **PROXY)
+    verify(request(b"{}", {"x-proxy": signature}), at)
+    refused(request(b"{ }", {"x-proxy": signature}), at)
 
 
 @settings(max_examples=300, deadline=None)

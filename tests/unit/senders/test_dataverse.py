@@ -383,6 +383,8 @@ def test_what_states_nothing_is_ignored_with_the_reason(change: dict[str, Any], 
     [
         ({"OperationCreatedOn": None, "InputParameters": None}, "OperationCreatedOn"),
         ({"InputParameters": 3}, "InputParameters"),
+        ({"PrimaryEntityName": None}, "PrimaryEntityName"),
+        ({"MessageName": ""}, "is this from Dataverse"),
         ({"PrimaryEntityId": NOBODY, "InputParameters": None}, "GUID"),
     ],
 )

@@ -34,6 +34,10 @@ def read(request: Request, source: Source) -> list[Statement | Ignored | Wanted]
     """Return what one operation states about its record, completed by the images; QualifyLead also about what it made."""
     context = object_of(json_of(request.body), "body")
     message, table = (text(context.get(name), name) or "" for name in ("MessageName", "PrimaryEntityName"))
+    if not (message and table):
+        raise MalformedError(
+            "MessageName and PrimaryEntityName: expected such as Create and lead, got nothing: is this from Dataverse?"
+        )
     stage = context.get("Stage")
     if isinstance(stage, int) and stage < _AFTER:
         return [Ignored(f"stage {stage} comes before the operation has succeeded: register the step as PostOperation")]

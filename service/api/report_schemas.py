@@ -1,0 +1,173 @@
+"""What the answers of reports look like, made of their declarations: every figure with its type, formula and unit."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from service.api import parameters, schemas
+from service.domain import figures
+from service.domain.figures import Figure
+from service.domain.report import Report
+from service.projections.sums.selection import column_of
+
+_TYPES: dict[str, Any] = {
+    figures.MONEY: str, figures.COUNT: int, figures.RATIO: float, figures.DAYS: float, figures.SECONDS: float,
+    figures.DAY: date, figures.WHOLE_DAYS: int,
+}  # fmt: skip
+_EXAMPLES: dict[str, Any] = {
+    figures.MONEY: "1234.50", figures.COUNT: 12, figures.RATIO: 5.25, figures.DAYS: 7.5, figures.SECONDS: 312,
+    figures.DAY: "2026-05-04", figures.WHOLE_DAYS: 90,
+}  # fmt: skip
+
+
+class Today(BaseModel):
+    """The time that today was told by, and where that is from."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    at: datetime = Field(examples=["2026-03-31T08:15:00Z"])
+    origin: Literal["now", "as_of", "clock"] = Field(alias="from")
+
+
+class Answer(BaseModel):
+    """What every answer of a report says of itself."""
+
+    currency: str = Field(examples=["EUR"])
+    date_basis: schemas.DateBasis = Field(examples=["event"])
+    as_of: schemas.Moment
+    read_model_version: str = schemas.Version
+    unconverted: list[schemas.Unconverted]
+    pending_links: int = Field(description="how many links wait for what has not arrived", examples=[0])
+    now: Today | None = Field(None, description="of what depends on today: the time that it was told by")
+
+
+class ReportMeasure(BaseModel):
+    """A figure of a report."""
+
+    name: str = Field(examples=["roi.booked"])
+    unit: str = Field(examples=["ratio"])
+    definition: str = Field(examples=["(booked_revenue − actual_cost) / actual_cost"])
+    note: str
+    additive: bool = Field(description="whether rows of it add up to the total")
+    on_request: bool = Field(description="whether rows have it only if `include` names it")
+
+
+class ReportParameter(BaseModel):
+    """A parameter of a report."""
+
+    name: str = Field(examples=["group_by"])
+    description: str
+
+
+class ReportDescription(BaseModel):
+    """A report: the question that it answers, and how it can be asked."""
+
+    name: str = Field(examples=["roi"])
+    question: str
+    groups: list[str]
+    default_group: str
+    measures: list[ReportMeasure]
+    parameters: list[ReportParameter]
+
+
+class Reports(BaseModel):
+    """All reports."""
+
+    rows: list[ReportDescription]
+
+
+def told(figure: Figure) -> str:
+    """Describe a figure: how it is made, its unit, and what else there is to know."""
+    return "; ".join(filter(None, (figure.formula, figure.unit, figure.note)))
+
+
+def described(report: Report) -> ReportDescription:
+    """Describe a report."""
+    return ReportDescription(
+        name=report.name,
+        question=report.question,
+        groups=list(parameters.groups_of(report)),
+        default_group=report.group_by,
+        measures=[
+            ReportMeasure(
+                name=name, unit=figure.unit, definition=figure.formula, note=figure.note, additive=figure.additive,
+                on_request=name in report.on_request,
+            )
+            for name, figure in report.figures.items()
+        ],
+        parameters=[
+            ReportParameter(name=field.alias or name, description=field.description or "")
+            for name, field in parameters.of_report(report).model_fields.items()
+        ],
+    )  # fmt: skip
+
+
+def _field(report: Report, name: str, figure: Figure) -> tuple[Any, Any]:
+    kind = _TYPES[figure.unit]
+    always = isinstance(figure, figures.Total) and figure.unless is None
+    form: dict[str, Any] = {"description": told(figure), "examples": [_EXAMPLES[figure.unit]]}
+    if name in report.on_request:
+        return kind | None, Field(None, **form)
+    return (kind if always else kind | None), Field(**form)
+
+
+def _nested(report: Report, prefix: str, of: dict[str, Figure], base: Any = None) -> type[BaseModel]:
+    """Return a model of figures whose names have points where they are inside another member."""
+    fields: dict[str, Any] = {}
+    inner: dict[str, dict[str, Figure]] = {}
+    for name, figure in of.items():
+        first, _, rest = name.partition(".")
+        if rest:
+            inner.setdefault(first, {})[rest] = figure
+            fields.setdefault(first, None)
+        else:
+            full = next(one for one, known in report.figures.items() if known is figure and one.endswith(name))
+            fields[name] = _field(report, full, figure)
+    for name, figures_inside in inner.items():
+        fields[name] = (_nested(report, f"{prefix}{_camel(name)}", figures_inside), ...)
+    title = f"{prefix}Figures" if prefix == _camel(report.name) else prefix
+    return create_model(title, __base__=base, __doc__=f"Figures of {report.name}.", **fields)
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.replace("-", "_").split("_"))
+
+
+@lru_cache(maxsize=64)
+def figures_of(name: str, report: Report) -> type[BaseModel]:
+    """Return the model of a report's figures, with the reasons of those that are null."""
+    reasons = (
+        dict[str, str],
+        Field(description="for each figure that is null: why", examples=[{"roas": "actual_cost is 0"}]),
+    )
+    return create_model(
+        f"{name}Figures", __base__=_nested(report, name, dict(report.figures)), __doc__=report.question, reasons=reasons
+    )
+
+
+def answer_of(report: Report) -> type[BaseModel]:
+    """Return the model of a report's answer: rows by group, and the total."""
+    name = _camel(report.name)
+    made = figures_of(name, report)
+    keys: dict[str, Any] = {
+        column_of(group): (str | None, Field(None, description="null = without one"))
+        for group in parameters.groups_of(report)
+    }
+    row = create_model(f"{name}Row", __base__=made, __doc__=f"{report.question} By group.", **keys)
+    return create_model(
+        f"{name}Answer", __base__=Answer, __doc__=report.question, rows=(list[row], ...), total=(made, ...),
+        names=(dict[str, str], Field(description="the campaigns in it by their names", examples=[{"fair-2026": "Fair 2026"}])),
+        next=(str | None, schemas.Next),
+    )  # fmt: skip
+
+
+def campaign_of(report: Report) -> type[BaseModel]:
+    """Return the model of one campaign's figures, flat."""
+    name = _camel(report.name)
+    return create_model(
+        f"Campaign{name}", __base__=(figures_of(name, report), Answer), __doc__="One campaign's figures, flat.",
+        campaign_id=(str, ...),
+    )  # fmt: skip

@@ -1,0 +1,156 @@
+"""A report: a question, the figures that answer it, and the dimensions that it may be grouped and filtered by.
+
+All else about it follows from this declaration: how it is asked for and answered, how each figure opens down to its events, how
+two moments of knowing or two rebuilds are compared, and its description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from typing import Any, TypeVar
+
+from service.domain.cubes import Cube
+from service.domain.figures import Age, Exact, Figure, FirstDay, Formula, Percentile, Sums, Total
+
+Samples = Mapping[str, Mapping[Any, int]]  # duration → length in microseconds → how often
+_NOTHING: Mapping[str, Any] = {}
+F = TypeVar("F", bound=Figure)
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """One report. `cube` is what it is mostly about; `group_by` is what it is grouped by unless that is said."""
+
+    name: str
+    question: str
+    cube: Cube
+    figures: Mapping[str, Figure]
+    group_by: str = "campaign"
+    on_request: frozenset[str] = frozenset()  # figures that rows have only if `include` asks for them
+    notes: tuple[str, ...] = ()  # what else its readers should know, line by line
+
+    @cached_property
+    def places(self) -> list[tuple[str, Figure, tuple[str, ...]]]:
+        """Its figures with their names, and where answers have them."""
+        return [(name, figure, tuple(name.split("."))) for name, figure in self.figures.items()]
+
+    def of_kind(self, kind: type[F]) -> dict[str, F]:
+        """Return its figures of a kind."""
+        return {name: figure for name, figure in self.figures.items() if isinstance(figure, kind)}
+
+    @cached_property
+    def measures(self) -> tuple[str, ...]:
+        """The measures that are summed for its rows."""
+        return tuple(
+            dict.fromkeys(self._measures(one for one in self.figures.values() if not isinstance(one, Formula)))
+        )
+
+    @cached_property
+    def cohort_measures(self) -> tuple[str, ...]:
+        """The measures that are summed on the cohort basis, whatever the basis of the rows."""
+        return tuple(dict.fromkeys(self._measures(self.of_kind(Formula).values())))
+
+    def _measures(self, figures: Iterable[Figure]) -> Iterable[str]:
+        for figure in figures:
+            yield from figure.measures()
+            for name in figure.operands():
+                if name in self.figures:
+                    yield from self._measures([self.figures[name]])
+                else:
+                    yield name
+
+    def additive(self, name: str) -> dict[str, Mapping[str, int]] | None:
+        """Return what a figure opens down to: sums by their names, with the measures of each; None if there is no such figure.
+
+        A figure that is a sum, or a measure of the report, is its own; of others it is what they are made of.
+        """
+        figure = self.figures.get(name)
+        if isinstance(figure, Total):
+            return {name: figure.of}
+        if figure is None:
+            return {name: {name: 1}} if name in (*self.measures, *self.cohort_measures) else self._within(name)
+        found: dict[str, Mapping[str, int]] = {}
+        for one in figure.operands():
+            found |= self.additive(one) or {}
+        return found
+
+    def _within(self, name: str) -> dict[str, Mapping[str, int]] | None:
+        """Return what the first figure of a member with several figures opens down to."""
+        first = next((one for one in self.figures if one.startswith(f"{name}.")), None)
+        return None if first is None else self.additive(first)
+
+    @cached_property
+    def of_now(self) -> bool:
+        """Whether an answer depends on what day it is."""
+        return bool(self.of_kind(Age))
+
+
+@dataclass(slots=True)
+class Row:
+    """One row of a report as it is worked out: the sums of its group, and what else its figures are made of."""
+
+    report: Report
+    currency: str
+    sums: Sums
+    cohort: Sums = field(default_factory=lambda: _NOTHING)
+    samples: Samples = field(default_factory=lambda: _NOTHING)
+    last_days: Mapping[str, date] = field(default_factory=lambda: _NOTHING)
+    first_days: Mapping[str, date | None] = field(default_factory=lambda: _NOTHING)
+    today: date | None = None
+    missing: frozenset[str] = frozenset()  # measures that the generation does not have
+    version: str = ""
+    reasons: dict[str, str] = field(default_factory=dict)
+    _values: dict[str, Exact | None] = field(default_factory=dict)
+
+    def value(self, name: str) -> Exact | None:
+        """Return the exact value of a figure, or of a measure."""
+        values = self._values
+        if name not in values:
+            figure = self.report.figures.get(name)
+            values[name] = self.sums.get(name, 0) if figure is None else figure.value(self, name)
+        return values[name]
+
+    def sum_of(self, parts: Mapping[str, int]) -> Exact | str:
+        """Return a sum of figures and measures, or the name of one that is not known."""
+        found: Exact = 0
+        for name, sign in parts.items():
+            value = self.value(name)
+            if value is None:
+                return name
+            found += sign * value
+        return found
+
+    def unknown(self, name: str, reason: str) -> Exact | None:
+        """Give the reason why a figure is null; return None, its value."""
+        self.reasons[name] = reason
+        return None
+
+    def iso(self, day: Exact) -> str:
+        """Write a day."""
+        return date.fromordinal(int(day)).isoformat()
+
+    def written(self, leave_out: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """Return all figures as answers have them, with the reasons of those that are null."""
+        row: dict[str, Any] = {}
+        for name, figure, path in self.report.places:
+            if name in leave_out:
+                continue
+            place = row
+            for part in path[:-1]:
+                place = place.setdefault(part, {})
+            place[path[-1]] = figure.write(self, name)
+        row["reasons"] = self.reasons
+        return row
+
+
+def percentiles_of(report: Report) -> list[str]:
+    """Return the durations of which a report has percentiles."""
+    return list(dict.fromkeys(one.of for one in report.of_kind(Percentile).values()))
+
+
+def first_days_of(report: Report) -> dict[str, FirstDay]:
+    """Return the figures of a report that are a day on which something is reached."""
+    return report.of_kind(FirstDay)

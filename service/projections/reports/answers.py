@@ -1,0 +1,164 @@
+"""Answers a report: reads what its figures are made of, and works out its rows and its total."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any, NamedTuple
+
+from service.domain.durations import EXACT_BELOW, middle_of
+from service.domain.figures import Age, Exact, Formula
+from service.domain.postings import sum_by_key
+from service.domain.report import Report, Row, first_days_of, percentiles_of
+from service.projections.reports.reading import Snapshot
+from service.projections.sums.selection import Key, Query, Sums
+from service.projections.sums.threads import apart
+
+Lengths = dict["Key | None", dict[str, dict[Any, int]]]  # group → duration → length → how often; None = all groups
+Days = dict["Key | None", dict[str, date]]
+FirstDays = dict["Key | None", dict[str, "date | None"]]
+
+
+class _Read(NamedTuple):
+    """What has been read for a report, by group; None is the key of all groups together."""
+
+    sums: dict[Key, Sums]
+    cohorts: dict[Key, Sums]
+    lengths: Lengths
+    last_days: Days
+    first_days: FirstDays
+    today: date | None
+    missing: frozenset[str]
+
+
+class Page(NamedTuple):
+    """Which rows, in which order: by a figure, or by key; after the row of a key, as many as the limit says."""
+
+    sort: str | None = None
+    falling: bool = False
+    after: Key | None = None
+    limit: int | None = None
+
+
+class Answer(NamedTuple):
+    """Rows and total of a report; `last` is the key of the last row where others follow."""
+
+    rows: list[dict[str, Any]]
+    total: dict[str, Any]
+    last: Key | None
+
+
+async def read(
+    view: Snapshot, report: Report, query: Query, today: date | None, include: frozenset[str] = frozenset(),
+    page: Page = Page(),
+) -> Answer | None:  # fmt: skip
+    """Return the rows and the total of a report; None if the page comes after a row that there is none of.
+
+    `today` is the local day of now. Rows have those of the figures on request that `include` names; the total, and the row of one
+    campaign, has all. The total is of all rows, whatever the page.
+    """
+    asked = report.on_request if query.one_campaign else report.on_request & include
+    found = await _read(view, report, query, today, asked)
+    answer: Answer | None = await apart(
+        len(found.sums) + len(found.cohorts), _answer, view, report, query, found, asked, page
+    )
+    return answer
+
+
+async def _read(view: Snapshot, report: Report, query: Query, today: date | None, asked: frozenset[str]) -> _Read:
+    """Read all that the figures of a report are made of."""
+    sums = await view.sums(query, report.measures)
+    total = await apart(len(sums), sum_by_key, sums.values())
+    cohorts = {}
+    if report.cohort_measures:
+        cohorts = await view.sums(replace(query, basis="cohort"), report.cohort_measures)
+    lengths = await _lengths(view, report, query, [*sums.items(), (None, total)])
+    last_days: Days = {}
+    for measure in {one.of for one in report.of_kind(Age).values()}:
+        for key, day in (await view.last_day(query, measure)).items():
+            last_days.setdefault(key, {})[measure] = day
+    used = {*report.measures, *report.cohort_measures}
+    missing = frozenset(one for one in used if one not in view.layout)
+    first_days = await _first_days(view, report, query, asked)
+    return _Read(sums, cohorts, lengths, last_days, first_days, today, missing)
+
+
+async def _first_days(view: Snapshot, report: Report, query: Query, asked: frozenset[str]) -> FirstDays:
+    """Return by group the days on which something is reached: of all together always, of rows where that is asked for."""
+    found: FirstDays = {}
+    for name, figure in first_days_of(report).items():
+        parts = {one: report.additive(one) or {} for one in figure.operands()}
+        cost, *returns = (
+            {measure: sign for of in one.values() for measure, sign in of.items()} for one in parts.values()
+        )
+        by_return = dict(zip((figure.result, figure.instead), returns, strict=True))
+        together = await view.first_days(replace(query, group_by=()), cost, by_return)
+        found.setdefault(None, {}).update(together.get((), {}))
+        if name in asked:
+            for key, days in (await view.first_days(query, cost, by_return)).items():
+                found.setdefault(key, {}).update(days)
+    return found
+
+
+async def _lengths(view: Snapshot, report: Report, query: Query, groups: Iterable[tuple[Key | None, Sums]]) -> Lengths:
+    """Return the lengths that percentiles are made of: exact where a group has few, else the middles of buckets."""
+    names = percentiles_of(report)
+    counts = [(key, name, sums[name]) for key, sums in groups for name in names if name in sums]
+    few = sorted({name for _, name, count in counts if count < EXACT_BELOW})
+    many = sorted({name for _, name, count in counts if count >= EXACT_BELOW})
+    with_few = {key for key, _, count in counts if count < EXACT_BELOW}
+    found: Lengths = {}
+    for (key, name), lengths in (await view.samples(query, few, EXACT_BELOW, with_few)).items():
+        found.setdefault(key, {})[name] = dict(lengths)
+    for (key, name), buckets in (await view.histograms(query, many, EXACT_BELOW)).items():
+        found.setdefault(key, {})[name] = {middle_of(bucket): times for bucket, times in buckets.items()}
+    return found
+
+
+def _answer(
+    view: Snapshot, report: Report, query: Query, found: _Read, asked: frozenset[str], page: Page
+) -> Answer | None:  # fmt: skip
+    """Work out the figures of each group, in their order, and of all together."""
+    unattributed: list[Key] = [(None,)] if query.group_by == ("campaign",) and not query.only else []
+    summed = dict.fromkeys([*found.sums, *unattributed])  # what is unattributed has a row, also where it is empty
+    keys = sorted({*summed, *found.cohorts}, key=_by_key)
+    rows = {key: _row(view, report, found, key) for key in keys}
+    order = [key for key in keys if key in summed or _says_something(report, rows[key])]
+    if page.sort is not None:
+        order = _sorted(order, {key: rows[key].value(page.sort) for key in order}, falling=page.falling)
+    if page.after is not None:
+        if page.after not in order:
+            return None
+        order = order[order.index(page.after) + 1 :]
+    shown, leave_out = order[: page.limit], report.on_request - asked
+    written = [{**dict(zip(query.names, key, strict=True)), **rows[key].written(leave_out)} for key in shown]
+    return Answer(written, _row(view, report, found, None).written(), shown[-1] if len(shown) < len(order) else None)
+
+
+def _by_key(key: Key) -> list[tuple[bool, str]]:
+    """Rows come by key, null last."""
+    return [(value is None, value or "") for value in key]
+
+
+def _sorted(keys: list[Key], values: Mapping[Key, Exact | None], *, falling: bool) -> list[Key]:
+    """Sort keys, which are in their own order, by values: null last either way, equal ones as they are."""
+    known = [(key, value) for key in keys if (value := values[key]) is not None]
+    known.sort(key=lambda one: -one[1] if falling else one[1])
+    return [*(key for key, _ in known), *(key for key in keys if values[key] is None)]
+
+
+def _says_something(report: Report, row: Row) -> bool:
+    """Tell whether a group of which nothing is summed has a figure on the cohort basis."""
+    return any(row.value(name) is not None for name in report.of_kind(Formula))
+
+
+def _row(view: Snapshot, report: Report, found: _Read, key: Key | None) -> Row:
+    """Return the row of a group; None = of all together."""
+    nothing: Mapping[str, Any] = {}
+    sums = sum_by_key(found.sums.values()) if key is None else found.sums.get(key, nothing)
+    cohort = sum_by_key(found.cohorts.values()) if key is None else found.cohorts.get(key, nothing)
+    return Row(
+        report, view.ledger.currency, sums, cohort, found.lengths.get(key, nothing), found.last_days.get(key, nothing),
+        found.first_days.get(key, nothing), found.today, found.missing, view.version,
+    )  # fmt: skip
