@@ -18,8 +18,9 @@ from service.domain.contributions import READ_MODEL_VERSION
 from service.projections.engine import lag
 from service.projections.generations import verify
 from service.projections.reports import reading
-from service.store import database, inbox, log, watch
+from service.store import database, inbox, watch
 from service.store.ledgers import Ledger
+from service.store.log import heads
 
 router = APIRouter(tags=["operations"], route_class=Guarded)
 _JSON = "application/json"
@@ -105,7 +106,7 @@ async def metrics(request: Request, ledger: Annotated[Ledger | None, Depends(Nee
 async def get_ledger(request: Request, ledger: Annotated[Ledger, Depends(Needs("figures"))]) -> Response:
     """Name, currency, time zone, last position, and the position that the read models are at."""
     service: Service = request.app.state.service
-    position, recorded_at, chain = await log.head(service.pool, ledger.ledger)
+    position, recorded_at, chain = await heads.head(service.pool, ledger.ledger)
     served = await reading.serving(service.pool, ledger)
     body = {
         "name": ledger.name, "currency": ledger.currency, "timezone": ledger.timezone, "last_position": position,

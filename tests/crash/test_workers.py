@@ -17,7 +17,8 @@ import pytest
 from service.domain.contributions import LAYOUT
 from service.domain.events import read_event
 from service.projections.generations import lifecycle, verify
-from service.store import database, ledgers, log
+from service.store import database, ledgers
+from service.store.log.append import append_rows
 from service.store.rows import row_of
 from tests.support import commands, databases
 from tests.support.sending import cost
@@ -74,7 +75,7 @@ def start(own_dsn: str, tmp_path: Path) -> Iterator[Callable[..., subprocess.Pop
 async def append(pool: asyncpg.Pool, ledger: ledgers.Ledger, count: int) -> None:
     for _ in range(0, count, 500):
         events = [cost(f"C{time.monotonic_ns()}-{item}", "c", "1.00") for item in range(min(500, count))]
-        await log.store(pool, ledger.ledger, [row_of(read_event(one)) for one in events])
+        await append_rows(pool, ledger.ledger, [row_of(read_event(one)) for one in events])
 
 
 async def until(pool: asyncpg.Pool, query: str, *values: Any) -> Any:

@@ -281,12 +281,6 @@ def unsaid(record: str, statements: Sequence[Statement], source: Source) -> str:
     return crm_events.unsaid(sort, in_order(_unfolded(sort, statements, source)), source.mapping) + hint
 
 
-def lookups(record: str, statements: Sequence[Statement], _: Source) -> list[str]:
-    """A record that was merged away is translated with the one that it was merged into."""
-    sort = record.partition(":")[0]
-    return [f"{sort}:{one}" for one in crm_events.merged_into(statements)] if sort != "lead" else []
-
-
 KIND = Kind(
     name="hubspot",
     about="HubSpot: webhooks of an app, classic and generic; records read back with a token",
@@ -294,7 +288,7 @@ KIND = Kind(
     verify=verify,
     read=read,
     translate=translate,
-    lookups=lookups,
+    lookups=crm_events.lookups,
     unsaid=unsaid,
     sign=sign,
     fetch=hubspot_api.fetch,

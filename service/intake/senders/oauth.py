@@ -100,7 +100,7 @@ def forget(source: Source) -> None:
 
 
 def _turn(key: tuple[str, ...]) -> asyncio.Lock:
-    """Return the lock under which one token is had, so that a batch asks for it once."""
+    """Return the lock under which one token is had: a batch would else ask for one per delivery, and APIs limit that."""
     if len(_tokens) > _MOST_REMEMBERED:
         _tokens.clear()
         _turns.clear()

@@ -14,8 +14,9 @@ from service.projections.generations.refold_proof import fold_afresh
 from service.projections.reports.reading import serving
 from service.projections.sums import closings
 from service.projections.sums.balance_sql import BUCKETED, PLACE, balance, quoted, some_balance, summed
-from service.store import log
 from service.store.ledgers import Ledger
+from service.store.log import feed, heads
+from service.store.log.chain import Chain
 
 
 class Finding(NamedTuple):
@@ -37,7 +38,7 @@ class Anchor(NamedTuple):
 
 async def anchor(pool: asyncpg.Pool, ledger: Ledger) -> Anchor:
     """Return the head of a ledger's chain."""
-    position, recorded_at, chain = await log.head(pool, ledger.ledger)
+    position, recorded_at, chain = await heads.head(pool, ledger.ledger)
     return Anchor(ledger.name, position, chain.hex(), recorded_at.isoformat() if recorded_at else None)
 
 
@@ -98,10 +99,10 @@ async def last_proofs(pool: asyncpg.Pool) -> list[Proof]:
 
 
 async def _log(pool: asyncpg.Pool, ledger: Ledger, against: Anchor | None) -> list[Finding]:
-    head, _, chain = await log.head(pool, ledger.ledger)
-    computed, expected, hole = log.Chain(), 0, None
+    head, _, chain = await heads.head(pool, ledger.ledger)
+    computed, expected, hole = Chain(), 0, None
     anchored = computed.value() if against and against.position == 0 else None
-    async for row in log.read_all(pool, ledger.ledger):
+    async for row in feed.read_all(pool, ledger.ledger):
         expected += 1
         if row.position != expected and hole is None:
             hole = expected

@@ -19,23 +19,33 @@ async def first_days(
     """Return by group, for each of the returns, the first day on which it comes up to the cost, added up since the first day."""
     measures = list(dict.fromkeys([*cost, *(one for of in returns.values() for one in of)]))
     sql = Selection(moment, query, measures, coarsest="day")
-    names = sql.key_names()
-    series = [f"r{number}" for number in range(len(returns))]
-    daily = ", ".join(
-        f"sum({_added(sql, of)}) AS {name}"
-        for name, of in zip(("cost", *series), (cost, *returns.values()), strict=True)
-    )
-    running = ", ".join(f"sum({name}) OVER days AS {name}" for name in ("cost", *series))
-    first = ", ".join(f"min(start) FILTER (WHERE cost > 0 AND {name} >= cost)" for name in series)
+    names = [f"r{number}" for number in range(len(returns))]
+    moves = [
+        f"{_added(sql, of)} AS {name}" for name, of in zip(("cost", *names), (cost, *returns.values()), strict=True)
+    ]
+    moved = f"coalesce({', '.join(sql.columns.values())}) IS NOT NULL"
+    # Where groups are what sums are kept by, their numbers are quicker to sort by than their names.
+    if sql.by_segment:
+        keys, stated = "segment", f"SELECT segment, start, {', '.join(moves)} FROM ({sql.rows()}) b WHERE {moved}"
+        answer = (
+            f"SELECT {sql.keys()}, {', '.join(f'b.{name}' for name in names)} FROM {sql.joined('SELECT * FROM first')}"
+        )
+    else:
+        keys, stated = (
+            sql.key_names(),
+            f"SELECT {sql.keys()}, start, {', '.join(moves)} FROM {sql.source()} WHERE {moved}",
+        )
+        answer = "SELECT * FROM first"
+    daily = ", ".join(f"sum({name}) AS {name}" for name in ("cost", *names))
+    running = ", ".join(f"sum({name}) OVER days AS {name}" for name in ("cost", *names))
+    first = ", ".join(f"min(start) FILTER (WHERE cost > 0 AND {name} >= cost) AS {name}" for name in names)
     rows = await connection.fetch(
         f"""
-        {sql.campaigns()}, daily AS (
-            SELECT {sql.keys()}, start, {daily} FROM {sql.source()}
-            WHERE coalesce({", ".join(sql.columns.values())}) IS NOT NULL GROUP BY {names}, start
-        ), running AS (
-            SELECT {names}, start, {running} FROM daily WINDOW days AS (PARTITION BY {names} ORDER BY start)
-        )
-        SELECT {names}, {first} FROM running GROUP BY {names}
+        {sql.campaigns()}, stated AS ({stated}),
+        daily AS (SELECT {keys}, start, {daily} FROM stated GROUP BY {keys}, start),
+        running AS (SELECT {keys}, start, {running} FROM daily WINDOW days AS (PARTITION BY {keys} ORDER BY start)),
+        first AS (SELECT {keys}, {first} FROM running GROUP BY {keys})
+        {answer}
         """,
         *sql.values,
     )

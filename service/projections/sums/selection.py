@@ -144,6 +144,11 @@ class Selection:
         """Whether no more than the first roll-up tells apart is needed."""
         return self.letter != self.stored.letters[0] or not self.stored.rollups
 
+    @property
+    def by_segment(self) -> bool:
+        """Whether each group is one segment of the sums that are read."""
+        return (*self.query.group_by,) == dict(self.stored.levels())[self.letter]
+
     def beside(self, query: Query, measures: Sequence[str]) -> Selection:
         """Another selection of the same moment, for the same statement."""
         other = Selection(self.moment, query, measures)

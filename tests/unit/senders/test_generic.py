@@ -294,3 +294,9 @@ def test_conditions_may_be_joined() -> None:
         ({"stage": "won", "campaign": "(not set)"}, False),
     ):  # fmt: skip
         assert bool(translated(mapping, {"id": 7, "at": "2026-03-01T00:00:00Z", **more})) is holds, more
+
+
+@pytest.mark.parametrize("stage", [{"de": "neu"}, ["new"], [], {}])
+def test_an_object_or_a_list_where_an_event_wants_a_text_cannot_be_read(stage: Any) -> None:
+    with pytest.raises(MalformedError, match="stage: expected a text, a number, true or false, got"):
+        translated(SMALL, deal("01", "new") | {"stage": stage})

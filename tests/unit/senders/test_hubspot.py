@@ -300,3 +300,28 @@ def test_a_merge_into_a_new_record_asks_for_that_record_where_a_token_is_given()
     asked = [one.record for one in parts_of(SOURCE._replace(credentials={"token": "t"}), [merge])
              if isinstance(one, Wanted)]  # fmt: skip
     assert asked == ["deal:99"]
+
+
+@pytest.mark.parametrize(("told", "waits"), [
+    ({}, "dealstage and amount"),
+    ({"amount": "1000"}, "dealstage"),
+    ({"dealstage": "closedwon"}, "amount"),
+    ({"amount": "1000", "dealstage": "closedwon"}, None),
+])  # fmt: skip
+def test_a_merged_deal_waits_with_its_money_until_the_new_record_states_what_it_stated(
+    told: dict[str, str], waits: str | None
+) -> None:
+    away = [
+        event("deal.creation", 1),
+        *changed("deal", 1, T0, amount="600", deal_currency_code="EUR", dealstage="closedwon"),
+    ]
+    merge = event("deal.merge", 1, T0 + 1, primaryObjectId=1, mergedObjectIds=[1, 2], newObjectId=3)
+    new = [event("deal.creation", 3, T0 + 1), *changed("deal", 3, T0 + 1, **told)]
+    parts = parts_of(SOURCE, [*away, merge, *new])
+    known = {"deal:3": [one for one in parts if isinstance(one, Statement) and one.record == "deal:3"]}
+    given = translated(SOURCE._replace(known=known), parts, "deal:1")
+    waiting = [one for one in given if isinstance(one, Waiting)]
+    assert given == waiting
+    assert [
+        (one.amount, f"merged into 3, of which no message has stated {waits} yet" in one.reason) for one in waiting
+    ] == ([({"amount": "600.00", "currency": "EUR"}, True)] if waits else [])

@@ -161,7 +161,15 @@ def test_persons_organizations_and_deals_are_merged() -> None:
     company = gone("organization", "18", "2026-04-02T10:00:00.000Z", merged_to_id="17")
     assert draft(source(), "account:18", "account.merged", company) == {"survivor_id": "17", "merged_id": "18"}
     into = gone("deal", "901", "2026-04-02T10:00:00.000Z", merged_to_id="950")
-    assert "merged into 950" in reason(drafts(source(), "deal:901", sample("deal-won"), into))
+    (waiting,) = drafts(source(), "deal:901", sample("deal-won"), into)
+    assert isinstance(waiting, Waiting)
+    assert "merged into 950" in waiting.reason
+    assert waiting.amount is not None
+    (other, *_) = parts_of(source(), sample("deal-won", None, {"entity_id": "950"}, id=950))
+    assert other.record == "deal:950"
+    assert drafts(source()._replace(known={"deal:950": [other]}), "deal:901", sample("deal-won"), into) == []
+    (merged,) = parts_of(source(), into)
+    assert KIND.lookups("deal:901", [merged], source()) == ["deal:950"]
 
 
 def test_the_same_change_told_by_two_webhooks_or_twice_is_one_statement() -> None:
