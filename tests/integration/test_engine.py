@@ -205,17 +205,17 @@ async def test_every_measure_has_its_column_in_the_balances(pool: asyncpg.Pool) 
     assert {*LAYOUT.columns} <= {row[0] for row in rows}
 
 
-async def test_a_worker_that_lost_its_lease_writes_nothing(pool: asyncpg.Pool) -> None:
-    ledger = await held(pool, f"{RUN}-lease")
-    await append(pool, ledger, [event(1, "lead.captured", lead_id="L")])
-    paused = await take(pool, ledger, "test", 0.0)
-    other = await take(pool, ledger, "other", 30)
+async def test_a_worker_that_lost_its_lease_writes_nothing(own_pool: asyncpg.Pool) -> None:
+    ledger = await ledgers.create_ledger(own_pool, "lease")
+    await append(own_pool, ledger, [event(1, "lead.captured", lead_id="L")])
+    paused = await take(own_pool, ledger, "test", 0.0)
+    other = await take(own_pool, ledger, "other", 30)
     assert paused is not None
     assert other is not None
     with pytest.raises(LeaseLostError):
         await paused.step(10)
     assert await other.step(10) == 1
-    assert await take(pool, ledger, "third", 30) is None
+    assert await take(own_pool, ledger, "third", 30) is None
 
 
 async def test_what_a_crash_of_the_database_lost_is_projected_again(pool: asyncpg.Pool) -> None:
