@@ -129,6 +129,6 @@ def test_being_stopped_while_events_are_being_sent_leaves_nothing_behind(tmp_pat
     time.sleep(1.5)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert process.returncode in (0, 130)  # 130: before it could listen for signals
+    assert process.returncode in (0, 130), out + err  # 130: before it could listen for signals
     assert "Traceback" not in out + err
     assert left_running(tmp_path) == []

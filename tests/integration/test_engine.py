@@ -83,7 +83,7 @@ async def answers(
         found: dict[str, Any] = {}
         for name, report in REPORTS.items():
             if report.cube == DEALS or query.group_by == ("owner",):
-                answer = await read(view, report, query, date(2030, 1, 1), frozenset({"break_even_on"}))
+                answer = await read(view, report, query, memory.today(ledger), frozenset({"break_even_on"}))
                 assert answer is not None
                 found[name] = {"rows": answer.rows, "total": answer.total}
         unconverted, found["pending_links"] = await view.waiting(query)
@@ -114,9 +114,6 @@ def test_postgresql_answers_what_memory_answers_whatever_is_settled(
         tables = await memory.project(events)
         for query in QUERIES:
             expected = await memory.answers(tables, query)
-            for row in (*expected["conversion"]["rows"], expected["conversion"]["total"]):
-                row.pop("maturity_days")
-                row["reasons"].pop("maturity_days", None)
             found = await answers(pool, ledger, query)
             for name in ("roi", "conversion", "velocity", "pending_links"):
                 assert found[name] == expected[name], (name, query)
@@ -199,8 +196,11 @@ def test_as_of_gives_what_was_known_then_however_the_books_are_closed(
 async def test_every_measure_has_its_column_in_the_balances(pool: asyncpg.Pool) -> None:
     for table, keys in (("balances", 7), ("closings", 8)):
         rows = await pool.fetch(
-            "SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > $2", table, keys
-        )
+            """
+            SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > $2 AND NOT attisdropped
+            """,
+            table, keys,
+        )  # fmt: skip
         assert {row[0] for row in rows} == {f"m{number}" for number in range(1, COLUMNS + 1)}
     assert {*LAYOUT.columns} <= {row[0] for row in rows}
 

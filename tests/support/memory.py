@@ -254,14 +254,19 @@ async def retry(tables: MemoryTables, ledger: Ledger = LEDGER) -> None:
     await engine.store()
 
 
+def today(ledger: Ledger) -> date:
+    """Return the ledger's local day of the moment at which all of it is recorded."""
+    return date.fromordinal(Zone(ledger.timezone).day(NOW))
+
+
 async def answers(tables: MemoryTables, query: Query, ledger: Ledger = LEDGER) -> dict[str, Any]:
     """Return all three reports, what is unconverted and the pending links."""
     view: Any = MemorySnapshot(tables, ledger)
-    today, everything = date.fromordinal(Zone(ledger.timezone).day(NOW)), frozenset({"break_even_on"})
+    everything = frozenset({"break_even_on"})
     found: dict[str, Any] = {}
     for name, report in REPORTS.items():
         if {*query.group_by} <= {*report.cube.by, "campaign_type", "parent", *TIME_GROUPS} and report.cube.cohort:
-            answer = await read(view, report, query, today, everything)
+            answer = await read(view, report, query, today(ledger), everything)
             assert answer is not None
             found[name] = {"rows": answer.rows, "total": answer.total}
     found["unconverted"] = sorted(await view.unconverted(query))
