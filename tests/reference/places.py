@@ -55,16 +55,15 @@ class Places:
 
     def place_of_campaign(self, campaign: str | None, day: date | None) -> Place:
         says = self._campaign_says
-        return Place(
-            campaign, day, says(campaign, "campaign_type"), self._topmost(campaign), says(campaign, "channel")
-        )
+        return Place(campaign, day, says(campaign, "campaign_type"), self._topmost(campaign), says(campaign, "channel"))
 
     def _place(self, campaign: str | None, lead: Lead | None, day: date) -> Place:
         place = self.place_of_campaign(campaign, day)
         if lead is None:
             return place
-        of_lead = {"source": lead.source, "medium": lead.medium, "lead_magnet": lead.lead_magnet, "owner": lead.owner}
-        return replace(place, channel=place.channel if lead.channel is None else lead.channel, **of_lead)
+        channel = place.channel if lead.channel is None else lead.channel
+        of_lead = replace(place, channel=channel, source=lead.source, medium=lead.medium)
+        return replace(of_lead, lead_magnet=lead.lead_magnet, owner=lead.owner)
 
     def place_lead(self, lead: Lead) -> Place:
         day = self.first_dates[("lead", lead.id)]

@@ -262,7 +262,8 @@ def kinds(maker: Maker) -> list[Callable[[], tuple[str, Data]]]:
     money_side += [maker.posted, maker.credited, maker.credited, maker.invoice_cancelled, maker.budget]
     lead_side = [maker.captured, maker.captured, maker.qualified, maker.reassigned, maker.lead_merged, maker.lead_step]
     lead_side += [maker.opened, maker.opened, maker.outcome, maker.quote, maker.placed, maker.account_merged]
-    return [*money_side, *lead_side, maker.campaign, maker.campaign, maker.call, maker.call, maker.bystander, maker.rate]
+    others = [maker.campaign, maker.campaign, maker.call, maker.call, maker.bystander, maker.rate]
+    return [*money_side, *lead_side, *others]
 
 
 @st.composite

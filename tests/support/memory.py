@@ -20,11 +20,11 @@ from service.domain.durations import bucket_of
 from service.domain.events import read_event
 from service.domain.facts import Key
 from service.domain.postings import Segments
+from service.domain.report import Report
 from service.projections.engine.components import Component, decode
 from service.projections.engine.engine import Engine
 from service.projections.engine.set_aside import Entry, SetAside
 from service.projections.engine.tables import Changes, Journal
-from service.domain.report import Report
 from service.projections.reports.answers import Answer, Page, read
 from service.projections.reports.reading import AsOf
 from service.projections.sums.known_campaigns import Known

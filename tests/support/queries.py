@@ -43,5 +43,6 @@ def queries(report: Report) -> st.SearchStrategy[Query]:
     groups = st.lists(st.sampled_from(groups_of(report)), min_size=1, max_size=3, unique=True).map(tuple)
     basis = st.sampled_from(("event", "cohort") if report.cube.cohort else ("event",))
     return st.builds(
-        lambda group_by, window, on, only: Query(group_by, *window, on, only), groups, windows(), basis, filters(report)
-    )
+        lambda group_by, window, on, only: Query(group_by, window[0], window[1], on, only),
+        groups, windows(), basis, filters(report),
+    )  # fmt: skip
