@@ -100,7 +100,7 @@ class Figure:
 class Total(Figure):
     """A sum of measures; null where `unless`, which goes by those and by `beside`, gives a reason.
 
-    `once` is, by version of older definitions, what held instead of `unless`.
+    `once`: by version of older definitions, what held instead of it.
     """
 
     of: Parts
@@ -346,9 +346,8 @@ def total(
     once: Mapping[str, Unless] | None = None, beside: tuple[str, ...] = (),
 ) -> Total:  # fmt: skip
     """Declare a sum of measures, as `invoiced_revenue_gross - credited`."""
-    return Total(
-        unit=unit, definition=definition, note=note, of=terms(of), unless=unless, once=once or {}, beside=beside
-    )
+    once = once or {}
+    return Total(unit=unit, definition=definition, note=note, of=terms(of), unless=unless, once=once, beside=beside)
 
 
 def quotient(

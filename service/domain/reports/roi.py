@@ -245,8 +245,8 @@ REPORT = Report(
         "cogs": total("cogs", MONEY, "Σ costs of goods sold that invoices state", "credit notes take theirs back"),
         "gross_margin": total(
             "invoiced_revenue_gross - credited - cogs", MONEY, "invoiced_revenue − cogs",
-            "null unless the cogs of all of it is known", unless=no_margin,
-            once={"1": no_margin_of_1}, beside=("invoiced_with_cogs",),
+            "null unless the cogs of all of it is known", unless=no_margin, beside=("invoiced_with_cogs",),
+            once={"1": no_margin_of_1},
         ),
         "margin_coverage": quotient(
             "invoiced_with_cogs", "invoiced_revenue", note="`invoiced_with_cogs` is the invoiced revenue whose cogs is known"
