@@ -86,9 +86,11 @@ async def check_periods(view: Any, report: Report, query: Query, fine: str, coar
 
 
 def _alone(report: Report, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row without shares of a whole that a filter makes smaller, and what goes by how rows are grouped: dealt amounts."""
+    """Return a row without shares of a whole, which a filter makes smaller, and dealt amounts, which go by the groups."""
     dealt = report.of_kind(Dealt).keys()
-    beside = {name for name in report.figures if dealt & (report.additive(name) or {}).keys()} | report.of_kind(Share).keys()
+    beside = {name for name in report.figures if dealt & (report.additive(name) or {}).keys()} | report.of_kind(
+        Share
+    ).keys()
     reasons = {name: reason for name, reason in row["reasons"].items() if name not in beside}
     return {**{name: value for name, value in row.items() if name not in beside}, "reasons": reasons}
 
