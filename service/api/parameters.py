@@ -106,6 +106,7 @@ class Entries(Known):
     measure: str = Field(description="a figure by its name in the report", examples=["invoiced_revenue"])
     after: After = ""
     limit: Limit = 100
+    now: NowParameter = None
 
 
 def groups_of(report: Report) -> tuple[str, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, Field, create_model
 
 from service.api import parameters, schemas
 from service.domain import figures
@@ -24,14 +24,6 @@ _EXAMPLES: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Today(BaseModel):
-    """The time that today was told by, and where that is from."""
-
-    model_config = ConfigDict(populate_by_name=True)
-    at: datetime = Field(examples=["2026-03-31T08:15:00Z"])
-    origin: Literal["now", "as_of", "clock"] = Field(alias="from")
-
-
 class Answer(BaseModel):
     """What every answer of a report says of itself."""
 
@@ -46,7 +38,7 @@ class Answer(BaseModel):
 class AnswerOfNow(Answer):
     """What an answer says of itself that depends on what day it is."""
 
-    now: Today
+    now: schemas.Today
 
 
 class ReportMeasure(BaseModel):

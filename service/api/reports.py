@@ -15,7 +15,7 @@ from service.api.parameters import CampaignPath, FigureReader, Reader
 from service.api.problems import ProblemError
 from service.api.urls import IdRoute
 from service.domain.contributions import REPORTS
-from service.domain.figures import Dealt
+from service.domain.figures import Dealt, PastDue
 from service.domain.report import Report
 from service.projections.reports import answers, entries, reading
 from service.projections.reports.entries import Place
@@ -128,12 +128,18 @@ async def _entries(
         raise parameters.invalid("measure", f"one of {', '.join(report.figures)}", asked.measure)
     if dealt := report.of_kind(Dealt).keys() & made_of.keys():
         _refuse_filters_of_dealt(min(dealt), query)
-    async with parameters.views(request, ledger, asked.min_position, parameters.read_moment(asked.as_of)) as (view,):
+    moment = parameters.read_moment(asked.as_of)
+    async with parameters.views(request, ledger, asked.min_position, moment) as (view,):
+        now = parameters.read_now(asked.now, moment, view)
         body, following = await entries.read(
-            view, query, report, asked.measure, read_place(asked.after), asked.limit
+            view, query, report, asked.measure, read_place(asked.after), asked.limit, now.today(ledger)
         )  # fmt: skip
     told = {"currency": ledger.currency, "date_basis": query.basis}
-    return await parameters.answer(request, view, {**body, **told}, page=parameters.Page(mark(following)))
+    if not isinstance(report.figures.get(asked.measure), PastDue):
+        return await parameters.answer(request, view, {**body, **told}, page=parameters.Page(mark(following)))
+    known = {"as_of": view.as_of.position, "now": now.at.isoformat().replace("+00:00", "Z")}
+    page = parameters.Page(mark(following), known)
+    return await parameters.answer(request, view, {**body, **told, "now": now.told()}, page=page, now=now)
 
 
 def _routes(report: Report) -> Iterable[tuple[str, str, str, Endpoint, Any]]:

@@ -21,6 +21,14 @@ Next: Any = Field(
 )
 
 
+class Today(BaseModel):
+    """The time that today was told by, and where that is from."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    at: datetime = Field(examples=["2026-03-31T08:15:00Z"])
+    origin: Literal["now", "as_of", "clock"] = Field(alias="from")
+
+
 class Moment(BaseModel):
     """The moment of knowing that an answer is for."""
 

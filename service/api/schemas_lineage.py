@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from service.api.schemas import Amount, DateBasis, Group, Labels, Moment, Next, Version
+from service.api.schemas import Amount, DateBasis, Group, Labels, Moment, Next, Today, Version
 
 
 class Entity(BaseModel):
@@ -62,6 +62,7 @@ class EntriesPage(BaseModel):
     entries: list[Entry]
     next: str | None = Next
     reasons: dict[str, str] | None = Field(None, description="why the report has no such figure, though entries add up")
+    now: Today | None = Field(None, description="of what is past due: the time that today was told by")
     currency: str = Field(examples=["EUR"])
     date_basis: DateBasis = Field(examples=["event"])
     as_of: Moment

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from service.domain import layout, reports
-from service.domain.components.entities import CreditNote, Entity
+from service.domain.components.entities import CreditNote, Entity, Payment
 from service.domain.cubes import Posts
 from service.domain.figures import COUNT, MONEY, SECONDS
 from service.domain.modules import found
@@ -39,7 +39,7 @@ RULES_OF: dict[str, tuple[Callable[[Any, Book], None], ...]] = {
 
 def contribute(entity: Entity, book: Book) -> None:
     """Have an entity contribute to a book, and those changes of it that may contribute something else now."""
-    if isinstance(entity, CreditNote) and entity.invoice is not None:
+    if isinstance(entity, CreditNote | Payment) and entity.invoice is not None:
         return  # its invoice posts it
     book.open(entity)
     for rule in RULES_OF.get(entity.kind, ()):

@@ -157,6 +157,24 @@ class Dealt(Figure):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PastDue(Figure):
+    """What a measure adds up to where the day that a dimension names is before today."""
+
+    of: str
+    by: str
+
+    def value(self, row: Row, name: str) -> Exact | None:
+        return row.sums.get(name, 0)
+
+    def measures(self) -> tuple[str, ...]:
+        return (self.of,)
+
+    @property
+    def additive(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
 class Quotient(Figure):
     """One expression of figures or measures by another, which is `called` something; null where that is not positive."""
 

@@ -43,11 +43,13 @@ _DONE = {
     "opportunity.opened": "opened", "opportunity.won": "won", "opportunity.lost": "lost",
     "opportunity.reopened": "reopened", "quote.accepted": "accepted", "order.placed": "placed", "order.amended": "amended",
     "order.cancelled": "cancelled", "invoice.posted": "posted", "invoice.credited": "credited",
-    "invoice.cancelled": "cancelled", "fx.rate_published": "rate published", "event.voided": "voided",
+    "invoice.cancelled": "cancelled", "payment.received": "received", "lead.accepted": "accepted", "lead.rejected": "rejected",
+    "lead.disqualified": "disqualified", "lead.reopened": "reopened",
+    "fx.rate_published": "rate published", "event.voided": "voided",
 }  # fmt: skip
 _OWN = {
     "lead": "lead_id", "opportunity": "opportunity_id", "quote": "quote_id", "order": "order_id", "invoice": "invoice_id",
-    "credit_note": "credit_note_id", "cost": "cost_entry_id",
+    "credit_note": "credit_note_id", "payment": "payment_id", "cost": "cost_entry_id",
 }  # fmt: skip
 _STATING = {"campaign.cost_booked", "order.placed", "invoice.posted", "invoice.credited", "campaign.budget_set"}
 
@@ -167,7 +169,7 @@ _SUBJECTS = {
     "campaign.cost_": ("cost entry", "cost_entry_id"), "campaign.": ("campaign", "campaign_id"),
     "lead.": ("lead", "lead_id"), "opportunity.": ("opportunity", "opportunity_id"), "quote.": ("quote", "quote_id"),
     "order.": ("order", "order_id"), "invoice.credited": ("credit note", "credit_note_id"),
-    "invoice.": ("invoice", "invoice_id"),
+    "invoice.": ("invoice", "invoice_id"), "payment.": ("payment", "payment_id"),
 }  # fmt: skip
 _VERBS = {
     "invoice.credited": "posted", "campaign.budget_set": "given its budget", "lead.campaign_reassigned": "reassigned",

@@ -157,9 +157,13 @@ class Book:
         """Contribute `amount` to a measure, under an entity's dimensions."""
         self.put((measure, entity.name, self.segments[entity.where], day, entity.cohort, None, None), amount)
 
+    def of(self, cube: Cube) -> dict[Labels, int]:
+        """Return the numbers of a cube's combinations."""
+        return self._all_segments.of(cube.name)
+
     def at(self, cube: Cube, **labels: str | None) -> int:
         """Return the number of a combination of a cube's dimensions; those not named have none."""
-        return self._all_segments.of(cube.name)[tuple(map(labels.get, cube.by))]
+        return self.of(cube)[tuple(map(labels.get, cube.by))]
 
     def put(self, cell: Cell, amount: int = 1) -> None:
         """Contribute `amount` to a cell."""
@@ -183,12 +187,17 @@ class Remainder:
     Each entry is converted at the rate date of what it corrects and rounded on its own, but the entry that takes out all
     that is left takes out all that is left in the ledger's currency too, so that nothing remains of rounding.
 
-    What is posted also stands `beside`, on its cohort day.
+    What is posted to deals also stands `beside`, on its cohort day. What is posted `into` another cube is not listed where it
+    has no rate: it is of something that deals list.
     """
 
-    def __init__(self, book: Book, currency: str, rate_day: int, beside: tuple[Beside, ...] = ()) -> None:
+    def __init__(
+        self, book: Book, currency: str, rate_day: int, beside: tuple[Beside, ...] = (), into: Cube = DEALS
+    ) -> None:  # fmt: skip
         self.currency = currency
         self.beside = beside
+        self._segments = book.of(into)
+        self._listed = into is DEALS
         self.remaining: Fraction | int = 0
         self.remaining_converted = 0
         self._book = book
@@ -209,10 +218,15 @@ class Remainder:
     @property
     def terms(self) -> tuple[object, ...]:
         """What the conversion of an entry depends on, apart from the entry."""
-        return self.currency, self._rate, self._used, self.remaining, self.remaining_converted, self.beside
+        return *self.conversion, self.remaining, self.remaining_converted, self.beside
+
+    @property
+    def conversion(self) -> tuple[object, ...]:
+        """What is converted, and how."""
+        return self.currency, self._rate, self._used
 
     def post(
-        self, measures: Mapping[str, int], entity: str, where: Dimensions, day: int, cohort: int, minor: Minor
+        self, measures: Mapping[str, int], entity: str, where: Labels, day: int, cohort: int, minor: Minor
     ) -> None:
         """Add an entry of `minor` units to each of the measures, times its sign; without a rate, list it instead.
 
@@ -223,16 +237,18 @@ class Remainder:
         self.remaining += minor
         amount = self._convert(minor)
         if amount is None:
+            if not self._listed:
+                return
             measure, sign = next(iter(measures.items()))
             waits = Unconverted(measure, self.currency, self._written(minor * sign), date.fromordinal(self._day))
-            self._book.put((UNCONVERTED, entity, self._book.segments[where], day, cohort, None, str(waits)))
+            self._book.put((UNCONVERTED, entity, self._segments[where], day, cohort, None, str(waits)))
             return
         if self.remaining and not -LARGEST <= amount <= LARGEST:
             most = f"{format_minor(LARGEST, self._book.rates.currency)} {self._book.rates.currency}"
             told = f"{next(iter(measures))} of {entity} comes to more than {most}"
             raise OverflowError(f"{told}: void or correct the amount, or the exchange rate that it is converted at")
         self.remaining_converted += amount
-        segment = self._book.segments[where]
+        segment = self._segments[where]
         for measure, sign in measures.items():
             used = str(Converted(self.currency, self._written(minor * sign), *self._used)) if self._used else None
             self._book.put((measure, entity, segment, day, cohort, None, used), amount * sign)

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from service.domain.cubes import COST, Cube
-from service.domain.figures import Age, Dealt, Exact, Figure, FirstDay, Formula, Percentile, Sums, Total
+from service.domain.figures import Age, Dealt, Exact, Figure, FirstDay, Formula, PastDue, Percentile, Sums, Total
 
 Samples = Mapping[str, Mapping[Any, int]]  # duration → length in microseconds → how often
 _NOTHING: Mapping[str, Any] = {}
@@ -79,7 +79,7 @@ class Report:
         figure = self.figures.get(name)
         if isinstance(figure, Total):
             return {name: figure.of}
-        if isinstance(figure, Dealt):
+        if isinstance(figure, Dealt | PastDue):
             return {name: {figure.of: 1}}
         if figure is None:
             return {name: {name: 1}} if name in (*self.measures, *self.cohort_measures) else self._within(name)
@@ -96,7 +96,7 @@ class Report:
     @cached_property
     def of_now(self) -> bool:
         """Whether an answer depends on what day it is."""
-        return bool(self.of_kind(Age))
+        return bool(self.of_kind(Age) or self.of_kind(PastDue))
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ RawEvent = dict[str, Any]
 
 CAMPAIGNS, LEADS, OPPORTUNITIES, QUOTES = ("c1", "c2", "c3"), ("l1", "l2", "l3"), ("p1", "p2"), ("q1", "q2")
 ORDERS, INVOICES, CREDITS, COSTS = ("o1", "o2", "o3"), ("i1", "i2"), ("n1", "n2", "n3"), ("k1", "k2")
+PAYMENTS = ("m1", "m2", "m3")
 ACCOUNTS, OWNERS, CHANNELS = ("a1", "a2"), ("rep1", "rep2"), ("email", "events")
 CALLS, SECONDS = ("call1", "call2", "call3"), (0, 1, 312, 0.3, 90.125, 0.1234567, 2**53 - 1)
 SOURCES = ("//crm", "//erp", "//Ä")
@@ -134,6 +135,8 @@ class Maker:
     def lead_step(self) -> tuple[str, Data]:
         data: Data = {"lead_id": self.pick(LEADS)}
         self.maybe(data, "owner_id", OWNERS)
+        if self.draw(st.booleans()):
+            return f"lead.{self.pick(('disqualified', 'reopened'))}", {"lead_id": data["lead_id"]}
         return f"lead.{self.pick(('handed_over', 'accepted', 'rejected', 'followed_up'))}", data
 
     def lead_merged(self) -> tuple[str, Data]:
@@ -187,6 +190,8 @@ class Maker:
         data: Data = {"invoice_id": invoice, "net_amount": self.money(currency), "posting_date": self.pick(DATES)}
         self.maybe(data, "order_id", ORDERS)
         self.maybe_money(data, "cogs", currency)
+        self.maybe_money(data, "tax", currency)
+        self.maybe(data, "due_date", DATES)
         return "invoice.posted", data
 
     def credited(self) -> tuple[str, Data]:
@@ -197,6 +202,14 @@ class Maker:
         if self.draw(st.integers(0, 3)) == 0:
             data["cogs"] = self.money(currency, zero=True)
         return "invoice.credited", data | {"net_amount": self.money(currency)}
+
+    def paid(self) -> tuple[str, Data]:
+        invoice = self.pick(INVOICES)
+        data: Data = {"payment_id": self.pick(PAYMENTS), "invoice_id": invoice}
+        amount = self.money(self.currency_of(invoice))
+        if self.draw(st.integers(0, 5)) == 0:
+            amount["amount"] = f"-{amount['amount']}"
+        return "payment.received", data | {"amount": amount}
 
     def invoice_cancelled(self) -> tuple[str, Data]:
         return "invoice.cancelled", {"invoice_id": self.pick(INVOICES)}
@@ -223,17 +236,13 @@ class Maker:
                 (
                     ("campaign.messages_sent", {"campaign_id": "c1", "count": 5}),
                     ("touchpoint.recorded", {"touchpoint_id": "t1", "campaign_id": "c2", "activity_type": "call"}),
-                    ("lead.disqualified", {"lead_id": "l1"}),
                     ("opportunity.stage_changed", {"opportunity_id": "p1", "stage": "demo"}),
-                    ("payment.received", {"payment_id": "m1", "invoice_id": "i1"}),
                     ("subject.erased", {"subject_id": "l1"}),
                 )
             )
         )
         kind, data = chosen
         extra: Data = {"touchpoint.recorded": {"lead_id": "l1"}}.get(kind, {})
-        if kind == "payment.received":
-            extra = {"amount": self.money(self.currency["i1"])}
         return kind, data | extra
 
 
@@ -260,6 +269,7 @@ def kinds(maker: Maker) -> list[Callable[[], tuple[str, Data]]]:
     """Everything that may follow; what is named twice comes twice as often."""
     money_side = [maker.cost_booked, maker.cost_reversed, maker.placed, maker.amended, maker.order_cancelled]
     money_side += [maker.posted, maker.credited, maker.credited, maker.invoice_cancelled, maker.budget]
+    money_side += [maker.paid, maker.paid]
     lead_side = [maker.captured, maker.captured, maker.qualified, maker.reassigned, maker.lead_merged, maker.lead_step]
     lead_side += [maker.opened, maker.opened, maker.outcome, maker.quote, maker.placed, maker.account_merged]
     others = [maker.campaign, maker.campaign, maker.call, maker.call, maker.bystander, maker.rate]

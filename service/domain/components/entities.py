@@ -52,6 +52,7 @@ class Entity:
     seen: tuple[Any, ...] = ()
     dated = False  # its cohort day is the first date in its journey
     ends = False  # whether a duration may end with it
+    ties = True  # whether what it refers to is one journey with it
     KEPT: frozenset[str] = frozenset({
         "id", "name", "where", "cohort", "origin", "cells", "marks", "queues", "names", "seen", "dated"
     })  # fmt: skip
@@ -332,8 +333,32 @@ class CreditNote(Entity):
         return recorded_day(self.fact.data["posting_date"]) if self.known else NO_DAY
 
 
+class Payment(Entity):
+    """A payment, as its last statement (`fact`) has it; `invoice` is there once that is posted.
+
+    `after` is what is left to pay then, as `Change` has it.
+    """
+
+    kind = "payment"
+    ties = False
+    fact: Fact
+    invoice: Invoice | None = None
+    after: tuple[Any, ...] | None = None
+    taken: tuple[Any, ...] = ()
+    KEPT = Entity.KEPT | {"invoice", "after", "taken"}
+
+    @property
+    def known(self) -> bool:
+        """Whether anything states it."""
+        return "fact" in self.__dict__
+
+    def refers_to(self, _: Merges) -> Sequence[Key]:
+        """Return its invoice."""
+        return (("invoice", self.fact.data["invoice_id"]),) if self.known else ()
+
+
 class Invoice(Entity):
-    """An invoice: what was last posted, on the least posting date, its credit notes and its cancellation.
+    """An invoice: what was last posted, on the least posting date, its credit notes, its payments and its cancellation.
 
     `credited` adds up the notes in its own currency.
     """
@@ -345,16 +370,22 @@ class Invoice(Entity):
     order_id: str | None = None
     parent: Order | None = None
     day = NO_DAY
+    due_date: str | None = None
     postings: Sequence[Fact] = ()
     cancellations: Sequence[Change] = ()
     credits: Deductions[CreditNote]
+    payments: Deductions[Payment]
     credited = 0
     start: tuple[Any, ...] = ()  # what the credit notes start from, when they were last worked out
-    KEPT = Entity.KEPT | {"parent", "credits", "credited", "cancelled", "cancellations", "start"}
+    to_pay: tuple[Any, ...] = ()  # what the payments start from, likewise
+    KEPT = Entity.KEPT | {
+        "parent", "credits", "credited", "payments", "cancelled", "cancellations", "start", "to_pay"
+    }  # fmt: skip
 
     def __init__(self, identity: str) -> None:
         super().__init__(identity)
         self.credits = Deductions()
+        self.payments = Deductions()
 
     @property
     def amount(self) -> Money | None:
@@ -365,9 +396,17 @@ class Invoice(Entity):
     @property
     def cogs(self) -> Money | None:
         """What it states of its costs of goods, as the amount."""
+        return self._stated("cogs")
+
+    @property
+    def tax(self) -> Money | None:
+        """What it states of its tax, as the amount."""
+        return self._stated("tax")
+
+    def _stated(self, field: str) -> Money | None:
         for fact in reversed(last_before(self.postings, self.cancelled)):
-            if "cogs" in fact.data:
-                return money_of(fact.data["cogs"])
+            if field in fact.data:
+                return money_of(fact.data[field])
         return None
 
     @property

@@ -1,4 +1,4 @@
-"""The journey (SPEC section 2): leads – opportunities – quotes – orders – invoices – credit notes, folded from facts.
+"""The journey (SPEC section 2): leads – opportunities – quotes – orders – invoices – credit notes – payments, from facts.
 
     journey = Journey(zone)
     journey.take(fact)          # in any order
@@ -24,6 +24,7 @@ from service.domain.components.entities import (
     Lead,
     Opportunity,
     Order,
+    Payment,
     Quote,
 )
 from service.domain.components.kind import Kind
@@ -64,10 +65,11 @@ RULES: dict[str, Rule] = {
     ),
     "order.amended": Rule(_ORDER, ("net_value",)),
     "order.cancelled": Rule(_ORDER),
-    "invoice.posted": Rule((*_INVOICE, *_ORDER), ("net_amount", "posting_date", "cogs")),
+    "invoice.posted": Rule((*_INVOICE, *_ORDER), ("net_amount", "posting_date", "cogs", "tax", "due_date")),
     "invoice.credited": Rule((("credit_note_id", "credit_note"), *_INVOICE), ("net_amount", "posting_date", "cogs")
     ),
     "invoice.cancelled": Rule(_INVOICE),
+    "payment.received": Rule((("payment_id", "payment"), *_INVOICE), ("amount",)),
 }  # fmt: skip
 _LEAD_STATES = (
     ("campaign_id", "campaign"), ("channel", "channel"), ("lead_magnet", "lead_magnet"), ("owner_id", "owner"),
@@ -134,7 +136,7 @@ class Journey(Links):
         left = [one for one in self._statements.get(subject, ()) if one[:4] != fact[:4]]
         self._statements[subject] = left
         entity = self.entities[subject]
-        if isinstance(entity, CreditNote):
+        if isinstance(entity, CreditNote | Payment):
             self._detach(entity)
         entity.forget()
         for one in left:
@@ -276,8 +278,9 @@ class Journey(Links):
         data = fact[5]
         one = self._entity(Invoice, data["invoice_id"])
         one.posted = earliest(one.posted, fact)
-        if "order_id" in data:
-            one.state("order_id", data["order_id"], fact)
+        for field in ("order_id", "due_date"):
+            if field in data:
+                one.state(field, data[field], fact)
         day = recorded_day(data["posting_date"])
         one.day = day if one.day == NO_DAY else min(one.day, day)
         one.postings = put_in(one.postings, fact)
@@ -308,6 +311,12 @@ class Journey(Links):
             one.state("cogs", money_of(fact[5]["cogs"]), fact)
         self._settle(one)
 
+    def _take_paid(self, fact: Fact) -> None:
+        one = self._entity(Payment, fact[5]["payment_id"])
+        self._detach(one)
+        one.state("fact", fact, fact)
+        self._settle(one)
+
     _TAKE: ClassVar[dict[str, Callable[[Any, Fact], None]]] = {
         "lead.captured": _take_captured,
         "lead.qualified": _take_qualified,
@@ -332,6 +341,7 @@ class Journey(Links):
         "invoice.posted": _take_posted,
         "invoice.cancelled": _take_invoice_cancelled,
         "invoice.credited": _take_credited,
+        "payment.received": _take_paid,
     }
     # Each of these is a thing of its own; others state something of their entity.
     WITHDRAW: ClassVar[dict[str, Callable[[Any, Fact], None]]] = {

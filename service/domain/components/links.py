@@ -29,6 +29,7 @@ from service.domain.components.entities import (
     Opportunity,
     Order,
     Origin,
+    Payment,
     Quote,
 )
 from service.domain.components.first_dates import FirstDates
@@ -62,7 +63,7 @@ class Links:
     def _settle(self, entity: Entity) -> None:
         """Place an entity whose own facts have changed."""
         self._link(entity)
-        if self._dates is not None:
+        if self._dates is not None and entity.ties:
             moved = self._dates.note((entity.kind, entity.id), (entity.names, entity.first_day(self._zone)))
             if moved is None:
                 self._redate()
@@ -122,6 +123,8 @@ class Links:
     def _new_dates(self) -> FirstDates:
         dates = FirstDates()
         for entity in self.entities.values():
+            if not entity.ties:
+                continue
             dates.note((entity.kind, entity.id), (entity.names, entity.first_day(self._zone)))
         return dates
 
@@ -266,11 +269,7 @@ class Links:
 
     def _place_credit_note(self, one: CreditNote, _: Entity | None) -> tuple[Any, ...]:
         """Link a credit note with its invoice."""
-        invoice = None
-        if one.known:
-            invoice = cast("Invoice | None", self.entities.get(("invoice", one.fact.data["invoice_id"])))
-        if invoice is not None and invoice.posted is None:
-            invoice = None
+        invoice = self._posted(one)
         if invoice is not one.invoice:
             self._detach(one)
             if invoice is not None:
@@ -281,13 +280,35 @@ class Links:
                 self._come_out(invoice)
         return ()
 
-    def _detach(self, note: CreditNote) -> None:
-        """Take a credit note away from its invoice."""
-        invoice, note.invoice = note.invoice, None
-        if invoice is not None:
-            invoice.credits.remove(note.fact)
-            invoice.credited -= note.counted
-            self.touched[note] = None
+    def _place_payment(self, one: Payment, _: Entity | None) -> tuple[Any, ...]:
+        """Link a payment with its invoice."""
+        invoice = self._posted(one)
+        if invoice is not one.invoice:
+            self._detach(one)
+            if invoice is not None:
+                one.invoice = invoice
+                invoice.payments.insert(one)
+                self.touched[invoice] = None
+        return ()
+
+    def _posted(self, one: CreditNote | Payment) -> Invoice | None:
+        """Return the invoice of a credit note or a payment, if that is posted."""
+        named = ("invoice", one.fact.data["invoice_id"]) if one.known else None
+        invoice = cast("Invoice | None", self.entities.get(named)) if named else None
+        return invoice if invoice is not None and invoice.posted else None
+
+    def _detach(self, one: CreditNote | Payment) -> None:
+        """Take a credit note or a payment away from its invoice."""
+        invoice, one.invoice = one.invoice, None
+        if invoice is None:
+            return
+        self.touched[one] = None
+        if isinstance(one, Payment):
+            invoice.payments.remove(one.fact)
+            self.touched[invoice] = None
+        else:
+            invoice.credits.remove(one.fact)
+            invoice.credited -= one.counted
             self._come_out(invoice)
 
     def _opened(self, identity: str | None) -> Opportunity | None:
@@ -369,6 +390,7 @@ class Links:
     _PLACE: ClassVar[dict[str, Callable[[Any, Any, Entity | None], tuple[Any, ...]]]] = {
         "lead": _place_lead, "opportunity": _place_opportunity, "quote": _place_quote,
         "order": _place_order, "invoice": _place_invoice, "credit_note": _place_credit_note,
+        "payment": _place_payment,
     }  # fmt: skip
 
 

@@ -134,6 +134,11 @@ class Deductions(Series[S]):
             self._whole = self._whole or self._used_up
         return cast("S", one)
 
+    @property
+    def used_up(self) -> bool:
+        """Whether what there was is used up somewhere, so that another start changes more than what is left."""
+        return self._used_up
+
     def restart(self) -> None:
         """Have all steps worked out again: what they start from has changed."""
         self._whole = True

@@ -16,7 +16,7 @@ from service.domain.figures import COUNT, DAY, MONEY, Figure, FirstDay, Sums, qu
 from service.domain.money import Money, money_of
 from service.domain.postings import Book, Remainder, event_name
 from service.domain.report import Report
-from service.domain.reports import leads, pending
+from service.domain.reports import leads, payments, pending
 
 # What entities post
 
@@ -68,53 +68,60 @@ def contribute_invoice(invoice: Invoice, book: Book) -> None:
     amount, stated = invoice.amount, invoice.cogs
     if invoice.posted is None or amount is None:
         return
-    entity, where, cohort, own = invoice.name, invoice.where, invoice.cohort, book.cells
+    entity, where, cohort, own, bill = (
+        invoice.name,
+        invoice.where,
+        invoice.cohort,
+        book.cells,
+        payments.billed(invoice, book),
+    )
     left = Remainder(book, amount.currency, invoice.day, leads.beside(invoice, book))
     cogs = Remainder(book, stated.currency, invoice.day) if stated else None
     covered = {"invoiced_with_cogs": 1} if cogs and cogs.known and left.known else {}
     left.post({"invoiced_revenue_gross": 1, **covered}, entity, where, invoice.day, cohort, amount.minor)
     if cogs and stated and (covered or not cogs.known):
         cogs.post({"cogs": 1}, entity, where, invoice.day, cohort, stated.minor)
-    start = (left.terms, cogs and cogs.terms, where, cohort, invoice.day)
+    start = (left.terms, cogs and cogs.terms, bill.terms, where, cohort, invoice.day)
     if start != invoice.start:
         invoice.start = start
         invoice.credits.restart()
-    begin = _left(left, cogs)
+    begin = _left(left, bill, cogs)
     for state, note in invoice.credits.again(begin):
         book.open(note)
-        _set_left(state, left, cogs)
-        _credit(invoice, note, left, cogs, covered, book)
-        note.after = _left(left, cogs)
+        _set_left(state, left, bill, cogs)
+        if _credit(invoice, note, left, cogs, covered, book):
+            payments.credit(invoice, note, bill)
+        note.after = _left(left, bill, cogs)
     book.cells = own
+    _set_left(invoice.credits.left(begin), left, bill, cogs)
     if invoice.credited > max(amount.minor, 0):
         book.flag("more is credited than invoiced", entity, where, invoice.day, cohort)
     if invoice.cancelled is not None:
-        _set_left(invoice.credits.left(begin), left, cogs)
         day = max(invoice.day, book.zone.day(invoice.cancelled.micros))
         left.post({"invoiced_revenue_gross": 1, **covered}, entity, where, day, cohort, -left.remaining)
         if cogs and (covered or not cogs.known):
             cogs.post({"cogs": 1}, entity, where, day, cohort, -cogs.remaining)
+    payments.contribute_payments(invoice, bill, book)
 
 
-def _left(left: Remainder, cogs: Remainder | None) -> tuple[Any, ...]:
-    return (left.remaining, left.remaining_converted, *((cogs.remaining, cogs.remaining_converted) if cogs else ()))
+def _left(*amounts: Remainder | None) -> tuple[Any, ...]:
+    return tuple(part for one in amounts if one for part in (one.remaining, one.remaining_converted))
 
 
-def _set_left(state: tuple[Any, ...], left: Remainder, cogs: Remainder | None) -> None:
-    left.remaining, left.remaining_converted = state[:2]
-    if cogs:
-        cogs.remaining, cogs.remaining_converted = state[2:]
+def _set_left(state: tuple[Any, ...], *amounts: Remainder | None) -> None:
+    for number, one in enumerate(filter(None, amounts)):
+        one.remaining, one.remaining_converted = state[2 * number : 2 * number + 2]
 
 
 def _credit(
     invoice: Invoice, note: CreditNote, left: Remainder, cogs: Remainder | None, covered: dict[str, int], book: Book
-) -> None:
-    """Post one credit note."""
+) -> bool:
+    """Post one credit note; False where it is in another currency, and counts nothing."""
     amount, day = note.amount, recorded_day(note.fact.data["posting_date"])
     place = (note.name, invoice.where, day, invoice.cohort)
     if amount.currency != left.currency:
         book.flag(f"credit note in {amount.currency} of an invoice in {left.currency}", *place)
-        return
+        return False
     left.post({"credited": -1, **covered}, *place, -amount.minor)
     if cogs and note.cogs and note.cogs.currency != cogs.currency:
         reason = (
@@ -123,6 +130,7 @@ def _credit(
         book.flag(reason, *place)
     if cogs and covered:
         cogs.post({"cogs": 1}, *place, -_cogs_of(amount.minor, note.cogs, invoice))
+    return True
 
 
 def _cogs_of(credited: int, own: Money | None, invoice: Invoice) -> Fraction | int:

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from service.domain.cubes import NOT_OF_COST
 from service.domain.durations import EXACT_BELOW, middle_of
-from service.domain.figures import Age, Dealt, Exact, Formula
+from service.domain.figures import Age, Dealt, Exact, Formula, PastDue
 from service.domain.postings import sum_by_key
 from service.domain.report import Report, Row, first_days_of, percentiles_of
-from service.projections.reports import dealing
+from service.projections.reports import dealing, dues
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.selection import Key, Query, Sums
 from service.projections.sums.threads import apart
@@ -73,6 +73,9 @@ async def _read(view: Snapshot, report: Report, query: Query, today: date | None
     sums = await view.sums(query, report.measures)
     for name, figure in report.of_kind(Dealt).items():
         sums = dealing.in_place(sums, figure.of, name, await dealing.deal(view, query, figure))
+    for name, overdue in report.of_kind(PastDue).items():
+        for group, amount in (await dues.past_due(view, query, overdue, today)).items():
+            sums[group] = {**sums.get(group, {}), name: amount}
     total = await apart(len(sums), sum_by_key, sums.values())
     cohorts = {}
     if report.cohort_measures:

@@ -21,6 +21,7 @@ from service.domain.figures import Parts
 from service.domain.lineage import Line
 from service.domain.postings import sum_by_key
 from service.domain.report import Report
+from service.projections.reports import dues
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.closings import moved_after
 from service.projections.sums.selection import OF_CAMPAIGN, OF_SEGMENT, TIME_GROUPS, Key, Moment, Query, Selection, Sums
@@ -257,14 +258,19 @@ def written(day: date) -> str | None:
 
 
 async def read(
-    view: Snapshot, query: Query, report: Report, name: str, after: Place, limit: int
+    view: Snapshot, query: Query, report: Report, name: str, after: Place, limit: int, today: date | None = None
 ) -> tuple[dict[str, Any], Place | None]:  # fmt: skip
-    """Return a page of the entries of a figure, with the figure itself, and where the next page begins; KeyError if unknown."""
+    """Return a page of the entries of a figure, with the figure itself, and where the next page begins; KeyError if unknown.
+
+    `today` is the local day of now.
+    """
     made_of, figure = report.additive(name), report.figures.get(name)
     if made_of is None:
         raise KeyError(name)
     if isinstance(figure, figures.Formula):
         query = replace(query, basis="cohort")
+    if isinstance(figure, figures.PastDue):
+        query = await dues.only_past_due(view, query, figure, today)
     parts = {measure: sign for of in reversed(made_of.values()) for measure, sign in of.items()}
     currency, positions = view.ledger.currency, Range(0, view.as_of.position)
     summed = sum_by_key((await view.sums(replace(query, group_by=()), tuple({*parts, *report.measures}))).values())

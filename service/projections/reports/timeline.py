@@ -23,6 +23,7 @@ from service.domain.components.entities import (
     Invoice,
     Opportunity,
     Order,
+    Payment,
     Quote,
 )
 from service.domain.components.journey import Journey, fold
@@ -42,7 +43,7 @@ from service.projections.sums.threads import apart
 from service.store.log import by_identity
 from service.store.log.stored_events import Stored
 
-KINDS = ("lead", "opportunity", "quote", "order", "invoice", "credit_note")
+KINDS = ("lead", "opportunity", "quote", "order", "invoice", "credit_note", "payment")
 LIMIT = 1_000  # events of a page
 _MOST_MOVED = 100  # entities that are told of one event: a rate may move all of a journey
 _MOST_LINES = 20_000  # of moved entities with which a page ends
@@ -204,7 +205,8 @@ async def _rows(
             SELECT *, dense_rank() OVER (PARTITION BY position ORDER BY entity) AS number FROM postings
             WHERE ledger = $1 AND generation = $2 AND position = ANY($3) AND entity = ANY($4) AND value IS NULL
             AND measure NOT LIKE 'funnel.%' AND measure NOT IN ('pending_links', 'flag', 'invoiced_with_cogs')
-            AND measure NOT IN ('leads.booked_revenue', 'leads.invoiced_revenue')  -- money that stands elsewhere, too
+            -- money that stands elsewhere, too
+            AND measure NOT IN ('leads.booked_revenue', 'leads.invoiced_revenue', 'payments.billed', 'payments.open')
         ) p {OF_SEGMENT}
         WHERE number <= {_MOST_MOVED} ORDER BY array_position($3, position), line
         """,
@@ -249,7 +251,7 @@ def _entities(journey: Journey, shown: set[Key]) -> Iterable[dict[str, Any]]:
     """Describe entities as they stand, parents first: its campaign and dimensions, its cohort day, and whose part it is."""
     known = [journey.entities[key] for key in journey.entities.keys() & shown]
     for one in sorted(known, key=lambda entity: (KINDS.index(entity.kind), entity.id)):
-        if isinstance(one, CreditNote):
+        if isinstance(one, CreditNote | Payment):
             if one.invoice:
                 yield _entity(one, one.invoice, part_of=one.invoice)
             continue

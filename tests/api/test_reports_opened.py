@@ -1,9 +1,9 @@
-"""Leads over HTTP and on PostgreSQL: costs that are dealt on reading, and what they open down to."""
+"""Leads and payments over HTTP and on PostgreSQL: dealt costs, what is overdue, and what they open down to."""
 
 from __future__ import annotations
 
 from tests.conftest import Api
-from tests.support.sending import cost, event, lead, order
+from tests.support.sending import cost, event, invoice, lead, money, order
 
 
 def test_a_cost_that_is_dealt_to_leads_opens_down_to_the_costs_of_campaigns(api: Api) -> None:
@@ -23,3 +23,23 @@ def test_a_cost_that_is_dealt_to_leads_opens_down_to_the_costs_of_campaigns(api:
     assert (money["sum"], [one["entity"]["id"] for one in money["entries"]]) == ("80.00", ["S"])
     refused = api.http.get("/v1/reports/leads/entries", params={"measure": "cost_per_lead", "source": "x"})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "source")
+
+
+def test_overdue_items_open_down_to_what_is_due_before_the_day_that_is_asked_as(api: Api) -> None:
+    api.post(
+        invoice("I", "10.00", due_date="2026-04-04"), invoice("J", "5.00", due_date="2026-06-01"), invoice("M", "1.00"),
+        event("payment.received", "2026-03-09", payment_id="P", invoice_id="I", amount=money("4.00")),
+    )  # fmt: skip
+    may, june = {"now": "2026-05-01T00:00:00Z"}, {"now": "2026-06-02T00:00:00Z"}
+    overdue = [api.read("/v1/reports/payments", **now)["rows"][0]["overdue_items"] for now in (may, june)]
+    assert overdue == ["6.00", "11.00"]
+    opened = api.read("/v1/reports/payments/entries", measure="overdue_items", **may)
+    assert (opened["sum"], {one["entity"]["id"] for one in opened["entries"]}, opened["now"]["at"]) == (
+        "6.00", {"I"}, "2026-05-01T00:00:00Z",
+    )  # fmt: skip
+    none = api.read("/v1/reports/payments/entries", measure="overdue_items", now="2026-03-01T00:00:00Z")
+    assert (none["sum"], none["entries"]) == ("0.00", [])
+    paid = api.read("/v1/reports/payments/entries", measure="paid")
+    assert [(one["entity"], one["why"], one["amount"]) for one in paid["entries"]] == [
+        ({"kind": "payment", "id": "P"}, "received", "4.00")
+    ]
