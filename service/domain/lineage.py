@@ -41,7 +41,8 @@ _DONE = {
     "campaign.cost_booked": "booked", "campaign.cost_reversed": "reversed", "campaign.budget_set": "set",
     "lead.captured": "captured", "lead.qualified": "qualified", "lead.merged": "merged", "account.merged": "merged",
     "opportunity.opened": "opened", "opportunity.won": "won", "opportunity.lost": "lost",
-    "opportunity.reopened": "reopened", "quote.accepted": "accepted", "order.placed": "placed", "order.amended": "amended",
+    "opportunity.reopened": "reopened", "quote.sent": "sent", "quote.accepted": "accepted",
+    "quote.rejected": "rejected", "quote.expired": "expired", "order.placed": "placed", "order.amended": "amended",
     "order.cancelled": "cancelled", "invoice.posted": "posted", "invoice.credited": "credited",
     "invoice.cancelled": "cancelled", "fx.rate_published": "rate published", "event.voided": "voided",
 }  # fmt: skip
