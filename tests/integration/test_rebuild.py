@@ -211,15 +211,15 @@ async def test_a_rollback_serves_the_old_generation_again_brought_up_to_date(poo
     assert [one.state for one in await lifecycle.listed(pool, ledger)] == ["serving", "retired"]
 
 
-async def test_who_was_replaced_in_a_rebuild_or_at_its_end_changes_nothing(pool: asyncpg.Pool) -> None:
-    ledger = await filled(pool, "fenced")
-    number = await lifecycle.begin(pool, ledger)
-    stale = await take(pool, ledger, "stale", 0.0, number)
+async def test_who_was_replaced_in_a_rebuild_or_at_its_end_changes_nothing(own_pool: asyncpg.Pool) -> None:
+    ledger = await filled(own_pool, "fenced")
+    number = await lifecycle.begin(own_pool, ledger)
+    stale = await take(own_pool, ledger, "stale", 0.0, number)
     assert stale is not None
     assert await stale.step(10) == 10
-    live = await take(pool, ledger, "worker", 30, force=True)
+    live = await take(own_pool, ledger, "worker", 30, force=True)
     assert live is not None
-    done = await run(pool, ledger, number, batch=10)
+    done = await run(own_pool, ledger, number, batch=10)
     assert (done.state, done.checkpoint) == ("serving", 44)
     for one in (stale, live):
         with pytest.raises(LeaseLostError):
