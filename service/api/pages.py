@@ -113,6 +113,8 @@ _SUMS = {
     "funnel.quote_accepted": 18, "funnel.ordered": 15, "funnel.invoiced": 12,
     "calls.made": 90, "calls.answered": 60, "calls.missed": 20, "calls.voicemail": 10, "calls.talk": 18_720_000_000,
     "calls.advanced": 15,
+    "quotes.sent": 36, "quotes.accepted": 18, "quotes.rejected": 4, "quotes.expired": 8, "quotes.sent_value": 36_000_000,
+    "quotes.accepted_value": 17_500_000,
 }  # fmt: skip
 _DAYS = (2, 3, 5, 8, 12)
 

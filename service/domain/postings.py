@@ -157,13 +157,9 @@ class Book:
         """Contribute `amount` to a measure, under an entity's dimensions."""
         self.put((measure, entity.name, self.segments[entity.where], day, entity.cohort, None, None), amount)
 
-    def of(self, cube: Cube) -> dict[Labels, int]:
-        """Return the numbers of a cube's combinations."""
-        return self._all_segments.of(cube.name)
-
     def at(self, cube: Cube, **labels: str | None) -> int:
         """Return the number of a combination of a cube's dimensions; those not named have none."""
-        return self.of(cube)[tuple(map(labels.get, cube.by))]
+        return self._all_segments.of(cube.name)[tuple(map(labels.get, cube.by))]
 
     def put(self, cell: Cell, amount: int = 1) -> None:
         """Contribute `amount` to a cell."""
@@ -187,17 +183,16 @@ class Remainder:
     Each entry is converted at the rate date of what it corrects and rounded on its own, but the entry that takes out all
     that is left takes out all that is left in the ledger's currency too, so that nothing remains of rounding.
 
-    What is posted to deals also stands `beside`, on its cohort day. What is posted `into` another cube is not listed where it
-    has no rate: it is of something that deals list.
+    What is posted to deals also stands `beside`, on its cohort day. Where `listed` is false, what waits for a rate is not listed:
+    it is of something that is.
     """
 
     def __init__(
-        self, book: Book, currency: str, rate_day: int, beside: tuple[Beside, ...] = (), into: Cube = DEALS
-    ) -> None:  # fmt: skip
+        self, book: Book, currency: str, rate_day: int, beside: tuple[Beside, ...] = (), *, listed: bool = True
+    ) -> None:
         self.currency = currency
         self.beside = beside
-        self._segments = book.of(into)
-        self._listed = into is DEALS
+        self._listed = listed
         self.remaining: Fraction | int = 0
         self.remaining_converted = 0
         self._book = book
@@ -226,9 +221,12 @@ class Remainder:
         return self.currency, self._rate, self._used
 
     def post(
-        self, measures: Mapping[str, int], entity: str, where: Labels, day: int, cohort: int, minor: Minor
-    ) -> None:
+        self, measures: Mapping[str, int], entity: str, where: Dimensions, day: int, cohort: int, minor: Minor,
+        segment: int | None = None,
+    ) -> None:  # fmt: skip
         """Add an entry of `minor` units to each of the measures, times its sign; without a rate, list it instead.
+
+        It is of the dimensions of deals, unless the `segment` of another cube is given; what waits is listed under those.
 
         OverflowError where it comes to more than any business has; what takes out all that is left only adds up such entries.
         """
@@ -241,14 +239,15 @@ class Remainder:
                 return
             measure, sign = next(iter(measures.items()))
             waits = Unconverted(measure, self.currency, self._written(minor * sign), date.fromordinal(self._day))
-            self._book.put((UNCONVERTED, entity, self._segments[where], day, cohort, None, str(waits)))
+            self._book.put((UNCONVERTED, entity, self._book.segments[where], day, cohort, None, str(waits)))
             return
         if self.remaining and not -LARGEST <= amount <= LARGEST:
             most = f"{format_minor(LARGEST, self._book.rates.currency)} {self._book.rates.currency}"
             told = f"{next(iter(measures))} of {entity} comes to more than {most}"
             raise OverflowError(f"{told}: void or correct the amount, or the exchange rate that it is converted at")
         self.remaining_converted += amount
-        segment = self._segments[where]
+        if segment is None:
+            segment = self._book.segments[where]
         for measure, sign in measures.items():
             used = str(Converted(self.currency, self._written(minor * sign), *self._used)) if self._used else None
             self._book.put((measure, entity, segment, day, cohort, None, used), amount * sign)

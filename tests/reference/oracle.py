@@ -37,7 +37,9 @@ SUMS = {
     "conversion": (*STEPS, *(f"funnel:{s}" for s in STEPS), "won", "lost", "open", "booked_revenue"),
     "calls": ("calls", "answered", "missed", "voicemail", "talk", "advanced", "booked_revenue"),
 }
-REPORTS = ("roi", "conversion", "velocity", "calls")
+SUMS["revenue"] = ("won", "ordered", "booked_revenue", "gross", "credited", "actual_cost")
+SUMS["profitability"] = ("gross", "credited", "booked_revenue", "captured", "won", "actual_cost", "cogs")
+REPORTS = ("roi", "conversion", "velocity", "calls", "revenue", "profitability")
 Group = tuple[str | None, ...]
 Basis = Literal["event", "cohort"]
 
@@ -166,6 +168,38 @@ def roi_row(postings: Sequence[Posting], digits: int, basis: Basis) -> dict[str,
     }
 
 
+NOT_OF_COST = {"owner", "team", "region", "account"}
+MADE_OF_COST = (
+    "roas", "cost_to_revenue", "cost_per_lead", "cost_per_qualified_lead", "cost_per_opportunity", "cost_per_order", "cac",
+    "break_even_on",
+)  # fmt: skip
+
+
+def without_cost(row: dict[str, Any]) -> dict[str, Any]:
+    """Have nothing that is made of costs in a row that is by what these do not have."""
+    return row | dict.fromkeys(MADE_OF_COST) | {"roi": dict.fromkeys(row["roi"])}
+
+
+def sales_row(
+    report: str, postings: Sequence[Posting], every: Sequence[Posting], of_roi: dict[str, Any]
+) -> dict[str, Any]:  # fmt: skip
+    """Revenue or profitability: some of ROI, and what is made of it."""
+    won, orders = total_of(postings, "won"), total_of(postings, "ordered")
+    invoiced, whole = (total_of(some, "gross") - total_of(some, "credited") for some in (postings, every))
+    if report == "revenue":
+        names = ("orders", "booked_revenue", "invoiced_revenue", "actual_cost", "roas")
+        deal = divide(total_of(postings, "booked_revenue"), orders)
+        return {name: of_roi[name] for name in names} | {
+            "won": int(won),
+            "share": number(divide(invoiced, whole)),
+            "average_deal_size": None if deal is None else decimal(deal, 2),
+        }
+    names = ("invoiced_revenue", "booked_revenue", "leads", "actual_cost", "gross_margin", "roi")
+    margin = of_roi["gross_margin"]
+    rate = None if margin is None else divide(Fraction(margin), invoiced)
+    return {name: of_roi[name] for name in names} | {"won": int(won), "margin_rate": number(rate)}
+
+
 # ---- Conversion ----------------------------------------------------------------------------------------------
 
 
@@ -280,8 +314,13 @@ def answer(
             return name is None or group_of(entry, groups, basis) == name
 
         mine = [p for p in postings if belongs(p, basis)]
-        if report == "roi":
-            return roi_row(mine, digits, basis)
+        if report in {"roi", "revenue", "profitability"}:
+            found = roi_row(mine, digits, basis)
+            if NOT_OF_COST & {*groups, *(only or {})}:
+                found = without_cost(found)
+            if report == "roi":
+                return found
+            return sales_row(report, mine, postings, found)
         if report == "conversion":
             return conversion_row(mine, digits)
         if report == "calls":

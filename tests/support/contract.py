@@ -14,7 +14,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from service.domain.figures import DAY, Dealt, Share, Total
+from service.domain.figures import DAY, Share, Total
 from service.domain.report import Report
 from service.projections.reports.answers import Page
 from service.projections.sums.selection import TIME_GROUPS, Key, Query, column_of
@@ -31,6 +31,12 @@ def figure_in(row: Mapping[str, Any], name: str) -> Any:
     for part in name.split("."):
         found = found[part]
     return found
+
+
+def without_shares(report: Report, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what a row tells of all rows together."""
+    reasons = {name: reason for name, reason in row["reasons"].items() if name not in report.of_kind(Share)}
+    return {name: value for name, value in row.items() if name not in report.of_kind(Share)} | {"reasons": reasons}
 
 
 def key_of(row: Mapping[str, Any], query: Query) -> Key:
@@ -85,16 +91,6 @@ async def check_periods(view: Any, report: Report, query: Query, fine: str, coar
         assert_adds_up(report, within[key], long.get(key))
 
 
-def _alone(report: Report, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row without shares of a whole, which a filter makes smaller, and dealt amounts, which go by the groups."""
-    dealt = report.of_kind(Dealt).keys()
-    beside = {name for name in report.figures if dealt & (report.additive(name) or {}).keys()} | report.of_kind(
-        Share
-    ).keys()
-    reasons = {name: reason for name, reason in row["reasons"].items() if name not in beside}
-    return {**{name: value for name, value in row.items() if name not in beside}, "reasons": reasons}
-
-
 async def check_filters(view: Any, report: Report, query: Query, dimension: str) -> None:
     """A group's row is the total of what its value filters, also the one without a value; several values are any of them."""
     others = tuple(one for one in query.only if one[0] != dimension)
@@ -105,7 +101,8 @@ async def check_filters(view: Any, report: Report, query: Query, dimension: str)
     for row in rows:
         labels.append(row.pop(column_of(dimension)) or "")
         only = (*others, (dimension, (labels[-1],)))
-        assert _alone(report, (await answer(view, report, replace(query, only=only))).total) == _alone(report, row)
+        alone = (await answer(view, report, replace(grouped, only=only))).total
+        assert without_shares(report, alone) == without_shares(report, row)
     for several in (labels, labels[1:]):
         if several:
             _, some = await table(view, report, replace(query, only=(*others, (dimension, tuple(several)))))

@@ -281,7 +281,8 @@ async def answers(tables: MemoryTables, query: Query, ledger: Ledger = LEDGER) -
         if answers_to(report, query):
             rows, total, _ = await answer(view, report, query)
             found[name] = {"rows": rows, "total": total}
-    found["unconverted"] = sorted(await view.unconverted(query))
+    waiting = sorted(await view.unconverted(query))
+    found["unconverted"] = [one for one in waiting if one[1].split(" ")[0] in REPORTS["roi"].measures]
     found["pending_links"] = await view.pending_links()
     counts = {campaign: events for (campaign, _), events in sorted(tables.named.items())}
     found["campaigns"] = {campaign for campaign, events in counts.items() if events}

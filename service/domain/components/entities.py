@@ -187,11 +187,18 @@ class Opportunity(Entity):
 
 
 class Quote(Entity):
-    """A quote, known by any event about it; `accepted` is the first time it was."""
+    """A quote, known by any event about it; `sent`, `accepted`, `rejected` and `expired` are the first time it was.
+
+    `values` are what it was last said to be worth: by name of what happened, and by any event under "".
+    """
 
     kind = "quote"
     ends = True
+    sent: Fact | None = None
     accepted: Fact | None = None
+    rejected: Fact | None = None
+    expired: Fact | None = None
+    values: Mapping[str, Fact] = NONE
     opportunity_id = ""
     parent: Opportunity | None = None
     KEPT = Entity.KEPT | {"parent"}
@@ -203,6 +210,16 @@ class Quote(Entity):
     def came_out_of(self, parent: Entity) -> bool:
         """Tell whether that is its parent."""
         return self.parent is parent
+
+    def value(self, what: str, fact: Fact) -> None:
+        """Take over what it is worth, as an event of a name says, unless a later one has said so."""
+        newer = {name: fact for name in ("", what) if name not in self.values or self.values[name] < fact}
+        self.values = {**self.values, **newer}
+
+    def worth(self, what: str) -> Money | None:
+        """Return what it was last said to be worth by events of a name, else by any."""
+        stated = self.values.get(what) or self.values.get("")
+        return money_of(stated.data["value"]) if stated else None
 
     def refers_to(self, _: Merges) -> Sequence[Key]:
         """Return its opportunity."""

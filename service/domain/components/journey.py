@@ -56,10 +56,10 @@ RULES: dict[str, Rule] = {
     "opportunity.won": Rule(_OPPORTUNITY),
     "opportunity.lost": Rule(_OPPORTUNITY),
     "opportunity.reopened": Rule(_OPPORTUNITY),
-    "quote.sent": Rule(_QUOTE),
-    "quote.accepted": Rule(_QUOTE),
-    "quote.rejected": Rule(_QUOTE),
-    "quote.expired": Rule(_QUOTE),
+    "quote.sent": Rule(_QUOTE, ("value",)),
+    "quote.accepted": Rule(_QUOTE, ("value",)),
+    "quote.rejected": Rule(_QUOTE, ("value",)),
+    "quote.expired": Rule(_QUOTE, ("value",)),
     "order.placed": Rule((*_ORDER, *_OPPORTUNITY, ("quote_id", "quote")),
         ("net_value", "campaign_id", "account_id", "new_customer"),
     ),
@@ -243,8 +243,10 @@ class Journey(Links):
     def _take_quote(self, fact: Fact) -> None:
         one = self._entity(Quote, fact[5]["quote_id"])
         one.state("opportunity_id", fact[5]["opportunity_id"], fact)
-        if fact[4] == "quote.accepted":
-            one.accepted = earliest(one.accepted, fact)
+        happened = fact[4].partition(".")[2]
+        setattr(one, happened, earliest(getattr(one, happened), fact))
+        if "value" in fact[5]:
+            one.value(happened, fact)
         self._settle(one)
 
     def _take_placed(self, fact: Fact) -> None:

@@ -9,7 +9,7 @@ from service.domain.components.entities import CreditNote, Invoice, Payment
 from service.domain.cubes import Cube, Dimensions, Posts
 from service.domain.figures import DAYS, MONEY, PastDue, quotient, total
 from service.domain.money import money_of
-from service.domain.postings import Book, Labels, Remainder
+from service.domain.postings import Book, Minor, Remainder
 from service.domain.report import Report
 
 # All of it stands on the posting date of the invoice.
@@ -23,26 +23,26 @@ def billed(invoice: Invoice, book: Book) -> Remainder:
     """Post what an invoice bills, its tax included; return what is left of that, which credit notes and payments reduce."""
     amount, tax = invoice.amount, invoice.tax
     assert amount is not None  # noqa: S101  it is posted, for the types
-    bill = Remainder(book, amount.currency, invoice.day, into=PAYMENTS)
+    bill = Remainder(book, amount.currency, invoice.day, listed=False)
     if tax is not None and tax.currency != amount.currency:
         reason = f"tax in {tax.currency} of an invoice in {amount.currency}"
         book.flag(reason, invoice.name, invoice.where, invoice.day, invoice.cohort)
-    bill.post(_BILLED, invoice.name, _place(invoice), invoice.day, invoice.day, amount.minor + _tax(invoice))
+    _post(_BILLED, invoice.name, amount.minor + _tax(invoice), invoice, bill, book)
     return bill
 
 
-def credit(invoice: Invoice, note: CreditNote, bill: Remainder) -> None:
+def credit(invoice: Invoice, note: CreditNote, bill: Remainder, book: Book) -> None:
     """Post what a credit note takes back, tax in proportion."""
     net, credited = invoice.amount, note.amount.minor
     back = round(Fraction(_tax(invoice) * credited, net.minor)) if net and net.minor else 0
-    bill.post(_BILLED, note.name, _place(invoice), invoice.day, invoice.day, -credited - back)
+    _post(_BILLED, note.name, -credited - back, invoice, bill, book)
 
 
 def contribute_payments(invoice: Invoice, bill: Remainder, book: Book) -> None:
     """Post the payments of an invoice, what they leave open, and when the last of it was paid."""
-    own, place, day = book.cells, _place(invoice), invoice.day
+    own, place, day = book.cells, _place(invoice, book), invoice.day
     if invoice.cancelled is not None:
-        bill.post(_BILLED, invoice.name, place, day, day, -bill.remaining)
+        _post(_BILLED, invoice.name, -bill.remaining, invoice, bill, book)
     payments, start = invoice.payments, (bill.remaining, bill.remaining_converted)
     to_pay = (bill.conversion, place, day, start)
     if to_pay[:3] != invoice.to_pay[:3] or (to_pay != invoice.to_pay and payments.used_up):
@@ -55,7 +55,7 @@ def contribute_payments(invoice: Invoice, bill: Remainder, book: Book) -> None:
         payment.after = (bill.remaining, bill.remaining_converted)
     book.cells = own
     left, left_converted = payments.left(start)
-    stand = (book.of(PAYMENTS)[place], day, day, None, None)
+    stand = (place, day, day, None, None)
     if left > 0 and left_converted > 0:
         book.put(("payments.open", invoice.name, *stand), left_converted)
     completing = _completing(invoice) if left <= 0 else None
@@ -67,7 +67,7 @@ def contribute_payments(invoice: Invoice, bill: Remainder, book: Book) -> None:
 def _pay(invoice: Invoice, payment: Payment, bill: Remainder, book: Book) -> None:
     amount = money_of(payment.fact.data["amount"])
     if amount.currency == bill.currency:
-        bill.post(_PAID, payment.name, _place(invoice), invoice.day, invoice.day, -amount.minor)
+        _post(_PAID, payment.name, -amount.minor, invoice, bill, book)
     else:
         reason = f"payment in {amount.currency} of an invoice in {bill.currency}"
         book.flag(reason, payment.name, invoice.where, invoice.day, invoice.cohort)
@@ -83,8 +83,12 @@ def _completing(invoice: Invoice) -> Payment | None:
     return None
 
 
-def _place(invoice: Invoice) -> Labels:
-    return (*invoice.where, invoice.due_date)
+def _post(measures: dict[str, int], entity: str, minor: Minor, invoice: Invoice, bill: Remainder, book: Book) -> None:
+    bill.post(measures, entity, invoice.where, invoice.day, invoice.day, minor, _place(invoice, book))
+
+
+def _place(invoice: Invoice, book: Book) -> int:
+    return book.at(PAYMENTS, **invoice.where._asdict(), due_date=invoice.due_date)
 
 
 def _tax(invoice: Invoice) -> int:

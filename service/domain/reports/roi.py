@@ -90,7 +90,7 @@ def contribute_invoice(invoice: Invoice, book: Book) -> None:
         book.open(note)
         _set_left(state, left, bill, cogs)
         if _credit(invoice, note, left, cogs, covered, book):
-            payments.credit(invoice, note, bill)
+            payments.credit(invoice, note, bill, book)
         note.after = _left(left, bill, cogs)
     book.cells = own
     _set_left(invoice.credits.left(begin), left, bill, cogs)
