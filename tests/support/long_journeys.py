@@ -49,6 +49,17 @@ def credit_notes(count: int) -> Events:
         yield event("invoice.credited", _at(number), net_amount=money("1.00"), **credited)
 
 
+def payments(count: int) -> Events:
+    """One invoice that is paid bit by bit, and credited in between."""
+    yield event("invoice.posted", _at(0), invoice_id="I", net_amount=money("900000.00"), posting_date="2024-01-01")
+    for number in range(1, count):
+        if number % 3:
+            yield event("payment.received", _at(number), payment_id=f"P{number}", invoice_id="I", amount=money("1.00"))
+        else:
+            credited = {"credit_note_id": f"N{number}", "invoice_id": "I", "posting_date": "2024-03-01"}
+            yield event("invoice.credited", _at(number), net_amount=money("1.00"), **credited)
+
+
 def reversals(count: int) -> Events:
     """One cost entry that is reversed bit by bit."""
     booked = {"cost_entry_id": "C", "campaign_id": "c", "cost_date": "2024-01-01"}
@@ -106,7 +117,7 @@ def late_leads(count: int) -> Events:
 SHAPES: dict[str, Callable[[int], Events]] = {
     shape.__name__: shape
     for shape in (
-        invoices, opportunities, amendments, credit_notes, reversals, orders_of_an_account, merged_leads, corrected_invoices,
-        budgets, followed_up, late_leads,
+        invoices, opportunities, amendments, credit_notes, payments, reversals, orders_of_an_account, merged_leads,
+        corrected_invoices, budgets, followed_up, late_leads,
     )
 }  # fmt: skip
