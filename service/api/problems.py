@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Match
 from service import telemetry
 from service.domain.catalogue import shown
 from service.store import faults
-from service.store.log import QueueFullError
+from service.store.log.group_commit import QueueFullError
 from service.store.vault import MasterKeyError
 
 if TYPE_CHECKING:

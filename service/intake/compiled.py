@@ -102,9 +102,9 @@ def _type_of(kind: Kind) -> Any:
 class _Payload(NamedTuple):
     """How the data of one type is read, and which fields then have to be looked at beyond each by itself."""
 
-    decode: Callable[[msgspec.Raw], Any]
-    days: Callable[[Any], tuple[Any, ...]] | None
-    any_of: Callable[[Any], tuple[Any, ...]] | None
+    decode: Callable[[msgspec.Raw], object]
+    days: Callable[[object], tuple[date | None, ...]] | None
+    any_of: Callable[[object], tuple[object, ...]] | None
     entity: str | None
 
 
@@ -126,7 +126,7 @@ def payload_of(name: str, entry: EventType) -> _Payload | None:
     return _Payload(msgspec.json.Decoder(structure).decode, _values(days), _values(entry.any_of), CORRECTABLE.get(name))
 
 
-def _values(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]] | None:
+def _values(names: Sequence[str]) -> Callable[[object], tuple[Any, ...]] | None:
     """Return what gets the values of fields. One is asked for twice: of a single name no tuple would come."""
     return attrgetter(names[0], *names) if names else None
 

@@ -29,7 +29,7 @@ from service.projections.reports.reading import AsOf
 from service.projections.sums.known_campaigns import Known
 from service.projections.sums.selection import TIME_GROUPS, Query
 from service.store.ledgers import Ledger
-from service.store.log import Stored
+from service.store.log.stored_events import Stored
 from service.store.rows import row_of
 
 LEDGER = Ledger(1, "memory", "EUR", "UTC")

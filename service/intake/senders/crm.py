@@ -26,6 +26,7 @@ from service.domain.catalogue import shown
 from service.intake.blanks import BLANKS
 from service.intake.senders import fields as read
 from service.intake.senders.contract import MalformedError, Statement, states
+from service.intake.senders.mappings import check_campaigns, check_zone
 
 NEVER = "1970-01-01T00:00:00Z"  # the time of a statement that says nothing but that something is not known
 # What is so from the creation on, whenever a message says it; statuses and amounts are so from some moment on.
@@ -115,7 +116,7 @@ def check(mapping: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, A
     for sort, table in checked["events"].items():  # YAML makes numbers of statuses that are digits
         checked["events"][sort] = {str(status): types for status, types in table.items()}
     checked["blanks"] = read.blanks(checked["blanks"])
-    read.zone(checked["time_zone"])
+    check_zone(checked, "time_zone")
     try:
         checked["currency"] = checked["currency"] and read.currency(checked["currency"], "currency")
     except MalformedError as error:
@@ -124,9 +125,7 @@ def check(mapping: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, A
         raise ValueError(f"probability_of: expected 1 or 100, got {checked['probability_of']}")
     for name, sort in checked["objects"].items():
         _one_of(sort, GIVES, f"objects.{name}")
-    for name, ours in checked["campaigns"].items():
-        if not isinstance(ours, str) or not ours:
-            raise ValueError(f"campaigns.{name}: expected a campaign_id, got {shown(ours)}")
+    check_campaigns(checked)
     for sort, what in checked["on_delete"].items():
         _one_of(what, (WITHDRAW, KEEP), f"on_delete.{sort}")
     for sort, table in checked["events"].items():
