@@ -55,7 +55,7 @@ async def frame(view: reading.Snapshot, query: selection.Query) -> dict[str, Any
 
 async def _names(view: reading.Snapshot, rows: Iterable[dict[str, Any]]) -> dict[str, str]:
     """Return the names of the campaigns in rows."""
-    ids = {row["campaign_id"] for row in rows if row.get("campaign_id")}
+    ids = {row[group] for row in rows for group in ("campaign_id", "parent") if row.get(group)}
     known = await view.campaigns() if ids else {}
     return {one: known[one]["name"] for one in sorted(ids) if known.get(one, {}).get("name")}
 
