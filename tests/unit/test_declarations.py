@@ -102,7 +102,7 @@ def test_no_two_cubes_have_a_letter_in_common_and_the_deals_keep_theirs() -> Non
 
 def test_a_read_takes_the_coarsest_sums_that_tell_its_dimensions_apart() -> None:
     visits = layout.laid_out([posts(VISITS, "seen")]).cubes["visits"]
-    finest, by_campaign = visits.letters
+    finest, by_campaign = [*visits.letters]
     assert visits.letter([]) == visits.letter(["campaign"]) == by_campaign
     assert visits.letter(["owner"]) == visits.letter(["campaign", "owner"]) == finest
     assert visits.letter(["stage"]) == by_campaign  # which it does not know
