@@ -20,7 +20,8 @@ from service.intake.hooks import Hooks
 from service.intake.translator import Translator
 from service.projections.worker import Worker
 from service.settings import Settings
-from service.store import database, embedded, faults, ledgers, log, migrate, quarantine
+from service.store import database, embedded, faults, ledgers, migrate, quarantine
+from service.store.log.group_commit import Appender
 from service.store.vault import Vault
 from service.store.watch import Watch
 from service.supervision import Parts
@@ -39,7 +40,7 @@ class Service:
     """One running service: what routes and commands work with."""
 
     def __init__(
-        self, settings: Settings, pool: asyncpg.Pool, appender: log.Appender, wake: Callable[[int], None] | None = None,
+        self, settings: Settings, pool: asyncpg.Pool, appender: Appender, wake: Callable[[int], None] | None = None,
         parts: Parts | None = None,
     ) -> None:  # fmt: skip
         self._wake = wake
@@ -137,7 +138,7 @@ async def opened(
     parts = parts or Parts()
     pool = await database.connect(dsn, size=settings.pool_size, statement_timeout=settings.statement_timeout)
     thread = _ProjectorThread(Projection(dsn, settings, parts)) if projector else None
-    appender = log.Appender(
+    appender = Appender(
         pool,
         queue_events=settings.append_queue_events,
         queue_bytes=settings.append_queue_bytes,

@@ -25,8 +25,9 @@ from service.domain.catalogue import CATALOGUE
 from service.domain.events import InvalidEventError
 from service.intake.acceptance import Result
 from service.intake.decoding import header_text, split
-from service.store import log
 from service.store.ledgers import Ledger
+from service.store.log import feed
+from service.store.log.stored_events import as_cloudevent
 
 router = APIRouter(tags=["events"], route_class=Guarded)
 _JSON = "application/json"
@@ -232,9 +233,9 @@ async def get_events(
         errors = [{"field": "type", "expected": "a type of the catalogue", "got": one[:80]} for one in unknown]
         raise ProblemError(422, f"type: there is no {unknown[0][:80]}", kind="invalid-request", errors=errors)
     service: Service = request.app.state.service
-    rows = await log.read(service.pool, ledger.ledger, after, limit, event_type or ())
-    headers = link(next_url(request, {"after": rows[-1].position} if log.is_full(rows, limit) else None))
-    return Response(b"[" + b",".join(map(log.as_cloudevent, rows)) + b"]", headers=headers, media_type=_BATCH)
+    rows = await feed.read(service.pool, ledger.ledger, after, limit, event_type or ())
+    headers = link(next_url(request, {"after": rows[-1].position} if feed.is_full(rows, limit) else None))
+    return Response(b"[" + b",".join(map(as_cloudevent, rows)) + b"]", headers=headers, media_type=_BATCH)
 
 
 @router.get(
@@ -248,7 +249,7 @@ async def get_event(
 ) -> Response:
     """Return the event at a position as a CloudEvent."""
     service: Service = request.app.state.service
-    row = await log.read_one(service.pool, ledger.ledger, position)
+    row = await feed.read_one(service.pool, ledger.ledger, position)
     if row is None:
         raise ProblemError(404, f"there is no event at position {position} yet")
-    return Response(log.as_cloudevent(row), media_type=_SINGLE)
+    return Response(as_cloudevent(row), media_type=_SINGLE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,7 +33,7 @@ async def hook(request: Request) -> Response:
         method=request.method,
         url=_url(request, service.settings.public_url),
         headers=_headers(request),
-        query=dict(request.query_params),
+        query=_query(request),
         body=await read_body(request, service.settings.max_body_bytes, found.stored.ledger),
         received_at=service.hooks.now(),
     )
@@ -50,6 +51,13 @@ def _url(request: Request, public_url: str | None) -> str:
     base = (public_url or str(request.base_url)).rstrip("/")
     prefix = urlsplit(base).path
     return f"{base}{path.removeprefix(prefix)}" + (f"?{query}" if query else "")
+
+
+def _query(request: Request) -> dict[str, str]:
+    """Return the parameters of the URL. Of one that stands twice nobody could say which is meant: it is as none."""
+    several = request.query_params.multi_items()
+    times = Counter(name for name, _ in several)
+    return {name: value for name, value in several if times[name] == 1}
 
 
 def _headers(request: Request) -> dict[str, str]:

@@ -22,12 +22,13 @@ from service.api.response_cache import Answers, Standing, matches
 from service.api.urls import link, next_url
 from service.bootstrap import Service
 from service.domain.calendar import LAST_DAY, Zone, expected_day, parse_day, parse_instant
+from service.domain.contributions import READ_MODEL_VERSION
 from service.domain.report import Report
 from service.projections.reports import reading
 from service.projections.sums import selection
 from service.projections.sums.threads import apart
-from service.store import log
 from service.store.ledgers import Access, Ledger
+from service.store.log import heads
 
 Reader = Annotated[Ledger, Depends(Needs("read"))]
 FigureReader = Annotated[Ledger, Depends(Needs("figures"))]
@@ -268,7 +269,7 @@ async def views(
     asked = max((one for one in moments if isinstance(one, int)), default=0)
     if max(asked, min_position) > 0 and (at := (await standing.of(ledger)).checkpoint) < max(asked, min_position):
         if asked > at:  # what was known at a position is known once it has been projected
-            min_position = max(min_position, min(asked, (await log.head(service.pool, ledger.ledger))[0]))
+            min_position = max(min_position, min(asked, (await heads.head(service.pool, ledger.ledger))[0]))
         async with request.state.turn.set_down():
             await _wait(service, standing, ledger, min_position)
     async with reading.snapshots(service.pool, ledger, *moments) as opened:
@@ -281,11 +282,18 @@ async def _wait(service: Service, standing: Standing, ledger: Ledger, position: 
     while (served := await standing.of(ledger)).checkpoint < position:
         if patience <= 0:
             raise ProblemError(
-                503, f"position {position} is not projected yet, only {served.checkpoint}: try again in a moment",
+                503, f"position {position} is not projected yet, only {served.checkpoint}: {_until(served)}",
                 kind="not-projected-yet", headers={"Retry-After": "1"}, position=served.checkpoint,
             )  # fmt: skip
         await asyncio.sleep(pause)
         patience, pause = patience - pause, min(pause * 2, 0.1)
+
+
+def _until(served: reading.Serving) -> str:
+    """Say when to ask again: figures that an earlier release made stand still until they are rebuilt."""
+    if served.version == READ_MODEL_VERSION:
+        return "try again in a moment"
+    return f"its figures are still those of definitions {served.version}, and stand still until they are rebuilt"
 
 
 def frame(view: reading.Snapshot) -> dict[str, Any]:

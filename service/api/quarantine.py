@@ -22,6 +22,8 @@ _JSON = "application/json"
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     409: {"description": "not in this state, or another event has the source and id"},
 }
+# What a problem that an earlier release has kept may lack.
+_EARLIER = {"type": "/problems/invalid-event", "title": "The event is not valid", "status": 422, "detail": ""}
 Reader = Annotated[Ledger, Depends(Needs("read"))]
 Sender = Annotated[Ledger, Depends(Needs("ingest"))]
 Admin = Annotated[Ledger, Depends(Needs("admin"))]
@@ -164,6 +166,7 @@ def _shown(kept: quarantine.Kept) -> dict[str, Any]:
     return {
         "id": kept.item, "received_at": kept.received_at, "state": kept.state, "position": kept.position,
         "event": {"type": kept.type, "source": kept.source, "id": kept.id}, "reason": kept.reason,
-        "problem": msgspec.Raw(kept.problem.encode()), "body": kept.body.decode("utf-8", "replace"), "size": kept.size,
+        "problem": {**_EARLIER, **msgspec.json.decode(kept.problem)},
+        "body": kept.body.decode("utf-8", "replace"), "size": kept.size,
         "whole": len(kept.body) == kept.size, "settled_at": kept.settled_at, "dismissed": dismissed,
     }  # fmt: skip

@@ -33,7 +33,9 @@ from service.intake.preview import Preview
 from service.intake.restating import RESTATED, TAKEN_BACK
 from service.intake.tabular import Opened, OpenTable, load_mapping, open_tables
 from service.settings import Settings
-from service.store import log
+from service.store.log import feed
+from service.store.log.group_commit import Appender
+from service.store.log.stored_events import as_cloudevent
 
 _SHOWN = 20
 _LATER = (RESTATED, TAKEN_BACK)  # no problems, but told
@@ -97,10 +99,12 @@ async def _import(
     opened = open_tables(load_mapping(mapping), paths, ZoneInfo(found.timezone)) if mapping else Opened([], [])
     files, told.passed_over = once_each(map(table_file, opened.tables) if mapping else ndjson_files(paths))
     begins = await starts(pool, found.ledger, files, decided=restate or keep or dry_run)
+    if dry_run and not (restate or keep):  # what would end the import is told, and what would come of it too
+        told.left += [start.changed for start in begins if start.changed]
     for start in begins:
         if start.done:
             say(f"{start.file.name}: going on after {start.done:,} events of an interrupted import")
-    appender = log.Appender(pool, queue_events=10**9, batch_events=settings.append_batch_events)
+    appender = Appender(pool, queue_events=10**9, batch_events=settings.append_batch_events)
     limits = Limits(settings.max_json_depth, settings.max_string_length)
     intake = Preview(pool, limits) if dry_run else Intake(pool, appender, limits)
     try:
@@ -226,8 +230,8 @@ def export(
     async def work(pool: asyncpg.Pool) -> None:
         found = await ledger_of(pool, ledger)
         with output.open("wb") if output else sys.stdout.buffer as stream:
-            async for row in log.read_all(pool, found.ledger, after=after):
-                stream.write(log.as_cloudevent(row) + b"\n")
+            async for row in feed.read_all(pool, found.ledger, after=after):
+                stream.write(as_cloudevent(row) + b"\n")
             stream.flush()
 
     with_pool(data_dir, work)

@@ -14,8 +14,9 @@ from service.cli.common import DataDir, LedgerName, ledger_of, say, show, with_p
 from service.intake.acceptance import Intake
 from service.intake.decoding import Limits
 from service.settings import Settings
-from service.store import log, quarantine
+from service.store import quarantine
 from service.store.ledgers import Ledger
+from service.store.log.group_commit import Appender
 from service.store.quarantine import Chosen, Kept
 
 quarantine_app = typer.Typer(help="What could not be taken as it came.", no_args_is_help=True, rich_markup_mode=None)
@@ -128,7 +129,7 @@ def retry(
 
     async def work(pool: asyncpg.Pool) -> int:
         found, settings = await ledger_of(pool, ledger), Settings()
-        appender = log.Appender(pool, queue_events=10**9, batch_events=settings.append_batch_events)
+        appender = Appender(pool, queue_events=10**9, batch_events=settings.append_batch_events)
         intake = Intake(pool, appender, Limits(settings.max_json_depth, settings.max_string_length))
         try:
             if items:

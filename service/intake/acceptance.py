@@ -16,7 +16,10 @@ from service.intake import compiled, days
 from service.intake.corrections import CORRECTIONS, wrong_currency
 from service.intake.decoding import Limits, decode
 from service.intake.refused import reason_of, refused
-from service.store import log, quarantine
+from service.store import quarantine
+from service.store.log import heads
+from service.store.log.append import Outcome
+from service.store.log.group_commit import Appender
 from service.store.rows import Row, encode_json, row_of
 
 _AT_ONCE = 50  # items read between two turns of the event loop
@@ -31,7 +34,7 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     position: int | None
     problem: dict[str, Any] | None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return the result as the members of a batch answer's item."""
         return msgspec.structs.asdict(self)
 
@@ -40,7 +43,7 @@ class Taken(NamedTuple):
     """What became of items: by their index the rows of those that are good, with an outcome each, and what was refused."""
 
     rows: dict[int, Row]
-    outcomes: list[log.Outcome]
+    outcomes: list[Outcome]
     refused: dict[int, Result]
 
     def results(self) -> list[Result]:
@@ -60,7 +63,7 @@ class Taken(NamedTuple):
         return sorted([*conflicts, *self.refused.items()], key=itemgetter(0))
 
 
-def _result(row: Row, outcome: log.Outcome) -> Result:
+def _result(row: Row, outcome: Outcome) -> Result:
     problem = _conflict(outcome.position) if outcome.status == "conflict" else None
     return Result(row.source, row.id, outcome.status, outcome.position, problem)
 
@@ -84,7 +87,7 @@ def read_item(raw: bytes, limits: Limits) -> Row:
 class Intake:
     """The one way into the log for whatever a sender posts."""
 
-    def __init__(self, pool: asyncpg.Pool, appender: log.Appender, limits: Limits) -> None:
+    def __init__(self, pool: asyncpg.Pool, appender: Appender, limits: Limits) -> None:
         self.limits = limits
         self._pool = pool
         self._appender = appender
@@ -100,9 +103,9 @@ class Intake:
         """
         return await self._take(ledger, raws, turn=turn)
 
-    async def take_event(self, ledger: int, raw: bytes, attributes: dict[str, Any]) -> Result:
+    async def take_event(self, ledger: int, raw: bytes, attributes: dict[str, object]) -> Result:
         """Take one event whose context came apart from its `data` (CloudEvents binary mode)."""
-        data: Any
+        data: object
         try:
             data, refused = decode(raw, self.limits), None
         except InvalidEventError as error:
@@ -192,10 +195,10 @@ class Intake:
 
     async def last_position(self, ledger: int) -> int:
         """Return the ledger's last position."""
-        return (await log.head(self._pool, ledger))[0]
+        return (await heads.head(self._pool, ledger))[0]
 
 
-def _invalid(value: Any, error: InvalidEventError) -> Result:
+def _invalid(value: object, error: InvalidEventError) -> Result:
     given = value if type(value) is dict else {}
     source, identity = given.get("source"), given.get("id")
     problem = {
@@ -208,7 +211,7 @@ def _invalid(value: Any, error: InvalidEventError) -> Result:
     return Result(_shown(source), _shown(identity), "invalid", None, problem)
 
 
-def _shown(value: Any) -> str | None:
+def _shown(value: object) -> str | None:
     return value if type(value) is str else None
 
 

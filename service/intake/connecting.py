@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from service.intake.senders import KINDS
 from service.intake.senders.authentication import check_secret_of
@@ -29,10 +28,10 @@ def check(
     kind: str,
     secrets: Sequence[str] | None,
     credentials: Mapping[str, str] | None,
-    mapping: Mapping[str, Any] | None,
+    mapping: Mapping[str, object] | None,
     *,
     name: str | None = None,
-    before: Mapping[str, Any] | None = None,
+    before: Mapping[str, object] | None = None,
 ) -> None:
     """Raise UnfitError for the first part that does not fit. `before` is the mapping that holds if there is no new one."""
     if kind not in KINDS:
@@ -56,7 +55,7 @@ def check(
             raise UnfitError(f"credentials.{given}", f"1 to {LONGEST_SECRET} characters; is the shell variable set?")
 
 
-def _check_secret(secret: str, field: str, authentication: Mapping[str, Any] | None) -> None:
+def _check_secret(secret: str, field: str, authentication: Mapping[str, object] | None) -> None:
     if not SHORTEST_SECRET <= len(secret.strip()) <= LONGEST_SECRET:
         raise UnfitError(field, f"{SHORTEST_SECRET} to {LONGEST_SECRET} characters; {_MADE}")
     try:

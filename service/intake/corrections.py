@@ -18,8 +18,8 @@ from service.domain.events import newest_version, upcast
 from service.domain.facts import Fact
 from service.domain.kinds import read_fact
 from service.domain.voids import Voids
-from service.store import log
-from service.store.log import Stored
+from service.store.log import by_identity, registers
+from service.store.log.stored_events import Stored
 from service.store.rows import Row
 
 
@@ -36,7 +36,6 @@ CORRECTIONS = {
     "invoice.credited": Correction("invoice.posted", "invoice_id", (("net_amount", "net_amount"), ("cogs", "cogs"))),
     "campaign.cost_reversed": Correction("campaign.cost_booked", "cost_entry_id", (("amount", "amount"),)),
 }
-_ANYWHERE = 2**62  # no log has so many positions
 
 
 def is_correction(row: Row) -> bool:
@@ -48,7 +47,7 @@ async def wrong_currency(pool: asyncpg.Pool, ledger: int, rows: Mapping[int, Row
     """Return what is wrong with the corrections among rows, which are given by their place in the request."""
     asked = {index: row for index, row in rows.items() if is_correction(row)}
     entities = {_corrected(row) for row in asked.values()}
-    known: list[tuple[int, Row | Stored]] = [(-1, row) for row in await log.statements(pool, ledger, entities)]
+    known: list[tuple[int, Row | Stored]] = [(-1, row) for row in await by_identity.statements(pool, ledger, entities)]
     known += [(index, row) for index, row in rows.items() if row.entity in entities]
     wrong = _mismatches(asked, known, Voids())
     if wrong:
@@ -56,7 +55,7 @@ async def wrong_currency(pool: asyncpg.Pool, ledger: int, rows: Mapping[int, Row
         wrong = _mismatches({index: asked[index] for index in wrong}, known, voids)
     if wrong:
         identities = [(asked[index].source, asked[index].id) for index in wrong]
-        there = {(one.source, one.id) for one in await log.read_identities(pool, ledger, identities, _ANYWHERE)}
+        there = {(one.source, one.id) for one in await by_identity.read_identities(pool, ledger, identities)}
         wrong = {index: one for index, one in wrong.items() if (asked[index].source, asked[index].id) not in there}
     return wrong
 
@@ -90,7 +89,7 @@ def _mismatch(correction: Correction, data: Mapping[str, Any], corrected: Mappin
 
 async def _voids(pool: asyncpg.Pool, ledger: int, rows: Iterable[Row]) -> Voids:
     voids = Voids()
-    everything: list[Row | Stored] = [*await log.registers(pool, ledger, _ANYWHERE), *rows]
+    everything: list[Row | Stored] = [*await registers.read(pool, ledger), *rows]
     for row in everything:
         if row.type == "event.voided" and row.version <= newest_version(row.type):
             voids.add(_fact(row))

@@ -80,7 +80,7 @@ class _RepeatedError(Exception):
 def repeated_name(raw: bytes) -> str | None:
     """Return a name that an object in valid JSON of limited depth has twice, if there is one."""
 
-    def once(pairs: list[tuple[str, Any]]) -> None:
+    def once(pairs: list[tuple[str, object]]) -> None:
         names = set()
         for name, _ in pairs:
             if name in names:
@@ -116,7 +116,7 @@ def header_text(value: str) -> str | None:
     return None if "\x00" in text else text
 
 
-def _check(value: Any, limits: Limits, path: str, depth: int) -> None:
+def _check(value: object, limits: Limits, path: str, depth: int) -> None:
     if type(value) is str:
         if len(value) > limits.string:
             expected = f"a string of at most {limits.string} characters"

@@ -14,10 +14,11 @@ from service.intake.hooks import Hook, opened, request_of
 from service.intake.reading import Api, Reading, fault, read, reasons
 from service.intake.translation import EVERYONE, Outcome, Translation
 from service.settings import Settings
-from service.store import faults, records, sources
-from service.store.inbox import Delivery, Settled
-from service.store.log import QueueFullError
-from service.store.records import Stated
+from service.store import faults, sources, statements
+from service.store.inbox import Delivery
+from service.store.inbox_work import Settled
+from service.store.log.group_commit import QueueFullError
+from service.store.statements import Stated
 from service.store.vault import MasterKeyError, Vault
 
 _log = telemetry.logger("translator")
@@ -44,7 +45,7 @@ class Deliveries:
         found = defaultdict(list)
         again = [one.delivery for one in several if one.attempts or one.settled_at]
         async with self._pool.acquire() as connection:
-            for stated in await records.of_deliveries(connection, ledger, again):
+            for stated in await statements.of_deliveries(connection, ledger, again):
                 found[stated.delivery].append(stated)
         return found
 

@@ -133,7 +133,7 @@ def _without(
     return (whole, []) if isinstance(first, _InvalidError) else (None, [((), str(first))])
 
 
-def _suspects(fields: Mapping[str, Any], problem: str) -> list[Path]:
+def _suspects(fields: Mapping[str, object], problem: str) -> list[Path]:
     """Return the paths of values that a problem quotes or names, the likeliest first."""
     if "currency" in problem.lower():
         return []  # an amount in the currency that stood before would be another amount: the statement is left out whole
@@ -143,7 +143,7 @@ def _suspects(fields: Mapping[str, Any], problem: str) -> list[Path]:
     return [path for likeness, path in sorted(ranked, key=lambda one: -one[0]) if likeness > 0]
 
 
-def _likeness(path: Path, value: Any, problem: str, shown: str) -> int:
+def _likeness(path: Path, value: object, problem: str, shown: str) -> int:
     text = f"{value:f}" if isinstance(value, Decimal) else str(value)
     cut = shown.removesuffix("...")
     quoted = bool(cut) and (shown in (text, str(value)) or (len(cut) < len(shown) and text.startswith(cut)))
@@ -154,10 +154,10 @@ def _likeness(path: Path, value: Any, problem: str, shown: str) -> int:
     return 2 * quoted + bool(named)
 
 
-def _values(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def _values(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
     """Yield what stands inside a JSON value, the innermost first, up to a limit."""
-    stack: list[tuple[Path, Any]] = [(path, value)]
-    found: list[tuple[Path, Any]] = []
+    stack: list[tuple[Path, object]] = [(path, value)]
+    found: list[tuple[Path, object]] = []
     while stack and len(found) < _MOST_VALUES:
         at, one = stack.pop()
         found.append((at, one))
@@ -166,7 +166,7 @@ def _values(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     yield from ((at, one) for at, one in reversed(found) if at)
 
 
-def _at(value: Any, path: Path) -> Any:
+def _at(value: object, path: Path) -> object:
     for name in path:
         if isinstance(value, dict):
             value = value.get(str(name))
@@ -175,14 +175,14 @@ def _at(value: Any, path: Path) -> Any:
     return value
 
 
-def _left_as_it_was(fields: Mapping[str, Any], path: Path, before: Sequence[Statement]) -> dict[str, Any]:
+def _left_as_it_was(fields: Mapping[str, object], path: Path, before: Sequence[Statement]) -> dict[str, Any]:
     """Return fields with the value at a path as the statements before had it; without it, if they had none."""
     named = before if all(isinstance(name, str) for name in path) else ()  # places in lists mean other things each time
     earlier = (value for one in reversed(named) if (value := _at(one.fields, path)) is not None)
     return dict(_replaced(fields, path, next(earlier, None)))
 
 
-def _replaced(value: Any, path: Path, by: Any) -> Any:
+def _replaced(value: Any, path: Path, by: object) -> Any:
     name, *rest = path
     copy: Any = dict(value) if isinstance(value, Mapping) else list(value)
     if rest:

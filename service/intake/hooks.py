@@ -84,7 +84,10 @@ class Hooks:
         self._vault = vault
         self._settings = settings
         self._received = received
+        # What was decrypted with success before: whoever asks for the service's health every second must not have a thousand
+        # secrets decrypted each time.
         self._openable: set[bytes] = set()
+        # A sender posts again and again: without this, each message would ask for its source and decrypt its secrets.
         self._known: LookedUp[Hook] = LookedUp(_TRUST_SECONDS)
         self._sent, self._rejected = Buckets(), Buckets()
 
@@ -110,6 +113,7 @@ class Hooks:
         if count and not self._vault.is_open:
             return f"missing: {count} source(s) need it; set {vault.NAME}"
         closed = 0
+        self._openable &= tokens  # what is stored no longer need not be remembered
         for token in tokens - self._openable:
             try:
                 self._vault.unlock(token)

@@ -19,6 +19,7 @@ import asyncpg
 
 from service.intake.acceptance import Result
 from service.intake.restating import RESTATED, TAKEN_BACK, Stated, Taking, restate, take_back
+from service.intake.rivals import rivals
 from service.intake.tabular import ClashError, OpenTable, RowError
 from service.store import imports
 from service.store.rows import encode_json
@@ -27,6 +28,7 @@ AT_ONCE = 1_000
 STATUSES = ("accepted", "duplicate", "conflict", "invalid")  # always counted, the others where there are any
 _MET = ("duplicate", "conflict", RESTATED)
 CLASHING = "repeated within a file"
+IN_DOUBT = "in doubt"
 
 
 class Problem(NamedTuple):
@@ -72,12 +74,16 @@ class File:
 
 
 class Start(NamedTuple):
-    """Where the import of a file begins: after so many events, whether it was done before, and what another mapping gave."""
+    """Where the import of a file begins: after so many events, and whether it was done before.
+
+    `by_another` is how many events another mapping gave, `changed` what to say of that before anything is stored.
+    """
 
     file: File
     done: int
     known: bool
     by_another: int
+    changed: str | None
 
 
 @dataclass
@@ -87,7 +93,7 @@ class Counts:
     by_status: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        told = [*STATUSES, *(one for one in (RESTATED, TAKEN_BACK, CLASHING) if self.by_status[one])]
+        told = [*STATUSES, *(one for one in (RESTATED, TAKEN_BACK, CLASHING, IN_DOUBT) if self.by_status[one])]
         return ", ".join(f"{self.by_status[status]} {status}" for status in told)
 
 
@@ -146,11 +152,13 @@ async def starts(pool: asyncpg.Pool, ledger: int, files: Sequence[File], *, deci
         before = await imports.of_file(pool, ledger, file.digest)
         same = next((one for one in before if one.mapping == file.mapping), None)
         newest = next((one for one in before if one.events), None)
-        if newest is not None and newest.mapping != file.mapping and not decided:
-            raise ValueError(_changed(file.name, newest))
+        other = newest if newest is not None and newest.mapping != file.mapping else None
+        changed = _changed(file.name, other) if other else None
+        if changed and not decided:
+            raise ValueError(changed)
         known = same is not None and same.done_at is not None
-        by_another = newest.events if newest is not None and newest.mapping != file.mapping else 0
-        found.append(Start(file, 0 if same is None or known else same.events, known, by_another))
+        done = 0 if same is None or known else same.events
+        found.append(Start(file, done, known, other.events if other else 0, changed))
     return found
 
 
@@ -182,6 +190,8 @@ async def import_file(
         unsaid = [] if start.known and not restates else [one for one in several if one.unsaid is not None]
         taken_back = await take_back(pool, intake, ledger, [one.unsaid for one in unsaid if one.unsaid])
         met += len(taken_back) + sum(one.status in _MET for one in results)
+        if file.mapping:
+            await _tell_rivals(pool, intake, ledger, file.name, stretch, results, report)
         report.taken(file.name, [*stretch, *(unsaid[index] for index in taken_back)], [*results, *taken_back.values()])
         done += len(stretch)  # what is no longer said comes last, and may be asked again
         if stores:
@@ -195,6 +205,16 @@ async def import_file(
         f"{file.name}: {left:,} of the {start.by_another:,} events that came in by the earlier mapping did not come out again "
         "under their source and id: they still count until they are voided"
     )  # fmt: skip
+
+
+async def _tell_rivals(
+    pool: asyncpg.Pool, intake: Taking, ledger: int, name: str, stretch: Sequence[Event], results: Sequence[Result],
+    report: Report,
+) -> None:  # fmt: skip
+    """Tell which events that are new state what another one states of the same time: one of the two does not count."""
+    new = [one.raw if result.status == "accepted" else None for one, result in zip(stretch, results, strict=True)]
+    for index, text in (await rivals(pool, ledger, new, intake.limits)).items():
+        report.problem(Problem(name, stretch[index].line, results[index].id or "", text), IN_DOUBT)
 
 
 async def _later(

@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 _T = TypeVar("_T")
 
 _BURST_SECONDS = 10.0  # how much of a minute's allowance may come at once
-_MOST_REMEMBERED = 50_000
-_MOST_LOOKED_UP = 10_000
+_MOST_REMEMBERED = 50_000  # names; the memory has an end, and who has asked least recently may begin anew
+_MOST_LOOKED_UP = 10_000  # keys of each sort; who guesses keys without end would else fill the memory
 _STRANGERS_AT_ONCE = 2  # look-ups of what was not there before: whoever guesses takes no more connections than this
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import asyncpg
 
 from service.intake.acceptance import Intake, Result
 from service.intake.decoding import Limits
-from service.store import log
-from service.store.log import Outcome, Stored
+from service.store.log import by_identity, heads
+from service.store.log.append import Outcome
+from service.store.log.group_commit import Appender
+from service.store.log.stored_events import Stored
 from service.store.rows import Row, same_json
-
-_ANYWHERE = 2**62
 
 
 class Preview:
@@ -28,7 +27,7 @@ class Preview:
         return await self._intake.append(ledger, raws)
 
 
-class _Comparing(log.Appender):
+class _Comparing(Appender):
     """Says what appending would give: what is there already is compared, what came before is remembered."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
@@ -40,8 +39,8 @@ class _Comparing(log.Appender):
     async def append(self, ledger: int, rows: Sequence[Row]) -> list[Outcome]:
         """Return what would become of rows, in order."""
         if self._last is None:
-            self._last = (await log.head(self._pool, ledger))[0]
-        found = await log.read_identities(self._pool, ledger, [(row.source, row.id) for row in rows], _ANYWHERE)
+            self._last = (await heads.head(self._pool, ledger))[0]
+        found = await by_identity.read_identities(self._pool, ledger, [(row.source, row.id) for row in rows])
         there = {(one.source, one.id): one for one in found}
         return [self._outcome(row, there.get((row.source, row.id)), self._last) for row in rows]
 
@@ -58,5 +57,5 @@ class _Comparing(log.Appender):
         return Outcome("duplicate" if before == content else "conflict", position)
 
 
-def _content(one: Row | Stored) -> tuple[Any, ...]:
+def _content(one: Row | Stored) -> tuple[object, ...]:
     return one.type, one.micros, one.rest, one.subject

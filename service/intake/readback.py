@@ -22,7 +22,7 @@ from service.intake.deliveries import Deliveries, failed, has_to_wait
 from service.intake.hooks import Hook
 from service.intake.outgoing import RationedTransport, client_over
 from service.intake.reading import Api, Reading
-from service.store import inbox
+from service.store import inbox_work
 from service.store.database import Connection
 from service.store.inbox import Delivery
 
@@ -53,7 +53,7 @@ class Readback:
         """Begin a turn of each ledger that waits for one; raise what has ended another. It never asks to be called at once."""
         for ledger in [ledger for ledger, turn in self._turns.items() if turn.done()]:
             self._turns.pop(ledger).result()
-        due = await inbox.ledgers_due(self._pool, asks=True)
+        due = await inbox_work.ledgers_due(self._pool, asks=True)
         for ledger in sorted(due, key=lambda one: self._begun.get(one, 0.0)):
             if len(self._turns) >= _TURNS:
                 break
@@ -76,16 +76,17 @@ class Readback:
 
     async def turn(self, ledger: int) -> None:
         """Ask for one source of a ledger what its deliveries want, and translate that."""
-        leased = await inbox.lease(self._pool, ledger, _BATCH, _BATCH_BYTES, LEASE_SECONDS)
+        leased = await inbox_work.lease(self._pool, ledger, _BATCH, _BATCH_BYTES, LEASE_SECONDS)
         if not leased:
             return
         try:
             await self._done(leased)
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) or has_to_wait(error):
-                await asyncio.shield(inbox.give_back(self._pool, leased))
+                # Shielded from a second cancellation, at the end of the process: the leases would hold for minutes after it.
+                await asyncio.shield(inbox_work.give_back(self._pool, leased))
             raise  # whatever else it is, the lease is the pause before the next try
-        await inbox.give_back(self._pool, leased)  # what was not begun; the others are settled
+        await inbox_work.give_back(self._pool, leased)  # what was not begun; the others are settled
 
     async def _done(self, leased: Sequence[Delivery]) -> None:
         try:
@@ -94,17 +95,20 @@ class Readback:
             if has_to_wait(error):
                 raise
             async with self._still(leased) as (connection, several):
-                await inbox.settle(connection, [failed(one, error) for one in several])
+                await inbox_work.settle(connection, [failed(one, error) for one in several])
             return
         readings = await self._asked(hook, leased)
         async with self._still([one for one in leased if one.delivery in readings]) as (connection, several):
-            await inbox.settle(connection, await self._deliveries.translated(hook, several, readings))
+            await inbox_work.settle(connection, await self._deliveries.translated(hook, several, readings))
 
     @asynccontextmanager
     async def _still(self, leased: Sequence[Delivery]) -> AsyncIterator[tuple[Connection, list[Delivery]]]:
-        """Give what is still ours, locked, in a transaction that settles it."""
+        """Give what is still ours, locked, in a transaction that settles it.
+
+        Only here are connections held, as few at once as the pool has room for: the API has answered before.
+        """
         async with self._room, self._pool.acquire() as connection, connection.transaction():
-            yield connection, await inbox.held(connection, leased)
+            yield connection, await inbox_work.held(connection, leased)
 
     async def _asked(self, hook: Hook, leased: Sequence[Delivery]) -> dict[int, Reading]:
         """Read deliveries, the first one alone, to see whether there is an answer; those not begun are not in the result."""

@@ -26,8 +26,8 @@ from service.intake.senders.contract import (
     Unreadable,
     Wanted,
 )
-from service.store.records import Stated
 from service.store.rows import encode_json
+from service.store.statements import Stated
 
 _log = telemetry.logger("translator")
 _LONGEST = 300  # characters of a record's name and of a key: they are indexed

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from service.domain.catalogue import CATALOGUE, MAX_ID
+from service.domain.catalogue import CATALOGUE
 from service.domain.events import InvalidEventError, read_event
+from service.domain.fields import MAX_ID
 from service.intake.senders.contract import Draft
-from service.store.records import Issued
+from service.store.drafts import Issued
 from service.store.rows import encode_json, fingerprint_of
 
 _LONGEST_KEY = 300  # it is indexed
@@ -89,7 +90,7 @@ def event_id(record: str, key: str, issue: int = 0) -> str:
     return f"{whole}~{issue}" if issue else whole
 
 
-def _event(source: str, record: str, draft: Draft, issue: int) -> dict[str, Any]:
+def _event(source: str, record: str, draft: Draft, issue: int) -> dict[str, object]:
     identity = draft.id if draft.id is not None else event_id(record, draft.key, issue)
     nullable = CATALOGUE[draft.type].nullable if draft.type in CATALOGUE else ()
     return {

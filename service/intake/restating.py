@@ -16,13 +16,13 @@ import msgspec
 
 from service.intake.acceptance import Result, read_item
 from service.intake.decoding import Limits
-from service.store import imports, log
-from service.store.log import Stored as Recorded
+from service.store import imports
+from service.store.log import by_identity
+from service.store.log.stored_events import Stored as Recorded
 from service.store.rows import Row, encode_json, same_json
 
 RESTATED, TAKEN_BACK = "restated", "taken back"
 _VOID = "void/"  # begins the id of the event that takes another one back
-_ANYWHERE = 2**62
 
 
 class Taking(Protocol):
@@ -91,7 +91,7 @@ async def take_back(
     """Take back what was said under (source, id) pairs; results by their index, of those that had said something."""
     if not identities:
         return {}
-    first = {(one.source, one.id): one for one in await log.read_identities(pool, ledger, identities, _ANYWHERE)}
+    first = {(one.source, one.id): one for one in await by_identity.read_identities(pool, ledger, identities)}
     last = await imports.last_issues(pool, ledger, identities)
     said = [(index, last.get(index) or first.get(identity)) for index, identity in enumerate(identities)]
     standing = {index: one for index, one in said if one is not None}
@@ -123,7 +123,7 @@ def _before(identity: str) -> str:
 async def _void_ids(pool: asyncpg.Pool, ledger: int, identities: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
     """Return those of (source, id) pairs that an import has voided; what somebody else voided is no business of ours."""
     names = [(source, f"{_VOID}{identity}") for source, identity in identities]
-    found = await log.read_identities(pool, ledger, names, _ANYWHERE)
+    found = await by_identity.read_identities(pool, ledger, names)
     return {(one.source, one.id.removeprefix(_VOID)) for one in found}
 
 

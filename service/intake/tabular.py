@@ -25,6 +25,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from service.domain.catalogue import CATALOGUE
 from service.intake.tabular_files import Passed, Record, Sheet, open_sheet
 from service.intake.tabular_filters import Reading
 from service.intake.tabular_lookups import open_lookups
@@ -48,6 +49,12 @@ __all__ = [
 
 _REMEMBERED = 3_000_000  # ids of one file that are kept, to tell those that come again; some 130 bytes each
 _MASK = (1 << 64) - 1
+# What these state stands as a whole: of two about the same thing (which their first field names) at one time, one would count.
+_WHOLE = (
+    "campaign.cost_booked", "lead.captured", "opportunity.opened", "quote.accepted", "order.placed", "order.amended",
+    "invoice.posted", "invoice.credited", "payment.received", "touchpoint.recorded", "call.completed",
+)  # fmt: skip
+_NAMED_BY = {kind: next(iter(CATALOGUE[kind].required)) for kind in _WHOLE}
 _TITLES = 9
 
 OnError = Callable[[RowError], None]
@@ -88,6 +95,7 @@ class OpenTable:
         With `restates` all rules do.
         """
         seen: dict[int, int] = {}
+        things: dict[int, int] = {}
         for row, cells in self._rows(on_error):
             told: set[str] = set()
             given = False
@@ -100,6 +108,7 @@ class OpenTable:
                     given = True
                     event = rule.event(row, self.table.source)
                     if _is_new(seen, rule, row, event, cells):
+                        _check_thing(things, row, event)
                         yield Item(row.line, event, rule.restates)
                 except RowError as error:
                     if on_error is None:
@@ -252,3 +261,26 @@ def _is_new(seen: dict[int, int], rule: Rule, row: Row, event: dict[str, Any], c
     else:
         how = "which says something else (put what tells them apart into the id)"
     raise ClashError(row.file, row.line, "id", f"an id of its own, found {event['id']!r} as in line {line}, {how}")
+
+
+def _check_thing(things: dict[int, int], row: Row, event: dict[str, Any]) -> None:
+    """Raise ClashError where an earlier row speaks of the same thing at the same time, though under another id.
+
+    `things` holds the line of each. Which of two statements counts would be decided by how their ids sort.
+    """
+    field = _NAMED_BY.get(event["type"])
+    if field is None:
+        return
+    name = event["data"][field]
+    key = hash((event["type"], name, event["time"]))
+    line = things.get(key)
+    if line is None:
+        if len(things) < _REMEMBERED:
+            things[key] = row.line
+        return
+    raise ClashError(
+        row.file, row.line, field,
+        f"a value of its own, found {name!r} as in line {line}, of the same time: one of the two would not count (put "
+        f"what tells them apart into {field}; where they are parts of one thing, add them up; where they say the same, give them "
+        "one id and `once: true`)",
+    )  # fmt: skip

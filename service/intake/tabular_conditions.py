@@ -47,7 +47,7 @@ class Test:
         text = row.cells[self.value.columns[0]] if self.plain else str(value)
         return all(self._one(name, bound, row, text, value) for name, bound in self.operators)
 
-    def _one(self, name: str, bound: Any, row: Row, text: str, value: Any) -> bool:
+    def _one(self, name: str, bound: Any, row: Row, text: str, value: object) -> bool:
         if name in _TEXTS:
             return _TEXTS[name](text, bound)
         if value == "":
@@ -124,7 +124,7 @@ def read_condition(raw: Any, key: str) -> Condition:
     return Test(value, form == "column", operators)
 
 
-def read_any(raw: Any, key: str) -> Condition:
+def read_any(raw: object, key: str) -> Condition:
     """Read a condition, or a list of which any has to hold."""
     if isinstance(raw, list):
         parts = a_list(raw, key)
@@ -132,7 +132,7 @@ def read_any(raw: Any, key: str) -> Condition:
     return read_condition(raw, key)
 
 
-def _bound(name: str, raw: Any, key: str) -> Any:
+def _bound(name: str, raw: object, key: str) -> Any:
     if name in _TEXTS:
         return texts(raw, key)
     if isinstance(raw, bool) or not isinstance(raw, int | float | str):

@@ -45,7 +45,7 @@ class Filter(NamedTuple):
     number: bool = False  # gives a number as text, so that money is written with the places of its currency
 
 
-def _slug(value: str, *_: Any) -> str:
+def _slug(value: str, *_: object) -> str:
     if slug := re.sub(r"[\W_]+", "-", value.casefold()).strip("-"):
         return slug
     raise ValueError("a letter or a digit")
@@ -61,7 +61,7 @@ def _date(value: str, form: str, reading: Reading) -> str:
         raise ValueError(f"a date written as {form or '2026-03-01 (ISO 8601)'}") from None
 
 
-def _bool(value: str, *_: Any) -> bool:
+def _bool(value: str, *_: object) -> bool:
     if (truth := _TRUTH.get(value.lower())) is None:
         raise ValueError("one of " + ", ".join(_TRUTH))
     return truth
@@ -72,12 +72,12 @@ def is_truth(value: str) -> bool:
     return value.lower() in _TRUTH
 
 
-def _split(value: str, separator: str, *_: Any) -> list[str]:
+def _split(value: str, separator: str, *_: object) -> list[str]:
     items = value.split(separator) if separator else re.split(r"[;,|\n]", value)
     return [item.strip() for item in items if item.strip()]
 
 
-def _part(value: str, argument: str, *_: Any) -> str:
+def _part(value: str, argument: str, *_: object) -> str:
     number, _separator, separator = argument.partition(":")
     parts = [part.strip() for part in value.split(separator)]
     at = int(number)

@@ -113,7 +113,7 @@ class Rule:
         }
 
 
-def read_rule(raw: Any, key: str, more: tuple[str, ...] = ()) -> Rule:
+def read_rule(raw: object, key: str, more: tuple[str, ...] = ()) -> Rule:
     """Read what makes one event; MappingError names the key that is wrong. `more` keys may be those of imports."""
     rule = members(raw, key, RULE[0], (*RULE[1], *more))
     kind = a_text(rule["type"], f"{key}.type")
@@ -123,6 +123,10 @@ def read_rule(raw: Any, key: str, more: tuple[str, ...] = ()) -> Rule:
     identity = template(rule["id"], f"{key}.id")
     if not identity.columns:
         raise MappingError(f"{key}.id", "a column that tells the rows apart, else all rows would be the same event")
+    if rule.get("restates") and "@cells" in identity.columns:
+        raise MappingError(
+            f"{key}.id", "an id that stays when a row says something else: @cells changes with the row, and would restate nothing"
+        )  # fmt: skip
     subject = template(rule["subject"], f"{key}.subject") if "subject" in rule else None
     for name, text in (("id", identity), ("subject", subject)):
         if text is not None and text.lists:
@@ -138,7 +142,7 @@ def read_rule(raw: Any, key: str, more: tuple[str, ...] = ()) -> Rule:
     )  # fmt: skip
 
 
-def read_time(raw: Any, key: str) -> Time:
+def read_time(raw: object, key: str) -> Time:
     """Read where a time stands and how it is written."""
     if not isinstance(raw, dict):
         return _checked(Time(template(raw, key)), key)
@@ -173,7 +177,7 @@ def _checked(time: Time, key: str) -> Time:
     return time
 
 
-def read_zone(raw: Any, key: str) -> tzinfo:
+def read_zone(raw: object, key: str) -> tzinfo:
     """Read the name of a time zone."""
     try:
         return times.zone_named(raw)
@@ -181,7 +185,7 @@ def read_zone(raw: Any, key: str) -> tzinfo:
         raise MappingError(key, f"{error}, found {shown(raw)}") from None
 
 
-def _offset(raw: Any, key: str) -> tzinfo:
+def _offset(raw: object, key: str) -> tzinfo:
     try:
         return times.offset_named(a_text(raw, key))
     except ValueError:
@@ -190,7 +194,7 @@ def _offset(raw: Any, key: str) -> tzinfo:
         ) from None
 
 
-def _format(raw: Any, key: str) -> str:
+def _format(raw: object, key: str) -> str:
     try:
         return times.check_format(a_text(raw, key))
     except MappingError:

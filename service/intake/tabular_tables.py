@@ -147,7 +147,7 @@ def load_mapping(path: Path) -> TableMapping:
 
 def _check_ids(tables: tuple[Table, ...]) -> None:
     """Raise MappingError where two events share an id, unless two kinds of files restate one another."""
-    seen: dict[tuple[str, tuple[Any, ...]], tuple[Table, Rule]] = {}
+    seen: dict[tuple[str, tuple[object, ...]], tuple[Table, Rule]] = {}
     for table in tables:
         for number, rule in enumerate(table.rules):
             other, first = seen.setdefault((table.source, rule.id.parts), (table, rule))
@@ -155,7 +155,7 @@ def _check_ids(tables: tuple[Table, ...]) -> None:
                 raise MappingError(f"{table.key}.events[{number}].id", "an id of its own: two events share this one")
 
 
-def _sorted(raw: Any) -> Any:
+def _sorted(raw: object) -> Any:
     """Return what a mapping says in one form, whatever the order of its keys."""
     if isinstance(raw, dict):
         return sorted((str(name), _sorted(value)) for name, value in raw.items())
@@ -166,13 +166,13 @@ def _defaults(raw: dict[str, Any]) -> dict[str, Any]:
     return {name: raw[name] for name in ("zone", "blanks") if name in raw}
 
 
-def _tables(raw: Any) -> dict[str, Any]:
+def _tables(raw: object) -> dict[str, Any]:
     if raw is not None and not isinstance(raw, dict):
         raise MappingError("lookups", "names with a table each, as in {accounts: {file: accounts.csv, key: Id}}")
     return raw or {}
 
 
-def _table(raw: Any, key: str) -> Table:
+def _table(raw: object, key: str) -> Table:
     entry = members(raw, key, *ENTRY)
     events = a_list(entry["events"], f"{key}.events")
     table = Table(
@@ -205,11 +205,11 @@ def _written(entry: dict[str, Any], key: str) -> Written:
     return Written(delimiter, encoding)
 
 
-def _words(raw: Any, key: str) -> tuple[str, ...]:
+def _words(raw: object, key: str) -> tuple[str, ...]:
     return () if raw == [] else texts(raw, key)
 
 
-def _columns(raw: Any, key: str) -> dict[str, Patterns]:
+def _columns(raw: object, key: str) -> dict[str, Patterns]:
     if raw is not None and not isinstance(raw, dict):
         raise MappingError(key, "names with what stands in the header, as in {Day: [Day, Tag]}")
     return {
@@ -229,22 +229,23 @@ def _header(text: str, key: str) -> re.Pattern[str]:
     return re.compile(re.escape(parts[0]) + named + (re.escape(parts[2]) if named else ""))
 
 
-def _lookup(raw: Any, key: str) -> Lookup:
-    members(raw, key, (), LOOKUP)
-    otherwise = raw.get("else")
+def _lookup(raw: object, key: str) -> Lookup:
+    entry = members(raw, key, (), LOOKUP)
+    otherwise = entry.get("else")
     if otherwise is not None and not isinstance(otherwise, str):
         raise MappingError(f"{key}.else", f"a text for keys that are not there, found {shown(otherwise)}")
-    if "values" in raw:
+    if "values" in entry:
         members(raw, key, ("values",), ("else",))
-        if not isinstance(raw["values"], dict):
+        if not isinstance(entry["values"], dict):
             raise MappingError(f"{key}.values", 'keys and what they stand for, as in {"New": mql}')
         values = {
-            a_text(name, f"{key}.values"): a_text(raw["values"][name], f"{key}.values.{name}") for name in raw["values"]
+            a_text(name, f"{key}.values"): a_text(entry["values"][name], f"{key}.values.{name}")
+            for name in entry["values"]
         }
         return Lookup(key, "", "", Written(), values, otherwise)
     members(raw, key, ("file", "key"), ("delimiter", "encoding", "else"))
-    file, column = a_text(raw["file"], f"{key}.file"), a_text(raw["key"], f"{key}.key")
-    return Lookup(key, file, column, _written(raw, key), {}, otherwise)
+    file, column = a_text(entry["file"], f"{key}.file"), a_text(entry["key"], f"{key}.key")
+    return Lookup(key, file, column, _written(entry, key), {}, otherwise)
 
 
 def _check_lookups(mapping: TableMapping) -> None:

@@ -146,7 +146,7 @@ class Template:
         return str(value)
 
 
-def template(text: Any, key: str) -> Template:
+def template(text: object, key: str) -> Template:
     """Read a template; MappingError names the YAML `key` of what cannot be read."""
     if not isinstance(text, str) or not text:
         raise MappingError(key, 'a text such as "{column}", in quotes')
@@ -196,14 +196,14 @@ def _check_argument(name: str, argument: str, key: str) -> None:
         raise MappingError(key, f"{error}, after `{name}:`, found {argument!r}") from None
 
 
-def cell(column: Any, key: str) -> Template:
+def cell(column: object, key: str) -> Template:
     """Return the template that is the cell of a named column."""
     if not isinstance(column, str) or not column:
         raise MappingError(key, f"the name of a column (in quotes if need be), found {shown(column)}")
     return Template((Slot(column),))
 
 
-def data_template(value: Any, key: str) -> Any:
+def data_template(value: object, key: str) -> Any:
     """Read a nested mapping of templates: texts become templates, the other constants stay as they are."""
     if isinstance(value, str):
         return template(value, key)
@@ -222,7 +222,7 @@ def data_template(value: Any, key: str) -> Any:
     raise MappingError(key, "a text, a number, true or false (put dates and times in quotes)")
 
 
-def slots_of(tree: Any) -> Iterator[Slot]:
+def slots_of(tree: object) -> Iterator[Slot]:
     """Yield the cells in a nested mapping of templates."""
     if isinstance(tree, Template):
         yield from tree.slots
@@ -231,12 +231,12 @@ def slots_of(tree: Any) -> Iterator[Slot]:
         yield from slots_of(item)
 
 
-def columns_of(tree: Any) -> set[str]:
+def columns_of(tree: object) -> set[str]:
     """Return the columns that a nested mapping of templates needs."""
     return {slot.column for slot in slots_of(tree)}
 
 
-def fill(tree: Any, row: Row) -> Any:
+def fill(tree: object, row: Row) -> Any:
     """Return the data for this row, without what states nothing."""
     if isinstance(tree, Template):
         return tree.render(row)
@@ -251,7 +251,7 @@ def fill(tree: Any, row: Row) -> Any:
     return {name: value for name, item in tree.items() if stated(value := fill(item, row))}
 
 
-def stated(value: Any) -> bool:
+def stated(value: object) -> bool:
     """Tell whether a value that was filled in states anything."""
     return value not in ("", {}, [])
 

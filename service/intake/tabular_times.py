@@ -25,14 +25,14 @@ class ZoneError(ValueError):
     """A zone in a cell that cannot be read; the text says what can."""
 
 
-def zone_named(name: str) -> ZoneInfo:
+def zone_named(name: object) -> ZoneInfo:
     """Return an IANA time zone; ValueError if there is none of that name, or if it is the machine's."""
     if not isinstance(name, str) or name in _OF_THE_MACHINE or name not in _zones():
         raise ValueError("an IANA time zone such as Europe/Berlin")
     return ZoneInfo(name)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=1)  # the names are looked for in the file system
 def _zones() -> frozenset[str]:
     return frozenset(available_timezones()) | {"UTC"}
 

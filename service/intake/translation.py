@@ -26,9 +26,11 @@ from service.intake.hooks import Hook
 from service.intake.reading import Reading, as_statement, fault
 from service.intake.reconcile import Plan, reconcile
 from service.intake.senders.contract import Draft, MalformedError, Waiting, in_order, no_lookups
-from service.store import inbox, records
+from service.store import drafts, inbox_work, records, statements
 from service.store.database import Connection
-from service.store.records import Issued, Noted, Stated
+from service.store.drafts import Issued
+from service.store.records import Noted
+from service.store.statements import Stated
 
 T = TypeVar("T", Stated, Issued)
 EVERYONE = ""  # stands for the keys of all statements of a record
@@ -80,22 +82,25 @@ class Translation:
         self._intake = intake
 
     async def run(
-        self, hook: Hook, readings: Mapping[int, Reading], more: Collection[str] = ()
+        self, hook: Hook, readings: Mapping[int, Reading], more: Collection[str] = (), discarded: Collection[str] = ()
     ) -> tuple[dict[str, Outcome], set[int]]:
-        """Translate the records that deliveries speak of, and `more`; also return the deliveries that said something first."""
+        """Translate the records that deliveries speak of, and `more`; also return the deliveries that said something first.
+
+        Of `discarded` records a person has taken out what was stated: what they give no longer is taken back for certain.
+        """
         ledger, source = hook.stored.ledger, hook.stored.source
         # A delivery that cannot be read (now) leaves standing what it stated when it could.
         good = {number: reading for number, reading in readings.items() if reading.stated or not reading.problems}
         async with self._pool.acquire() as connection, connection.transaction():
-            spoken_of = {one.record for one in await records.of_deliveries(connection, ledger, good)}
+            spoken_of = {one.record for one in await statements.of_deliveries(connection, ledger, good)}
             spoken_of |= {one.record for reading in good.values() for one in reading.stated}
             touched = spoken_of | set(more)
             if not touched:
                 return {}, set()
             await records.lock(connection, ledger, source, touched)
-            first = _first(good, await records.statements(connection, ledger, source, touched))
-            await records.restate(connection, ledger, source, good, (s for one in good.values() for s in one.stated))
-            outcomes, known = await _plan(connection, hook, touched)
+            first = _first(good, await statements.of_records(connection, ledger, source, touched))
+            await statements.restate(connection, ledger, source, good, (s for one in good.values() for s in one.stated))
+            outcomes, known = await _plan(connection, hook, touched, discarded)
         if hook.kind.lookups is not no_lookups:
             await self._look_again(hook, spoken_of, outcomes, known)
         appended, refused = await self._append(hook, touched)
@@ -117,7 +122,7 @@ class Translation:
         looked_up = {other for one in outcomes.values() for other in one.lookups}
         if looked_up:
             async with self._pool.acquire() as connection:
-                now = {one[:4] for one in await records.statements(connection, ledger, source, looked_up)}
+                now = {one[:4] for one in await statements.of_records(connection, ledger, source, looked_up)}
             changed = {one[0] for one in now ^ {one[:4] for one in known}}
             late = [name for name, one in outcomes.items() if changed & set(one.lookups)]
             if late:
@@ -131,8 +136,8 @@ class Translation:
             return {}
         ledger, source = hook.stored.ledger, hook.stored.source
         async with self._pool.acquire() as connection:
-            issued = _by_record(await records.issued(connection, ledger, source, refused))
-            stated = _by_record(await records.statements(connection, ledger, source, refused))
+            issued = _by_record(await drafts.of_records(connection, ledger, source, refused))
+            stated = _by_record(await statements.of_records(connection, ledger, source, refused))
             found = {
                 name: outcomes[name]._replace(
                     faults=[*outcomes[name].faults, *_refusals(several, issued[name], stated.get(name, []))]
@@ -148,7 +153,7 @@ class Translation:
         appended: set[str] = set()
         refused: dict[str, list[Refused]] = defaultdict(list)
         tried: set[tuple[str, str, int, bool]] = set()
-        while waiting := _to_append(await records.issued(self._pool, ledger, source, names), tried):
+        while waiting := _to_append(await drafts.of_records(self._pool, ledger, source, names), tried):
             raws = [(one.void or "" if void else one.event).encode() for one, void in waiting]
             done = []
             for (one, void), result in zip(waiting, await self._intake.append(ledger, raws), strict=True):
@@ -158,7 +163,7 @@ class Translation:
                     refused[one.record].append(Refused(one, f"{result.source} {result.id}: {problem}"))
                 else:
                     appended.add(one.record)
-            await records.appended(self._pool, ledger, source, done)
+            await drafts.appended(self._pool, ledger, source, done)
             tried |= {one[:4] for one in done}
         return appended, refused
 
@@ -196,14 +201,16 @@ def _to_append(
     ]
 
 
-async def _plan(connection: Connection, hook: Hook, names: Collection[str]) -> tuple[dict[str, Outcome], list[Stated]]:
+async def _plan(
+    connection: Connection, hook: Hook, names: Collection[str], discarded: Collection[str]
+) -> tuple[dict[str, Outcome], list[Stated]]:
     """Translate records, and write down which events and voids follow; also return what was known of those looked up."""
     ledger, source = hook.stored.ledger, hook.stored.source
-    stated = _by_record(await records.statements(connection, ledger, source, names))
-    issued = _by_record(await records.issued(connection, ledger, source, names))
+    stated = _by_record(await statements.of_records(connection, ledger, source, names))
+    issued = _by_record(await drafts.of_records(connection, ledger, source, names))
     lookups = {name: _lookups(hook, name, stated.get(name, [])) for name in names}
     looked_up = {other for several in lookups.values() for other in several}
-    others = await records.statements(connection, ledger, source, looked_up) if looked_up else []
+    others = await statements.of_records(connection, ledger, source, looked_up) if looked_up else []
     known = {name: in_order(map(as_statement, several)) for name, several in _by_record(others).items()}
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     outcomes: dict[str, Outcome] = {}
@@ -214,7 +221,7 @@ async def _plan(connection: Connection, hook: Hook, names: Collection[str]) -> t
         mine = {other: known[other] for other in lookups[name] if other in known}
         found = _translated(hook._replace(source=hook.source._replace(known=mine)), name, stated.get(name, []))
         before = issued.get(name, [])
-        certain = all(one.healed for one in found.faults)
+        certain = name in discarded or all(one.healed for one in found.faults)
         # A record that cannot be translated keeps what it gave: nothing is taken back because of a fault.
         plan = (
             Plan([], [], [])
@@ -229,9 +236,9 @@ async def _plan(connection: Connection, hook: Hook, names: Collection[str]) -> t
             faults=found.faults, amounts=[one.amount for one in found.waiting if one.amount], lookups=lookups[name],
             unsaid=found.unsaid,
         )  # fmt: skip
-    await records.plan(connection, ledger, source, new, voids)
+    await drafts.plan(connection, ledger, source, new, voids)
     noted = [_noted(name, one) for name, one in outcomes.items()]
-    await inbox.healed(connection, ledger, source, [one.record for one in noted if one.state != "failed"])
+    await inbox_work.healed(connection, ledger, source, [one.record for one in noted if one.state != "failed"])
     await records.note(connection, ledger, source, noted)
     return outcomes, others
 

@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import datetime
 from typing import TypeVar
 
 import asyncpg
@@ -25,9 +24,10 @@ from service.intake.deliveries import Deliveries, failed, has_to_wait
 from service.intake.readback import Readback
 from service.intake.translation import Translation
 from service.settings import Settings
-from service.store import inbox, records
+from service.store import inbox, inbox_work, records
 from service.store.database import Connection
 from service.store.inbox import Delivery
+from service.store.records import Claimed
 from service.store.vault import Vault
 from service.supervision import Parts
 
@@ -53,9 +53,11 @@ class Translator:
         self._settings = settings
         roomy = settings.pool_size >= _ROOMY
         self._turns_at_once = 2 if roomy else 1
+        # Whoever holds deliveries holds one connection and, to translate, a second one. If more turns did so than the pool has
+        # room for, each would wait for its second connection while it holds the first, for ever.
         self._room = asyncio.Semaphore(self._turns_at_once)
         self.readback = Readback(pool, self._deliveries, transport, asyncio.Semaphore(1) if roomy else self._room)
-        self._in_hand: set[int] = set()
+        self._in_hand: set[int] = set()  # ledgers: one with much to do would else have all turns
         self._parts = parts or Parts()
         self._woken = asyncio.Event()
         self._stopping = False
@@ -97,7 +99,7 @@ class Translator:
     async def step(self, limit: int = _BATCH) -> bool:
         """Give each ledger with something due a turn of up to `limit` deliveries and records; return whether there was any."""
         busy = False
-        due = [*await inbox.ledgers_due(self._pool, asks=False), *await records.ledgers_due(self._pool)]
+        due = [*await inbox_work.ledgers_due(self._pool, asks=False), *await records.ledgers_due(self._pool)]
         for ledger in dict.fromkeys(due):
             if ledger in self._in_hand or self._stopping:
                 continue
@@ -112,7 +114,7 @@ class Translator:
 
     async def _due_deliveries(self, ledger: int, limit: int) -> bool:
         async with self._pool.acquire() as connection, connection.transaction():
-            deliveries = await inbox.claim(connection, ledger, limit, _BATCH_BYTES)
+            deliveries = await inbox_work.claim(connection, ledger, limit, _BATCH_BYTES)
             asking = [
                 await self._done(connection, ledger, source, several)
                 for source, several in _grouped((one.source, one) for one in deliveries).items()
@@ -128,32 +130,33 @@ class Translator:
         except Exception as error:
             if has_to_wait(error):
                 raise
-            await inbox.settle(connection, [failed(one, error) for one in several])
+            await inbox_work.settle(connection, [failed(one, error) for one in several])
             return False
         before = await self._deliveries.before(ledger, several)
         readings = {
             one.delivery: await self._deliveries.read(hook, one, before.get(one.delivery, ())) for one in several
         }
         asking = [one for one in several if readings[one.delivery] is None]
-        await inbox.set_asking(connection, asking)
+        await inbox_work.set_asking(connection, asking)
         ready = {number: reading for number, reading in readings.items() if reading is not None}
         told = [one for one in several if one.delivery in ready]
-        await inbox.settle(connection, await self._deliveries.translated(hook, told, ready))
+        await inbox_work.settle(connection, await self._deliveries.translated(hook, told, ready))
         return bool(asking)
 
     async def _due_records(self, ledger: int, limit: int) -> bool:
         """Translate records that are to be translated again; those that fail come back when their lease has run out."""
         claimed = await records.claim(self._pool, ledger, limit)
-        for several in _grouped((one[1], one) for one in claimed).values():
+        for several in _grouped((one.source, one) for one in claimed).values():
             await self._translated(several)
         return bool(claimed)
 
-    async def _translated(self, claimed: Sequence[tuple[int, str, str, datetime]]) -> None:
+    async def _translated(self, claimed: Sequence[Claimed]) -> None:
         """Translate claimed records of a source; if that fails for all, it is done one by one."""
-        ledger, source, record, _ = claimed[0]
+        ledger, source, record, *_ = claimed[0]
+        discarded = {one.record for one in claimed if one.discarded}
         try:
             hook = await self._deliveries.hook(ledger, source)
-            await self._translation.run(hook, {}, [one[2] for one in claimed])
+            await self._translation.run(hook, {}, [one.record for one in claimed], discarded)
             await records.done(self._pool, claimed)
         except Exception as error:
             if has_to_wait(error):

@@ -9,7 +9,9 @@ from sqlalchemy import Connection, make_url, pool, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-_LOCK = 7_261_905_014  # any number that nothing else in this database locks
+# One process migrates at a time: two that start at once would both make the same tables, and one of them fail. The number is any
+# that nothing else in this database locks.
+_LOCK = 7_261_905_014
 
 
 def _configured(place: str) -> Config:

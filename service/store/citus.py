@@ -6,7 +6,9 @@ place and no statement of the service crosses machines. What is not a ledger's a
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from service.store.database import Queryable
 
 
 class Placement(NamedTuple):
@@ -27,13 +29,22 @@ _TABLES = """
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relname <> 'alembic_version'
     ORDER BY reference DESC, name
 """
+# A table that every machine has, and one of which each machine has some ledgers, beside the same ledgers of the others.
+_EVERYWHERE = "SELECT create_reference_table($1::text::regclass)"
+_BY_LEDGER = "SELECT create_distributed_table($1::text::regclass, 'ledger', colocate_with => $2)"
+# The trigger that refuses to change history concerns its own rows only, which is what makes it safe on every machine.
+_WITH_TRIGGERS = "SET citus.enable_unsafe_triggers TO on"
+# An append runs where its ledger is: called elsewhere, each of its statements would cross machines.
+_APPEND_BESIDE_EVENTS = (
+    "SELECT create_distributed_function($1::text::regprocedure, 'for_ledger', colocate_with => 'events')"
+)
 _APPEND = """
     SELECT oid::regprocedure::text FROM pg_proc
     WHERE proname = 'append_events' AND pronamespace = current_schema()::regnamespace
 """
 
 
-async def placements(connection: Any) -> list[Placement]:
+async def placements(connection: Queryable) -> list[Placement]:
     """Return where each table belongs, reference tables first (others refer to them)."""
     there: set[str] = set()
     if await _version(connection):
@@ -42,7 +53,7 @@ async def placements(connection: Any) -> list[Placement]:
     return [Placement(row["name"], row["reference"], row["name"] in there) for row in rows]
 
 
-async def distribute(connection: Any) -> list[Placement]:
+async def distribute(connection: Queryable) -> list[Placement]:
     """Distribute every table that is not yet; return what was to be done. RuntimeError without the extension."""
     if await _version(connection) is None:
         raise RuntimeError(
@@ -50,28 +61,21 @@ async def distribute(connection: Any) -> list[Placement]:
             "CREATE EXTENSION citus in it"
         )
     found = await placements(connection)
-    # The trigger that refuses to change history concerns its own rows only, which is what makes it safe on every machine.
-    await connection.execute("SET citus.enable_unsafe_triggers TO on")
+    await connection.execute(_WITH_TRIGGERS)
     colocated = "none"
     for one in found:
         if one.reference:
             if not one.done:
-                await connection.execute("SELECT create_reference_table($1::text::regclass)", one.table)
+                await connection.execute(_EVERYWHERE, one.table)
         else:
             if not one.done:
-                await connection.execute(
-                    "SELECT create_distributed_table($1::text::regclass, 'ledger', colocate_with => $2)",
-                    one.table,
-                    colocated,
-                )
+                await connection.execute(_BY_LEDGER, one.table, colocated)
             colocated = one.table
     append = await connection.fetchval(_APPEND)
-    await connection.execute(
-        "SELECT create_distributed_function($1::text::regprocedure, 'for_ledger', colocate_with => 'events')", append
-    )
+    await connection.execute(_APPEND_BESIDE_EVENTS, append)
     return found
 
 
-async def _version(connection: Any) -> str | None:
+async def _version(connection: Queryable) -> str | None:
     version: str | None = await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'citus'")
     return version

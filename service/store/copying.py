@@ -9,7 +9,8 @@ from __future__ import annotations
 import struct
 from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
-from typing import Any
+
+from service.store.database import Connection
 
 START = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, no flags, no header extension
 NULL = b"\xff\xff\xff\xff"
@@ -41,7 +42,7 @@ def text(value: str) -> bytes:
 known_text = lru_cache(maxsize=65_536)(text)  # for texts that come again soon
 
 
-async def copy(connection: Any, table: str, pieces: Sequence[bytes]) -> None:
+async def copy(connection: Connection, table: str, pieces: Sequence[bytes]) -> None:
     """Send rows, begun with `START`, to a table with the columns in its own order."""
     await connection.copy_to_table(table, source=_chunks(pieces), format="binary")
 

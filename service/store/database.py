@@ -12,6 +12,7 @@ import asyncpg
 from service.store import faults
 
 Connection = asyncpg.pool.PoolConnectionProxy
+Queryable = asyncpg.Pool | asyncpg.Connection | Connection  # whatever answers a statement by itself
 OLDEST_SERVER = 15
 _NAME = "campaign-ledger"
 _CLOSING_SECONDS = 10.0  # a server that stands still does not answer to a good-bye
@@ -102,13 +103,26 @@ async def close(pool: asyncpg.Pool) -> None:
         pool.terminate()
 
 
-async def _no_reset(_: Any) -> None:
+async def _no_reset(_: object) -> None:
     """Skip the reset that asyncpg would send on every release: no session state is ever changed here."""
 
 
-Silence = tuple[
-    int, datetime, int
-]  # a server process, since when its command is under way, how much of a COPY has come
+# A server process, since when its command is under way, and how much of a COPY has come.
+Silence = tuple[int, datetime, int]
+
+# The commands of our own connections that wait for what the client sends next, or for it to take what it was sent.
+_SILENT = """
+    SELECT a.pid, a.state_change, coalesce(c.bytes_processed, 0)
+    FROM pg_stat_activity a LEFT JOIN pg_stat_progress_copy c USING (pid)
+    WHERE a.datname = current_database() AND a.application_name = $1 AND a.backend_type = 'client backend'
+    AND a.state = 'active' AND a.wait_event IN ('ClientRead', 'ClientWrite')
+"""
+
+# A process that is still at the very same command: one that has gone on meanwhile lives, and the pid may be another's by now.
+_END = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    JOIN unnest($1::integer[], $2::timestamptz[]) AS silent (pid, state_change) USING (pid, state_change)
+"""
 
 
 async def silent(pool: asyncpg.Pool) -> set[Silence]:
@@ -117,31 +131,18 @@ async def silent(pool: asyncpg.Pool) -> set[Silence]:
     A process that is stopped between the parts of a statement, in a COPY or while it takes in rows leaves the server waiting.
     None of the server's timeouts ends that: it is not idle, and nothing is cancelled while the client has the word.
     """
-    rows = await pool.fetch(
-        """
-        SELECT a.pid, a.state_change, coalesce(c.bytes_processed, 0)
-        FROM pg_stat_activity a LEFT JOIN pg_stat_progress_copy c USING (pid)
-        WHERE a.datname = current_database() AND a.application_name = $1 AND a.backend_type = 'client backend'
-        AND a.state = 'active' AND a.wait_event IN ('ClientRead', 'ClientWrite')
-        """,
-        _NAME,
-    )
-    return {(pid, since, come) for pid, since, come in rows}
+    return {(pid, since, come) for pid, since, come in await pool.fetch(_SILENT, _NAME)}
 
 
 async def end(pool: asyncpg.Pool, commands: Collection[Silence]) -> int:
     """End the connections of commands, if they are still under way; return how many."""
     ended: int = await pool.fetchval(
-        """
-        SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-        JOIN unnest($1::integer[], $2::timestamptz[]) AS silent (pid, state_change) USING (pid, state_change)
-        """,
-        [pid for pid, _, _ in commands], [since for _, since, _ in commands],
+        _END, [pid for pid, _, _ in commands], [since for _, since, _ in commands]
     )  # fmt: skip
     return ended
 
 
-async def head_of_migrations(pool: asyncpg.Pool | asyncpg.Connection) -> str | None:
+async def head_of_migrations(pool: Queryable) -> str | None:
     """Return the migration that the database is at, or None before the first."""
     if await pool.fetchval("SELECT to_regclass('alembic_version')") is None:
         return None

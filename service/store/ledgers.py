@@ -19,6 +19,50 @@ BOOTSTRAP = "bootstrap-"  # how the id of a key from the environment begins
 PREFIX = 11  # characters of a key that are shown: "cl_" and eight more
 
 
+# A ledger under a new number; nothing if its name is taken.
+_CREATE = "INSERT INTO ledgers (name, currency, timezone) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING ledger"
+
+# The row that each append locks: there from the beginning, so that the first append finds it.
+_CREATE_HEAD = "INSERT INTO heads (ledger) VALUES ($1)"
+
+# The generation that serves from the beginning, with the layout of its balances.
+_CREATE_GENERATION = """
+    INSERT INTO generations (ledger, generation, state, version, layout) VALUES ($1, 1, 'serving', $2, $3)
+"""
+
+_LEDGERS = "SELECT ledger, name, currency, timezone FROM ledgers ORDER BY ledger"
+
+_LEDGER_NAMED = "SELECT ledger, name, currency, timezone FROM ledgers WHERE name = $1"
+
+_CREATE_KEY = "INSERT INTO api_keys (key_id, ledger, name, hash, scopes) VALUES ($1, $2, $3, $4, $5)"
+
+# One process at a time, until the commit: two that start at once with different keys would not see each other's, and both keys
+# would stay in force.
+_LOCK_BOOTSTRAP = "SELECT pg_advisory_xact_lock(hashtext('bootstrap'))"
+
+# The key of the environment, made or found. The update changes nothing: without it, a key that is there would not be returned.
+_BOOTSTRAP_KEY = """
+    INSERT INTO api_keys (key_id, ledger, name, hash, scopes) VALUES ($1, $2, 'bootstrap', $3, $4)
+    ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash RETURNING key_id, ledger, revoked_at
+"""
+
+# Every other key that came from the environment.
+_REVOKE_OTHER_BOOTSTRAP_KEYS = f"""
+    UPDATE api_keys SET revoked_at = now() WHERE ledger = $1 AND key_id LIKE '{BOOTSTRAP}%' AND key_id <> $2
+    AND revoked_at IS NULL
+"""
+
+_KEYS = "SELECT key_id, name, scopes, created_at, revoked_at FROM api_keys WHERE ledger = $1 ORDER BY created_at"
+
+_REVOKE_KEY = "UPDATE api_keys SET revoked_at = now() WHERE key_id = $1 AND revoked_at IS NULL"
+
+# What a key opens, in one look-up with its ledger: this is asked for whoever presents a key that is not remembered.
+_ACCESS = """
+    SELECT ledger, l.name, currency, timezone, scopes, key_id FROM api_keys JOIN ledgers l USING (ledger)
+    WHERE hash = $1 AND revoked_at IS NULL
+"""
+
+
 class Ledger(NamedTuple):
     """One customer's books: everything of it carries the number `ledger`."""
 
@@ -74,29 +118,22 @@ async def create_ledger(pool: asyncpg.Pool, name: str, currency: str = "EUR", ti
     if timezone not in time_zones():
         raise ValueError(f"{timezone!r} is not an IANA time zone such as Europe/Berlin")
     async with pool.acquire() as connection, connection.transaction():
-        number = await connection.fetchval(
-            "INSERT INTO ledgers (name, currency, timezone) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING ledger",
-            name, currency, timezone,
-        )  # fmt: skip
+        number = await connection.fetchval(_CREATE, name, currency, timezone)
         if number is None:
             raise ValueError(f"there is already a ledger named {name!r}")
-        await connection.execute("INSERT INTO heads (ledger) VALUES ($1)", number)
-        await connection.execute(
-            "INSERT INTO generations (ledger, generation, state, version, layout) VALUES ($1, 1, 'serving', $2, $3)",
-            number, READ_MODEL_VERSION, LAYOUT.as_json(),
-        )  # fmt: skip
+        await connection.execute(_CREATE_HEAD, number)
+        await connection.execute(_CREATE_GENERATION, number, READ_MODEL_VERSION, LAYOUT.as_json())
     return Ledger(number, name, currency, timezone)
 
 
 async def ledgers(pool: asyncpg.Pool) -> list[Ledger]:
     """Return all ledgers by number."""
-    rows = await pool.fetch("SELECT ledger, name, currency, timezone FROM ledgers ORDER BY ledger")
-    return [Ledger(**row) for row in rows]
+    return [Ledger(**row) for row in await pool.fetch(_LEDGERS)]
 
 
 async def ledger_named(pool: asyncpg.Pool, name: str) -> Ledger | None:
     """Return the ledger of a name, if there is one."""
-    row = await pool.fetchrow("SELECT ledger, name, currency, timezone FROM ledgers WHERE name = $1", name)
+    row = await pool.fetchrow(_LEDGER_NAMED, name)
     return Ledger(**row) if row else None
 
 
@@ -106,8 +143,7 @@ async def create_key(pool: asyncpg.Pool, ledger: Ledger, scopes: tuple[str, ...]
         raise ValueError(f"scopes are {', '.join(SCOPES)}" + (f", not {', '.join(sorted(unknown))}" if scopes else ""))
     secret = "cl_" + secrets.token_urlsafe(32)
     await pool.execute(
-        "INSERT INTO api_keys (key_id, ledger, name, hash, scopes) VALUES ($1, $2, $3, $4, $5)",
-        f"{secret[:PREFIX]}-{secrets.token_hex(3)}", ledger.ledger, name, hash_of(secret), list(scopes),
+        _CREATE_KEY, f"{secret[:PREFIX]}-{secrets.token_hex(3)}", ledger.ledger, name, hash_of(secret), list(scopes),
     )  # fmt: skip
     return secret
 
@@ -119,56 +155,34 @@ async def bootstrap_key(pool: asyncpg.Pool, ledger: Ledger, secret: str) -> bool
     other: a process that starts again with the environment of yesterday changes nothing.
     """
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock(hashtext('bootstrap'))")
+        await connection.execute(_LOCK_BOOTSTRAP)
         stored = await connection.fetchrow(
-            """
-            INSERT INTO api_keys (key_id, ledger, name, hash, scopes) VALUES ($1, $2, 'bootstrap', $3, $4)
-            ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash RETURNING key_id, ledger, revoked_at
-            """,
-            f"{BOOTSTRAP}{secrets.token_hex(4)}", ledger.ledger, hash_of(secret), list(SCOPES),
+            _BOOTSTRAP_KEY, f"{BOOTSTRAP}{secrets.token_hex(4)}", ledger.ledger, hash_of(secret), list(SCOPES),
         )  # fmt: skip
         assert stored is not None  # noqa: S101  an upsert returns its row
         if stored["ledger"] != ledger.ledger:
             raise ValueError("the bootstrap key belongs to another ledger")
         if stored["revoked_at"] is not None:
             return False
-        await connection.execute(
-            f"""
-            UPDATE api_keys SET revoked_at = now() WHERE ledger = $1 AND key_id LIKE '{BOOTSTRAP}%' AND key_id <> $2
-            AND revoked_at IS NULL
-            """,
-            ledger.ledger,
-            stored["key_id"],
-        )
+        await connection.execute(_REVOKE_OTHER_BOOTSTRAP_KEYS, ledger.ledger, stored["key_id"])
     return True
 
 
 async def keys(pool: asyncpg.Pool, ledger: Ledger) -> list[Key]:
     """Return the keys of a ledger, revoked ones too, oldest first."""
-    rows = await pool.fetch(
-        "SELECT key_id, name, scopes, created_at, revoked_at FROM api_keys WHERE ledger = $1 ORDER BY created_at",
-        ledger.ledger,
-    )
+    rows = await pool.fetch(_KEYS, ledger.ledger)
     return [Key(row[0], row[1], tuple(row[2]), row[3], row[4]) for row in rows]
 
 
 async def revoke_key(pool: asyncpg.Pool, key_id: str) -> bool:
     """Revoke a key by its id; False if there is no such key in force."""
-    status = await pool.execute(
-        "UPDATE api_keys SET revoked_at = now() WHERE key_id = $1 AND revoked_at IS NULL", key_id
-    )
+    status = await pool.execute(_REVOKE_KEY, key_id)
     return bool(status == "UPDATE 1")
 
 
 async def access(pool: asyncpg.Pool, secret: str) -> Access | None:
     """Return what a presented key opens; None if it opens nothing. Keys are random, so a hash look-up leaks nothing."""
-    row = await pool.fetchrow(
-        """
-        SELECT ledger, l.name, currency, timezone, scopes, key_id FROM api_keys JOIN ledgers l USING (ledger)
-        WHERE hash = $1 AND revoked_at IS NULL
-        """,
-        hash_of(secret),
-    )
+    row = await pool.fetchrow(_ACCESS, hash_of(secret))
     if row is None:
         return None
     return Access(Ledger(row[0], row[1], row[2], row[3]), frozenset(row[4]), row[5])

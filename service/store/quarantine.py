@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
 
 from service.domain.money import Money
+from service.store.database import Queryable
 
 STATES = ("waiting", "resolved", "dismissed")
 SHOWN = 2_000  # bytes of a body in a list
@@ -70,7 +71,7 @@ class Count(NamedTuple):
     items: int
     since: datetime
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return it as answers write it."""
         return {"value": self.value, "count": self.items, "since": self.since}
 
@@ -86,7 +87,8 @@ class Sum(NamedTuple):
     first: list[int]
 
 
-# Each item with the event that came behind it under its identity, if it still waits to its own knowledge.
+# Each item with the event that came behind it under its identity, if it still waits to its own knowledge: one look-up in the
+# log's own index, so that appending needs not look into the quarantine.
 _ITEMS = """
     quarantine q LEFT JOIN LATERAL (
         SELECT e.position AS at, e.recorded_at AS moment FROM events e
@@ -98,15 +100,108 @@ _IN_STATE = {
     "resolved": "(q.state = 'resolved' OR arrived.at IS NOT NULL)",
     "dismissed": "q.state = 'dismissed'",
 }
+# A Kept without its body.
 _COLUMNS = """
     q.item, q.received_at, CASE WHEN arrived.at IS NULL THEN q.state ELSE 'resolved' END, coalesce(arrived.at, q.position),
     q.source, q.id, q.type, q.reason, coalesce(arrived.moment, q.settled_at), q.dismissal, q.dismissed_by, q.problem,
     octet_length(q.body)
 """
+# Whether an item is one of a Chosen: what is NULL chooses all.
 _CHOSEN = """
     coalesce(coalesce(q.type, '') = $2, true) AND coalesce(coalesce(q.source, '') = $3, true)
     AND coalesce(q.reason = $4, true)
 """
+
+# Which bodies wait already.
+_SAME = "SELECT fingerprint FROM quarantine WHERE ledger = $1 AND state = 'waiting' AND fingerprint = ANY($2)"
+
+# The next numbers of a ledger's items. The row stays locked until the commit, so that items are seen in the order of their
+# numbers: a page after some number would else miss those that were numbered before and committed later.
+_NUMBER = """
+    INSERT INTO quarantine_numbers AS n (ledger, last) VALUES ($1, $2)
+    ON CONFLICT (ledger) DO UPDATE SET last = n.last + $2 RETURNING last
+"""
+
+_HEAD = "SELECT position FROM heads WHERE ledger = $1"
+
+# New items. The index of what waits refuses a body that another process has kept since _SAME was asked.
+_KEEP = """
+    INSERT INTO quarantine (ledger, head, item, fingerprint, body, problem, source, id, type, reason, minor, currency)
+    SELECT $1, $2, $3 + n, fingerprint, body, problem, source, id, type, reason, minor, currency
+    FROM unnest($4::bytea[], $5::bytea[], $6::text[]::json[], $7::text[], $8::text[], $9::text[], $10::text[],
+                $11::bigint[], $12::text[]) WITH ORDINALITY
+         AS i (fingerprint, body, problem, source, id, type, reason, minor, currency, n)
+    ON CONFLICT (ledger, fingerprint) WHERE state = 'waiting' DO NOTHING
+"""
+
+# One item, with all of its body.
+_ONE = f"SELECT {_COLUMNS}, q.body FROM {_ITEMS} WHERE q.ledger = $1 AND q.item = $2"
+
+# What waits by currency and age, at a position now, or at a moment of the past as things stood then.
+_SUMS = f"""
+    SELECT q.currency, q.received_at < $4, count(*), coalesce(sum(q.minor), 0), min(q.received_at),
+           (array_agg(q.item ORDER BY q.item))[1:{EXAMPLES}]
+    FROM {_ITEMS}
+    WHERE q.ledger = $1 AND coalesce(q.received_at <= $3, true) AND CASE q.state
+        WHEN 'waiting' THEN coalesce(arrived.at > $2, true)
+        WHEN 'resolved' THEN $3 IS NOT NULL AND q.position > $2
+        ELSE q.settled_at > $3
+    END
+    GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+# Items that were retried with success, and the events that they have become.
+_RESOLVE = """
+    UPDATE quarantine q SET state = 'resolved', position = p.position, settled_at = now()
+    FROM unnest($2::bigint[], $3::bigint[]) AS p (item, position) WHERE q.ledger = $1 AND q.item = p.item
+"""
+
+# Why items still cannot be taken: the rules may have changed since they came.
+_EXPLAIN = """
+    UPDATE quarantine q SET problem = p.problem, reason = p.reason
+    FROM unnest($2::bigint[], $3::text[]::json[], $4::text[]) AS p (item, problem, reason)
+    WHERE q.ledger = $1 AND q.item = p.item
+"""
+
+# Items that somebody puts away; one that an event has resolved meanwhile waits no longer and is left alone.
+_DISMISS = f"""
+    UPDATE quarantine d SET state = 'dismissed', dismissal = $5, dismissed_by = $6, settled_at = now()
+    FROM {_ITEMS} WHERE d.ledger = $1 AND q.ledger = $1 AND d.item = q.item AND {_CHOSEN}
+    AND coalesce(q.item = $7, true) AND {_IN_STATE["waiting"]}
+"""
+
+# Items that events have resolved, noted, so that nobody has to look for those events again.
+_SETTLE = f"""
+    UPDATE quarantine d SET state = 'resolved', position = arrived.at, settled_at = arrived.moment
+    FROM {_ITEMS} WHERE d.ledger = q.ledger AND d.item = q.item AND q.state = 'waiting' AND arrived.at IS NOT NULL
+"""
+
+_FORGET = "DELETE FROM quarantine WHERE settled_at < now() - $1 * interval '1 day'"
+
+
+def _page(state: str, body: str) -> str:
+    """Return the statement for a page of items in a state, with `body` of each, until they have _PAGE_BYTES.
+
+    First their numbers and sizes, then the items: large bodies that do not fit into the page are not read for it.
+    """
+    return f"""
+        WITH page AS MATERIALIZED (
+            SELECT q.item, octet_length(q.problem::text) + octet_length({body}) AS size FROM {_ITEMS}
+            WHERE q.ledger = $1 AND {_CHOSEN} AND q.item > $5 AND {_IN_STATE[state]} ORDER BY q.item LIMIT $6
+        )
+        SELECT {_COLUMNS}, {body} FROM {_ITEMS}
+        JOIN (SELECT item, sum(size) OVER (ORDER BY item) - size AS before FROM page) sized USING (item)
+        WHERE q.ledger = $1 AND before < {_PAGE_BYTES} ORDER BY item
+    """
+
+
+def _counts(by: str, state: str) -> str:
+    """Return the statement that counts items in a state by one of their columns, the most first."""
+    return f"""
+        SELECT q.{by}, count(*), min(q.received_at) FROM {_ITEMS}
+        WHERE q.ledger = $1 AND {_CHOSEN} AND {_IN_STATE[state]}
+        GROUP BY q.{by} ORDER BY 2 DESC, 1 LIMIT {_MOST_COUNTS}
+    """
 
 
 async def keep(pool: asyncpg.Pool, ledger: int, items: Sequence[Refused], head: int | None = None) -> None:
@@ -115,44 +210,26 @@ async def keep(pool: asyncpg.Pool, ledger: int, items: Sequence[Refused], head: 
     `head` is the last position before what was sent along with them; without it, the ledger's last position is taken.
     """
     new = {hashlib.sha256(one.body).digest(): one for one in items}
-    there = await pool.fetch(
-        "SELECT fingerprint FROM quarantine WHERE ledger = $1 AND state = 'waiting' AND fingerprint = ANY($2)",
-        ledger, list(new),
-    )  # fmt: skip
-    for (fingerprint,) in there:
+    for (fingerprint,) in await pool.fetch(_SAME, ledger, list(new)):
         del new[fingerprint]
     if not new:
         return
     async with pool.acquire() as connection, connection.transaction():
-        last = await connection.fetchval(
-            """
-            INSERT INTO quarantine_numbers AS n (ledger, last) VALUES ($1, $2)
-            ON CONFLICT (ledger) DO UPDATE SET last = n.last + $2 RETURNING last
-            """,
-            ledger, len(new),
-        )  # fmt: skip
+        last = await connection.fetchval(_NUMBER, ledger, len(new))
         if head is None:
-            head = await connection.fetchval("SELECT position FROM heads WHERE ledger = $1", ledger)
+            head = await connection.fetchval(_HEAD, ledger)
+        several = list(new.values())
         await connection.execute(
-            """
-            INSERT INTO quarantine (ledger, head, item, fingerprint, body, problem, source, id, type, reason, minor, currency)
-            SELECT $1, $2, $3 + n, fingerprint, body, problem, source, id, type, reason, minor, currency
-            FROM unnest($4::bytea[], $5::bytea[], $6::text[]::json[], $7::text[], $8::text[], $9::text[], $10::text[],
-                        $11::bigint[], $12::text[]) WITH ORDINALITY
-                 AS i (fingerprint, body, problem, source, id, type, reason, minor, currency, n)
-            ON CONFLICT (ledger, fingerprint) WHERE state = 'waiting' DO NOTHING
-            """,
-            ledger, head, last - len(new), list(new), *_columns(list(new.values())),
+            _KEEP, ledger, head, last - len(new), list(new),
+            [one.body for one in several], [_json(one.problem) for one in several],
+            [one.source for one in several], [one.id for one in several], [one.type for one in several],
+            [one.reason for one in several], [one.money and one.money.minor for one in several],
+            [one.money and one.money.currency for one in several],
         )  # fmt: skip
 
 
-def _columns(items: Sequence[Refused]) -> tuple[list[Any], ...]:
-    return (
-        [one.body for one in items], [msgspec.json.encode(one.problem).decode() for one in items],
-        [one.source for one in items], [one.id for one in items], [one.type for one in items],
-        [one.reason for one in items], [one.money and one.money.minor for one in items],
-        [one.money and one.money.currency for one in items],
-    )  # fmt: skip
+def _json(problem: dict[str, object]) -> str:
+    return msgspec.json.encode(problem).decode()
 
 
 async def listed(
@@ -160,18 +237,7 @@ async def listed(
 ) -> list[Kept]:  # fmt: skip
     """Return kept items after an item number, oldest first, each with the beginning of its body, or all of it."""
     body = "q.body" if whole else f"substr(q.body, 1, {SHOWN})"
-    rows = await pool.fetch(
-        f"""
-        WITH page AS MATERIALIZED (
-            SELECT q.item, octet_length(q.problem::text) + octet_length({body}) AS size FROM {_ITEMS}
-            WHERE q.ledger = $1 AND {_CHOSEN} AND q.item > $5 AND {_IN_STATE[state]} ORDER BY q.item LIMIT $6
-        )
-        SELECT {_COLUMNS}, {body} FROM {_ITEMS}
-        JOIN (SELECT item, sum(size) OVER (ORDER BY item) - size AS before FROM page) sized USING (item)
-        WHERE q.ledger = $1 AND before < {_PAGE_BYTES} ORDER BY item
-        """,
-        ledger, *chosen, after, limit,
-    )  # fmt: skip
+    rows = await pool.fetch(_page(state, body), ledger, *chosen, after, limit)
     return [Kept(*row) for row in rows]
 
 
@@ -182,85 +248,43 @@ def is_full(kept: Sequence[Kept], limit: int) -> bool:
 
 async def counts(pool: asyncpg.Pool, ledger: int, by: str, state: str, chosen: Chosen) -> list[Count]:
     """Return how many items there are by `reason`, `type` or `source`, the most first."""
-    rows = await pool.fetch(
-        f"""
-        SELECT q.{by}, count(*), min(q.received_at) FROM {_ITEMS}
-        WHERE q.ledger = $1 AND {_CHOSEN} AND {_IN_STATE[state]}
-        GROUP BY q.{by} ORDER BY 2 DESC, 1 LIMIT {_MOST_COUNTS}
-        """,
-        ledger, *chosen,
-    )  # fmt: skip
+    rows = await pool.fetch(_counts(by, state), ledger, *chosen)
     return [Count(*row) for row in rows]
 
 
 async def waiting(
-    connection: Any, ledger: int, position: int, moment: datetime | None, old: datetime
+    connection: Queryable, ledger: int, position: int, moment: datetime | None, old: datetime
 ) -> list[Sum]:  # fmt: skip
     """Return what waits now, with the log up to a position; with a `moment`, what waited then.
 
     What was received before `old` is told apart. The money is what the items state of it.
     """
-    rows = await connection.fetch(
-        f"""
-        SELECT q.currency, q.received_at < $4, count(*), coalesce(sum(q.minor), 0), min(q.received_at),
-               (array_agg(q.item ORDER BY q.item))[1:{EXAMPLES}]
-        FROM {_ITEMS}
-        WHERE q.ledger = $1 AND coalesce(q.received_at <= $3, true) AND CASE q.state
-            WHEN 'waiting' THEN coalesce(arrived.at > $2, true)
-            WHEN 'resolved' THEN $3 IS NOT NULL AND q.position > $2
-            ELSE q.settled_at > $3
-        END
-        GROUP BY 1, 2 ORDER BY 1, 2
-        """,
-        ledger, position, moment, old,
-    )  # fmt: skip
+    rows = await connection.fetch(_SUMS, ledger, position, moment, old)
     return [Sum(row[0], row[1], row[2], int(row[3]), row[4], row[5]) for row in rows]
 
 
 async def one(pool: asyncpg.Pool, ledger: int, item: int) -> Kept | None:
     """Return one kept item."""
-    row = await pool.fetchrow(
-        f"SELECT {_COLUMNS}, q.body FROM {_ITEMS} WHERE q.ledger = $1 AND q.item = $2", ledger, item
-    )
+    row = await pool.fetchrow(_ONE, ledger, item)
     return Kept(*row) if row else None
 
 
 async def resolve(pool: asyncpg.Pool, ledger: int, positions: dict[int, int]) -> None:
     """Note that items have become the events at positions, given by item."""
-    await pool.execute(
-        """
-        UPDATE quarantine q SET state = 'resolved', position = p.position, settled_at = now()
-        FROM unnest($2::bigint[], $3::bigint[]) AS p (item, position) WHERE q.ledger = $1 AND q.item = p.item
-        """,
-        ledger, list(positions), list(positions.values()),
-    )  # fmt: skip
+    await pool.execute(_RESOLVE, ledger, list(positions), list(positions.values()))
 
 
 async def explain(pool: asyncpg.Pool, ledger: int, items: dict[int, tuple[dict[str, object], str]]) -> None:
     """Note why items still cannot be taken: the problem and its reason, by item."""
-    await pool.execute(
-        """
-        UPDATE quarantine q SET problem = p.problem, reason = p.reason
-        FROM unnest($2::bigint[], $3::text[]::json[], $4::text[]) AS p (item, problem, reason)
-        WHERE q.ledger = $1 AND q.item = p.item
-        """,
-        ledger, list(items), [msgspec.json.encode(problem).decode() for problem, _ in items.values()],
-        [reason for _, reason in items.values()],
-    )  # fmt: skip
+    problems = [_json(problem) for problem, _ in items.values()]
+    await pool.execute(_EXPLAIN, ledger, list(items), problems, [reason for _, reason in items.values()])
 
 
 async def dismiss(
     pool: asyncpg.Pool, ledger: int, dismissal: str, by: str, *, chosen: Chosen = Chosen(), item: int | None = None
 ) -> int:  # fmt: skip
     """Put waiting items away for a reason: one, or those chosen; return how many there were."""
-    done: str = await pool.execute(
-        f"""
-        UPDATE quarantine d SET state = 'dismissed', dismissal = $5, dismissed_by = $6, settled_at = now()
-        FROM {_ITEMS} WHERE d.ledger = $1 AND q.ledger = $1 AND d.item = q.item AND {_CHOSEN}
-        AND coalesce(q.item = $7, true) AND {_IN_STATE["waiting"]}
-        """,
-        ledger, *chosen, dismissal, by, item,
-    )  # fmt: skip
+    done: str = await pool.execute(_DISMISS, ledger, *chosen, dismissal, by, item)
     return int(done.rpartition(" ")[2])
 
 
@@ -269,10 +293,5 @@ async def settle(pool: asyncpg.Pool, days: int) -> None:
 
     What waits is never dropped: nobody has said yet that it may be missing from the figures.
     """
-    await pool.execute(
-        f"""
-        UPDATE quarantine d SET state = 'resolved', position = arrived.at, settled_at = arrived.moment
-        FROM {_ITEMS} WHERE d.ledger = q.ledger AND d.item = q.item AND q.state = 'waiting' AND arrived.at IS NOT NULL
-        """
-    )
-    await pool.execute("DELETE FROM quarantine WHERE settled_at < now() - $1 * interval '1 day'", days)
+    await pool.execute(_SETTLE)
+    await pool.execute(_FORGET, days)

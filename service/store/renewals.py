@@ -19,6 +19,12 @@ from service.store.rows import encode_json
 from service.store.sources import Stored
 from service.store.vault import Vault
 
+# The credentials of a source, locked for the moment in which they are replaced: two processes would else both find no lease, and
+# both use up a token that serves once.
+_LOCK = "SELECT credentials FROM sources WHERE ledger = $1 AND source = $2 AND deleted_at IS NULL FOR UPDATE"
+
+_STORE = "UPDATE sources SET credentials = $3 WHERE ledger = $1 AND source = $2"
+
 LEASE_SECONDS = 60.0  # longer than an answer may take
 _LEASE = "renewing"
 Credentials = Mapping[str, str]
@@ -52,7 +58,7 @@ async def renew(
     try:
         new = await renewed(old)
     except BaseException:
-        await asyncio.shield(kept(old))
+        await asyncio.shield(kept(old))  # the lease goes: others need not wait for its end
         raise
     return await asyncio.shield(kept(new))  # whoever is cancelled now must not lose what serves only once
 
@@ -66,15 +72,9 @@ async def _changed(
 ) -> Credentials:
     """Store what a function makes of the credentials, and return it."""
     async with pool.acquire() as connection, connection.transaction():
-        row = await connection.fetchrow(
-            "SELECT credentials FROM sources WHERE ledger = $1 AND source = $2 AND deleted_at IS NULL FOR UPDATE",
-            stored.ledger, stored.source,
-        )  # fmt: skip
+        row = await connection.fetchrow(_LOCK, stored.ledger, stored.source)
         if row is None:
             raise BusyError("the source is closed")
         new = change(msgspec.json.decode(vault.unlock(row["credentials"])) if row["credentials"] else {})
-        await connection.execute(
-            "UPDATE sources SET credentials = $3 WHERE ledger = $1 AND source = $2",
-            stored.ledger, stored.source, vault.lock(encode_json(dict(new))),
-        )  # fmt: skip
+        await connection.execute(_STORE, stored.ledger, stored.source, vault.lock(encode_json(dict(new))))
         return new

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ CORRECTABLE = {"order.placed": "order_id", "invoice.posted": "invoice_id", "camp
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+MICROSECOND = timedelta(microseconds=1)
 _MOST_REMEMBERED = 4096
 _ROWS_AT_ONCE = 500  # the database begins with these while the next are put together
 
@@ -64,7 +64,7 @@ def row_of(event: Event) -> Row:
     return Row(*columns, entity, content_of(*columns))
 
 
-def encode_json(value: Any) -> bytes:
+def encode_json(value: object) -> bytes:
     """Write JSON as it is stored: compact, decimals with every digit."""
     return _json.encode(value)
 
@@ -81,7 +81,11 @@ _before_position = struct.Struct(">hiii").pack
 
 
 class _Memo(dict[_T, bytes]):
-    """What a function gives, kept for what comes again. Looking it up costs half of what a call of any kind would."""
+    """What a function gives, kept for what comes again. Looking it up costs half of what a call of any kind would.
+
+    When it is full it begins anew: events whose sources all differ must not fill the memory, and to find out which entry was
+    used least would cost more than making some again.
+    """
 
     def __init__(self, make: Callable[[_T], bytes]) -> None:
         super().__init__()
@@ -126,7 +130,7 @@ COPIED = (
 def copied(rows: Sequence[Row], ledger: int, first: int, moment: datetime) -> Iterator[bytes]:
     """Yield what COPY takes in binary form for the columns COPIED, the rows numbered from `first`: some rows at a time."""
     before = _before_position(len(COPIED), 4, ledger, 8)
-    after = copying.bigint(8, (moment - _POSTGRES_EPOCH) // _MICROSECOND)
+    after = copying.bigint(8, (moment - _POSTGRES_EPOCH) // MICROSECOND)
     without_entity, parts = after + copying.NULL, [copying.START]
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         for position, row in enumerate(rows[start : start + _ROWS_AT_ONCE], first + start):
@@ -135,17 +139,6 @@ def copied(rows: Sequence[Row], ledger: int, first: int, moment: datetime) -> It
         yield b"".join(parts)
         parts = []
     yield copying.END
-
-
-def digest_of(rows: Iterable[Row]) -> bytes:
-    """Return the SHA-256 over the contents of the rows of one append."""
-    return hashlib.sha256(b"".join([row.content for row in rows])).digest()
-
-
-def chained(chain: bytes, digest: bytes, moment: datetime) -> bytes:
-    """Return the hash chain after an append of rows with this digest at this moment; `append_events` does the same."""
-    stamp = ((moment - EPOCH) // _MICROSECOND).to_bytes(8, "big", signed=True)
-    return hashlib.sha256(chain + digest + stamp).digest()
 
 
 def same_json(one: bytes, other: bytes) -> bool:

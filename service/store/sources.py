@@ -6,7 +6,7 @@ import hashlib
 import secrets as random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
@@ -48,9 +48,53 @@ class Change(NamedTuple):
 
     secrets: Sequence[str] | None = None
     credentials: Mapping[str, str] | None = None
-    mapping: Mapping[str, Any] | None = None
+    mapping: Mapping[str, object] | None = None
     rate_per_minute: int | None = None
     retention_days: int | None = None
+
+
+# A new source. DO NOTHING, so that a name that is taken is told apart from a fault.
+_CREATE = f"""
+    INSERT INTO sources (ledger, source, kind, name, secrets, secrets_at, credentials, path_hash, mapping,
+                         rate_per_minute, retention_days)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING RETURNING {_COLUMNS}
+"""
+
+# All of a source that can be changed, at once; nothing if it was closed meanwhile.
+_CHANGE = f"""
+    UPDATE sources SET secrets = $3, secrets_at = $4, credentials = $5, path_hash = $6, mapping = $7,
+           rate_per_minute = $8, retention_days = $9, updated_at = now()
+    WHERE ledger = $1 AND source = $2 AND deleted_at IS NULL RETURNING {_COLUMNS}
+"""
+
+# A source is closed: the row stays for its name, which events carry, and nothing secret stays in it.
+_DELETE = """
+    UPDATE sources SET deleted_at = now(), secrets = '{}', secrets_at = '{}', credentials = NULL, path_hash = NULL
+    WHERE ledger = $1 AND source = $2 AND deleted_at IS NULL
+"""
+
+_OF_LEDGER = f"SELECT {_COLUMNS} FROM sources WHERE ledger = $1 AND deleted_at IS NULL ORDER BY name"
+
+# A source by its id alone, as a hook's URL has it, or of a ledger.
+_ONE = f"""
+    SELECT {_COLUMNS} FROM sources WHERE source = $1 AND ledger = coalesce($2, ledger) AND (deleted_at IS NULL OR $3)
+"""
+
+# What is encrypted of the sources changed last, and how many there are: enough to see whether the master key is the right one.
+_LOCKED = """
+    SELECT secrets, credentials, count(*) OVER () FROM sources WHERE deleted_at IS NULL ORDER BY updated_at DESC LIMIT 1000
+"""
+
+# The secrets of all sources, locked: a secret that is changed while they are encrypted anew would else be overwritten with the
+# one before.
+_ALL_SECRETS = "SELECT ledger, source, secrets, credentials FROM sources FOR UPDATE"
+
+_RELOCK = "UPDATE sources SET secrets = $3, credentials = $4 WHERE ledger = $1 AND source = $2"
+
+# The heads of the inbox, not locked, since intake goes on meanwhile. One that was forgotten meanwhile stays forgotten.
+_ALL_HEADS = "SELECT ledger, delivery, head FROM deliveries WHERE head IS NOT NULL"
+
+_RELOCK_HEAD = "UPDATE deliveries SET head = $3 WHERE ledger = $1 AND delivery = $2 AND head IS NOT NULL"
 
 
 def path_hash(secret: str) -> bytes:
@@ -69,12 +113,7 @@ async def create(
     """Create a source under an unguessable id; ValueError if its name is taken, even by a deleted one."""
     locked = [vault.lock(one.encode()) for one in first.secrets or ()]
     row = await pool.fetchrow(
-        f"""
-        INSERT INTO sources (ledger, source, kind, name, secrets, secrets_at, credentials, path_hash, mapping,
-                             rate_per_minute, retention_days)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING RETURNING {_COLUMNS}
-        """,
-        ledger, f"src_{random.token_urlsafe(24)}", kind, name, locked, [datetime.now(UTC)] * len(locked),
+        _CREATE, ledger, f"src_{random.token_urlsafe(24)}", kind, name, locked, [datetime.now(UTC)] * len(locked),
         vault.lock(encode_json(first.credentials)) if first.credentials else None,
         path_hash(path_secret) if path_secret else None, encode_json(first.mapping or {}).decode(),
         first.rate_per_minute, first.retention_days,
@@ -97,12 +136,7 @@ async def change(pool: asyncpg.Pool, vault: Vault, stored: Stored, wanted: Chang
     if wanted.credentials is not None:
         credentials = vault.lock(encode_json(wanted.credentials)) if wanted.credentials else None
     row = await pool.fetchrow(
-        f"""
-        UPDATE sources SET secrets = $3, secrets_at = $4, credentials = $5, path_hash = $6, mapping = $7,
-               rate_per_minute = $8, retention_days = $9, updated_at = now()
-        WHERE ledger = $1 AND source = $2 AND deleted_at IS NULL RETURNING {_COLUMNS}
-        """,
-        stored.ledger, stored.source, locked, dates, credentials,
+        _CHANGE, stored.ledger, stored.source, locked, dates, credentials,
         path_hash(path_secret) if path_secret else stored.path_hash,
         stored.mapping if wanted.mapping is None else encode_json(wanted.mapping).decode(),
         wanted.rate_per_minute or stored.rate_per_minute, wanted.retention_days or stored.retention_days,
@@ -114,45 +148,26 @@ async def change(pool: asyncpg.Pool, vault: Vault, stored: Stored, wanted: Chang
 
 async def delete(pool: asyncpg.Pool, ledger: int, source: str) -> bool:
     """Close a source and forget its secrets. What it gave stays, and so does its name."""
-    done = await pool.execute(
-        """
-        UPDATE sources SET deleted_at = now(), secrets = '{}', secrets_at = '{}', credentials = NULL, path_hash = NULL
-        WHERE ledger = $1 AND source = $2 AND deleted_at IS NULL
-        """,
-        ledger,
-        source,
-    )
+    done = await pool.execute(_DELETE, ledger, source)
     return bool(done == "UPDATE 1")
 
 
 async def of_ledger(pool: asyncpg.Pool, ledger: int) -> list[Stored]:
     """Return the sources of a ledger by name."""
-    rows = await pool.fetch(
-        f"SELECT {_COLUMNS} FROM sources WHERE ledger = $1 AND deleted_at IS NULL ORDER BY name", ledger
-    )
+    rows = await pool.fetch(_OF_LEDGER, ledger)
     return [Stored(*row) for row in rows]
 
 
 async def locked(pool: asyncpg.Pool) -> tuple[int, set[bytes]]:
     """Return how many sources there are, and what is encrypted of those that were changed last."""
-    rows = await pool.fetch(
-        """
-        SELECT secrets, credentials, count(*) OVER () FROM sources WHERE deleted_at IS NULL ORDER BY updated_at DESC LIMIT 1000
-        """
-    )
+    rows = await pool.fetch(_LOCKED)
     tokens = {one for secrets, credentials, _ in rows for one in (*secrets, credentials) if one}
     return (rows[0][2] if rows else 0), tokens
 
 
 async def one(pool: asyncpg.Pool, source: str, ledger: int | None = None, *, deleted: bool = False) -> Stored | None:
     """Return a source by its id (of a ledger, where that is known); with `deleted`, even if it is."""
-    row = await pool.fetchrow(
-        f"""
-        SELECT {_COLUMNS} FROM sources
-        WHERE source = $1 AND ledger = coalesce($2, ledger) AND (deleted_at IS NULL OR $3)
-        """,
-        source, ledger, deleted,
-    )  # fmt: skip
+    row = await pool.fetchrow(_ONE, source, ledger, deleted)
     return Stored(*row) if row else None
 
 
@@ -160,18 +175,12 @@ async def rekey(pool: asyncpg.Pool, vault: Vault) -> int:
     """Encrypt the secrets of all sources and the heads of the inbox with the first master key; return how many."""
     count = 0
     async with pool.acquire() as connection, connection.transaction():
-        for row in await connection.fetch("SELECT ledger, source, secrets, credentials FROM sources FOR UPDATE"):
+        for row in await connection.fetch(_ALL_SECRETS):
             locked = [vault.relock(one) for one in row["secrets"]]
             credentials = vault.relock(row["credentials"]) if row["credentials"] else None
-            await connection.execute(
-                "UPDATE sources SET secrets = $3, credentials = $4 WHERE ledger = $1 AND source = $2",
-                row["ledger"], row["source"], locked, credentials,
-            )  # fmt: skip
+            await connection.execute(_RELOCK, row["ledger"], row["source"], locked, credentials)
             count += len(locked) + bool(credentials)
-        async for row in connection.cursor("SELECT ledger, delivery, head FROM deliveries WHERE head IS NOT NULL"):
-            await connection.execute(
-                "UPDATE deliveries SET head = $3 WHERE ledger = $1 AND delivery = $2",
-                row["ledger"], row["delivery"], vault.relock(row["head"]),
-            )  # fmt: skip
+        async for row in connection.cursor(_ALL_HEADS):
+            await connection.execute(_RELOCK_HEAD, row["ledger"], row["delivery"], vault.relock(row["head"]))
             count += 1
     return count

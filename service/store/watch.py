@@ -11,11 +11,12 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 
 from service.store import database, faults
+from service.store.database import Connection, Queryable
 from service.supervision import Parts, State
 
 _EVERY = 5.0  # seconds
@@ -24,12 +25,28 @@ _FRESH = 1.0  # seconds for which nobody needs to look again
 _PATIENCE = 5.0  # seconds: a server that stands still is as good as none
 _GONE = 60  # seconds after which a process that says nothing is not there any more
 _SPILLED = 20_000  # numbers, sorted on disk: some hundred KiB
+
+# Whether the server's disk takes anything: numbers that do not fit into the memory allowed are sorted on it. A row may fit into a
+# page that is there, and the journal into an old piece of it.
+_LITTLE_MEMORY = "SET LOCAL work_mem = '64kB'"
+_SPILL = "SELECT count(*) FROM generate_series(1, $1)"
+
+# What a crash loses of the parts is written again within seconds: it need not wait for the disk.
+_UNSAFE = "SET LOCAL synchronous_commit = off"
+
+# How the parts of a process are.
 _KEEP = """
     INSERT INTO parts (process, part, up, needed, since, why, failures, seen_at)
     SELECT $1, *, now() FROM unnest($2::text[], $3::boolean[], $4::boolean[], $5::timestamptz[], $6::text[], $7::integer[])
     ON CONFLICT (process, part) DO UPDATE SET up = excluded.up, needed = excluded.needed, since = excluded.since,
         why = excluded.why, failures = excluded.failures, seen_at = excluded.seen_at
 """
+
+# Processes that have said nothing for long, and parts that this one no longer has.
+_FORGET = "DELETE FROM parts WHERE seen_at < now() - make_interval(secs => $1) OR process = $2 AND part <> ALL($3)"
+
+# A process takes leave.
+_LEAVE = "DELETE FROM parts WHERE process = $1"
 
 
 class Seen(NamedTuple):
@@ -71,7 +88,7 @@ class Watch:
                 self._trying.cancel()
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(1):
-                    await self._pool.execute("DELETE FROM parts WHERE process = $1", self._parts.process)
+                    await self._pool.execute(_LEAVE, self._parts.process)
 
     async def _look(self) -> float:
         self._doubted.clear()
@@ -111,28 +128,28 @@ class Watch:
             await keep(connection, self._parts.process, self._parts.states())
 
 
-async def _spill(connection: Any) -> None:
-    """Have the server write to its disk: a row may fit into a page that is there, and the journal into an old piece of it."""
+async def _spill(connection: Connection) -> None:
+    """Have the server write to its disk."""
     async with connection.transaction(readonly=True):
-        await connection.execute("SET LOCAL work_mem = '64kB'")
-        await connection.fetchval("SELECT count(*) FROM generate_series(1, $1)", _SPILLED)
+        await connection.execute(_LITTLE_MEMORY)
+        await connection.fetchval(_SPILL, _SPILLED)
 
 
-async def keep(connection: Any, process: str, states: Sequence[State]) -> None:
+async def keep(connection: Connection, process: str, states: Sequence[State]) -> None:
     """Write how the parts of a process are, and forget processes that have said nothing for long."""
     async with connection.transaction():
-        await connection.execute("SET LOCAL synchronous_commit = off")  # what a crash loses here is written again
+        await connection.execute(_UNSAFE)
         columns = [
             [getattr(one, name) for one in states] for name in ("part", "up", "needed", "since", "why", "failures")
         ]
         await connection.execute(_KEEP, process, *columns)
-        await connection.execute(
-            "DELETE FROM parts WHERE seen_at < now() - make_interval(secs => $1) OR process = $2 AND part <> ALL($3)",
-            _GONE, process, columns[0],
-        )  # fmt: skip
+        await connection.execute(_FORGET, _GONE, process, columns[0])
 
 
-async def seen(connection: Any) -> list[Seen]:
+_SEEN = f"SELECT {', '.join(Seen._fields)} FROM parts ORDER BY process, part"
+
+
+async def seen(connection: Queryable) -> list[Seen]:
     """Return the parts of all processes that have said something of late."""
-    rows = await connection.fetch(f"SELECT {', '.join(Seen._fields)} FROM parts ORDER BY process, part")
+    rows = await connection.fetch(_SEEN)
     return [Seen(*row) for row in rows]

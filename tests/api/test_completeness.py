@@ -12,7 +12,11 @@ import asyncpg
 import pytest
 
 from tests.conftest import Api
+from tests.support.hooks import connect
 from tests.support.sending import cost, credit, event, invoice, lead, money, order
+from tests.support.stories.hubspot import batch, changes, deal_event
+
+SECRET = "a-secret-0123456789"
 
 
 def test_what_waits_is_told_with_its_money_and_since_when(api: Api) -> None:
@@ -171,3 +175,32 @@ def test_a_source_that_has_gone_silent_is_flagged(api: Api, dsn: str) -> None:
     asyncio.run(arrived([100, 90, 80, 70, 60, 50, 40]))
     (source,) = api.read("/v1/completeness")["sources"]
     assert (source["silent"], source["last_event"]["position"]) == (True, 7)
+
+
+def test_what_waits_in_records_of_senders_is_added_up(api: Api, dsn: str) -> None:
+    """Six deals that were merged into one of which nobody has told, two of them long ago, and a message that says nothing."""
+    sender = connect(api, "hubspot", SECRET)
+    sender.post(b"[]")
+    at, currencies = "2026-04-01T10:00:00Z", ("EUR", "USD")
+    for number in range(1, 7):
+        told = changes("deal", at, number, amount=f"{number}00.50", deal_currency_code=currencies[number % 2])
+        sender.post(batch(deal_event("deal.creation", at, number), *told).body)
+        merge = {"primaryObjectId": number, "mergedObjectIds": [number], "newObjectId": 99}
+        sender.post(batch(deal_event("deal.merge", "2026-04-02T10:00:00Z", number, **merge)).body)
+        sender.settled()
+
+    async def aged() -> None:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute(
+            "UPDATE records SET since = now() - interval '31 days' WHERE ledger = $1 AND record = ANY($2)",
+            api.ledger.ledger, ["deal:5", "deal:6"],
+        )  # fmt: skip
+        await connection.close()
+
+    asyncio.run(aged())
+    deals, message = api.read("/v1/completeness")["waiting"]
+    assert (deals["kind"], deals["waits_for"], deals["count"]) == ("deal of shop", "a message", 6)
+    assert deals["amounts"] == [money("1201.50"), money("901.50", "USD")]
+    assert deals["overdue"] == {"count": 2, "amounts": [money("600.50"), money("500.50", "USD")]}
+    assert deals["examples"] == ["deal:5", "deal:6", "deal:1", "deal:2", "deal:3"]
+    assert (message["kind"], message["waits_for"], message["count"]) == ("message of shop", "a correction", 1)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import asyncpg
 import httpx
@@ -165,6 +166,14 @@ def test_a_secret_in_the_url_stands_for_authentication(api: Api) -> None:
     assert httpx.post(sender.url, content=lead("L-2"), headers=headers).status_code == 401
     new = f"{bare}/{again.rpartition('/')[2]}"
     assert httpx.post(new, content=lead("L-2"), headers={"webhook-id": "m-2"}).status_code == 202
+
+
+def test_a_key_that_stands_twice_in_the_url_opens_nothing(api: Api) -> None:
+    mapping = {**MAPPING, "authentication": {"scheme": "token", "query": "key"}}
+    sender = connect(api, "generic", SECRET, mapping=mapping)
+    key = f"key={quote(SECRET)}"
+    queries = (key, f"key=other&{key}", f"{key}&{key}", f"{key}&tag=a&tag=b")
+    assert [httpx.post(f"{sender.url}?{one}", content=b"{}").status_code for one in queries] == [202, 401, 401, 202]
 
 
 def test_the_cloudevents_handshake_names_origin_and_rate(api: Api) -> None:

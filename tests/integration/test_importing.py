@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.intake.acceptance import Intake, Result
+from service.intake.acceptance import Intake, Result, read_item
 from service.intake.decoding import Limits
 from service.intake.importing import (
     Counts,
@@ -27,8 +27,12 @@ from service.intake.importing import (
 )
 from service.intake.preview import Preview
 from service.intake.tabular import load_mapping, open_tables
-from service.store import imports, log
+from service.store import imports
 from service.store.ledgers import Ledger
+from service.store.log import feed, heads
+from service.store.log.append import append_rows
+from service.store.log.group_commit import Appender
+from tests.support import sending
 from tests.support.tables import COSTS, rows
 
 LIMITS = Limits(32, 65536)
@@ -77,7 +81,7 @@ class Importer:
     async def run(self, files: list[File], *, restate: bool = False, keep: bool = False, dry: bool = False,
                   stop_after: int | None = None) -> Told:  # fmt: skip
         told = Told(stop_after=stop_after)
-        appender = log.Appender(self.pool, queue_events=10**9, batch_events=2_000)
+        appender = Appender(self.pool, queue_events=10**9, batch_events=2_000)
         intake = Preview(self.pool, LIMITS) if dry else Intake(self.pool, appender, LIMITS)
         kept, told_twice = once_each(files)
         told.problems += told_twice
@@ -91,7 +95,7 @@ class Importer:
 
     async def amounts(self) -> dict[str, str]:
         """Return the amount of each cost that is not void."""
-        events = [row async for row in log.read_all(self.pool, self.ledger)]
+        events = [row async for row in feed.read_all(self.pool, self.ledger)]
         data = [(row, json.loads(row.data)) for row in events]
         void = {one["id"] for row, one in data if row.type == "event.voided"}
         costs = [
@@ -145,7 +149,7 @@ async def test_a_mapping_that_was_corrected_after_an_interruption_is_told_before
     assert str(kept.counts) == "500 accepted, 0 duplicate, 1000 conflict, 0 invalid"
     told = await importer.run(importer.table(COSTS, *cells), restate=True)
     assert str(told.counts) == "500 accepted, 0 duplicate, 0 conflict, 0 invalid, 1000 restated"
-    days = {json.loads(row.data).get("cost_date") async for row in log.read_all(importer.pool, importer.ledger)}
+    days = {json.loads(row.data).get("cost_date") async for row in feed.read_all(importer.pool, importer.ledger)}
     assert days == {"2026-04-03", "2026-03-04", None}
     assert len(await importer.amounts()) == 1_500
     again = await importer.run(importer.table(COSTS, *cells))
@@ -180,6 +184,34 @@ async def test_a_later_export_is_a_later_statement_where_the_mapping_says_so(imp
     assert str(told.counts) == "0 accepted, 1 duplicate, 0 conflict, 0 invalid, 1 restated"
     back = await importer.run(importer.table(RESTATING, cost(1, "95.00")))
     assert (back.counts.by_status["restated"], await importer.amounts()) == (1, {"1": "95.00", "2": "5.00"})
+
+
+async def test_a_row_that_states_the_same_thing_at_the_same_time_under_another_id_is_told(importer: Importer) -> None:
+    """Which of the two counts would be decided by how their ids sort."""
+    by_cells = COSTS.replace('"cost-{No}"', '"{@cells}"')
+    await importer.run(importer.table(by_cells, cost(1, "95.00"), cost(2), cost(3, "1.00")))
+    later = importer.table(by_cells, cost(1, "100.00"), cost(2), cost(3, "1.00", day="2026-03-09"), cost(4))
+    dry, told = await importer.run(later, dry=True), await importer.run(later)
+    assert (str(dry.counts), dry.problems) == (str(told.counts), told.problems)
+    assert str(told.counts) == "3 accepted, 1 duplicate, 0 conflict, 0 invalid, 1 in doubt"
+    (problem,) = told.problems
+    assert problem.startswith("costs.csv, line 2, ")
+    assert (
+        "at position 1 states the same cost entry at the same time, but otherwise: one of the two does not count"
+        in problem
+    )
+
+
+async def test_what_is_void_or_was_restated_is_in_nobodys_way(importer: Importer) -> None:
+    by_cells = COSTS.replace('"cost-{No}"', '"{@cells}"')
+    await importer.run(importer.table(by_cells, cost(1, "95.00")))
+    (first,) = [row async for row in feed.read_all(importer.pool, importer.ledger)]
+    void = sending.event("event.voided", source=first.source, id=first.id)
+    await append_rows(importer.pool, importer.ledger, [read_item(json.dumps(void).encode(), LIMITS)])
+    assert (await importer.run(importer.table(by_cells, cost(1, "100.00")))).problems == []
+    for amount in ("5.00", "6.00", "7.00"):
+        told = await importer.run(importer.table(RESTATING, cost(2, amount), name=f"{amount}.csv"))
+        assert told.counts.by_status["in doubt"] == 0
 
 
 WON = RESTATING.replace("        data:", '        when: {value: "{Net|decimal}", above: 0}\n        data:')
@@ -258,7 +290,7 @@ async def test_a_statement_whose_predecessor_was_not_taken_back_yet_takes_it_bac
     await importer.run(files)
     event: dict[str, Any] = json.loads(next(files[0].events(Told(), False)).raw)
     event["data"]["amount"]["amount"] = "100.00"
-    appender = log.Appender(importer.pool, queue_events=10**9, batch_events=2_000)
+    appender = Appender(importer.pool, queue_events=10**9, batch_events=2_000)
     await Intake(importer.pool, appender, LIMITS).take(
         importer.ledger, [json.dumps({**event, "id": "cost-1~1"}).encode()]
     )
@@ -271,9 +303,9 @@ async def test_a_dry_run_says_what_an_import_would_and_stores_nothing(importer: 
     await importer.run(importer.table(RESTATING, cost(1), cost(2)))
     changed = [cost(1, "100.00"), cost(2), cost(3), cost(3), cost(4, "nine"), cost(5, "1.00"), cost(5, "2.00")]
     files = importer.table(RESTATING, *changed)
-    before = await log.head(importer.pool, importer.ledger)
+    before = await heads.head(importer.pool, importer.ledger)
     dry = await importer.run(files, dry=True)
-    assert await log.head(importer.pool, importer.ledger) == before
+    assert await heads.head(importer.pool, importer.ledger) == before
     assert await imports.of_file(importer.pool, importer.ledger, files[0].digest) == []
     done = await importer.run(files)
     assert str(dry.counts) == str(done.counts)

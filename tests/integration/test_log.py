@@ -9,7 +9,10 @@ import pytest
 
 from service.domain.events import read_event
 from service.projections.generations import verify
-from service.store import ledgers, log
+from service.store import ledgers
+from service.store.log import feed, heads
+from service.store.log.append import MANY, Outcome, append_rows
+from service.store.log.group_commit import Appender, QueueFullError
 from service.store.rows import Row, row_of, same_json
 
 
@@ -25,19 +28,19 @@ def row(number: int, lead: str = "L", **more: Any) -> Row:
 async def test_the_database_refuses_to_change_history(
     pool: asyncpg.Pool, ledger: ledgers.Ledger, statement: str
 ) -> None:
-    await log.store(pool, ledger.ledger, [row(1)])
+    await append_rows(pool, ledger.ledger, [row(1)])
     with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="append-only"):
         await pool.execute(statement)
 
 
 async def test_positions_are_dense_whatever_is_sent_at_once(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
-    appender = log.Appender(pool, queue_events=10_000, batch_events=50)
+    appender = Appender(pool, queue_events=10_000, batch_events=50)
 
-    async def caller(first: int) -> list[log.Outcome]:
+    async def caller(first: int) -> list[Outcome]:
         return await appender.append(ledger.ledger, [row(number) for number in range(first, first + 12)])
 
     outcomes = [one for many in await asyncio.gather(*(caller(5 * n) for n in range(40))) for one in many]
-    stored = await log.read(pool, ledger.ledger, 0, 1000)
+    stored = await feed.read(pool, ledger.ledger, 0, 1000)
     assert [one.position for one in stored] == list(range(1, 5 * 39 + 12 + 1))
     accepted = [one.position for one in outcomes if one.status == "accepted"]
     assert sorted(accepted) == [one.position for one in stored]
@@ -47,9 +50,9 @@ async def test_positions_are_dense_whatever_is_sent_at_once(pool: asyncpg.Pool, 
 async def test_the_same_identity_with_other_content_is_a_conflict_and_changes_nothing(
     pool: asyncpg.Pool, ledger: ledgers.Ledger
 ) -> None:
-    first = await log.store(pool, ledger.ledger, [row(1), row(1, "other"), row(1)])
+    first = await append_rows(pool, ledger.ledger, [row(1), row(1, "other"), row(1)])
     assert [one.status for one in first] == ["accepted", "conflict", "duplicate"]
-    again = await log.store(pool, ledger.ledger, [row(1, "other"), row(2), row(1)])
+    again = await append_rows(pool, ledger.ledger, [row(1, "other"), row(2), row(1)])
     assert [(one.status, one.position) for one in again] == [("conflict", 1), ("accepted", 2), ("duplicate", 1)]
 
 
@@ -63,13 +66,13 @@ async def test_copy_stores_the_same_as_the_function_in_the_database(pool: asyncp
     rows = [
         row(1, strange), row(2, subject=strange, extension=strange), row(3, time="1969-12-31T23:59:59.9999999+01:00"),
         row(4, source=strange, dataschema="https://example.com/lead/9"), row(5, **order),
-        *(row(number) for number in range(6, log.MANY + 1)),
+        *(row(number) for number in range(6, MANY + 1)),
     ]  # fmt: skip
-    await log.store(pool, ledger.ledger, rows)
+    await append_rows(pool, ledger.ledger, rows)
     for single in rows[:6]:
-        await log.store(pool, one_by_one.ledger, [single])
+        await append_rows(pool, one_by_one.ledger, [single])
     moment = datetime(2024, 1, 1, tzinfo=UTC)
-    copied, inserted = [await log.read(pool, one.ledger, 0, 6) for one in (ledger, one_by_one)]
+    copied, inserted = [await feed.read(pool, one.ledger, 0, 6) for one in (ledger, one_by_one)]
     assert [one._replace(recorded_at=moment) for one in copied] == [
         one._replace(recorded_at=moment) for one in inserted
     ]
@@ -81,18 +84,18 @@ async def test_copy_stores_the_same_as_the_function_in_the_database(pool: asyncp
 
 async def test_recorded_at_grows_with_each_append(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
     for number in range(20):
-        await log.store(pool, ledger.ledger, [row(number)])
-    moments = [one.recorded_at for one in await log.read(pool, ledger.ledger, 0, 100)]
+        await append_rows(pool, ledger.ledger, [row(number)])
+    moments = [one.recorded_at for one in await feed.read(pool, ledger.ledger, 0, 100)]
     assert moments == sorted(set(moments))
     for position, moment in enumerate(moments, 1):
-        assert await log.position_at(pool, ledger.ledger, moment) == position
-    assert await log.position_at(pool, ledger.ledger, moments[0].replace(year=2000)) == 0
+        assert await heads.position_at(pool, ledger.ledger, moment) == position
+    assert await heads.position_at(pool, ledger.ledger, moments[0].replace(year=2000)) == 0
 
 
 async def test_a_change_behind_the_back_of_the_database_breaks_the_chain(
     pool: asyncpg.Pool, ledger: ledgers.Ledger
 ) -> None:
-    await log.store(pool, ledger.ledger, [row(number, extra="x") for number in range(5)])
+    await append_rows(pool, ledger.ledger, [row(number, extra="x") for number in range(5)])
     assert all(one.good for one in await verify.verify(pool, ledger))
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("ALTER TABLE events DISABLE TRIGGER USER")
@@ -106,11 +109,11 @@ async def test_a_change_behind_the_back_of_the_database_breaks_the_chain(
 
 
 async def test_a_full_queue_refuses_at_once(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
-    appender = log.Appender(pool, queue_events=10, batch_events=5)
+    appender = Appender(pool, queue_events=10, batch_events=5)
     calls = [appender.append(ledger.ledger, [row(10 * n + one) for one in range(5)]) for n in range(6)]
     results = await asyncio.gather(*calls, return_exceptions=True)
-    refused = [one for one in results if isinstance(one, log.QueueFullError)]
-    stored = await log.read(pool, ledger.ledger, 0, 100)
+    refused = [one for one in results if isinstance(one, QueueFullError)]
+    stored = await feed.read(pool, ledger.ledger, 0, 100)
     assert refused
     assert len(stored) == 5 * (6 - len(refused))
 
@@ -133,6 +136,6 @@ def test_content_is_the_same_when_the_json_values_are_equal(one: Any, other: Any
 async def test_equal_instants_are_the_same_content_however_they_are_written(
     pool: asyncpg.Pool, ledger: ledgers.Ledger
 ) -> None:
-    await log.store(pool, ledger.ledger, [row(1)])
+    await append_rows(pool, ledger.ledger, [row(1)])
     same, other = row(1, time="2024-01-01T01:00:00.000+01:00"), row(1, time="2024-01-01T00:00:00.0000001Z")
-    assert [one.status for one in await log.store(pool, ledger.ledger, [same, other])] == ["duplicate", "conflict"]
+    assert [one.status for one in await append_rows(pool, ledger.ledger, [same, other])] == ["duplicate", "conflict"]

@@ -25,7 +25,7 @@ from tests.conftest import RUN
 from tests.integration.test_engine import answers, append, held, project_all
 from tests.reference.strategies import event_sets
 from tests.support import memory
-from tests.support.sending import cost, event, invoice, lead, order
+from tests.support.sending import cost, event, invoice, lead, money, order
 
 POISON = "an order that no rule foresaw"
 
@@ -144,6 +144,44 @@ async def test_an_event_of_a_newer_version_is_kept_and_processed_after_an_upgrad
     await project_all(pool, ledger, 2)  # the void is void: what nobody could read when it came counts now
     assert (await answers(pool, ledger, selection.Query()))["conversion"]["total"]["entered"]["captured"] == 2
     await proven(pool, ledger)
+
+
+async def test_what_is_voided_between_an_upgrade_and_a_retry_counts_once_when_the_void_is_void(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = await held(pool, f"{RUN}-once")
+    newer = [
+        {**one, "dataschema": "v2"}
+        for one in (
+            event("campaign.cost_reversed", cost_entry_id="C", amount=money("5.00")),
+            event("fx.rate_published", base="USD", quote="EUR", rate="0.5", rate_date="2026-01-01"),
+            event("touchpoint.recorded", touchpoint_id="T", campaign_id="known", activity_type="mail", contact_id="P"),
+        )
+    ]
+    await append(pool, ledger, [cost("C", "c", "20.00"), cost("D", "c", "8.00", currency="USD"), *newer])
+    await project_all(pool, ledger, 2)
+    assert len(await retry.listed(pool, ledger.ledger)) == 3
+
+    for one in newer:
+        monkeypatch.setitem(catalogue.NEWEST_VERSION, one["type"], 2)
+        monkeypatch.setitem(catalogue.UPCASTERS, (one["type"], 1), dict)
+    voids = [event("event.voided", source=one["source"], id=one["id"]) for one in newer]
+    again = [event("event.voided", "2026-04-01", source=one["source"], id=one["id"]) for one in voids]
+    await append(pool, ledger, voids)
+    await project_all(pool, ledger, 10)
+    await append(pool, ledger, again)
+    await project_all(pool, ledger, 10)
+    await retry.retry(pool, ledger)
+    assert await retry.listed(pool, ledger.ledger) == []
+    assert (await answers(pool, ledger, selection.Query()))["roi"]["total"]["actual_cost"] == "19.00"
+    await proven(pool, ledger)
+    await append(
+        pool, ledger, [event("event.voided", "2026-05-01", source=one["source"], id=one["id"]) for one in again]
+    )
+    await project_all(pool, ledger, 10)
+    assert (await answers(pool, ledger, selection.Query()))["roi"]["total"]["actual_cost"] == "20.00"
+    await proven(pool, ledger)
+    assert (await rebuild.rebuild(pool, ledger)).differences == 0
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))

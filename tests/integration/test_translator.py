@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from random import Random
-from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -18,8 +15,10 @@ from service.bootstrap import Service
 from service.intake.senders import KINDS
 from service.intake.senders.contract import Kind, Request, Source, Statement, UnavailableError, Wanted
 from service.settings import Settings
-from service.store import database, inbox, ledgers, log, migrate, records, sources
+from service.store import drafts, inbox, inbox_work, ledgers, records, sources
 from service.store.ledgers import Ledger
+from service.store.log import feed
+from service.store.log.group_commit import Appender
 from tests.conftest import MASTER_KEY
 from tests.support.stories.generic import MAPPING
 
@@ -27,22 +26,12 @@ SETTINGS = Settings(master_key=MASTER_KEY)
 
 
 @pytest.fixture(scope="module")
-async def pool(dsn: str) -> AsyncIterator[asyncpg.Pool]:
-    """A database of its own: the service that other tests use would translate what is put into the shared one."""
-    name = f"translators_{os.getpid()}"
-    own = urlsplit(dsn)._replace(path=f"/{name}").geturl()
-    server = await asyncpg.connect(dsn)
-    await server.execute(f"CREATE DATABASE {name}")
-    await migrate.migrate(own)
-    opened = await database.connect(own, size=8, statement_timeout=120)
-    yield opened
-    await opened.close()
-    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await server.close()
+def pool(own_pool: asyncpg.Pool) -> asyncpg.Pool:
+    return own_pool
 
 
 def service_on(pool: asyncpg.Pool) -> Service:
-    return Service(SETTINGS, pool, log.Appender(pool, queue_events=10_000, batch_events=2_000))
+    return Service(SETTINGS, pool, Appender(pool, queue_events=10_000, batch_events=2_000))
 
 
 async def connected(service: Service, ledger: Ledger, kind: str = "generic") -> sources.Stored:
@@ -68,7 +57,7 @@ async def translated(service: Service) -> None:
     """Translate what is due, and ask senders' APIs for what is due to be asked."""
     while await service.translator.step():
         pass
-    for ledger in await inbox.ledgers_due(service.pool, asks=True):
+    for ledger in await inbox_work.ledgers_due(service.pool, asks=True):
         await service.translator.readback.turn(ledger)
 
 
@@ -96,13 +85,13 @@ async def test_two_translators_at_once_give_each_record_what_it_says_and_nothing
 
     await asyncio.gather(translate(one), translate(two))
     assert {delivery.state for delivery in await settled(pool, ledger, source)} <= {"accepted", "duplicate"}
-    issued = await records.issued(pool, ledger.ledger, source.source, [f"order:SO-{key}" for key in range(5)])
+    issued = await drafts.of_records(pool, ledger.ledger, source.source, [f"order:SO-{key}" for key in range(5)])
     standing = [json.loads(row.event) for row in issued if row.void is None]
     assert sorted(event["data"]["order_id"] for event in standing) == [f"SO-{key}" for key in range(5)]
     assert {event["data"]["net_value"]["amount"] for event in standing} == {"8.00"}
     assert all(row.position for row in issued)
     assert all(row.void_position for row in issued if row.void is not None)
-    events = await log.read(pool, ledger.ledger, 0, 1000)
+    events = await feed.read(pool, ledger.ledger, 0, 1000)
     assert len(events) == len(issued) + sum(row.void is not None for row in issued)
 
 
@@ -164,7 +153,7 @@ async def test_a_record_is_read_back_once_its_api_answers_and_then_never_again(
     assert await inbox.again(pool, ledger.ledger, source.source) == 2
     assert [state for state, _ in await states()] == ["duplicate", "duplicate"]
     assert sorted(asked) in (["1", "1", "2"], ["1", "2", "2"])
-    assert len(await log.read(pool, ledger.ledger, 0, 10)) == 2
+    assert len(await feed.read(pool, ledger.ledger, 0, 10)) == 2
 
 
 async def test_what_a_sender_has_for_another_master_key_waits_for_that_key(pool: asyncpg.Pool, ledger: Ledger) -> None:
@@ -217,7 +206,7 @@ async def test_a_turn_takes_no_more_bytes_than_it_may_but_one_delivery_at_least(
     async with pool.acquire() as connection:
         for most, number in ((1, 1), (size, 1), (size + 1, 2), (10 * size, 4)):
             async with connection.transaction():
-                assert len(await inbox.claim(connection, ledger.ledger, 100, most)) == number
+                assert len(await inbox_work.claim(connection, ledger.ledger, 100, most)) == number
     await translated(service)
 
 
@@ -256,7 +245,7 @@ async def test_whoever_asks_for_longer_than_its_lease_writes_nothing(
     monkeypatch.setitem(KINDS, "generic", good._replace(read=read, fetch=fetch))
     await put(service, source, b"{}")
     await translated(service)
-    (event,) = await log.read(pool, ledger.ledger, 0, 10)
+    (event,) = await feed.read(pool, ledger.ledger, 0, 10)
     assert json.loads(event.data)["net_value"]["amount"] == "2.00"
     (one,) = await settled(pool, ledger, source)
     assert (one.state, one.attempts, one.leased_until) == ("accepted", 1, None)

@@ -30,7 +30,7 @@ from service.projections.reports.reading import AsOf
 from service.projections.sums.known_campaigns import Known
 from service.projections.sums.selection import OF_CAMPAIGN, TIME_GROUPS, Query
 from service.store.ledgers import Ledger
-from service.store.log import Stored
+from service.store.log.stored_events import Stored
 from service.store.rows import row_of
 
 LEDGER = Ledger(1, "memory", "EUR", "UTC")
@@ -255,6 +255,11 @@ async def retry(tables: MemoryTables, ledger: Ledger = LEDGER) -> None:
     await engine.store()
 
 
+def today(ledger: Ledger) -> date:
+    """Return the ledger's local day of the moment at which all of it is recorded."""
+    return date.fromordinal(Zone(ledger.timezone).day(NOW))
+
+
 def answers_to(report: Report, query: Query) -> bool:
     """Tell whether a report has the groups, the filters and the basis of a query."""
     known = {*report.cube.by, *(OF_CAMPAIGN if "campaign" in report.cube.by else ())}
@@ -263,8 +268,7 @@ def answers_to(report: Report, query: Query) -> bool:
 
 async def answer(view: Any, report: Report, query: Query, page: Page = Page()) -> Answer:
     """Return a report with all figures that there are of a row."""
-    today = date.fromordinal(Zone(view.ledger.timezone).day(NOW))
-    found = await read(view, report, query, today, report.on_request, page)
+    found = await read(view, report, query, today(view.ledger), report.on_request, page)
     assert found is not None
     return found
 

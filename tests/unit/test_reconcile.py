@@ -7,7 +7,7 @@ from typing import Any
 
 from service.intake.reconcile import Plan, event_id, reconcile
 from service.intake.senders.contract import Draft
-from service.store.records import Issued
+from service.store.drafts import Issued
 
 NOW = "2026-06-01T00:00:00Z"
 AT = "2026-03-01T12:00:00Z"

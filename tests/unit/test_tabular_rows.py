@@ -272,9 +272,8 @@ def test_a_key_that_stands_twice_in_a_mapping_is_refused(tmp_path: Path) -> None
 
 
 def test_what_is_known_of_a_row_can_be_part_of_it(tmp_path: Path) -> None:
-    mapping = with_field("supplier_ref", '"{@file} {@row} {@line} {@title 1|part:1:-}"').replace(
-        "cost-{No}", "{@cells}-{@nth}"
-    )
+    mapping = with_field("supplier_ref", '"{@file} {@row} {@line} {@title 1|part:1:-}"')
+    mapping = mapping.replace("cost-{No}", "{@cells}-{@nth}").replace('"{No}"', '"{@cells}-{@nth}"')
     same = "1,2026-03-01,Fair,20.00"
     events = given(tmp_path, mapping, "Ads - March\n\n" + rows(same, ",,,", same, "2,2026-03-01,Fair,20.00"))
     assert [event["data"]["supplier_ref"] for event in events] == [
@@ -295,6 +294,34 @@ def test_an_id_that_comes_again_in_a_file_is_told_whether_the_rows_are_equal_or_
     for error, said in zip(errors, ("{@nth}", "once: true", "says something else"), strict=True):
         assert "found 'cost-2026-03-01-Fair' as in line 2" in str(error)
         assert said in str(error)
+
+
+def test_two_rows_that_state_one_thing_at_one_time_under_two_ids_are_told(tmp_path: Path) -> None:
+    """Which of the two counts would be decided by how their ids sort."""
+    mapping = COSTS.replace('"cost-{No}"', '"{@row}"')
+    same, other, later = "1,2026-03-01,Fair,20.00", "1,2026-03-01,Fair,30.00", "1,2026-03-02,Fair,30.00"
+    events, errors = read(opened(tmp_path, mapping, rows(same, same, other, later)))
+    assert [event["id"] for event in events] == ["1", "4"]  # of two times, the later one is the later statement
+    for error in errors:
+        assert isinstance(error, ClashError)
+        assert "cost_entry_id: expected a value of its own, found '1' as in line 2, of the same time" in str(error)
+    assert len(errors) == 2
+
+
+def test_two_events_of_one_row_that_state_one_thing_are_told(tmp_path: Path) -> None:
+    fee = COSTS.partition("    events:")[2].replace("cost-{No}", "fee-{No}").replace("{Net|decimal}", "1.00")
+    events, (error,) = read(opened(tmp_path, COSTS.rstrip() + fee, rows("1,2026-03-01,Fair,20.00")))
+    assert [event["id"] for event in events] == ["cost-1"]
+    assert "cost_entry_id: expected a value of its own" in str(error)
+
+
+def test_what_restates_has_an_id_that_stays_when_the_row_changes(tmp_path: Path) -> None:
+    mapping = COSTS.replace('"cost-{No}"', '"{@cells}"').replace(
+        "        data:", "        restates: true\n        data:"
+    )
+    (tmp_path / "mapping.yaml").write_text(mapping, encoding="utf-8")
+    with pytest.raises(MappingError, match="@cells changes with the row"):
+        load_mapping(tmp_path / "mapping.yaml")
 
 
 def test_several_rows_may_name_the_same_thing_once(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 from service.domain.calendar import parse_instant
 from service.intake.senders import fields as read
-from service.intake.senders.contract import Draft, Statement, Waiting
+from service.intake.senders.contract import Draft, Source, Statement, Waiting
 from service.intake.senders.crm import CREATION, KEEP, View, created, first, gives, local_day, moves, views
+from service.intake.senders.crm_activities import activity, case, payment, stage
 from service.intake.senders.crm_campaigns import campaign, member
 
 CREATED, UPDATED, SNAPSHOT = "created", "updated", "snapshot"
@@ -27,6 +28,7 @@ _NO_MONEY = (DELETION,)  # the money of what stands does not wait
 
 Drafts = list[Draft | Waiting]
 Rules = Mapping[str, Any]
+Known = Mapping[str, Sequence[Statement]]
 
 
 def translate(
@@ -34,7 +36,7 @@ def translate(
     identity: str,
     statements: Sequence[Statement],
     rules: Rules,
-    known: Mapping[str, Sequence[Statement]] | None = None,
+    known: Known | None = None,
 ) -> Drafts:
     """Return the events of a record, from its statements in order. What waits is told with its money, where that is known.
 
@@ -71,19 +73,28 @@ def unsaid(sort: str, statements: Sequence[Statement], rules: Rules) -> str:
     return f"{field} is {status}; these give events: {known} (events.{sort} in the mapping)"
 
 
-def _survives(record: str, known: Mapping[str, Sequence[Statement]]) -> bool:
-    """Whether anything is known of the record that others were merged into."""
-    return any(one.verb in _SAID for one in known.get(record, ()))
+def _untold(sort: str, survivor: str, own: Sequence[Statement], rules: Rules, known: Known) -> list[str]:
+    """Return which properties are waited for of a record that another one was merged into.
+
+    Until it states the status and the amount where that one did, what the two stand for is not known.
+    """
+    told = [one for one in known.get(f"{sort}:{survivor}", ()) if one.verb in _SAID]
+    if any(one.verb == SNAPSHOT for one in told):
+        return []  # it was read back whole
+    wanted = [field for name in ("status", "amount") if (field := rules["fields"][sort].get(name))]
+    stated = {name for one in told for name in one.fields}
+    mine = {name for one in own if one.verb in _SAID for name, value in one.fields.items() if value not in (None, "")}
+    untold = [field for field in wanted if field in mine - stated]
+    return untold or ([] if told else ["any property"])
 
 
-def merged_into(statements: Sequence[Statement]) -> list[str]:
-    """Return the ids of the records that a record was merged into."""
-    return sorted({str(one.fields["survivor"]) for one in statements if one.verb == MERGED})
+def lookups(record: str, statements: Sequence[Statement], _: Source) -> list[str]:
+    """Return the records that a record was merged into, with which it is translated. Leads are merged in the ledger."""
+    sort = record.partition(":")[0]
+    return sorted({f"{sort}:{one.fields['survivor']}" for one in statements if one.verb == MERGED and sort != "lead"})
 
 
-def _translated(
-    sort: str, identity: str, statements: Sequence[Statement], rules: Rules, known: Mapping[str, Sequence[Statement]]
-) -> Drafts:
+def _translated(sort: str, identity: str, statements: Sequence[Statement], rules: Rules, known: Known) -> Drafts:
     verbs = [one.verb for one in statements]
     out: Drafts = [Waiting(one) for one in _gaps(statements)]
     if erased := next((one for one in statements if one.verb == ERASED), None):
@@ -91,12 +102,11 @@ def _translated(
         out.append(Draft("erased", "subject.erased", erased.at, data))
     merged = {one.fields["survivor"]: one for one in statements if one.verb == MERGED}
     if merged and sort != "lead":
-        if all(_survives(f"{sort}:{one}", known) for one in merged):
-            return out  # what it gave is withdrawn: the other record stands for both now
-        into = ", ".join(sorted(merged))
-        return [
-            *out,
-            Waiting(f"merged into {into}, of which no message has said anything yet: have its properties sent"),
+        waits = {one: fields for one in sorted(merged) if (fields := _untold(sort, one, statements, rules, known))}
+        # Without any, what it gave is withdrawn: the other record stands for both now.
+        return out + [
+            Waiting(f"merged into {one}, of which no message has stated {' and '.join(fields)} yet: have that sent")
+            for one, fields in waits.items()
         ]
     out += [
         Draft(f"merged/{survivor}", "lead.merged", one.at, {"survivor_id": survivor, "merged_id": identity})
@@ -162,7 +172,7 @@ def _deal(identity: str, seen: Sequence[View], rules: Rules) -> Drafts:
             opportunity_id=identity, lead_ids=last["leads"], contact_ids=last["contacts"], account_id=last["account"],
             campaign_id=last["campaign"], estimated_value=base.values["amount"], stage=base.values["status"],
             probability=base.values["probability"], expected_close=base.values["close"],
-            owner_id=first(seen, "owner"),
+            owner_id=first(seen, "owner"), name=last["name"], team=last["team"], region=last["region"],
         )  # fmt: skip
         out.append(Draft("opened", "opportunity.opened", at, data))
     elif not by_stage:
@@ -315,5 +325,6 @@ def _life(
 
 _SORTS: dict[str, Callable[[str, Sequence[View], Rules], Drafts]] = {
     "lead": _lead, "deal": _deal, "quote": _quote, "order": _order, "invoice": _invoice, "credit_note": _credit_note,
-    "campaign": campaign, "member": member,
+    "campaign": campaign, "member": member, "payment": payment, "case": case, "stage": stage,
+    "call": activity("call"), "email": activity("email"), "meeting": activity("meeting"), "task": activity(None),
 }  # fmt: skip

@@ -30,7 +30,7 @@ from typing import Any
 
 import httpx
 
-from service.domain.catalogue import CATALOGUE
+from service.domain.catalogue import CATALOGUE, shown
 from service.intake.blanks import BLANKS
 from service.intake.senders import generic_fields, generic_reading
 from service.intake.senders.contract import (
@@ -49,7 +49,7 @@ from service.intake.senders.contract import (
 from service.intake.senders.fields import blanks, dig, json_of, list_of, object_of, with_defaults
 from service.intake.tabular_filters import READING
 from service.intake.tabular_mapping import Rule, read_rule, read_time
-from service.intake.tabular_templates import Row, RowError, fill, template
+from service.intake.tabular_templates import Row, RowError, fill, slots_of, template
 from service.store.rows import encode_json
 
 _OPTIONS: dict[str, Any] = {"each": None, "order": None, "partial": False, "blanks": list(BLANKS)}
@@ -145,6 +145,7 @@ def translate(_: str, statements: Sequence[Statement], source: Source) -> list[D
             row = _row(one.fields, rule.columns, source)
             try:
                 if rule.applies(row):
+                    _check_texts(rule, one.fields, source)
                     key = f"{rule.type}/{rule.id.text(row, 'a value for the id')}" if own else rule.type
                     drafts, waiting = _given(rule, row, key, drafts, waiting)
             except RowError as error:
@@ -184,6 +185,16 @@ def _row(item: Mapping[str, Any], paths: Iterable[str], source: Source) -> Row:
         for path in paths
     }
     return Row("", 0, cells, READING._replace(blanks=source.mapping["blanks"]))
+
+
+def _check_texts(rule: Rule, item: Mapping[str, Any], source: Source) -> None:
+    """Raise MalformedError where an object or a list stands where an event wants a text: it would become a name."""
+    for slot in slots_of([rule.id, rule.time.value, rule.subject, rule.data]):
+        if slot.column in source.mapping["compiled"]["fields"]:
+            continue
+        value = dig(item, _path(slot.column))
+        if isinstance(value, dict | list):
+            raise MalformedError(f"{slot.column}: expected a text, a number, true or false, got {shown(value)}")
 
 
 def _path(path: str) -> str:

@@ -10,9 +10,11 @@ import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
+from service.domain.catalogue import shown
 from service.intake.senders.contract import Credentials, MalformedError, Source, UnavailableError
 
 _SPARE_SECONDS = 60.0  # a token this near its end is not begun with
@@ -81,6 +83,16 @@ async def _renewed(client: httpx.AsyncClient, source: Source, url: str, old: Cre
     return {**old, **fresh, "access_token": token, "access_until": until}
 
 
+def next_page(following: Any, before: str, field: str) -> str:
+    """Return the URL of the next page, which `field` of an answer says; the token goes nowhere but to the API's own host."""
+    try:
+        if isinstance(following, str) and urlsplit(following)[:2] == urlsplit(before)[:2]:
+            return following
+    except ValueError:  # no URL at all
+        pass
+    raise MalformedError(f"{field}: expected a URL of the same host, got {shown(following)}")
+
+
 def forget(source: Source) -> None:
     """Forget the tokens of a source: after its API has refused one."""
     for key in [one for one in _tokens if one[0] == source.id]:
@@ -88,7 +100,7 @@ def forget(source: Source) -> None:
 
 
 def _turn(key: tuple[str, ...]) -> asyncio.Lock:
-    """Return the lock under which one token is had, so that a batch asks for it once."""
+    """Return the lock under which one token is had: a batch would else ask for one per delivery, and APIs limit that."""
     if len(_tokens) > _MOST_REMEMBERED:
         _tokens.clear()
         _turns.clear()

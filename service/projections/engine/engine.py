@@ -27,7 +27,7 @@ from service.projections.engine.tables import Tables
 from service.projections.engine.working_set import WorkingSet
 from service.projections.engine.writer import Writer
 from service.store.ledgers import Ledger
-from service.store.log import Stored
+from service.store.log.stored_events import Stored
 
 _STRETCH = 1_000  # events folded between two writes
 _TURN = 25  # events folded between two turns of the event loop
@@ -168,9 +168,11 @@ class Engine:
         if not facts:
             return
         voided = facts[0][1]
-        kind = KIND_OF[voided.type]
+        kind, lives = KIND_OF[voided.type], not self._voids.is_void(concerned)
+        if target is not None and not (lives and kind == "rates"):
+            self.set_aside.clear(-target.position)  # it is dealt with here: a retry would take it in twice
         if "campaign_id" in voided.data:
-            counted, lives = not before and not unread, not self._voids.is_void(concerned)
+            counted = not before and not unread
             if counted != lives:
                 self.tables.known.count(voided.data["campaign_id"], self._folding.position, lives - counted)
         if kind == "rates":

@@ -13,8 +13,8 @@ from service.domain.facts import Fact
 from service.domain.kinds import RULES, read_fact
 from service.domain.money import parse_rate
 from service.domain.voids import Voids
-from service.store import log
-from service.store.log import Brief, Stored
+from service.store.log import registers
+from service.store.log.stored_events import Brief, Stored
 
 Row = Brief | Stored
 _json = msgspec.json.Decoder(float_hook=str)  # no figure is made of a JSON number, and none may stop the ledger
@@ -57,7 +57,7 @@ def fact_of(row: Row) -> Fact:
 
 async def void_facts(connection: Any, ledger: int, until: int) -> list[Fact]:
     """Return the voids up to a position, those that can be read."""
-    rows = [row async for row in log.voids(connection, ledger, until)]
+    rows = [row async for row in registers.voids(connection, ledger, until)]
     return [fact for _, fact in read_rows(rows)[0]]
 
 

@@ -22,8 +22,10 @@ from service.projections.engine import set_aside
 from service.projections.engine.engine import Engine
 from service.projections.engine.tables import Tables
 from service.projections.sums import closings
-from service.store import faults, log
+from service.store import faults
 from service.store.ledgers import Ledger
+from service.store.log import by_identity, feed, registers
+from service.store.log.stored_events import Brief, Stored
 
 _log = telemetry.logger("projector")
 _WORKING_SET = 20_000  # components kept in memory between batches
@@ -52,8 +54,8 @@ class CorruptLogError(RuntimeError):
 
 
 class _Page(NamedTuple):
-    rows: list[log.Brief]
-    voided: list[log.Stored]
+    rows: list[Brief]
+    voided: list[Stored]
 
 
 class Projector:
@@ -236,13 +238,13 @@ class Projector:
         return engine
 
     async def _page(self, connection: Any, after: int, limit: int) -> _Page:
-        rows = await log.read_brief(connection, self.ledger.ledger, after, min(limit, _PAGE))
+        rows = await feed.read_brief(connection, self.ledger.ledger, after, min(limit, _PAGE))
         if rows and rows[-1].position != after + len(rows):
             raise CorruptLogError(
                 f"ledger {self.ledger.name}: an event between {after} and {rows[-1].position} is missing"
             )
         voids = [row for row in rows if row.type == "event.voided" and row.version == newest_version(row.type)]
-        return _Page(rows, await log.targets(connection, self.ledger.ledger, voids))
+        return _Page(rows, await by_identity.targets(connection, self.ledger.ledger, voids))
 
     async def _open(self, connection: Any) -> Engine:
         tables = Tables(connection, *self._key, fresh=self._settled == 0)
@@ -255,8 +257,8 @@ class Projector:
         next_component = await connection.fetchval(
             "SELECT next_component FROM generations WHERE ledger = $1 AND generation = $2", *self._key
         )
-        registers = await log.registers(connection, self.ledger.ledger, self.checkpoint)
-        return Engine(self.ledger, tables, next_component, registers, await set_aside.load(connection, self._key))
+        known = await registers.read(connection, self.ledger.ledger, self.checkpoint)
+        return Engine(self.ledger, tables, next_component, known, await set_aside.load(connection, self._key))
 
     async def retry(self) -> tuple[int, int]:
         """Process again what is set aside, in one transaction; return how much that was before and is after."""

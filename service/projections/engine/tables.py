@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from service.domain import layout as layouts
 from service.domain.contributions import LAYOUT
 from service.domain.durations import bucket_of
 from service.domain.facts import Key
@@ -18,7 +19,9 @@ from service.projections.engine import set_aside
 from service.projections.engine.components import Component, decode
 from service.projections.sums import balances, known_campaigns
 from service.projections.sums.known_campaigns import Known
-from service.store import copying, log
+from service.store import copying
+from service.store.log import by_identity, feed
+from service.store.log.stored_events import Stored
 
 # A posting as COPY takes it, in pieces of which most come again at once.
 _number = struct.Struct("!iqii").pack  # position and line
@@ -124,13 +127,13 @@ class Tables:
         )  # fmt: skip
         return [row[0] for row in rows]
 
-    async def event(self, identity: tuple[str, str], until: int) -> log.Stored | None:
+    async def event(self, identity: tuple[str, str], until: int) -> Stored | None:
         """Return the event of an identity, if it had arrived by a position."""
-        return await log.read_identity(self.connection, self.key[0], identity, until)
+        return await by_identity.read_identity(self.connection, self.key[0], identity, until)
 
-    async def event_at(self, position: int) -> list[log.Stored]:
+    async def event_at(self, position: int) -> list[Stored]:
         """Return the event at a position."""
-        return await log.read(self.connection, self.key[0], position - 1, 1)
+        return await feed.read(self.connection, self.key[0], position - 1, 1)
 
     async def go_on_at(self, position: int) -> None:
         """Number what is posted next at a position after what is posted there already."""
@@ -248,7 +251,11 @@ class Tables:
                 )  # fmt: skip
 
     async def load_segments(self) -> None:
-        """Take in the segments that are numbered already."""
+        """Take in the layout of the generation, which an earlier release may have made, and the segments that are numbered."""
+        layout = await self.connection.fetchval(
+            "SELECT layout::text FROM generations WHERE ledger = $1 AND generation = $2", *self.key
+        )
+        self.segments = Segments(layouts.read(layout))
         rows = await self.connection.fetch(
             """
             SELECT segment, campaign_segment, cube, labels FROM segments WHERE ledger = $1 AND generation = $2

@@ -24,8 +24,9 @@ from service.projections.engine.logged_facts import read_rows
 from service.projections.engine.tables import Tables
 from service.projections.reports.reading import serving
 from service.projections.sums.known_campaigns import Known
-from service.store import log
 from service.store.ledgers import Ledger
+from service.store.log import feed, registers
+from service.store.log.stored_events import COLUMNS, Stored
 
 _PAGE = 500
 _MOST_TOLD = 5
@@ -75,7 +76,7 @@ class _Nothing:
         self.known = Known()
         self._stored = stored
 
-    async def event(self, identity: tuple[str, str], until: int) -> log.Stored | None:
+    async def event(self, identity: tuple[str, str], until: int) -> Stored | None:
         return await self._stored.event(identity, until)
 
     async def owners(self, _: Sequence[Key]) -> dict[Key, int]:
@@ -106,7 +107,7 @@ class _Proof:
     async def open(self) -> None:
         await self._tables.load_segments()
         self._labels = self._tables.segments.labels
-        self._registers = await log.registers(self._connection, self._ledger.ledger, self._checkpoint)
+        self._registers = await registers.read(self._connection, self._ledger.ledger, self._checkpoint)
         self._blank = self._engine()
         self._aside = await set_aside.load(self._connection, self._key)
         await self._connection.execute(
@@ -126,10 +127,10 @@ class _Proof:
         count = min(sample, self._checkpoint)
         positions = chance.sample(range(1, self._checkpoint + 1), count)
         rows = await self._connection.fetch(
-            f"SELECT {log.COLUMNS} FROM events WHERE ledger = $1 AND position = ANY($2) AND type = ANY($3)",
+            f"SELECT {COLUMNS} FROM events WHERE ledger = $1 AND position = ANY($2) AND type = ANY($3)",
             self._ledger.ledger, positions, _FOLDED,
         )  # fmt: skip
-        facts, _ = read_rows([log.Stored(*row) for row in rows])
+        facts, _ = read_rows([Stored(*row) for row in rows])
         owners = await self._tables.owners(list({keys_of(fact)[0] for _, fact in facts}))
         found = {one.id: one for one in await self._tables.components(set(owners.values()))}
         for position, fact in facts:
@@ -180,18 +181,18 @@ class _Proof:
         self.components += len(page)
         await self._keep(page)
 
-    async def _rows(self, page: list[Component]) -> list[log.Stored]:
+    async def _rows(self, page: list[Component]) -> list[Stored]:
         facts = [fact for component in page for fact in component.facts]
         found = await self._connection.fetch(
             f"""
-            SELECT {", ".join(f"e.{one}" for one in log.Stored._fields)}
+            SELECT {", ".join(f"e.{one}" for one in Stored._fields)}
             FROM unnest($2::text[], $3::text[]) AS u (source, id) CROSS JOIN LATERAL (
                 SELECT * FROM events WHERE ledger = $1 AND source = u.source COLLATE "C" AND id = u.id COLLATE "C" LIMIT 1
             ) e WHERE e.position <= $4 ORDER BY e.position
             """,
             self._ledger.ledger, [fact.source for fact in facts], [fact.id for fact in facts], self._checkpoint,
         )  # fmt: skip
-        rows = [log.Stored(*row) for row in found]
+        rows = [Stored(*row) for row in found]
         for row in rows:
             if self._seen[row.position]:
                 self.wrong.append(f"the event at position {row.position} is in two components")
@@ -242,7 +243,7 @@ class _Proof:
         )  # fmt: skip
         missing = [row[0] for row in rows if not self._seen[row[0]] and self._aside.get(-row[0]) is None]
         for position in missing[:100]:
-            rows = await log.read(self._connection, self._ledger.ledger, position - 1, 1)
+            rows = await feed.read(self._connection, self._ledger.ledger, position - 1, 1)
             if not self._blank.is_void(
                 (rows[0].source, rows[0].id)
             ):  # such a one may have been unreadable when it came

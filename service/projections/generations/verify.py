@@ -8,14 +8,16 @@ from typing import NamedTuple
 
 import asyncpg
 
+from service.domain.contributions import READ_MODEL_VERSION
 from service.domain.layout import Layout
 from service.projections.engine.lag import lags
 from service.projections.generations.refold_proof import fold_afresh
 from service.projections.reports.reading import serving
 from service.projections.sums import closings
 from service.projections.sums.balance_sql import BUCKETED, PLACE, balance, quoted, some_balance, summed
-from service.store import log
 from service.store.ledgers import Ledger
+from service.store.log import feed, heads
+from service.store.log.chain import Chain
 
 
 class Finding(NamedTuple):
@@ -37,7 +39,7 @@ class Anchor(NamedTuple):
 
 async def anchor(pool: asyncpg.Pool, ledger: Ledger) -> Anchor:
     """Return the head of a ledger's chain."""
-    position, recorded_at, chain = await log.head(pool, ledger.ledger)
+    position, recorded_at, chain = await heads.head(pool, ledger.ledger)
     return Anchor(ledger.name, position, chain.hex(), recorded_at.isoformat() if recorded_at else None)
 
 
@@ -60,7 +62,11 @@ async def verify(
         await _balances(pool, ledger),
         await _conserved(pool, ledger),
     ]
-    if deep:
+    version = (await serving(pool, ledger)).version
+    if deep and version != READ_MODEL_VERSION:
+        told = f"journeys are not folded: the figures are of definitions {version}, and this release has {READ_MODEL_VERSION}"
+        findings.append(Finding("definitions", True, told))
+    elif deep:
         folded = await fold_afresh(pool, ledger, sample)
         findings.append(Finding("fresh fold", not folded.wrong, folded.detail))
     return findings
@@ -98,10 +104,10 @@ async def last_proofs(pool: asyncpg.Pool) -> list[Proof]:
 
 
 async def _log(pool: asyncpg.Pool, ledger: Ledger, against: Anchor | None) -> list[Finding]:
-    head, _, chain = await log.head(pool, ledger.ledger)
-    computed, expected, hole = log.Chain(), 0, None
+    head, _, chain = await heads.head(pool, ledger.ledger)
+    computed, expected, hole = Chain(), 0, None
     anchored = computed.value() if against and against.position == 0 else None
-    async for row in log.read_all(pool, ledger.ledger):
+    async for row in feed.read_all(pool, ledger.ledger):
         expected += 1
         if row.position != expected and hole is None:
             hole = expected
@@ -163,6 +169,8 @@ async def _projected(pool: asyncpg.Pool, ledger: Ledger) -> Finding:
     (found,) = await lags(pool, ledger.ledger)
     told = f"the figures are made of the events up to position {found.checkpoint} of {found.head}"
     waits = f"; the next one has waited for {found.seconds:,.0f} s" if found.events else ""
+    if found.events and found.version != READ_MODEL_VERSION:
+        waits += f", as figures of definitions {found.version} stand still until they are rebuilt"
     return Finding("projection", found.seconds < LONGEST_WAIT, told + waits)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ import msgspec
 
 from service.domain import details
 from service.domain.lineage import split_entity
-from service.domain.money import Money, format_minor, minor_of
+from service.domain.money import MINOR_DIGITS, Money, format_minor, minor_of
 from service.domain.stated import stated_money
 from service.projections.reports import links
 from service.projections.reports.reading import Snapshot
@@ -167,36 +167,60 @@ async def _of_senders(view: Snapshot, waiting: Groups) -> None:
     """Records of sending systems that wait for a message or cannot be read. How they stood earlier is not kept."""
     if not view.current:
         return
-    rows = await view.connection.fetch(
-        """
-        SELECT s.name, r.record, r.state, r.since, r.amounts FROM records r
-        JOIN sources s ON s.ledger = r.ledger AND s.source = r.source
-        WHERE r.ledger = $1 AND r.state <> 'translated' AND s.deleted_at IS NULL ORDER BY r.since, s.name, r.record
-        """,
-        view.ledger.ledger,
-    )
+    ledger, old = view.ledger.ledger, waiting.old
     unread = await view.connection.fetch(
-        """
-        SELECT s.name, d.delivery, d.received_at FROM deliveries d
-        JOIN sources s ON s.ledger = d.ledger AND s.source = d.source
+        f"""
+        SELECT s.name, d.received_at < $2 AS old, count(*), min(d.received_at),
+               (array_agg(d.delivery::text ORDER BY d.delivery))[1:{_EXAMPLES}]
+        FROM deliveries d JOIN sources s ON s.ledger = d.ledger AND s.source = d.source
         WHERE d.ledger = $1 AND d.state = 'failed' AND s.deleted_at IS NULL
               AND NOT EXISTS (SELECT FROM statements t WHERE t.ledger = d.ledger AND t.delivery = d.delivery)
-        ORDER BY d.delivery
+        GROUP BY 1, 2 ORDER BY 1, 2 DESC
         """,
-        view.ledger.ledger,
-    )
-    for name, delivery, received_at in unread:
+        ledger, old,
+    )  # fmt: skip
+    for name, overdue, count, since, first in unread:
         see = "/v1/sources/{source}/deliveries?state=failed"  # whoever reads figures need not know a hook's URL
-        old = received_at < waiting.old
         group = waiting.of(f"message of {name}", "a correction", see)
-        group.add([(delivery, str(delivery))], None, received_at, None, overdue=old)
-    for number, (name, record, state, since, amounts) in enumerate(rows):
-        what = "a message" if state == "waiting" else "a correction"
-        see = f"/v1/sources/{{source}}/records?state={state}"
-        group, old = waiting.of(f"{record.partition(':')[0]} of {name}", what, see), since < waiting.old
-        group.add([(number, record)], None, since, None, overdue=old)
-        for amount in _json.decode(amounts):
-            group.add([], stated_money({"amount": amount}), since, None, overdue=old, count=0)
+        group.add(_numbered(first, overdue), None, since, None, overdue=overdue, count=count)
+    records = await view.connection.fetch(
+        f"""
+        SELECT name, kind, state, old, count(*), min(since), (array_agg(record ORDER BY since, record))[1:{_EXAMPLES}]
+        FROM ({_RECORDS}) AS waiting GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 DESC
+        """,
+        ledger, old,
+    )  # fmt: skip
+    for name, kind, state, overdue, count, since, first in records:
+        group = _of_records(waiting, name, kind, state)
+        group.add(_numbered(first, overdue), None, since, None, overdue=overdue, count=count)
+    sums = await view.connection.fetch(
+        f"""
+        SELECT name, kind, state, old, min(since), one ->> 'currency', sum((one ->> 'amount')::numeric)
+        FROM ({_RECORDS}) AS waiting, json_array_elements(amounts) AS one
+        WHERE one ->> 'amount' ~ '^-?[0-9]{{1,18}}([.][0-9]{{1,4}})?$' GROUP BY 1, 2, 3, 4, 6
+        """,
+        ledger, old,
+    )  # fmt: skip
+    for name, kind, state, overdue, since, currency, amount in sums:
+        money = Money(int(amount.scaleb(MINOR_DIGITS[currency])), currency) if currency in MINOR_DIGITS else None
+        _of_records(waiting, name, kind, state).add([], money, since, None, overdue=overdue, count=0)
+
+
+_RECORDS = """
+    SELECT s.name, split_part(r.record, ':', 1) AS kind, r.record, r.state, r.since, r.since < $2 AS old, r.amounts
+    FROM records r JOIN sources s ON s.ledger = r.ledger AND s.source = r.source
+    WHERE r.ledger = $1 AND r.state <> 'translated' AND s.deleted_at IS NULL
+"""
+
+
+def _of_records(waiting: Groups, name: str, kind: str, state: str) -> Waiting:
+    what = "a message" if state == "waiting" else "a correction"
+    return waiting.of(f"{kind} of {name}", what, f"/v1/sources/{{source}}/records?state={state}")
+
+
+def _numbered(names: Sequence[str], old: bool) -> list[tuple[int, str]]:
+    """Return names as places in a list, in which those that are old come first."""
+    return list(enumerate(names, 0 if old else _EXAMPLES))
 
 
 # Each adds what it knows to wait.

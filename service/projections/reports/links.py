@@ -19,7 +19,7 @@ from service.domain.voids import Voids
 from service.projections.engine import logged_facts
 from service.projections.engine.components import decode
 from service.projections.reports.reading import Snapshot
-from service.store import log
+from service.store.log import by_identity
 
 _AT_ONCE = 2_000  # links
 _SMALL = 20_000  # bytes of a component, up to which some hundred are read together
@@ -121,7 +121,7 @@ async def _facts(view: Snapshot, links: Sequence[Link]) -> dict[tuple[int, str],
 
 async def _known_then(view: Snapshot, facts: dict[tuple[int, str], list[Fact]]) -> dict[tuple[int, str], list[Fact]]:
     identities = [(one.source, one.id) for several in facts.values() for one in several]
-    known = set(await log.positions(view.connection, view.ledger.ledger, identities, view.as_of.position))
+    known = set(await by_identity.positions(view.connection, view.ledger.ledger, identities, view.as_of.position))
     return {key: [one for one in several if (one.source, one.id) in known] for key, several in facts.items()}
 
 

@@ -23,8 +23,8 @@ from service.domain.layout import Layout
 from service.projections.sums import break_even, closings, durations, known_campaigns
 from service.projections.sums.selection import Base, Key, Moment, Query, Selection, Sums, amounts
 from service.projections.sums.threads import apart
-from service.store import log
 from service.store.ledgers import Ledger
+from service.store.log import heads
 
 _MOST_LISTED = 1_000
 
@@ -234,7 +234,7 @@ class Serving(NamedTuple):
 
 
 async def _view(connection: Any, ledger: Ledger, as_of: int | datetime | None) -> Snapshot:
-    position = await log.position_at(connection, ledger.ledger, as_of) if isinstance(as_of, datetime) else as_of
+    position = await heads.position_at(connection, ledger.ledger, as_of) if isinstance(as_of, datetime) else as_of
     row = await connection.fetchrow(
         """
         SELECT g.generation, g.checkpoint, g.settled, g.revision, g.version, g.layout::text, e.recorded_at,

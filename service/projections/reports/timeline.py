@@ -39,8 +39,8 @@ from service.projections.reports import entries
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.selection import OF_SEGMENT, column_of
 from service.projections.sums.threads import apart
-from service.store import log
-from service.store.log import Stored
+from service.store.log import by_identity
+from service.store.log.stored_events import Stored
 
 KINDS = ("lead", "opportunity", "quote", "order", "invoice", "credit_note")
 LIMIT = 1_000  # events of a page
@@ -118,7 +118,7 @@ async def _facts(view: Snapshot, key: Key) -> list[Fact]:
     if view.current:
         return facts
     identities = [(fact.source, fact.id) for fact in facts]
-    known = await log.positions(view.connection, view.ledger.ledger, identities, view.as_of.position)
+    known = await by_identity.positions(view.connection, view.ledger.ledger, identities, view.as_of.position)
     return [fact for fact in facts if (fact.source, fact.id) in known]
 
 
@@ -195,7 +195,7 @@ async def _rows(
     view: Snapshot, places: Sequence[Place], names: Sequence[str]
 ) -> tuple[list[Stored], dict[int, list[lineage.Line]]]:  # fmt: skip
     """Return the events at places, as many as make a page, and the lines that each of them posted about entities."""
-    rows = await log.read_page(view.connection, view.ledger.ledger, [place[2:] for place in places])
+    rows = await by_identity.read_page(view.connection, view.ledger.ledger, [place[2:] for place in places])
     lines: dict[int, list[lineage.Line]] = {}
     fetched = view.connection.cursor(
         f"""

@@ -144,6 +144,12 @@ class Selection:
         """Whether no more than the first roll-up tells apart is needed."""
         return self.letter != self.stored.letters[0] or not self.stored.rollups
 
+    @property
+    def by_segment(self) -> bool:
+        """Whether each group is one segment of the sums that are read; of everything together, postings know no segment."""
+        groups = self.query.group_by
+        return bool(groups) and groups == dict(self.stored.levels())[self.letter]
+
     def beside(self, query: Query, measures: Sequence[str]) -> Selection:
         """Another selection of the same moment, for the same statement."""
         other = Selection(self.moment, query, measures)

@@ -185,7 +185,9 @@ def _of_person(
 def translate(record: str, statements: Sequence[Statement], source: Source) -> list[Draft | Waiting]:
     """Return the events of a deal, a lead, or a merged organization."""
     sort, _, identity = record.partition(":")
-    return list({"deal": rules.deal, "lead": rules.lead}.get(sort, rules.account)(identity, statements, source.mapping))
+    if sort == "deal":
+        return rules.deal(identity, statements, source.mapping, source.known)
+    return list({"lead": rules.lead}.get(sort, rules.account)(identity, statements, source.mapping))
 
 
 def unsaid(record: str, statements: Sequence[Statement], source: Source) -> str:
@@ -194,12 +196,18 @@ def unsaid(record: str, statements: Sequence[Statement], source: Source) -> str:
     return crm_events.unsaid("deal", statements, source.mapping) if sort == "deal" else f"the {sort} says nothing"
 
 
+def _lookups(record: str, statements: Sequence[Statement], source: Source) -> list[str]:
+    """Return the deals that a deal was merged into; merged organizations need nobody else."""
+    return crm_events.lookups(record, statements, source) if record.startswith("deal:") else []
+
+
 KIND = Kind(
     name="pipedrive",
     about="Pipedrive: deals, leads and their stages, from webhooks of version 2",
     check_mapping=check_mapping,
     read=read,
     translate=translate,
+    lookups=_lookups,
     unsaid=unsaid,
     authentication={"scheme": "basic"},  # a secret of the source is "user:password"
 )

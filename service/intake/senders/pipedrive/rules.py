@@ -24,12 +24,15 @@ def person_of(data: Mapping[str, Any]) -> str | None:
     return None if value is None or value == "" else identifier(value, "person_id")
 
 
-def deal(identity: str, statements: Sequence[Statement], mapping: Rules) -> Drafts:
-    """Give the events of a deal; it is won, lost and ordered when it says so itself, which may be before it was told."""
+def deal(identity: str, statements: Sequence[Statement], mapping: Rules, known: crm_events.Known) -> Drafts:
+    """Give the events of a deal; it is won, lost and ordered when it says so itself, which may be before it was told.
+
+    `known` has what was stated of the deals that it was merged into.
+    """
     people = {person for one in statements if (person := one.fields.get(PERSON))}
     told = [_linked(one, people) for one in statements]
     times = {one.at: one.fields for one in told}
-    drafts = crm_events.translate("deal", identity, told, mapping)
+    drafts = crm_events.translate("deal", identity, told, mapping, known)
     return [_dated(one, times) if isinstance(one, Draft) else one for one in drafts]
 
 
