@@ -23,7 +23,10 @@ class Fact(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What is kept of a type: `ties` are (field, entity kind) pairs, its own first, that tell what hangs together; `fields`."""
+    """What is kept of a type: `ties` are (field, entity kind) pairs, its own first, that tell what hangs together; `fields`.
+
+    A type whose events have no id of their own, so that each is a thing of its own, has the field "" for it.
+    """
 
     ties: tuple[tuple[str, str], ...]
     fields: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """Which events belong together, by their kind of component, and what is kept of each.
 
-The kinds are those of the modules of `components` and `reports` that have a `KIND`. Three registers reach further than one
+The kinds are those of the modules of `components` and `reports` that have a `KIND`. Two registers reach further than one
 component and are taken in by the engine itself. Events of other types are kept in the log and move no figure.
 """
 
@@ -19,10 +19,6 @@ from service.domain.modules import found
 REGISTERS: dict[str, dict[str, Rule]] = {
     "rates": {"fx.rate_published": Rule((), ("base", "quote", "rate", "rate_date"))},
     "voids": {"event.voided": Rule((), ("source", "id"))},
-    "names": {  # these only make a campaign known
-        "campaign.messages_sent": Rule((), ("campaign_id",)),
-        "touchpoint.recorded": Rule((), ("campaign_id",)),
-    },
 }
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (*found(components, "KIND"), *found(reports, "KIND"))}
 _RULES_OF = {**REGISTERS, **{name: kind.rules for name, kind in KINDS.items()}}
@@ -60,10 +56,11 @@ def read_fact(micros: int, rest: str, source: str, identity: str, event_type: st
 
 def keys_of(fact: Fact) -> list[Key]:
     """Return the entities that a fact names, its own first; all of them belong to one component."""
-    _, _, _, _, event_type, data = fact
+    _, _, source, identity, event_type, data = fact
     alone = _ALONE.get(event_type)
     if alone is not None:
-        return [(alone[1], data[alone[0]])]
+        field, kind = alone
+        return [(kind, data[field] if field else f"{source} {identity}")]
     keys = []
     for field, kind in RULES[event_type].ties:
         value = data.get(field)

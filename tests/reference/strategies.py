@@ -23,7 +23,7 @@ CAMPAIGNS, LEADS, OPPORTUNITIES, QUOTES = ("c1", "c2", "c3"), ("l1", "l2", "l3")
 ORDERS, INVOICES, CREDITS, COSTS = ("o1", "o2", "o3"), ("i1", "i2"), ("n1", "n2", "n3"), ("k1", "k2")
 PAYMENTS = ("m1", "m2", "m3")
 ACCOUNTS, OWNERS, CHANNELS = ("a1", "a2"), ("rep1", "rep2"), ("email", "events")
-CALLS, SECONDS = ("call1", "call2", "call3"), (0, 1, 312, 0.3, 90.125, 0.1234567, 2**53 - 1)
+CALLS, SECONDS = ("call1", "call2", "call3"), (0, 1, 312, 0.3, 90.125, 0.1234567, 86_400_000)
 SOURCES = ("//crm", "//erp", "//Ä")
 CURRENCIES = ("EUR", "EUR", "USD", "JPY", "GBP")
 # Each entry is one instant, written in several ways; equal ones are drawn often.
@@ -100,6 +100,8 @@ class Maker:
         data: Data = {"campaign_id": self.pick(CAMPAIGNS)}
         self.maybe(data, "channel", CHANNELS)
         self.maybe(data, "campaign_type", ("webinar", "fair"))
+        self.maybe(data, "target_audience_size", (0, 5))
+        self.maybe_money(data, "expected_revenue", self.pick(self.currencies))
         self.maybe(data, "parent_id", (*CAMPAIGNS, "c9"))  # in circles, too; of c9 there is nothing else
         kind = self.pick(("registered", "updated"))
         return f"campaign.{kind}", data | ({"name": "A name"} if kind == "registered" else {})
@@ -229,21 +231,28 @@ class Maker:
         self.maybe(data, "opportunity_id", OPPORTUNITIES)
         return "call.completed", data
 
+    def sent(self) -> tuple[str, Data]:
+        return "campaign.messages_sent", {"campaign_id": self.pick(CAMPAIGNS), "count": self.draw(st.integers(0, 5))}
+
+    def touch(self) -> tuple[str, Data]:
+        key: Data = {"touchpoint_id": self.pick(("t1", "t2"))}
+        if self.draw(st.integers(0, 2)) == 0:
+            return "touchpoint.suppressed", key
+        data: Data = {"campaign_id": self.pick(CAMPAIGNS), "activity_type": "call", "lead_id": self.pick(LEADS)}
+        self.maybe(data, "interaction", ("view", "click", "response", "offline"))
+        return "touchpoint.recorded", key | data
+
     def bystander(self) -> tuple[str, Data]:
         """Draw an event that changes no figure."""
         chosen: tuple[str, Data] = self.draw(
             st.sampled_from(
                 (
-                    ("campaign.messages_sent", {"campaign_id": "c1", "count": 5}),
-                    ("touchpoint.recorded", {"touchpoint_id": "t1", "campaign_id": "c2", "activity_type": "call"}),
                     ("opportunity.stage_changed", {"opportunity_id": "p1", "stage": "demo"}),
                     ("subject.erased", {"subject_id": "l1"}),
                 )
             )
         )
-        kind, data = chosen
-        extra: Data = {"touchpoint.recorded": {"lead_id": "l1"}}.get(kind, {})
-        return kind, data | extra
+        return chosen
 
 
 def spine(maker: Maker) -> list[tuple[str, Data]]:
@@ -272,7 +281,16 @@ def kinds(maker: Maker) -> list[Callable[[], tuple[str, Data]]]:
     money_side += [maker.paid, maker.paid]
     lead_side = [maker.captured, maker.captured, maker.qualified, maker.reassigned, maker.lead_merged, maker.lead_step]
     lead_side += [maker.opened, maker.opened, maker.outcome, maker.quote, maker.placed, maker.account_merged]
-    others = [maker.campaign, maker.campaign, maker.call, maker.call, maker.bystander, maker.rate]
+    others = [
+        maker.campaign,
+        maker.campaign,
+        maker.call,
+        maker.call,
+        maker.bystander,
+        maker.rate,
+        maker.sent,
+        maker.touch,
+    ]
     return [*money_side, *lead_side, *others]
 
 

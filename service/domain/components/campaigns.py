@@ -33,6 +33,12 @@ class Description(Entity):
 
     kind = "campaign"
 
+    def state(self, attribute: str, value: object, fact: Fact) -> None:  # noqa: ARG002  it is in the fact
+        """Note which fact states an attribute, unless a later one has stated it."""
+        last = self.stated.get(attribute)
+        if last is None or last < fact:
+            self.stated[attribute] = fact
+
     @property
     def attributes(self) -> dict[str, object]:
         """Return them by name, in one order: what is stored of them is compared as text."""
@@ -49,17 +55,22 @@ class Campaign:
 
     def contributing(self) -> Iterator[Entity]:
         """Return everything that may contribute."""
+        if self.description.id:
+            yield self.description
         yield from self._budgets.values()
 
     def touch_all(self) -> None:
         """Have everything contribute anew: a rate may have changed."""
-        self.touched.update(dict.fromkeys(self._budgets.values()))
+        self.touched.update(dict.fromkeys(self.contributing()))
 
     def take(self, fact: Fact) -> None:
         """Take in one live fact."""
         if fact.type != "campaign.budget_set":
+            if not self.description.id:
+                self.description = Description(fact.data["campaign_id"])
             for name in fact.data.keys() - {"campaign_id"}:
                 self.description.state(name, fact.data[name], fact)
+            self.touched[self.description] = None
             return
         period, campaign = fact.data.get("period"), fact.data["campaign_id"]
         budget = self._budgets.get(period)
@@ -77,7 +88,8 @@ class Campaign:
             self.touched[budget] = None
             again = [one for one in others if one.type == fact.type and one.data.get("period") == period]
         else:
-            self.description = Description("")
+            self.description.stated = {}
+            self.touched[self.description] = None
             again = [one for one in others if one.type != "campaign.budget_set"]
         for one in again:
             self.take(one)

@@ -2,7 +2,8 @@
 
     KIND = statements.kind("call", identity="call_id", types={"call.completed": ("rep_id", "outcome")})
 
-declares a kind of component that is one such thing. What it contributes is asked of a `Stated`.
+declares a kind of component that is one such thing. What it contributes is asked of a `Stated`. Where events have no id of their
+own (identity=""), each is a thing of its own.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ from service.domain.facts import Fact, Rule
 
 
 class Stated(Entity):
-    """What is known of one thing: `fields`, each as last stated, and the day of the last statement, which it counts on."""
+    """What is known of one thing: `fields`, each as last stated, and the day of the last statement, which it counts on.
+
+    `marked` are the types of events that say something of it without stating it, as that it is suppressed.
+    """
 
     def __init__(self, kind: str, identity: str) -> None:
         self.kind = kind
         super().__init__(identity)
         self.fields: dict[str, Any] = {}
         self.day = NO_DAY
+        self.marked: set[str] = set()
         self._last: Fact | None = None
 
     def take(self, fact: Fact, day: int) -> None:
@@ -39,9 +44,9 @@ class Stated(Entity):
 class Statements:
     """The fold of a component that is one thing."""
 
-    def __init__(self, kind: str, identity: str, zone: Zone) -> None:
+    def __init__(self, kind: str, identity: str, marks: frozenset[str], zone: Zone) -> None:
         self.touched: dict[Entity, None] = {}
-        self._kind, self._identity, self._zone = kind, identity, zone
+        self._kind, self._identity, self._marks, self._zone = kind, identity, marks, zone
         self._thing: Stated | None = None
 
     def contributing(self) -> Iterator[Entity]:
@@ -56,8 +61,12 @@ class Statements:
     def take(self, fact: Fact) -> None:
         """Take in one live fact."""
         if self._thing is None:
-            self._thing = Stated(self._kind, fact.data[self._identity])
-        self._thing.take(fact, self._zone.day(fact.micros))
+            own = fact.data[self._identity] if self._identity else f"{fact.source} {fact.id}"
+            self._thing = Stated(self._kind, own)
+        if fact.type in self._marks:
+            self._thing.marked.add(fact.type)
+        else:
+            self._thing.take(fact, self._zone.day(fact.micros))
         self.touched[self._thing] = None
 
     def withdraw(self, _: Fact, __: Iterable[Fact]) -> bool:
@@ -65,8 +74,8 @@ class Statements:
         return False
 
 
-def kind(name: str, identity: str, types: Mapping[str, tuple[str, ...]]) -> Kind:
-    """Declare a kind of things: the field that has their id, and by type of event what is kept beside it."""
-    rules = {event_type: Rule(((identity, name),), fields) for event_type, fields in types.items()}
-    fold: Callable[[Zone], Statements] = lambda zone: Statements(name, identity, zone)  # noqa: E731  it is all there is to say
-    return Kind(name, rules, fold)
+def kind(name: str, identity: str, types: Mapping[str, tuple[str, ...]], marks: frozenset[str] = frozenset()) -> Kind:
+    """Declare a kind of things: the field that has their id, by type of event what is kept beside it, and what only marks."""
+    rules = {event_type: Rule(((identity, name),), types.get(event_type, ())) for event_type in (*types, *marks)}
+    fold: Callable[[Zone], Statements] = lambda zone: Statements(name, identity, marks, zone)  # noqa: E731  all there is to say
+    return Kind(name, rules, fold, restates=True)

@@ -84,7 +84,7 @@ class Engine:
                 await self._rate(fact)
             elif component == "voids":
                 await self._void(fact)
-            elif component != "names":
+            else:
                 one = self._set.component(component, keys)
                 one.insert(fact)
                 await self._folding.fold(one)
