@@ -115,7 +115,7 @@ def groups_of(report: Report) -> tuple[str, ...]:
 
 def dimensions_of(report: Report) -> tuple[str, ...]:
     """Return the dimensions that a report may be grouped and filtered by: its cube's, and those of their campaigns."""
-    by = report.cube.by
+    by = report.dimensions
     return (*by[:1], *selection.OF_CAMPAIGN, *by[1:]) if "campaign" in by else by
 
 

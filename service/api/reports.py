@@ -67,6 +67,7 @@ async def _names(view: reading.Snapshot, rows: Iterable[dict[str, Any]]) -> dict
 async def _rows(request: Request, ledger: Ledger, report: Report, asked: parameters.Rows) -> Response:
     groups = parameters.read_groups(asked.group_by, parameters.groups_of(report))
     query = parameters.read_query(asked, groups, parameters.filters_of(report, asked))
+    _check_facets(report, query)
     by = asked.sort or report.sort
     falling, sort = by.startswith("-"), by.removeprefix("-")
     if sort and sort not in report.figures:
@@ -113,6 +114,28 @@ async def _campaign(
     return await parameters.answer(request, view, body, "figures", now=today if report.of_now else None)
 
 
+def _check_facets(report: Report, query: selection.Query) -> None:
+    """Refuse to tell what an entity may state several of by two such things at once."""
+    if report.facets is not None:
+        try:
+            report.facets.asked(query.dimensions)
+        except ValueError as error:
+            one = "groups and filters of one of " + ", ".join(report.facets.groups)
+            raise parameters.invalid("group_by", one, str(error)) from None
+
+
+def _check_filters_of_facets(report: Report, query: selection.Query) -> None:
+    """Refuse to open what states nothing of a facet: no entry says so."""
+    if report.facets is None:
+        return
+    _check_facets(report, query)
+    facet = report.facets.asked(query.dimensions)
+    for name, values in query.only:
+        rest = facet and name in report.facets.groups[facet] and facet in report.facets.rest
+        if rest and (report.facets.rest[facet or ""] or "") in values:
+            raise parameters.invalid(name, "what is stated: what states nothing has no entries", ", ".join(values))
+
+
 def _refuse_filters_of_dealt(name: str, query: selection.Query) -> None:
     """Refuse to open what is dealt to leads on reading by what those have: its entries have what their campaign has."""
     for dimension, values in query.only:
@@ -127,6 +150,7 @@ async def _entries(
     query = parameters.read_query(asked, ("campaign",), only)
     if (made_of := report.additive(asked.measure)) is None:
         raise parameters.invalid("measure", f"one of {', '.join(report.figures)}", asked.measure)
+    _check_filters_of_facets(report, query)
     if dealt := report.of_kind(Dealt).keys() & made_of.keys():
         _refuse_filters_of_dealt(min(dealt), query)
     moment = parameters.read_moment(asked.as_of)

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from service.domain.cubes import COST, Cube
+from service.domain.facets import Facets
 from service.domain.figures import Age, Dealt, Exact, Figure, FirstDay, Formula, PastDue, Percentile, Sums, Total
 
 Samples = Mapping[str, Mapping[Any, int]]  # duration → length in microseconds → how often
@@ -31,6 +32,7 @@ class Report:
     group_by: str = "campaign"
     on_request: frozenset[str] = frozenset()  # figures that rows have only if `include` asks for them
     sort: str = ""  # a figure that rows come by, `-` before it = falling, unless that is said; else by key
+    facets: Facets | None = None  # what its entities may stand in several rows by
     notes: tuple[str, ...] = ()  # what else its readers should know, line by line
 
     @cached_property
@@ -41,6 +43,11 @@ class Report:
     def of_kind(self, kind: type[F]) -> dict[str, F]:
         """Return its figures of a kind."""
         return {name: figure for name, figure in self.figures.items() if isinstance(figure, kind)}
+
+    @cached_property
+    def dimensions(self) -> tuple[str, ...]:
+        """The dimensions of its cube that it may be asked by."""
+        return tuple(one for one in self.cube.by if self.facets is None or one != self.facets.by)
 
     @cached_property
     def measures(self) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ looked at again.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from math import floor
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -18,15 +20,28 @@ from service.domain.cubes import NOWHERE, Dimensions
 from service.domain.facts import Fact, Key, Merges
 from service.domain.money import Money, money_of
 
+CRITERION = "criterion "  # before the name of one among the attributes of a lead
 NO_DAY = 1  # 0001-01-01, before every day that an event can state; the database has -infinity for it
 NONE: Mapping[Any, Any] = MappingProxyType({})
 Mark = tuple[Fact, "Entity"]  # the fact that brought something about for the first time, and of which entity
 
 
+class Quality(NamedTuple):
+    """Something that a lead states of its quality: a criterion, its level, its score, or the reason for which it was rejected."""
+
+    facet: str
+    criterion: str | None = None
+    state: str | None = None
+    reason: str | None = None
+    level: str | None = None
+    score: str | None = None
+
+
 class Origin(NamedTuple):
-    """What the lead that gave something its cohort day is reported under."""
+    """What the lead that gave something its cohort day is reported under: its dimensions, and what it states of its quality."""
 
     where: Dimensions
+    qualities: tuple[Quality, ...] = ()
 
 
 # The entities have class-level defaults and get only what was stated: a journey makes many, and most know little.
@@ -111,6 +126,7 @@ class Lead(Entity):
     kind = "lead"
     captured: Fact | None = None
     qualified: Fact | None = None
+    handed_over: Fact | None = None
     verdict: Fact | None = None
     ended: Fact | None = None
     campaign: str | None = None
@@ -119,10 +135,27 @@ class Lead(Entity):
     medium: str | None = None
     lead_magnet: str | None = None
     owner: str | None = None
+    level: str | None = None
+    score: Any = None
 
     def first_day(self, zone: Zone) -> int:
         """Return the day on which it was captured or qualified."""
         return _least(zone, self.captured, self.qualified)
+
+    def qualities(self) -> tuple[Quality, ...]:
+        """Return what it states of its quality, each as last stated."""
+        found = []
+        for attribute in sorted(self.stated):
+            if attribute.startswith(CRITERION):
+                state = "true" if getattr(self, attribute) else "false"
+                found.append(Quality("criterion", criterion=attribute.removeprefix(CRITERION), state=state))
+        if "level" in self.stated:
+            found.append(Quality("level", level=self.level))
+        if "score" in self.stated:
+            found.append(Quality("score", score=_band(self.score)))
+        if self.verdict is not None and self.verdict.type == "lead.rejected":
+            found.append(Quality("reason", reason=self.verdict.data.get("reason")))
+        return tuple(found)
 
     def absorb(self, other: Lead) -> None:
         """Take over what facts stated of a lead that was merged into this one."""
@@ -461,6 +494,12 @@ class Invoice(Entity):
         if not self.credits.items or self.credited < amount.minor:
             marks["counted"] = marks["invoiced"]
         return marks
+
+
+def _band(score: float | str) -> str:
+    """Return the ten points that a score lies in, as 70-79."""
+    low = floor(Decimal(score) / 10) * 10
+    return f"{low}-{low + 9}"
 
 
 def _least(zone: Zone, *marks: Fact | None) -> int:

@@ -16,7 +16,9 @@ from typing import Any, ClassVar, TypeVar, cast
 from service.domain.calendar import Zone, recorded_day
 from service.domain.catalogue import states_nothing
 from service.domain.components.entities import (
+    CRITERION,
     NO_DAY,
+    NONE,
     Change,
     CreditNote,
     Entity,
@@ -41,13 +43,13 @@ _ORDER = (("order_id", "order"),)
 _INVOICE = (("invoice_id", "invoice"),)
 RULES: dict[str, Rule] = {
     "lead.captured": Rule(
-        _LEAD, ("campaign_id", "channel", "source", "medium", "utm", "lead_magnet", "owner_id")
+        _LEAD, ("campaign_id", "channel", "source", "medium", "utm", "lead_magnet", "owner_id", "criteria")
     ),
-    "lead.qualified": Rule(_LEAD, ("owner_id",)),
+    "lead.qualified": Rule(_LEAD, ("owner_id", "level", "score", "criteria")),
     "lead.campaign_reassigned": Rule(_LEAD, ("campaign_id",)),
     "lead.handed_over": Rule(_LEAD, ("owner_id",)),
     "lead.accepted": Rule(_LEAD, ("owner_id",)),
-    "lead.rejected": Rule(_LEAD, ("owner_id",)),
+    "lead.rejected": Rule(_LEAD, ("owner_id", "reason")),
     "lead.followed_up": Rule(_LEAD, ("owner_id",)),
     "lead.disqualified": Rule(_LEAD),
     "lead.reopened": Rule(_LEAD),
@@ -75,8 +77,10 @@ _LEAD_STATES = (
     ("campaign_id", "campaign"), ("channel", "channel"), ("lead_magnet", "lead_magnet"), ("owner_id", "owner"),
 )  # fmt: skip
 _UTM_STATES = ("source", "medium")  # what a link says stands in where an event states none itself
+_QUALIFIED_STATES = (("owner_id", "owner"), ("level", "level"), ("score", "score"))
 _HANDLED = {  # what the last of several is kept as
-    "lead.accepted": "verdict", "lead.rejected": "verdict", "lead.disqualified": "ended", "lead.reopened": "ended",
+    "lead.handed_over": "handed_over", "lead.accepted": "verdict", "lead.rejected": "verdict",
+    "lead.disqualified": "ended", "lead.reopened": "ended",
 }  # fmt: skip
 _OPPORTUNITY_STATES = (
     ("campaign_id", "campaign"), ("owner_id", "owner"), ("team", "team"), ("region", "region"), ("lead_ids", "lead_ids"),
@@ -171,13 +175,20 @@ class Journey(Links):
             value = data[field] if field in data else data["utm"].get(field) if "utm" in data else None
             if not states_nothing(value):
                 lead.state(field, value, fact)
+        self._take_criteria(lead, fact)
         self._settle(lead)
+
+    def _take_criteria(self, lead: Lead, fact: Fact) -> None:
+        for name, met in fact[5].get("criteria", NONE).items():
+            lead.state(f"{CRITERION}{name}", met, fact)
 
     def _take_qualified(self, fact: Fact) -> None:
         lead = self._lead(fact)
         lead.qualified = earliest(lead.qualified, fact)
-        if "owner_id" in fact.data:
-            lead.state("owner", fact.data["owner_id"], fact)
+        for field, attribute in _QUALIFIED_STATES:
+            if field in fact.data:
+                lead.state(attribute, fact.data[field], fact)
+        self._take_criteria(lead, fact)
         self._settle(lead)
 
     def _take_reassigned(self, fact: Fact) -> None:

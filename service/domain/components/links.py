@@ -143,7 +143,7 @@ class Links:
             lead.cohort = self._zone.day(lead.captured[0])
         else:
             lead.cohort = self._dated_day(lead)
-        lead.origin = Origin(lead.where)
+        lead.origin = Origin(lead.where, lead.qualities())
         return (lead.captured, lead.origin)
 
     def _place_opportunity(self, one: Opportunity, by: Entity | None) -> tuple[Any, ...]:

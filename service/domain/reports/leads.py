@@ -22,7 +22,7 @@ def contribute_lead(lead: Lead, book: Book) -> None:
     """Count a captured lead as accepted or rejected, by the last of the two, and as disqualified unless it was reopened."""
     if lead.captured is None:
         return
-    for fact in (lead.verdict, lead.ended):
+    for fact in (lead.handed_over, lead.verdict, lead.ended):
         if fact is not None and fact.type != "lead.reopened":
             measure = f"leads.{fact.type.partition('.')[2]}"
             book.put((measure, lead.name, _place(lead.where, book), lead.cohort, lead.cohort, None, None))
@@ -40,7 +40,7 @@ def _place(where: Dimensions, book: Book) -> int:
 POSTS = Posts(
     LEADS,
     money=("leads.booked_revenue", "leads.invoiced_revenue"),
-    counts=("leads.accepted", "leads.rejected", "leads.disqualified"),
+    counts=("leads.handed_over", "leads.accepted", "leads.rejected", "leads.disqualified"),
     rules={"lead": contribute_lead},
 )
 

@@ -16,7 +16,7 @@ from service.domain.figures import COUNT, DAY, MONEY, Figure, FirstDay, Sums, qu
 from service.domain.money import Money, money_of
 from service.domain.postings import Book, Remainder, event_name
 from service.domain.report import Report
-from service.domain.reports import leads, payments, pending
+from service.domain.reports import lead_quality, payments, pending
 
 # What entities post
 
@@ -29,7 +29,7 @@ def contribute_order(order: Order, book: Book) -> None:
     start: tuple[object, ...] = ()
     if order.placed is not None and base is not None:
         placed = book.zone.day(order.placed.micros)
-        left = Remainder(book, base.currency, placed, leads.beside(order, book))
+        left = Remainder(book, base.currency, placed, lead_quality.beside(order, book))
         left.post(_BOOKED, order.name, order.where, placed, order.cohort, base.minor)
         start = (left.terms, order.where, order.cohort, placed)
         if order.account is None and order.new_customer and order.live:
@@ -75,7 +75,7 @@ def contribute_invoice(invoice: Invoice, book: Book) -> None:
         book.cells,
         payments.billed(invoice, book),
     )
-    left = Remainder(book, amount.currency, invoice.day, leads.beside(invoice, book))
+    left = Remainder(book, amount.currency, invoice.day, lead_quality.beside(invoice, book))
     cogs = Remainder(book, stated.currency, invoice.day) if stated else None
     covered = {"invoiced_with_cogs": 1} if cogs and cogs.known and left.known else {}
     left.post({"invoiced_revenue_gross": 1, **covered}, entity, where, invoice.day, cohort, amount.minor)

@@ -12,7 +12,7 @@ from service.domain.durations import EXACT_BELOW, middle_of
 from service.domain.figures import Age, Dealt, Exact, Formula, PastDue
 from service.domain.postings import sum_by_key
 from service.domain.report import Report, Row, first_days_of, percentiles_of
-from service.projections.reports import dealing, dues
+from service.projections.reports import dealing, dues, faceted
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.selection import Key, Query, Sums
 from service.projections.sums.threads import apart
@@ -26,6 +26,7 @@ class _Read(NamedTuple):
     """What has been read for a report, by group; None is the key of all groups together."""
 
     sums: dict[Key, Sums]
+    total: Sums
     cohorts: dict[Key, Sums]
     lengths: Lengths
     last_days: Days
@@ -70,13 +71,17 @@ async def read(
 
 async def _read(view: Snapshot, report: Report, query: Query, today: date | None, asked: frozenset[str]) -> _Read:
     """Read all that the figures of a report are made of."""
-    sums = await view.sums(query, report.measures)
+    together: Sums | None = None
+    if report.facets is None:
+        sums = await view.sums(query, report.measures)
+    else:
+        sums, together = await faceted.read(view, query, report.facets)
     for name, figure in report.of_kind(Dealt).items():
         sums = dealing.in_place(sums, figure.of, name, await dealing.deal(view, query, figure))
     for name, overdue in report.of_kind(PastDue).items():
         for group, amount in (await dues.past_due(view, query, overdue, today)).items():
             sums[group] = {**sums.get(group, {}), name: amount}
-    total = await apart(len(sums), sum_by_key, sums.values())
+    total = await apart(len(sums), sum_by_key, sums.values()) if together is None else together
     cohorts = {}
     if report.cohort_measures:
         cohorts = await view.sums(replace(query, basis="cohort"), report.cohort_measures)
@@ -88,7 +93,7 @@ async def _read(view: Snapshot, report: Report, query: Query, today: date | None
     used = {*report.measures, *report.cohort_measures}
     missing = frozenset(one for one in used if one not in view.layout)
     first_days = await _first_days(view, report, query, asked)
-    return _Read(sums, cohorts, lengths, last_days, first_days, today, missing)
+    return _Read(sums, total, cohorts, lengths, last_days, first_days, today, missing)
 
 
 async def _first_days(view: Snapshot, report: Report, query: Query, asked: frozenset[str]) -> FirstDays:
@@ -167,7 +172,7 @@ def _row(
 ) -> Row:  # fmt: skip
     """Return the row of a group; None = of all together, which is the `whole` of the others."""
     nothing: Mapping[str, Any] = {}
-    sums = sum_by_key(found.sums.values()) if key is None else found.sums.get(key, nothing)
+    sums = found.total if key is None else found.sums.get(key, nothing)
     cohort = sum_by_key(found.cohorts.values()) if key is None else found.cohorts.get(key, nothing)
     return Row(
         report, view.ledger.currency, sums, cohort, found.lengths.get(key, nothing), found.last_days.get(key, nothing),

@@ -272,6 +272,12 @@ async def read(
     if isinstance(figure, figures.PastDue):
         query = await dues.only_past_due(view, query, figure, today)
     parts = {measure: sign for of in reversed(made_of.values()) for measure, sign in of.items()}
+    if report.facets and (facet := report.facets.asked(query.dimensions)):
+        query = replace(query, only=(*query.only, (report.facets.by, (facet,))))
+        made_of = {
+            one: {report.facets.measures[measure]: sign for measure, sign in of.items()} for one, of in made_of.items()
+        }
+        parts = {measure: sign for of in made_of.values() for measure, sign in of.items()}
     currency, positions = view.ledger.currency, Range(0, view.as_of.position)
     summed = sum_by_key((await view.sums(replace(query, group_by=()), tuple({*parts, *report.measures}))).values())
     sums = {

@@ -26,7 +26,8 @@ def groups(report: Report) -> tuple[str, ...]:
 
     What a campaign is called and classed as is no posting, and may be restated too: groups by it would compare two classings.
     """
-    return (*(one for one in report.cube.by if one != "channel"), *TIME_GROUPS)
+    without = {"channel", *(report.facets.dimensions if report.facets else ())}
+    return (*(one for one in report.dimensions if one not in without), *TIME_GROUPS)
 
 
 def report_with(report: Report, name: str | None) -> Report:

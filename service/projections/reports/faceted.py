@@ -1,0 +1,70 @@
+"""Rows by facet: what is stated is summed, and the row of what states nothing is all there is less that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from service.domain.facets import Facets
+from service.domain.postings import sum_by_key
+from service.projections.reports.reading import Snapshot
+from service.projections.sums.selection import Key, Query, Sums
+
+
+async def read(view: Snapshot, query: Query, facets: Facets) -> tuple[dict[Key, Sums], Sums]:
+    """Return the sums by group, and those of all together, in which an entity counts once whatever it states."""
+    facet = facets.asked(query.dimensions)
+    measures = tuple(facets.measures)
+    if facet is None:
+        found = await view.sums(query, measures)
+        return found, sum_by_key(found.values())
+    own = facets.groups[facet]
+    plain = replace(
+        query, group_by=tuple(one for one in query.group_by if one not in own),
+        only=tuple(one for one in query.only if one[0] not in own),
+    )  # fmt: skip
+    stated = await _stated(view, plain, facets, facet)
+    rows, everything = stated, None
+    if facet in facets.rest:
+        base = await view.sums(plain, measures)
+        everything = sum_by_key(base.values())
+        rows = stated | _rest(stated, base, len(own), facets.rest[facet])
+    names = (*own, *plain.group_by)
+    filters = [(names.index(name), values) for name, values in query.only if name in own]
+    chosen = {key: sums for key, sums in rows.items() if all((key[place] or "") in values for place, values in filters)}
+    found = {}
+    for key, sums in chosen.items():
+        group = tuple(key[names.index(name)] for name in query.group_by)
+        found[group] = sum_by_key((found[group], sums)) if group in found else sums
+    if everything is not None and _is_whole(chosen, len(own) - 1, [place for place, _ in filters]):
+        return found, everything
+    return found, sum_by_key(chosen.values())
+
+
+def _is_whole(chosen: Iterable[Key], state: int, filtered: list[int]) -> bool:
+    """Tell whether rows are of all entities, perhaps several times each; `state` is the place of what is stated."""
+    heads = {key[:state] for key in chosen}
+    return not filtered or (len(heads) > 1 and state not in filtered)
+
+
+async def _stated(view: Snapshot, plain: Query, facets: Facets, facet: str) -> dict[Key, Sums]:
+    """Return what is stated, by the dimensions of the facet and the other groups."""
+    own = facets.groups[facet]
+    asked = replace(plain, group_by=(*own, *plain.group_by), only=(*plain.only, (facets.by, (facet,))))
+    called = {by_facet: measure for measure, by_facet in facets.measures.items()}
+    found = await view.sums(asked, tuple(called))
+    return {key: {called[one]: amount for one, amount in sums.items()} for key, sums in found.items()}
+
+
+def _rest(stated: Mapping[Key, Sums], base: Mapping[Key, Sums], width: int, label: str | None) -> dict[Key, Sums]:
+    """Return what is left of each group without what it states, for each of the things that any of them states."""
+    heads = dict.fromkeys(key[: width - 1] for key in stated) if width > 1 else {(): None}
+    left: dict[Key, dict[str, int]] = {
+        (*head, label, *group): dict(sums) for head in heads for group, sums in base.items()
+    }
+    for key, sums in stated.items():
+        rest = left.setdefault((*key[: width - 1], label, *key[width:]), {})
+        for measure, amount in sums.items():
+            rest[measure] = rest.get(measure, 0) - amount
+    kept = {key: {one: amount for one, amount in sums.items() if amount} for key, sums in left.items()}
+    return {key: sums for key, sums in kept.items() if sums}
