@@ -203,7 +203,8 @@ async def _rows(
         FROM (
             SELECT *, dense_rank() OVER (PARTITION BY position ORDER BY entity) AS number FROM postings
             WHERE ledger = $1 AND generation = $2 AND position = ANY($3) AND entity = ANY($4) AND value IS NULL
-            AND measure NOT LIKE 'funnel.%' AND measure NOT IN ('pending_links', 'flag', 'invoiced_with_cogs')
+            AND NOT measure LIKE ANY(ARRAY['funnel.%', 'opportunities.%'])
+            AND measure NOT IN ('pending_links', 'flag', 'invoiced_with_cogs')
         ) p {OF_SEGMENT}
         WHERE number <= {_MOST_MOVED} ORDER BY array_position($3, position), line
         """,
