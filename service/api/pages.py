@@ -115,6 +115,10 @@ _SUMS = {
     "calls.advanced": 15,
     "quotes.sent": 36, "quotes.accepted": 18, "quotes.rejected": 4, "quotes.expired": 8, "quotes.sent_value": 36_000_000,
     "quotes.accepted_value": 17_500_000,
+    "opportunities.opened": 48, "opportunities.open": 8, "opportunities.won": 16, "opportunities.lost": 24,
+    "opportunities.orders": 16, "opportunities.value": 48_000_000, "opportunities.open_value": 9_000_000,
+    "opportunities.weighted_value": 3_600_000, "opportunities.unweighted_value": 1_000_000,
+    "opportunities.booked_revenue": 16_000_000,
 }  # fmt: skip
 _DAYS = (2, 3, 5, 8, 12)
 

@@ -32,8 +32,9 @@ DURATIONS = tuple(name for posts in POSTS for name in posts.durations)
 
 # What each kind of entity contributes. An order, an invoice and a cost entry go on with their changes, credit notes and
 # reversals, which contribute for themselves.
+_RULES = [*(posts.rules for posts in POSTS), *(posts.afterwards for posts in POSTS)]
 RULES_OF: dict[str, tuple[Callable[[Any, Book], None], ...]] = {
-    kind: tuple(posts.rules[kind] for posts in POSTS if kind in posts.rules) for posts in POSTS for kind in posts.rules
+    kind: tuple(rules[kind] for rules in _RULES if kind in rules) for one in _RULES for kind in one
 }
 
 

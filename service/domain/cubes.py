@@ -10,6 +10,7 @@ together.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 
@@ -49,6 +50,8 @@ DEALS = Cube("deals", by=Dimensions._fields, rollups=(("campaign",), ()), cohort
 class Posts(NamedTuple):
     """What is posted to a cube: its measures by their unit, and the `rules` by which each kind of entity contributes to them.
 
+    `afterwards` are rules that go by what an entity comes to by the rules of all others.
+
     Money is posted in minor units of the ledger's currency, seconds in microseconds. A duration is posted as a count with its
     length in microseconds; its `.total` is what the lengths add up to.
     """
@@ -59,6 +62,7 @@ class Posts(NamedTuple):
     counts: tuple[str, ...] = ()
     seconds: tuple[str, ...] = ()
     durations: tuple[str, ...] = ()
+    afterwards: Mapping[str, Callable[[Any, Any], None]] = MappingProxyType({})
 
     @property
     def measures(self) -> tuple[str, ...]:

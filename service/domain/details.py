@@ -12,6 +12,8 @@ from typing import NamedTuple
 PENDING_LINKS = "pending_links"
 UNCONVERTED = "unconverted"
 FLAG = "flag"
+LISTED = "opportunities.listed"  # with what an opportunity is like, as JSON
+ORDERED = "opportunities.orders"  # with the opportunity of an order
 
 
 class Converted(NamedTuple):
@@ -64,11 +66,11 @@ def read(measure: str, text: str | None) -> Detail | None:
     """Return the detail of a posting of a measure; None if it has none."""
     if text is None:
         return None
-    if measure == PENDING_LINKS:
+    if measure in {PENDING_LINKS, ORDERED}:
         return pending(text)
     if measure == UNCONVERTED:
         return unconverted(text)
-    return Reason(text) if measure == FLAG else Converted(*text.split(" "))
+    return Reason(text) if measure in {FLAG, LISTED} else Converted(*text.split(" "))
 
 
 def converted(measure: str, text: str | None) -> Converted | None:

@@ -1,6 +1,6 @@
 """Which events belong together, by their kind of component, and what is kept of each.
 
-The kinds are those of the modules of `components` and `reports` that have a `KIND`. Two registers reach further than one
+The kinds are those of the modules of `components` and `reports` that have a `KIND`. Three registers reach further than one
 component and are taken in by the engine itself. Events of other types are kept in the log and move no figure.
 """
 
@@ -18,6 +18,7 @@ from service.domain.modules import found
 
 REGISTERS: dict[str, dict[str, Rule]] = {
     "rates": {"fx.rate_published": Rule((), ("base", "quote", "rate", "rate_date"))},
+    "stages": {"stage.defined": Rule((), ("stage", "probability", "order"))},
     "voids": {"event.voided": Rule((), ("source", "id"))},
 }
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (*found(components, "KIND"), *found(reports, "KIND"))}

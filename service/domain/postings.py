@@ -22,6 +22,7 @@ from service.domain.facts import Fact
 from service.domain.layout import Layout
 from service.domain.money import convert, format_minor, format_rate
 from service.domain.rates import Rates
+from service.domain.stages import Stages, lookup
 
 # (measure, entity, segment, day, cohort day, value, detail); a segment is the number of a Dimensions
 Cell = tuple[str, str, int, int, int, "int | None", "str | None"]
@@ -133,11 +134,12 @@ class Book:
     `found` is what each has contributed since `begin`, and `cells` that of the one whose turn it is.
     """
 
-    __slots__ = ("_all_segments", "cells", "found", "lookups", "rates", "segments", "zone")
+    __slots__ = ("_all_segments", "cells", "found", "lookups", "rates", "segments", "stages", "zone")
 
     def __init__(self, zone: Zone, rates: Rates, segments: Segments) -> None:
         self.zone = zone
         self.rates = rates
+        self.stages = Stages()
         self.segments = segments.of(DEALS.name)
         self._all_segments = segments
         self.begin()
@@ -160,6 +162,11 @@ class Book:
     def at(self, cube: Cube, **labels: str | None) -> int:
         """Return the number of a combination of a cube's dimensions; those not named have none."""
         return self._all_segments.of(cube.name)[tuple(map(labels.get, cube.by))]
+
+    def probability(self, stage: str) -> Fraction | None:
+        """Return how probable a deal is in a stage; whoever asked is asked again when that is defined otherwise."""
+        self.lookups.add(lookup(stage))
+        return self.stages.probability(stage)
 
     def put(self, cell: Cell, amount: int = 1) -> None:
         """Contribute `amount` to a cell."""

@@ -23,7 +23,7 @@ from service.domain.events import CURRENT_VERSION, MAX_SOURCE, newest_version
 from service.domain.fields import MAX_ID, MAX_NUMBER, Kind
 from service.domain.money import MINOR_DIGITS, RATE_PATTERN, whole_digits
 from service.intake.decoding import Limits, may_repeat
-from service.store.rows import CORRECTABLE, Row, content_of
+from service.store.rows import CORRECTABLE, REMEMBERED, Row, content_of
 
 _BACKSLASH, _LINE_FEED, _RETURN, _MARK = b'\\\n\r"'  # as numbers: bytes are looked for much faster so
 _DEEPEST = 3  # levels of objects and lists that the compiled types know: event, data, and what is in a field
@@ -193,7 +193,7 @@ def read(raw: bytes, limits: Limits) -> Row | None:
     if _LINE_FEED in raw or _RETURN in raw:  # white space in JSON; wherever the log is written out an event is one line
         kept = kept.replace(b"\n", b" ").replace(b"\r", b" ")
     source, identity, subject = envelope.source, envelope.id, envelope.subject
-    entity = payload.entity and f"{event_type}:{getattr(data, payload.entity)}"
+    entity = f"{event_type}:{getattr(data, payload.entity)}" if payload.entity else REMEMBERED.get(event_type)
     content = content_of(
         micros, CURRENT_VERSION, source, identity, event_type, time, rest, subject, None, kept, None
     )  # fmt: skip

@@ -22,6 +22,7 @@ _T = TypeVar("_T")
 
 # The events that later events can correct, with the field of their own id.
 CORRECTABLE = {"order.placed": "order_id", "invoice.posted": "invoice_id", "campaign.cost_booked": "cost_entry_id"}
+REMEMBERED = {"stage.defined": "stage.defined"}  # registers that are found by this
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -35,7 +36,7 @@ _exact = msgspec.json.Decoder(float_hook=Decimal)
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """An event as it is stored. `data` and `extensions` are JSON; `entity` names what later events can correct."""
+    """An event as it is stored. `data` and `extensions` are JSON; `entity` names what later events correct, or its register."""
 
     micros: int
     version: int
@@ -56,7 +57,7 @@ def row_of(event: Event) -> Row:
     """Return the row of a valid event."""
     field = CORRECTABLE.get(event.type)
     known = field is not None and event.version <= newest_version(event.type)
-    entity = f"{event.type}:{lifted(event)[field]}" if known and field else None
+    entity = f"{event.type}:{lifted(event)[field]}" if known and field else REMEMBERED.get(event.type)
     columns = (
         event.instant.micros, event.version, event.source, event.id, event.type, event.time, event.instant.rest,
         event.subject, event.dataschema, encode_json(event.data), encode_json(event.extensions) if event.extensions else None,

@@ -43,3 +43,26 @@ def test_overdue_items_open_down_to_what_is_due_before_the_day_that_is_asked_as(
     assert [(one["entity"], one["why"], one["amount"]) for one in paid["entries"]] == [
         ({"kind": "payment", "id": "P"}, "received", "4.00")
     ]
+
+
+def test_criteria_open_down_to_the_leads_that_state_them_and_one_such_group_is_asked_at_a_time(api: Api) -> None:
+    api.post(
+        lead("L1", "a", criteria={"budget": True}), lead("L2", "a"),
+        event("lead.qualified", "2026-03-02", lead_id="L2", level="sql", score=75),
+    )  # fmt: skip
+    path = "/v1/reports/lead-quality"
+    rows = api.read(path)["rows"]
+    assert [(row["criterion"], row["state"], row["leads"]) for row in rows] == [
+        ("budget", "true", 1), ("budget", "unstated", 1),
+    ]  # fmt: skip
+    assert [(row["score"], row["leads"]) for row in api.read(path, group_by="score")["rows"]] == [
+        ("70-79", 1),
+        (None, 1),
+    ]
+    opened = api.read(f"{path}/entries", measure="leads", criterion="budget", state="true")
+    assert (opened["sum"], [one["entity"]["id"] for one in opened["entries"]]) == (1, ["L1"])
+    assert api.read(f"{path}/entries", measure="leads")["sum"] == 2
+    for parameters in ({"group_by": "level,score"}, {"group_by": "level", "reason": "spam"}):
+        assert api.http.get(path, params=parameters).status_code == 422
+    refused = api.http.get(f"{path}/entries", params={"measure": "leads", "criterion": "budget", "state": "unstated"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "state")

@@ -187,9 +187,9 @@ def sales_row(
     won, orders = total_of(postings, "won"), total_of(postings, "ordered")
     invoiced, whole = (total_of(some, "gross") - total_of(some, "credited") for some in (postings, every))
     if report == "revenue":
-        names = ("orders", "booked_revenue", "invoiced_revenue", "actual_cost", "roas")
+        of_revenue = ("orders", "booked_revenue", "invoiced_revenue", "actual_cost", "roas")
         deal = divide(total_of(postings, "booked_revenue"), orders)
-        return {name: of_roi[name] for name in names} | {
+        return {name: of_roi[name] for name in of_revenue} | {
             "won": int(won),
             "share": number(divide(invoiced, whole)),
             "average_deal_size": None if deal is None else decimal(deal, 2),

@@ -21,6 +21,7 @@ RawEvent = dict[str, Any]
 
 CAMPAIGNS, LEADS, OPPORTUNITIES, QUOTES = ("c1", "c2", "c3"), ("l1", "l2", "l3"), ("p1", "p2"), ("q1", "q2")
 ORDERS, INVOICES, CREDITS, COSTS = ("o1", "o2", "o3"), ("i1", "i2"), ("n1", "n2", "n3"), ("k1", "k2")
+CRITERIA = ({"budget": True}, {"budget": False, "need": True}, {})
 PAYMENTS = ("m1", "m2", "m3")
 ACCOUNTS, OWNERS, CHANNELS = ("a1", "a2"), ("rep1", "rep2"), ("email", "events")
 CALLS, SECONDS = ("call1", "call2", "call3"), (0, 1, 312, 0.3, 90.125, 0.1234567, 86_400_000)
@@ -119,12 +120,16 @@ class Maker:
         self.maybe(data, "medium", ("cpc", "print"))
         self.maybe(data, "lead_magnet", ("guide", "trial"))
         self.maybe(data, "owner_id", OWNERS)
+        self.maybe(data, "criteria", CRITERIA)
         utm = {"source": "bing", "medium": "mail", "campaign": "c3"}  # which names no campaign
         self.maybe(data, "utm", (utm, utm | {"source": "google"}, {"source": "", "medium": "cpc"}, {"source": "fair"}))
         return "lead.captured", data
 
     def qualified(self, lead: str | None = None) -> tuple[str, Data]:
-        data: Data = {"lead_id": lead or self.pick(LEADS), "level": "mql"}
+        data: Data = {"lead_id": lead or self.pick(LEADS)}
+        self.maybe(data, "level", ("mql", "sql"))
+        self.maybe(data, "score", (9, 79.5, 80))
+        self.maybe(data, "criteria", CRITERIA)
         self.maybe(data, "owner_id", OWNERS)
         return "lead.qualified", data
 
@@ -139,6 +144,7 @@ class Maker:
         self.maybe(data, "owner_id", OWNERS)
         if self.draw(st.booleans()):
             return f"lead.{self.pick(('disqualified', 'reopened'))}", {"lead_id": data["lead_id"]}
+        self.maybe(data, "reason", ("spam", "no budget"))
         return f"lead.{self.pick(('handed_over', 'accepted', 'rejected', 'followed_up'))}", data
 
     def lead_merged(self) -> tuple[str, Data]:

@@ -35,6 +35,7 @@ from service.store.rows import row_of
 
 LEDGER = Ledger(1, "memory", "EUR", "UTC")
 _MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
+REGISTERS = ("fx.rate_published", "event.voided", "stage.defined")
 NOW = int(_MOMENT.timestamp()) * 1_000_000
 
 
@@ -237,7 +238,7 @@ async def project(
     cuts = sorted({0, len(rows), *(cut % (len(rows) + 1) for cut in batches)})
     next_component = 1
     for start, end in pairwise(cuts):
-        registers = [row for row in rows[:start] if row.type in ("fx.rate_published", "event.voided")]
+        registers = [row for row in rows[:start] if row.type in REGISTERS]
         aside = SetAside(tables.aside.values())
         engine = Engine(ledger, tables, next_component, registers, aside)  # type: ignore[arg-type]  # the fake
         await engine.project(rows[start:end])
@@ -248,7 +249,7 @@ async def project(
 
 async def retry(tables: MemoryTables, ledger: Ledger = LEDGER) -> None:
     """Process again what is set aside."""
-    registers = [row for row in tables.rows.values() if row.type in ("fx.rate_published", "event.voided")]
+    registers = [row for row in tables.rows.values() if row.type in REGISTERS]
     unused = 1_000_000  # no component has this number yet
     engine = Engine(ledger, tables, unused, registers, SetAside(tables.aside.values()))  # type: ignore[arg-type]  # the fake
     await engine.retry()

@@ -16,7 +16,8 @@ from tests.reference import strategies as made
 VALUES: dict[str, tuple[str, ...]] = {
     "campaign": made.CAMPAIGNS, "campaign_type": ("webinar", "fair"), "parent": (*made.CAMPAIGNS, "c9"),
     "channel": made.CHANNELS, "source": ("google", "bing", "fair"), "medium": ("cpc", "mail"), "lead_magnet": ("guide", "trial"),
-    "owner": (*made.OWNERS, "rep3"), "team": ("north", "south"), "region": ("emea", "apac"),
+    "criterion": ("budget", "need"), "state": ("true", "false", "unstated"), "level": ("mql", "sql"), "score": ("0-9", "70-79"),
+    "reason": ("spam", "no budget"), "owner": (*made.OWNERS, "rep3"), "team": ("north", "south"), "region": ("emea", "apac"),
 }  # fmt: skip
 
 
@@ -46,4 +47,12 @@ def queries(report: Report) -> st.SearchStrategy[Query]:
     return st.builds(
         lambda group_by, window, on, only: Query(group_by, window[0], window[1], on, only),
         groups, windows(), basis, filters(report),
-    )  # fmt: skip
+    ).filter(lambda query: may_be_asked(report, query))  # fmt: skip
+
+
+def may_be_asked(report: Report, query: Query) -> bool:
+    """Tell whether a query is of one facet at most."""
+    try:
+        return report.facets is None or report.facets.asked(query.dimensions) != "none"
+    except ValueError:
+        return False

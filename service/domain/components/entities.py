@@ -8,7 +8,7 @@ looked at again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from math import floor
 from types import MappingProxyType
@@ -180,6 +180,9 @@ class Awaited(Entity):
 class Opportunity(Entity):
     """An opportunity with the `leads` that it lists, as far as they have events of their own.
 
+    `stages` are the events that state one, and `estimate` and `own_chance` those that last state what it is worth and how
+    probable it is. `placed_under` is what its orders are reported under besides its dimensions.
+
     `attributing_lead` is the lead whose dimensions and capture day its money takes; `awaited` are, by id, the listed leads that
     are not captured yet.
     """
@@ -193,10 +196,40 @@ class Opportunity(Entity):
     region: str | None = None
     lead_ids: Sequence[str] = ()
     outcome: Fact | None = None
+    account: str | None = None
+    title: str | None = None
+    expected_close: str | None = None
+    estimate: Fact | None = None
+    own_chance: Fact | None = None
+    lost_reason: str | None = None
+    stages: Sequence[Fact] = ()
+    named_contacts: Fact | None = None
+    contacts: Mapping[str, Fact] = NONE  # by id, the last that links or unlinks one
+    placed_under: tuple[Any, ...] = ()
     leads: Mapping[str, Lead] = NONE
     awaited: Mapping[str, Awaited] = NONE
     attributing_lead: Lead | None = None
-    KEPT = Entity.KEPT | {"leads", "awaited", "attributing_lead"}
+    KEPT = Entity.KEPT | {"leads", "awaited", "attributing_lead", "placed_under"}
+
+    @property
+    def stage(self) -> str | None:
+        """The stage that it is in."""
+        return self.stages[-1].data["stage"] if self.stages else None
+
+    def entered(self) -> Iterator[Fact]:
+        """Yield the events by which it entered stages, the last first; a stage said again is not entered."""
+        for at in range(len(self.stages) - 1, -1, -1):
+            if not at or self.stages[at - 1].data["stage"] != self.stages[at].data["stage"]:
+                yield self.stages[at]
+
+    def linked_contacts(self) -> list[str]:
+        """Return the contacts that it names or that were linked with it, and not unlinked later."""
+        named = self.named_contacts
+        stated = dict.fromkeys(named.data["contact_ids"], named) if named else {}
+        for one, fact in self.contacts.items():
+            if one not in stated or stated[one] < fact:
+                stated[one] = fact
+        return sorted(one for one, fact in stated.items() if fact.type != "opportunity.contact_unlinked")
 
     def parents(self) -> Collection[Entity]:
         """Return the leads that it lists."""
@@ -305,7 +338,8 @@ class Order(Entity):
     placings: Sequence[Fact] = ()
     changes: Series[Change]
     start: tuple[Any, ...] = ()  # what the changes start from, when they were last worked out
-    KEPT = Entity.KEPT | {"quote", "named", "parent", "changes", "cancelled", "start"}
+    standing: int | None = None  # its value in the ledger's currency, while it is live and there is a rate
+    KEPT = Entity.KEPT | {"quote", "named", "parent", "changes", "cancelled", "start", "standing"}
 
     def __init__(self, identity: str) -> None:
         super().__init__(identity)

@@ -54,9 +54,16 @@ RULES: dict[str, Rule] = {
     "lead.disqualified": Rule(_LEAD),
     "lead.reopened": Rule(_LEAD),
     "lead.merged": Rule((("survivor_id", "lead"), ("merged_id", "lead"))),
-    "opportunity.opened": Rule((*_OPPORTUNITY, ("lead_ids", "lead")), ("campaign_id", "owner_id", "team", "region")),
+    "opportunity.opened": Rule((*_OPPORTUNITY, ("lead_ids", "lead")), (
+        "campaign_id", "owner_id", "team", "region", "account_id", "name", "contact_ids", "estimated_value", "probability",
+        "expected_close", "stage",
+    )),
+    "opportunity.value_changed": Rule(_OPPORTUNITY, ("estimated_value", "probability", "expected_close")),
+    "opportunity.stage_changed": Rule(_OPPORTUNITY, ("stage",)),
+    "opportunity.contact_linked": Rule(_OPPORTUNITY, ("contact_id",)),
+    "opportunity.contact_unlinked": Rule(_OPPORTUNITY, ("contact_id",)),
     "opportunity.won": Rule(_OPPORTUNITY),
-    "opportunity.lost": Rule(_OPPORTUNITY),
+    "opportunity.lost": Rule(_OPPORTUNITY, ("reason",)),
     "opportunity.reopened": Rule(_OPPORTUNITY),
     "quote.sent": Rule(_QUOTE, ("value",)),
     "quote.accepted": Rule(_QUOTE, ("value",)),
@@ -84,6 +91,7 @@ _HANDLED = {  # what the last of several is kept as
 }  # fmt: skip
 _OPPORTUNITY_STATES = (
     ("campaign_id", "campaign"), ("owner_id", "owner"), ("team", "team"), ("region", "region"), ("lead_ids", "lead_ids"),
+    ("account_id", "account"), ("name", "title"), ("expected_close", "expected_close"),
 )  # fmt: skip
 _ORDER_STATES = (
     ("campaign_id", "campaign"), ("account_id", "account"), ("new_customer", "new_customer"),
@@ -244,12 +252,39 @@ class Journey(Links):
         for field, attribute in _OPPORTUNITY_STATES:
             if field in data:
                 one.state(attribute, data[field], fact)
+        if "contact_ids" in data:
+            one.state("named_contacts", fact, fact)
+        self._state_value(one, fact)
         self._settle(one)
+
+    def _take_development(self, fact: Fact) -> None:
+        one = self._entity(Opportunity, fact[5]["opportunity_id"])
+        if "expected_close" in fact[5]:
+            one.state("expected_close", fact[5]["expected_close"], fact)
+        self._state_value(one, fact)
+        self._develop(one)
+
+    def _state_value(self, one: Opportunity, fact: Fact) -> None:
+        if "estimated_value" in fact[5]:
+            one.state("estimate", fact, fact)
+        if "probability" in fact[5]:
+            one.state("own_chance", fact, fact)
+        if "stage" in fact[5]:
+            one.stages = put_in(one.stages, fact)
+
+    def _take_contact(self, fact: Fact) -> None:
+        one = self._entity(Opportunity, fact[5]["opportunity_id"])
+        contact = fact[5]["contact_id"]
+        if contact not in one.contacts or one.contacts[contact] < fact:
+            one.contacts = {**one.contacts, contact: fact}
+        self.touched[one] = None
 
     def _take_outcome(self, fact: Fact) -> None:
         one = self._entity(Opportunity, fact[5]["opportunity_id"])
         one.state("outcome", fact, fact)
-        self.touched[one] = None
+        if fact[4] == "opportunity.lost":
+            one.state("lost_reason", fact[5].get("reason"), fact)
+        self._develop(one)
 
     def _take_quote(self, fact: Fact) -> None:
         one = self._entity(Quote, fact[5]["quote_id"])
@@ -347,6 +382,8 @@ class Journey(Links):
         ),
         "lead.merged": _take_merged,
         "opportunity.opened": _take_opened,
+        **dict.fromkeys(("opportunity.value_changed", "opportunity.stage_changed"), _take_development),
+        **dict.fromkeys(("opportunity.contact_linked", "opportunity.contact_unlinked"), _take_contact),
         **dict.fromkeys(("opportunity.won", "opportunity.lost", "opportunity.reopened"), _take_outcome),
         **dict.fromkeys(("quote.sent", "quote.accepted", "quote.rejected", "quote.expired"), _take_quote),
         "order.placed": _take_placed,

@@ -172,7 +172,16 @@ class Links:
             one.cohort = attributing_lead.cohort
             self._undated(one)
         one.origin = attributing_lead.origin if attributing_lead else None
+        self._develop(one)
         return (one.opened is not None, one.where, one.cohort, one.origin)
+
+    def _develop(self, one: Opportunity) -> None:
+        """Have an opportunity contribute anew, and its orders where they are reported elsewhere now."""
+        self.touched[one] = None
+        under = (one.opened and self._zone.day(one.opened[0]), one.account, one.stage, one.lost_reason)
+        if under != one.placed_under:
+            one.placed_under = under
+            self.touched.update(dict.fromkeys(self._orders_of(one)))
 
     def _list_leads(self, one: Opportunity) -> None:
         """Find all leads of an opportunity, which has none until it is opened."""

@@ -49,7 +49,7 @@ def contribute_opportunity(one: Opportunity, book: Book) -> None:
         return
     opened = book.zone.day(one.opened.micros)
     book.add("entered.opportunity", one, opened)
-    outcome, micros = _outcome(one)
+    outcome, micros = outcome_of(one)
     book.add(outcome, one, opened if outcome == "open" else book.zone.day(micros))
 
 
@@ -94,7 +94,7 @@ _REACHED = (
 )  # fmt: skip
 
 
-def _outcome(one: Opportunity) -> tuple[str, int]:
+def outcome_of(one: Opportunity) -> tuple[str, int]:
     """Return won, lost or open, and the instant at which it came about."""
     if one.outcome is not None:
         outcome = one.outcome.type.partition(".")[2]

@@ -37,7 +37,7 @@ def contribute_order(order: Order, book: Book) -> None:
     if start != order.start:
         order.start = start
         order.changes.restart()
-    begin = (left.remaining, left.remaining_converted, False) if left else ()
+    begin: tuple[Any, ...] = (left.remaining, left.remaining_converted, False) if left else ()
     for state, change in order.changes.again(begin):
         book.open(change)
         if left is None:
@@ -47,6 +47,8 @@ def contribute_order(order: Order, book: Book) -> None:
             left.remaining, left.remaining_converted, ended = state
             change.after = state if ended else _changed(order, change.fact, left, placed, book)
     book.cells = own
+    stands = order.changes.items[-1].after if order.changes.items else begin
+    order.standing = stands[1] if stands and left and left.known and order.live else None
 
 
 def _changed(order: Order, fact: Fact, left: Remainder, placed: int, book: Book) -> tuple[object, ...]:

@@ -18,6 +18,7 @@ from service.domain.facts import Fact, Key
 from service.domain.kinds import KIND_OF, REGISTERS, keys_of
 from service.domain.postings import Book, Cells
 from service.domain.rates import Rates
+from service.domain.stages import Stages, lookup
 from service.domain.voids import Identity, Voids
 from service.projections.engine.components import Component
 from service.projections.engine.folding import Folding
@@ -53,12 +54,14 @@ class Engine:
         self._currency = ledger.currency
         self._voids = Voids()
         self._rate_facts: list[Fact] = []
+        self._stage_facts: list[Fact] = []
         self._targets: dict[Identity, Row] = {}
         for row in registers:
             with suppress(Exception):  # set aside when it came
                 self._register(fact_of(row))
         self._rates = self._live_rates()
         self._book = Book(Zone(ledger.timezone), self._rates, tables.segments)
+        self._book.stages = self._live_stages()
         self._folding = Folding(self._set, self._writer, self._book, self._book.zone, self._voids, self.set_aside)
 
     async def project(
@@ -82,6 +85,8 @@ class Engine:
                 self.tables.known.count(fact[5]["campaign_id"], self._folding.position, 1)
             if component == "rates":
                 await self._rate(fact)
+            elif component == "stages":
+                await self._stage(fact)
             elif component == "voids":
                 await self._void(fact)
             else:
@@ -131,6 +136,8 @@ class Engine:
     def _register(self, fact: Fact) -> None:
         if fact.type == "event.voided":
             self._voids.add(fact)
+        elif fact.type == "stage.defined":
+            self._stage_facts.append(fact)
         else:
             self._rate_facts.append(fact)
 
@@ -141,6 +148,20 @@ class Engine:
                 with suppress(Exception):  # set aside when it came
                     rates.add(fact)
         return rates
+
+    def _live_stages(self) -> Stages:
+        stages = Stages()
+        for fact in self._stage_facts:
+            if not self._voids.is_void((fact.source, fact.id)):
+                stages.add(fact)
+        return stages
+
+    async def _stage(self, fact: Fact) -> None:
+        self._register(fact)
+        if not self._voids.is_void((fact.source, fact.id)):
+            changed = self._book.stages.add(fact)
+            if changed is not None:
+                await self._fold_all(await self._set.asking_for(*changed))
 
     async def _rate(self, fact: Fact) -> None:
         self._register(fact)
@@ -169,7 +190,7 @@ class Engine:
             return
         voided = facts[0][1]
         kind, lives = KIND_OF[voided.type], not self._voids.is_void(concerned)
-        if target is not None and not (lives and kind == "rates"):
+        if target is not None and not (lives and kind in ("rates", "stages")):
             self.set_aside.clear(-target.position)  # it is dealt with here: a retry would take it in twice
         if "campaign_id" in voided.data:
             counted = not before and not unread
@@ -180,6 +201,9 @@ class Engine:
             day = recorded_day(voided.data["rate_date"])
             for currency in {voided.data["base"], voided.data["quote"]} - {self._currency}:
                 await self._fold_all(await self._set.asking_for(currency, day))
+        elif kind == "stages":
+            self._book.stages = self._live_stages()
+            await self._fold_all(await self._set.asking_for(*lookup(voided.data["stage"])))
         elif kind not in REGISTERS:
             await self._set.load([voided], [keys_of(voided)])
             one = self._set.component(kind, keys_of(voided))

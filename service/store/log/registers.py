@@ -8,11 +8,13 @@ from service.store.database import Connection, Queryable
 from service.store.log.heads import BEYOND_ALL
 from service.store.log.stored_events import BRIEF_COLUMNS, COLUMNS, Brief, Stored
 
-# Rates and voids up to a position, in order: their types are those of the partial index events_of_registers, so that nothing
-# else of the log is read.
+# Rates and voids up to a position, and stages: the types of the former are those of the partial index events_of_registers, the
+# latter are found by their entity, so that nothing else of the log is read.
 _REGISTERS = f"""
     SELECT {COLUMNS} FROM events
-    WHERE ledger = $1 AND position <= $2 AND type IN ('fx.rate_published', 'event.voided') ORDER BY position
+    WHERE ledger = $1 AND position <= $2 AND type IN ('fx.rate_published', 'event.voided')
+    UNION ALL SELECT {COLUMNS} FROM events WHERE ledger = $1 AND position <= $2 AND entity = 'stage.defined'
+    ORDER BY position
 """
 
 # The voids among them, by the same index.
