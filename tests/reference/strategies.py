@@ -21,7 +21,7 @@ RawEvent = dict[str, Any]
 
 CAMPAIGNS, LEADS, OPPORTUNITIES, QUOTES = ("c1", "c2", "c3"), ("l1", "l2", "l3"), ("p1", "p2"), ("q1", "q2")
 ORDERS, INVOICES, CREDITS, COSTS = ("o1", "o2", "o3"), ("i1", "i2"), ("n1", "n2", "n3"), ("k1", "k2")
-CRITERIA = ({"budget": True}, {"budget": False, "need": True}, {})
+CRITERIA: tuple[dict[str, bool], ...] = ({"budget": True}, {"budget": False, "need": True}, {})
 PAYMENTS = ("m1", "m2", "m3")
 ACCOUNTS, OWNERS, CHANNELS = ("a1", "a2"), ("rep1", "rep2"), ("email", "events")
 CALLS, SECONDS = ("call1", "call2", "call3"), (0, 1, 312, 0.3, 90.125, 0.1234567, 86_400_000)

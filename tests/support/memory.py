@@ -263,8 +263,15 @@ def today(ledger: Ledger) -> date:
 
 def answers_to(report: Report, query: Query) -> bool:
     """Tell whether a report has the groups, the filters and the basis of a query."""
-    known = {*report.cube.by, *(OF_CAMPAIGN if "campaign" in report.cube.by else ())}
-    return query.dimensions <= known and (query.basis == "event" or report.cube.cohort)
+    known = {*report.dimensions, *(OF_CAMPAIGN if "campaign" in report.cube.by else ())}
+    known_basis = query.basis == "event" or report.cube.cohort
+    return query.dimensions <= known and known_basis and of_one_facet(report, query)
+
+
+def of_one_facet(report: Report, query: Query) -> bool:
+    """Tell whether a query is of one thing at most that an entity may state several of."""
+    asked = [one for one in report.facets.groups.values() if query.dimensions & {*one}] if report.facets else []
+    return len(asked) < 2  # noqa: PLR2004
 
 
 async def answer(view: Any, report: Report, query: Query, page: Page = Page()) -> Answer:

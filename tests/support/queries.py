@@ -11,6 +11,7 @@ from service.api.parameters import dimensions_of, groups_of
 from service.domain.report import Report
 from service.projections.sums.selection import Query
 from tests.reference import strategies as made
+from tests.support.memory import of_one_facet
 
 # By dimension, values that events have; the empty one is had by what has none.
 VALUES: dict[str, tuple[str, ...]] = {
@@ -47,12 +48,4 @@ def queries(report: Report) -> st.SearchStrategy[Query]:
     return st.builds(
         lambda group_by, window, on, only: Query(group_by, window[0], window[1], on, only),
         groups, windows(), basis, filters(report),
-    ).filter(lambda query: may_be_asked(report, query))  # fmt: skip
-
-
-def may_be_asked(report: Report, query: Query) -> bool:
-    """Tell whether a query is of one facet at most."""
-    try:
-        return report.facets is None or report.facets.asked(query.dimensions) != "none"
-    except ValueError:
-        return False
+    ).filter(lambda query: of_one_facet(report, query))  # fmt: skip
