@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from service.api import parameters, reports, schemas
 from service.api.parameters import Reader
-from service.api.report_schemas import Answer, Today
+from service.api.report_schemas import AnswerOfNow
 from service.api.urls import IdRoute
 from service.domain.contributions import REPORTS
 from service.projections.reports import opportunities
@@ -73,13 +73,12 @@ class OpportunityTotal(BaseModel):
     weighted_value: str = Field(examples=["36000.00"])
 
 
-class Opportunities(Answer):
+class Opportunities(AnswerOfNow):
     """Opportunities."""
 
     rows: list[OpportunityRow]
     total: OpportunityTotal
     names: dict[str, str] = Field(description="the campaigns in it by their names")
-    now: Today = Field(description="the time that today was told by")
     next: str | None = schemas.Next
 
 
