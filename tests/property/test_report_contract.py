@@ -98,9 +98,10 @@ def test_an_answer_says_why_what_is_null_and_fits_its_description(
     report: Report, events: Events, data: st.DataObject
 ) -> None:
     query = data.draw(queries(report))
-    frame = {
+    frame: dict[str, Any] = {
         "currency": "EUR", "date_basis": query.basis, "as_of": {"position": len(events), "recorded_at": None},
         "read_model_version": "1", "unconverted": [], "pending_links": 0, "names": {}, "next": None,
+        **({"now": {"at": "2030-01-01T00:00:00Z", "from": "clock"}} if report.of_now else {}),
     }  # fmt: skip
 
     async def check(view: Any) -> None:

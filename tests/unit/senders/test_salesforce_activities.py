@@ -10,8 +10,9 @@ import pytest
 from service.domain.catalogue import check_data
 from service.intake.senders.contract import Draft
 from service.intake.senders.salesforce import KIND
+from tests.support.kinds import by_key
 from tests.support.stories.salesforce import ACCOUNT, CONTACT, INVOICE, LEAD, OPPORTUNITY, change
-from tests.unit.senders.test_salesforce import EUR, SOURCE, T1, T2, T3, by_key, given, reasons
+from tests.unit.senders.test_salesforce import EUR, SOURCE, T1, T2, T3, given, reasons
 
 REP, QUEUE = "0055f000005mc66AAA", "00G5f000003AbCdEAK"
 TASK, EVENT, CASE, LINE = "00T5f00000AbCdEEAV", "00U5f00000AbCdEEAV", "5005f00000AbCdEAAV", "1PL5f0000000001AAA"
