@@ -25,6 +25,7 @@ class _Read(NamedTuple):
     """What has been read for a report, by group; None is the key of all groups together."""
 
     sums: dict[Key, Sums]
+    total: Sums
     cohorts: dict[Key, Sums]
     lengths: Lengths
     last_days: Days
@@ -69,8 +70,10 @@ async def read(
 
 async def _read(view: Snapshot, report: Report, query: Query, today: date | None, asked: frozenset[str]) -> _Read:
     """Read all that the figures of a report are made of."""
-    sums = await view.sums(query, report.measures)
+    sums = await _sums(view, report, query)
     total = await apart(len(sums), sum_by_key, sums.values())
+    if report.once[0] in query.group_by:
+        total = (await _sums(view, report, replace(query, group_by=()))).get((), {})
     cohorts = {}
     if report.cohort_measures:
         cohorts = await view.sums(replace(query, basis="cohort"), report.cohort_measures)
@@ -82,7 +85,17 @@ async def _read(view: Snapshot, report: Report, query: Query, today: date | None
     used = {*report.measures, *report.cohort_measures}
     missing = frozenset(one for one in used if one not in view.layout)
     first_days = await _first_days(view, report, query, asked)
-    return _Read(sums, cohorts, lengths, last_days, first_days, today, missing)
+    return _Read(sums, total, cohorts, lengths, last_days, first_days, today, missing)
+
+
+async def _sums(view: Snapshot, report: Report, query: Query) -> dict[Key, Sums]:
+    """Return the sums of the measures by group; what may count in several groups counts once where it is not by these."""
+    once = report.counted_once(query.dimensions)
+    read = {once.get(measure, measure): measure for measure in report.measures}
+    found = await view.sums(query, tuple(read))
+    return (
+        {key: {read[name]: amount for name, amount in sums.items()} for key, sums in found.items()} if once else found
+    )
 
 
 async def _first_days(view: Snapshot, report: Report, query: Query, asked: frozenset[str]) -> FirstDays:
@@ -161,7 +174,7 @@ def _row(
 ) -> Row:  # fmt: skip
     """Return the row of a group; None = of all together, which is the `whole` of the others."""
     nothing: Mapping[str, Any] = {}
-    sums = sum_by_key(found.sums.values()) if key is None else found.sums.get(key, nothing)
+    sums = found.total if key is None else found.sums.get(key, nothing)
     cohort = sum_by_key(found.cohorts.values()) if key is None else found.cohorts.get(key, nothing)
     return Row(
         report, view.ledger.currency, sums, cohort, found.lengths.get(key, nothing), found.last_days.get(key, nothing),

@@ -265,6 +265,8 @@ async def read(
         raise KeyError(name)
     if isinstance(figure, figures.Formula):
         query = replace(query, basis="cohort")
+    once = report.counted_once(query.dimensions)
+    made_of = {one: {once.get(measure, measure): sign for measure, sign in of.items()} for one, of in made_of.items()}
     parts = {measure: sign for of in reversed(made_of.values()) for measure, sign in of.items()}
     currency, positions = view.ledger.currency, Range(0, view.as_of.position)
     summed = sum_by_key((await view.sums(replace(query, group_by=()), tuple({*parts, *report.measures}))).values())
