@@ -16,6 +16,7 @@ from service.api import (
     lineage,
     openapi,
     operations,
+    opportunities,
     quarantine,
     reads,
     rebuilds,
@@ -105,6 +106,7 @@ def create_app() -> App:
         "/v1/events", events.post_events, methods=["POST"], include_in_schema=False
     )  # first: the hot one
     app.include_router(events.router)
+    app.include_router(opportunities.router)
     app.include_router(reports.router)  # before the reads: ids of campaigns may have slashes
     app.include_router(lineage.router)
     app.include_router(reads.router)

@@ -119,6 +119,8 @@ _SUMS = {
     "opportunities.orders": 16, "opportunities.value": 48_000_000, "opportunities.open_value": 9_000_000,
     "opportunities.weighted_value": 3_600_000, "opportunities.unweighted_value": 1_000_000,
     "opportunities.booked_revenue": 16_000_000,
+    "stages.entered": 40, "stages.moved_on": 26, "stages.won": 16, "stages.lost": 18, "stages.open": 6,
+    "stages.open_value": 7_500_000,
 }  # fmt: skip
 _DAYS = (2, 3, 5, 8, 12)
 

@@ -57,7 +57,7 @@ async def frame(view: reading.Snapshot, query: selection.Query, report: Report) 
     }
 
 
-async def _names(view: reading.Snapshot, rows: Iterable[dict[str, Any]]) -> dict[str, str]:
+async def names(view: reading.Snapshot, rows: Iterable[dict[str, Any]]) -> dict[str, str]:
     """Return the names of the campaigns in rows."""
     ids = {row[group] for row in rows for group in ("campaign_id", "parent") if row.get(group)}
     known = await view.campaigns() if ids else {}
@@ -82,8 +82,8 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
         found = await answers.read(view, report, query, now.today(ledger), include, page)
         if found is None:
             raise parameters.invalid("after", "what the `next` of the page before has", asked.after)
-        names = await _names(view, found.rows)
-        body = {"rows": found.rows, "total": found.total, **await frame(view, query, report), "names": names}
+        found_names = await names(view, found.rows)
+        body = {"rows": found.rows, "total": found.total, **await frame(view, query, report), "names": found_names}
     if not report.of_now:
         return await parameters.answer(request, view, body, "figures", page=_following(found.last, {}))
     fixed = {"now": now.at.isoformat().replace("+00:00", "Z")}

@@ -221,6 +221,11 @@ class Quotient(Figure):
         return self.definition or self.text
 
 
+def _member(name: str, duration: str) -> str:
+    """Return what a reason is given for once: the member of a duration with all its figures, else the figure."""
+    return duration if name.startswith(f"{duration}.") else name
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mean(Figure):
     """The mean length of a duration."""
@@ -230,7 +235,7 @@ class Mean(Figure):
     def value(self, row: Row, name: str) -> Exact | None:
         count = row.sums.get(self.of, 0)
         if not count:
-            return row.unknown(self.of, "no such duration yet")
+            return row.unknown(_member(name, self.of), "no such duration yet")
         return Fraction(row.sums.get(total_of(self.of), 0), count)
 
     def operands(self) -> tuple[str, ...]:
@@ -249,7 +254,9 @@ class Percentile(Figure):
 
     def value(self, row: Row, name: str) -> Exact | None:
         lengths = row.samples.get(self.of)
-        return percentile(lengths, self.share) if lengths else row.unknown(self.of, "no such duration yet")
+        return (
+            percentile(lengths, self.share) if lengths else row.unknown(_member(name, self.of), "no such duration yet")
+        )
 
     def operands(self) -> tuple[str, ...]:
         return (self.of,)

@@ -168,6 +168,11 @@ class Book:
         self.lookups.add(lookup(stage))
         return self.stages.probability(stage)
 
+    def order(self, stage: str) -> int | None:
+        """Return which place a stage has among others, as `probability`."""
+        self.lookups.add(lookup(stage))
+        return self.stages.order(stage)
+
     def put(self, cell: Cell, amount: int = 1) -> None:
         """Contribute `amount` to a cell."""
         cells = self.cells

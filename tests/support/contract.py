@@ -85,7 +85,8 @@ async def check_rows(view: Any, report: Report, query: Query) -> None:
     if not counts_once(report, query):
         return
     rows, total = await table(view, report, query)
-    assert_adds_up(report, rows.values(), total)
+    if report.once[0] not in query.group_by:
+        assert_adds_up(report, rows.values(), total)
 
 
 async def check_periods(view: Any, report: Report, query: Query, fine: str, coarse: str) -> None:
@@ -119,7 +120,8 @@ async def check_filters(view: Any, report: Report, query: Query, dimension: str)
         if several:
             _, some = await table(view, report, replace(query, only=(*others, (dimension, tuple(several)))))
             assert_adds_up(report, [whole[(one or None,)] for one in several], some)
-    assert_adds_up(report, whole.values(), total)
+    if report.once[0] != dimension:
+        assert_adds_up(report, whole.values(), total)
 
 
 def _comparable(report: Report, name: str, value: Any) -> Any:

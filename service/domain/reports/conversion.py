@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from service.domain.components.entities import Invoice, Lead, Opportunity, Order, Quote
 from service.domain.cubes import DEALS, Posts
+from service.domain.facts import Fact
 from service.domain.figures import COUNT, MONEY, RATIO, WHOLE_DAYS, Absent, Age, Figure, quotient, total
 from service.domain.postings import Book
 from service.domain.report import Report
@@ -101,6 +102,14 @@ def outcome_of(one: Opportunity) -> tuple[str, int]:
         return ("open" if outcome == "reopened" else outcome), one.outcome.micros
     first = one.marks.get("ordered")
     return ("open", 0) if first is None else ("won", first[0].micros)
+
+
+def decided_by(one: Opportunity) -> Fact | None:
+    """Return the event by which an opportunity is won or lost; None while it is open."""
+    if one.outcome is not None:
+        return None if one.outcome.type == "opportunity.reopened" else one.outcome
+    first = one.marks.get("ordered")
+    return first[0] if first else None
 
 
 # The figures

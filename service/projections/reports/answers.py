@@ -72,10 +72,12 @@ async def read(
 async def _read(view: Snapshot, report: Report, query: Query, today: date | None, asked: frozenset[str]) -> _Read:
     """Read all that the figures of a report are made of."""
     together: Sums | None = None
-    if report.facets is None:
-        sums = await view.sums(query, report.measures)
-    else:
+    if report.facets is not None:
         sums, together = await faceted.read(view, query, report.facets)
+    else:
+        sums = await _sums(view, report, query)
+        if report.once[0] in query.group_by:
+            together = (await _sums(view, report, replace(query, group_by=()))).get((), {})
     for name, figure in report.of_kind(Dealt).items():
         sums = dealing.in_place(sums, figure.of, name, await dealing.deal(view, query, figure))
     for name, overdue in report.of_kind(PastDue).items():
@@ -94,6 +96,16 @@ async def _read(view: Snapshot, report: Report, query: Query, today: date | None
     missing = frozenset(one for one in used if one not in view.layout)
     first_days = await _first_days(view, report, query, asked)
     return _Read(sums, total, cohorts, lengths, last_days, first_days, today, missing)
+
+
+async def _sums(view: Snapshot, report: Report, query: Query) -> dict[Key, Sums]:
+    """Return the sums of the measures by group; what may count in several groups counts once where it is not by these."""
+    once = report.counted_once(query.dimensions)
+    read = {once.get(measure, measure): measure for measure in report.measures}
+    found = await view.sums(query, tuple(read))
+    return (
+        {key: {read[name]: amount for name, amount in sums.items()} for key, sums in found.items()} if once else found
+    )
 
 
 async def _first_days(view: Snapshot, report: Report, query: Query, asked: frozenset[str]) -> FirstDays:

@@ -271,6 +271,8 @@ async def read(
         query = replace(query, basis="cohort")
     if isinstance(figure, figures.PastDue):
         query = await dues.only_past_due(view, query, figure, today)
+    once = report.counted_once(query.dimensions)
+    made_of = {one: {once.get(measure, measure): sign for measure, sign in of.items()} for one, of in made_of.items()}
     parts = {measure: sign for of in reversed(made_of.values()) for measure, sign in of.items()}
     if report.facets and (facet := report.facets.asked(query.dimensions)):
         query = replace(query, only=(*query.only, (report.facets.by, (facet,))))
