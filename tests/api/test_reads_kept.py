@@ -25,6 +25,7 @@ QUESTIONS = (
     ("/v1/roi", "/v1/roi?date_basis=event"),
     ("/v1/conversion?group_by=month", "/v1/conversion?group_by=month&min_position=1"),
     ("/v1/velocity?from=2026-01-01&to=2027-01-01", "/v1/velocity?to=2027-01-01&from=2026-01-01"),
+    ("/v1/roi?against_as_of=3", "/v1/roi?against_as_of=3&min_position=1"),
     ("/v1/campaigns/c/roi?as_of=4", "/v1/campaigns/c/roi?as_of=4&date_basis=event"),
     ("/v1/roi?as_of=999", "/v1/roi?as_of=998"),
     ("/v1/campaigns?limit=100", "/v1/campaigns"),

@@ -16,6 +16,7 @@ from service.projections.sums.selection import Key, Query, Sums
 from service.projections.sums.threads import apart
 
 Lengths = dict["Key | None", dict[str, dict[Any, int]]]  # group → duration → length → how often; None = all groups
+_NOBODY: Key = ()  # the key of no row: each has a group
 Days = dict["Key | None", dict[str, date]]
 FirstDays = dict["Key | None", dict[str, "date | None"]]
 
@@ -58,12 +59,19 @@ async def read(
     `today` is the local day of now. Rows have those of the figures on request that `include` names, whatever they are sorted by;
     the total, and the row of one campaign, has all. The total is of all rows, whatever the page.
     """
+    answer, _ = await read_with_empty(view, report, query, today, include, page)
+    return answer
+
+
+async def read_with_empty(
+    view: Snapshot, report: Report, query: Query, today: date | None, include: frozenset[str] = frozenset(),
+    page: Page = Page(),
+) -> tuple[Answer | None, dict[str, Any]]:  # fmt: skip
+    """Return the same, and the figures of a row without anything."""
     asked = report.on_request if query.one_campaign else report.on_request & include
     found = await _read(view, report, query, today, asked | (report.on_request & {page.sort}))
-    answer: Answer | None = await apart(
-        len(found.sums) + len(found.cohorts), _answer, view, report, query, found, asked, page
-    )
-    return answer
+    answer = await apart(len(found.sums) + len(found.cohorts), _answer, view, report, query, found, asked, page)
+    return answer, _row(view, report, found, _NOBODY).written(report.on_request - asked)
 
 
 async def _read(view: Snapshot, report: Report, query: Query, today: date | None, asked: frozenset[str]) -> _Read:
