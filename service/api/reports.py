@@ -55,7 +55,7 @@ async def frame(view: reading.Snapshot, query: selection.Query) -> dict[str, Any
 
 async def _names(view: reading.Snapshot, rows: Iterable[dict[str, Any]]) -> dict[str, str]:
     """Return the names of the campaigns in rows."""
-    ids = {row["campaign_id"] for row in rows if row.get("campaign_id")}
+    ids = {row[group] for row in rows for group in ("campaign_id", "parent") if row.get(group)}
     known = await view.campaigns() if ids else {}
     return {one: known[one]["name"] for one in sorted(ids) if known.get(one, {}).get("name")}
 
@@ -69,11 +69,12 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
             "sort", f"a figure, one of {', '.join(report.figures)}, perhaps with - before it", sort
         )
     page = answers.Page(sort or None, falling, parameters.read_key(asked.after, query), asked.limit)
+    include = frozenset[str](getattr(asked, "include", ()))  # of reports with figures on request only
     other, moments = comparing.read_query(asked, query), comparing.read_moments(asked)
     async with parameters.views(request, ledger, asked.min_position, *moments) as views:
         view, against = views[0], views[-1]
         now = parameters.read_now(asked.now, moments[0], view)
-        today, include = now.today(ledger), frozenset(asked.include)
+        today = now.today(ledger)
         if other is None:
             found = await answers.read(view, report, query, today, include, page)
         else:
