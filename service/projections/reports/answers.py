@@ -70,8 +70,10 @@ async def read_with_empty(
     """Return the same, and the figures of a row without anything."""
     asked = report.on_request if query.one_campaign else report.on_request & include
     found = await _read(view, report, query, today, asked | (report.on_request & {page.sort}))
-    answer = await apart(len(found.sums) + len(found.cohorts), _answer, view, report, query, found, asked, page)
-    return answer, _row(view, report, found, _NOBODY).written(report.on_request - asked)
+    both: tuple[Answer | None, dict[str, Any]] = await apart(
+        len(found.sums) + len(found.cohorts), _answer, view, report, query, found, asked, page
+    )
+    return both
 
 
 async def _read(view: Snapshot, report: Report, query: Query, today: date | None, asked: frozenset[str]) -> _Read:
@@ -126,22 +128,25 @@ async def _lengths(view: Snapshot, report: Report, query: Query, groups: Iterabl
 
 def _answer(
     view: Snapshot, report: Report, query: Query, found: _Read, asked: frozenset[str], page: Page
-) -> Answer | None:  # fmt: skip
-    """Work out the figures of each group, in their order, and of all together."""
+) -> tuple[Answer | None, dict[str, Any]]:  # fmt: skip
+    """Work out the figures of each group, in their order, of all together, and of a group without anything."""
     unattributed: list[Key] = [(None,)] if query.group_by == ("campaign",) and not query.only else []
     summed = dict.fromkeys([*found.sums, *unattributed])  # what is unattributed has a row, also where it is empty
     keys = sorted({*summed, *found.cohorts}, key=_by_key)
-    rows = {key: _row(view, report, found, key) for key in keys}
+    rows = {key: _row(view, report, found, key) for key in [*keys, _NOBODY]}
     order = [key for key in keys if key in summed or _says_something(report, rows[key])]
     if page.sort is not None:
         order = _sorted(order, {key: rows[key].value(page.sort) for key in order}, falling=page.falling)
+    leave_out = report.on_request - asked
+    empty = rows[_NOBODY].written(leave_out)
     if page.after is not None:
         if page.after not in order:
-            return None
+            return None, empty
         order = order[order.index(page.after) + 1 :]
-    shown, leave_out = order[: page.limit], report.on_request - asked
+    shown = order[: page.limit]
     written = [{**dict(zip(query.names, key, strict=True)), **rows[key].written(leave_out)} for key in shown]
-    return Answer(written, _row(view, report, found, None).written(), shown[-1] if len(shown) < len(order) else None)
+    total, last = _row(view, report, found, None).written(), shown[-1] if len(shown) < len(order) else None
+    return Answer(written, total, last), empty
 
 
 def _by_key(key: Key) -> list[tuple[bool, str]]:
