@@ -91,6 +91,14 @@ class Rows(Known):
     limit: int | None = Field(None, ge=1, le=_MOST_ROWS, description="rows of a page; absent = all rows at once")
     after: After = ""
     now: NowParameter = None
+    compare: str = Field(
+        "",
+        description="beside it: `previous` window, the same days a `year` before, or [first day, end), as YYYY-MM-DD,YYYY-MM-DD",
+        examples=["previous", "2025-10-01,2026-01-01"],
+    )
+    against_as_of: str | None = Field(
+        None, description="beside it what was known then: a position or an RFC 3339 time", examples=["1200"]
+    )
 
 
 class Campaign(Known):
@@ -215,14 +223,14 @@ def filters_of(report: Report, asked: BaseModel) -> dict[str, list[str]]:
 
 
 def read_key(after: str, query: selection.Query) -> selection.Key | None:
-    """Read which row a page comes after: the key of its last one."""
+    """Read which row a page comes after: the place of its last one, its key and perhaps how it is told from others."""
     if not after:
         return None
     try:
         found = tuple(_key.decode(after))
     except msgspec.DecodeError:
         found = ()
-    if len(found) != len(query.group_by):
+    if not len(query.group_by) <= len(found) <= len(query.group_by) + 1:
         raise invalid("after", "what the `next` of the page before has", after)
     return found
 
@@ -320,15 +328,17 @@ class Page(NamedTuple):
 
 async def answer(
     request: Request, view: reading.Snapshot, body: dict[str, Any], scope: str | None = "read", *, page: Page | None = None,
-    now: Now | None = None,
+    now: Now | None = None, against: reading.Snapshot | None = None,
 ) -> Response:  # fmt: skip
     """Answer a read, or 304 to whom it tells nothing new. What has pages says where the `next` one is.
 
     `scope` is what a key needs to have this very answer; None: it has parts left out, and is not kept for others.
 
-    The weak ETag is the tag of the read models, the position and, of what rests on today, the time that this was told by.
+    The weak ETag is the tag of the read models, the position, that of the view that it is compared `against`, and, of what rests
+    on today, the time that this was told by.
     """
-    told = f"-{now.at:%Y%m%dT%H%M%S}" if now else ""
+    told = f"-{against.as_of.position}" if against else ""
+    told += f"-{now.at:%Y%m%dT%H%M%S}" if now else ""
     tag = f'W/"{view.read_model_tag}-{view.as_of.position}{told}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
     if page is not None:
@@ -340,5 +350,6 @@ async def answer(
     found, unchanged = Response(content, headers=headers, media_type="application/json"), Response(None, 304, headers)
     if scope:
         answers: Answers = request.app.state.answers
-        answers.keep(request, view, scope, tag, found, unchanged, now.at if now and now.origin == "clock" else None)
+        latest = against if against and against.current else view
+        answers.keep(request, latest, scope, tag, found, unchanged, now.at if now and now.origin == "clock" else None)
     return unchanged if matches(request.headers, tag) else found

@@ -41,6 +41,30 @@ class AnswerOfNow(Answer):
     now: schemas.Today
 
 
+class Change(BaseModel):
+    """How far a figure is from the compared one; both null where one of them is, or where the other side has no such period."""
+
+    absolute: str | int | float | None = Field(
+        description="the figure less the compared one, in its unit; of days on which something is reached, in days",
+        examples=["250.00"],
+    )
+    relative: float | None = Field(
+        description="that as a share of the compared one, to 6 decimals; null where this is 0 or negative, or a day",
+        examples=[0.25],
+    )
+
+
+class ComparedTo(BaseModel):
+    """The other side of a comparison: its window, what was known of it, and what it lacks."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    since: date | None = Field(alias="from", examples=["2025-10-01"])
+    to: date | None = Field(examples=["2026-01-01"])
+    as_of: schemas.Moment
+    unconverted: list[schemas.Unconverted]
+    pending_links: int = Field(description="how many links wait for what has not arrived", examples=[0])
+
+
 class ReportMeasure(BaseModel):
     """A figure of a report."""
 
@@ -157,12 +181,27 @@ def answer_of(report: Report) -> type[BaseModel]:
         column_of(group): (str | None, Field(None, description="null = without one"))
         for group in parameters.groups_of(report)
     }
-    row = create_model(f"{name}Row", __base__=made, __doc__=f"{report.question} By group.", **keys)
+    compared = _compared(made)
+    row = create_model(f"{name}Row", __base__=made, __doc__=f"{report.question} By group.", **keys, **compared)
+    total = create_model(f"{name}Total", __base__=made, __doc__=f"{report.question} In total.", **compared)
     return create_model(
-        f"{name}Answer", __base__=_about(report), __doc__=report.question, rows=(list[row], ...), total=(made, ...),
+        f"{name}Answer", __base__=_about(report), __doc__=report.question, rows=(list[row], ...), total=(total, ...),
         names=(dict[str, str], Field(description="the campaigns in it by their names", examples=[{"fair-2026": "Fair 2026"}])),
         next=(str | None, schemas.Next),
+        compared_to=(ComparedTo | None, Field(None, description="only if it is compared: with what")),
     )  # fmt: skip
+
+
+def _compared(made: type[BaseModel]) -> dict[str, Any]:
+    """Return what a row and the total have besides, where they are compared."""
+    none = "null where the other side has no such period"
+    return {
+        "compared": (made | None, Field(None, description=f"only if it is compared: the same of the other side; {none}")),
+        "change": (
+            dict[str, Change] | None,
+            Field(None, description=f"only if it is compared: by figure, how far it is from the compared one; {none}"),
+        ),
+    }  # fmt: skip
 
 
 def campaign_of(report: Report) -> type[BaseModel]:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from service.api import parameters, report_schemas, schemas_lineage
+from service.api import comparing, parameters, report_schemas, schemas_lineage
 from service.api.parameters import CampaignPath, FigureReader, Reader
 from service.api.problems import ProblemError
 from service.api.urls import IdRoute
 from service.domain.contributions import REPORTS
 from service.domain.figures import Dealt, PastDue
 from service.domain.report import Report
-from service.projections.reports import answers, entries, reading
+from service.projections.reports import answers, comparison, entries, reading
 from service.projections.reports.entries import Place
 from service.projections.sums import selection
 from service.store.ledgers import Ledger
@@ -76,26 +76,41 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
         )
     page = answers.Page(sort or None, falling, parameters.read_key(asked.after, query), asked.limit)
     include = frozenset[str](getattr(asked, "include", ()))  # of reports with figures on request only
-    moment = parameters.read_moment(asked.as_of)
-    async with parameters.views(request, ledger, asked.min_position, moment) as (view,):
-        now = parameters.read_now(asked.now, moment, view)
-        found = await answers.read(view, report, query, now.today(ledger), include, page)
+    other, moments = comparing.read_query(asked, query), comparing.read_moments(asked)
+    async with parameters.views(request, ledger, asked.min_position, *moments) as views:
+        view, against = views[0], views[-1]
+        now = parameters.read_now(asked.now, moments[0], view)
+        today = now.today(ledger)
+        if other is None:
+            found = await answers.read(view, report, query, today, include, page)
+        else:
+            beside = comparison.Other(against, other)
+            found = await comparison.read(view, beside, report, query, today, include, page)
         if found is None:
             raise parameters.invalid("after", "what the `next` of the page before has", asked.after)
         found_names = await names(view, found.rows)
         body = {"rows": found.rows, "total": found.total, **await frame(view, query, report), "names": found_names}
-    if not report.of_now:
-        return await parameters.answer(request, view, body, "figures", page=_following(found.last, {}))
-    fixed = {"now": now.at.isoformat().replace("+00:00", "Z")}
-    body["now"] = now.told()
-    return await parameters.answer(request, view, body, "figures", page=_following(found.last, fixed, view), now=now)
+        if other is not None:
+            body["compared_to"] = comparing.told(other, await frame(against, other, report))
+    if report.of_now:
+        body["now"] = now.told()
+    return await parameters.answer(
+        request, view, body, "figures", page=_following(found.last, views, now if report.of_now else None),
+        now=now if report.of_now else None, against=against if len(views) > 1 else None,
+    )  # fmt: skip
 
 
 def _following(
-    last: selection.Key | None, fixed: dict[str, str], view: reading.Snapshot | None = None
-) -> parameters.Page:
+    last: selection.Key | None, views: Sequence[reading.Snapshot], now: parameters.Now | None
+) -> parameters.Page:  # fmt: skip
+    """Return where the next page is: all pages rest on what was known, and what time it was, for the first one."""
     after = None if last is None else msgspec.json.encode(last).decode()
-    return parameters.Page(after, {**fixed, "as_of": view.as_of.position} if view else None)
+    known: dict[str, Any] = {
+        name: view.as_of.position for name, view in zip(("as_of", "against_as_of"), views, strict=False)
+    }
+    if now is not None:
+        known["now"] = now.at.isoformat().replace("+00:00", "Z")
+    return parameters.Page(after, known)
 
 
 async def _campaign(

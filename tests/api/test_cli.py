@@ -17,7 +17,7 @@ from tests.support.commands import Run, call, good, refused
 from tests.support.sending import lead, order
 
 COMMANDS = (
-    "", "serve", "worker", "migrate", "openapi", "demo", "status", "replay", "verify", "set-aside", "retry",
+    "", "serve", "worker", "migrate", "openapi", "demo", "report", "status", "replay", "verify", "set-aside", "retry",
     "import", "export", "ledgers", "quarantine", "quarantine list",
     "quarantine show", "quarantine retry", "quarantine dismiss", "rebuilds", "rebuilds list",
     "rebuilds differences", "rebuilds pause", "rebuilds apply",

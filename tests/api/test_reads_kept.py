@@ -26,6 +26,7 @@ QUESTIONS = (
     ("/v1/conversion?now=2026-04-01T00:00:00Z", "/v1/conversion?now=2026-04-01T00:00:00Z&min_position=1"),
     ("/v1/reports/calls", "/v1/reports/calls?group_by=owner"),
     ("/v1/velocity?from=2026-01-01&to=2027-01-01", "/v1/velocity?to=2027-01-01&from=2026-01-01"),
+    ("/v1/roi?against_as_of=3", "/v1/roi?against_as_of=3&min_position=1"),
     ("/v1/campaigns/c/roi?as_of=4", "/v1/campaigns/c/roi?as_of=4&date_basis=event"),
     ("/v1/roi?as_of=999", "/v1/roi?as_of=998"),
     ("/v1/campaigns?limit=100", "/v1/campaigns"),

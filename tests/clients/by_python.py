@@ -7,13 +7,14 @@ import os
 from datetime import UTC, date, datetime
 
 from made.api.events import get_events, post_events
-from made.api.lineage import get_completeness, get_journey, get_restatement, get_roi_entries
-from made.api.read_models import (
+from made.api.lineage import get_completeness, get_journey, get_restatement
+from made.api.reports import (
     get_campaign_conversion,
     get_campaign_roi,
     get_campaign_velocity,
     get_conversion,
     get_roi,
+    get_roi_entries,
     get_velocity,
 )
 from made.client import AuthenticatedClient

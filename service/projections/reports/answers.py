@@ -18,6 +18,7 @@ from service.projections.sums.selection import Key, Query, Sums
 from service.projections.sums.threads import apart
 
 Lengths = dict["Key | None", dict[str, dict[Any, int]]]  # group → duration → length → how often; None = all groups
+_NOBODY: Key = ()  # the key of no row: each has a group
 Days = dict["Key | None", dict[str, date]]
 FirstDays = dict["Key | None", dict[str, "date | None"]]
 
@@ -61,12 +62,21 @@ async def read(
     `today` is the local day of now. Rows have those of the figures on request that `include` names, whatever they are sorted by;
     the total, and the row of one campaign, has all. The total is of all rows, whatever the page.
     """
+    answer, _ = await read_with_empty(view, report, query, today, include, page)
+    return answer
+
+
+async def read_with_empty(
+    view: Snapshot, report: Report, query: Query, today: date | None, include: frozenset[str] = frozenset(),
+    page: Page = Page(),
+) -> tuple[Answer | None, dict[str, Any]]:  # fmt: skip
+    """Return the same, and the figures of a row without anything."""
     asked = report.on_request if query.one_campaign else report.on_request & include
     found = await _read(view, report, query, today, asked | (report.on_request & {page.sort}))
-    answer: Answer | None = await apart(
+    both: tuple[Answer | None, dict[str, Any]] = await apart(
         len(found.sums) + len(found.cohorts), _answer, view, report, query, found, asked, page
     )
-    return answer
+    return both
 
 
 async def _read(view: Snapshot, report: Report, query: Query, today: date | None, asked: frozenset[str]) -> _Read:
@@ -142,24 +152,27 @@ async def _lengths(view: Snapshot, report: Report, query: Query, groups: Iterabl
 
 def _answer(
     view: Snapshot, report: Report, query: Query, found: _Read, asked: frozenset[str], page: Page
-) -> Answer | None:  # fmt: skip
-    """Work out the figures of each group, in their order, and of all together."""
+) -> tuple[Answer | None, dict[str, Any]]:  # fmt: skip
+    """Work out the figures of each group, in their order, of all together, and of a group without anything."""
     unattributed: list[Key] = [(None,)] if query.group_by == ("campaign",) and not query.only else []
     summed = dict.fromkeys([*found.sums, *unattributed])  # what is unattributed has a row, also where it is empty
     keys = sorted({*summed, *found.cohorts}, key=_by_key)
     lacking = next((one for one in NOT_OF_COST if one in query.dimensions), "")
     total = _row(view, report, found, None, lacking)
-    rows = {key: _row(view, report, found, key, lacking, total) for key in keys}
+    rows = {key: _row(view, report, found, key, lacking, total) for key in [*keys, _NOBODY]}
     order = [key for key in keys if key in summed or _says_something(report, rows[key])]
     if page.sort is not None:
         order = _sorted(order, {key: rows[key].value(page.sort) for key in order}, falling=page.falling)
+    leave_out = report.on_request - asked
+    empty = rows[_NOBODY].written(leave_out)
     if page.after is not None:
         if page.after not in order:
-            return None
+            return None, empty
         order = order[order.index(page.after) + 1 :]
-    shown, leave_out = order[: page.limit], report.on_request - asked
+    shown = order[: page.limit]
     written = [{**dict(zip(query.names, key, strict=True)), **rows[key].written(leave_out)} for key in shown]
-    return Answer(written, total.written(), shown[-1] if len(shown) < len(order) else None)
+    last = shown[-1] if len(shown) < len(order) else None
+    return Answer(written, total.written(), last), empty
 
 
 def _by_key(key: Key) -> list[tuple[bool, str]]:
