@@ -84,7 +84,10 @@ class Compared(parameters.Window):
     to_as_of: str | None = Field(None, description="known later; absent = now", examples=["2026-04-30T00:00:00Z"])
     report: str = Field("roi", description="the report", json_schema_extra={"enum": list(REPORTS)})
     measure: str | None = Field(None, description="one figure that is a sum; absent = all that add up one measure")
-    group_by: str = Field("campaign,month", description="up to 3 of what postings have themselves, and periods")
+    group_by: str = Field(
+        "", description="up to 3 of what postings have themselves, and periods; absent = as the report, by month",
+        examples=["campaign,month"],
+    )  # fmt: skip
     campaign_id: list[str] = Field(
         [], description="only this one; empty = what is unattributed; repeated = any of them"
     )
@@ -104,7 +107,9 @@ async def get_restatement(request: Request, ledger: FigureReader, asked: Annotat
     if asked.report not in REPORTS:
         raise parameters.invalid("report", f"one of {', '.join(REPORTS)}", asked.report)
     report = REPORTS[asked.report]
-    groups = parameters.read_groups(asked.group_by, restatement.groups(report))
+    groups = parameters.read_groups(asked.group_by or f"{report.group_by},month", restatement.groups(report))
+    if asked.campaign_id and "campaign" not in report.cube.by:
+        raise parameters.invalid("campaign_id", f"none, for {report.name} knows no campaigns", asked.campaign_id[0])
     query = parameters.read_query(asked, groups, {"campaign": asked.campaign_id})
     try:
         compared = restatement.measures(report, asked.measure)

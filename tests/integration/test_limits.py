@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 
 from service.domain import calendar, contributions
-from service.domain.catalogue import MAX_NUMBER
 from service.domain.components.entities import Order
 from service.domain.contributions import REPORTS
+from service.domain.fields import MAX_NUMBER
 from service.domain.postings import Book
 from service.projections.generations import rebuild, retry, verify
 from service.projections.reports import completeness, entries, reading, restatement, timeline
