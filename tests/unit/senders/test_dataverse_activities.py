@@ -9,8 +9,9 @@ import pytest
 
 from service.domain.catalogue import check_data
 from service.intake.senders.contract import Draft, Waiting
+from tests.support.kinds import reasons
 from tests.support.stories.dataverse import closed, context, created, entity, guid, option, ref, updated, when
-from tests.unit.senders.test_dataverse import AT, DAYS, reasons, translated
+from tests.unit.senders.test_dataverse import AT, DAYS, translated
 
 REP = ref("systemuser", "rep")
 CALL = {"ownerid": REP, "regardingobjectid": ref("opportunity", "line"), "actualdurationminutes": 5}

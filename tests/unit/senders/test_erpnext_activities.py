@@ -9,7 +9,8 @@ import pytest
 
 from service.domain.catalogue import check_data
 from service.intake.senders.contract import Draft, Waiting
-from tests.unit.senders.test_erpnext import document, drafts, euros, source
+from tests.support.kinds import euros
+from tests.unit.senders.test_erpnext import document, drafts, source
 
 OF_ALL = {
     "owner": "anna@erp.example",

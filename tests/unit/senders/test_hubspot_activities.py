@@ -12,9 +12,10 @@ import pytest
 from service.domain.catalogue import check_data
 from service.intake.senders.contract import Draft, Ignored, Statement, Waiting, Wanted
 from service.intake.senders.hubspot import KIND
+from tests.support.kinds import by_key, parts_of
 from tests.support.senders_api import serving
 from tests.support.stories.hubspot import api
-from tests.unit.senders.test_hubspot import SOURCE, T0, by_key, drafts, event, request
+from tests.unit.senders.test_hubspot import SOURCE, T0, drafts, event
 
 CONNECTED = "f240bbac-87c9-4f6e-bf70-924b57d47db7"
 CALL = {"hubspot_owner_id": "7001", "hs_call_status": "COMPLETED", "hs_call_disposition": CONNECTED, "hs_call_duration": "312400",
@@ -130,9 +131,7 @@ def test_a_deal_is_opened_with_its_name_and_team_and_a_published_quote_is_sent()
 
 def asked(token: str, url: str) -> Any:
     source = SOURCE._replace(mapping=KIND.check_mapping({"api_url": url}), credentials={"token": token})
-    (wanted,) = (
-        one for one in KIND.read(request([event("deal.creation", 901)]), source) if isinstance(one, Wanted) and one.many
-    )
+    (wanted,) = (one for one in parts_of(source, [event("deal.creation", 901)]) if isinstance(one, Wanted) and one.many)
 
     async def ask() -> Any:
         assert KIND.fetch is not None
