@@ -9,6 +9,8 @@ from pydantic import BaseModel, Field
 
 from service.api.schemas import Amount, DateBasis, Group, Labels, Moment, Next, Today, Version
 
+Written = str | int | float  # of an amount
+
 
 class Entity(BaseModel):
     """What an entry is about."""
@@ -32,7 +34,9 @@ class Entry(Labels):
     """One posting of a figure; amounts add up to it."""
 
     measure: str = Field(description="what was posted; a figure may be made of several", examples=["credited"])
-    amount: str | int = Field(description="money as a decimal string, a count as a number", examples=["-4620.00"])
+    amount: Written = Field(
+        description="money as a decimal string, a count or seconds as a number", examples=["-4620.00"]
+    )
     day: date | None = Field(
         description="the day it counts on by the date basis that was asked for, as in a row of that day",
         examples=["2026-04-09"],
@@ -52,10 +56,10 @@ class EntriesPage(BaseModel):
     """A page of what makes up a figure."""
 
     measure: str = Field(examples=["invoiced_revenue"])
-    sum: str | int | None = Field(
+    sum: Written | None = Field(
         description="the figure: what all entries of all pages add up to; null for a ratio", examples=["95380.00"]
     )
-    sums: dict[str, str | int] | None = Field(
+    sums: dict[str, Written] | None = Field(
         None, description="of a ratio: what the entries of each figure that it is made of add up to"
     )
     count: int | None = Field(description="entries in all pages; null where there are more than 10,000", examples=[2])
@@ -73,7 +77,7 @@ class Moved(BaseModel):
     """What an event did to one entity of a journey."""
 
     measure: str
-    amount: str | int
+    amount: Written
     campaign_id: str | None
     day: date | None
     entity: Entity
@@ -120,9 +124,9 @@ class Timeline(BaseModel):
 class Compared(BaseModel):
     """A figure at two moments of knowing."""
 
-    then: str | int = Field(examples=["100000.00"])
-    now: str | int = Field(examples=["95380.00"])
-    difference: str | int = Field(examples=["-4620.00"])
+    then: Written = Field(examples=["100000.00"])
+    now: Written = Field(examples=["95380.00"])
+    difference: Written = Field(examples=["-4620.00"])
 
 
 class RestatedRow(Compared, Group):
@@ -134,6 +138,7 @@ class RestatedRow(Compared, Group):
 class RestatedLine(Entry):
     """An entry between the two moments, in words; with the members of its group, as its row has them."""
 
+    week: str | None = Field(None, examples=["2026-W12"])
     month: str | None = Field(None, examples=["2026-03"])
     quarter: str | None = Field(None, examples=["2026-Q1"])
     year: str | None = Field(None, examples=["2026"])

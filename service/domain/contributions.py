@@ -10,8 +10,8 @@ from typing import Any
 
 from service.domain import layout, reports
 from service.domain.components.entities import CreditNote, Entity, Payment
-from service.domain.cubes import Posts
-from service.domain.figures import COUNT, MONEY, SECONDS
+from service.domain.cubes import Posts, total_of
+from service.domain.figures import COUNT, DAYS, MONEY, SECONDS
 from service.domain.modules import found
 from service.domain.postings import Book
 from service.domain.report import Report
@@ -23,10 +23,11 @@ READ_MODEL_VERSION = "3"
 POSTS: list[Posts] = found(reports, "POSTS")
 LAYOUT = layout.laid_out(POSTS)
 REPORTS: dict[str, Report] = {report.name: report for report in found(reports, "REPORT")}
-UNITS: dict[str, str] = {  # of what is posted to a measure
+UNITS: dict[str, str] = {  # of what is posted to a measure, and of what the lengths of a duration add up to
     **{name: COUNT for posts in POSTS for name in (*posts.counts, *posts.durations)},
     **{name: MONEY for posts in POSTS for name in posts.money},
     **{name: SECONDS for posts in POSTS for name in posts.seconds},
+    **{total_of(name): DAYS for posts in POSTS for name in posts.durations},
 }
 DURATIONS = tuple(name for posts in POSTS for name in posts.durations)
 

@@ -239,10 +239,7 @@ class Mean(Figure):
         return Fraction(row.sums.get(total_of(self.of), 0), count)
 
     def operands(self) -> tuple[str, ...]:
-        return (self.of,)
-
-    def measures(self) -> tuple[str, ...]:
-        return (total_of(self.of),)
+        return (total_of(self.of), self.of)
 
 
 @dataclass(frozen=True, kw_only=True)

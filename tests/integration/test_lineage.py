@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from decimal import Decimal
 from typing import Any
 from unittest import mock
 
@@ -18,16 +19,17 @@ from service.projections.sums import closings, selection
 from service.store import ledgers
 from tests.integration.test_engine import QUERIES, append, project_all, run
 from tests.reference.strategies import event_sets
+from tests.support.memory import answers_to
 
 EXAMPLES = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 
 
-def figure(row: dict[str, Any], measure: str) -> str | int | None:
+def figure(row: dict[str, Any], measure: str) -> str | float | None:
     """Find a figure by its name in a row of its report."""
     found: Any = row
     for part in measure.split("."):
         found = found[part]
-    assert found is None or isinstance(found, str | int)
+    assert found is None or isinstance(found, str | int | float)
     return found
 
 
@@ -42,8 +44,8 @@ async def all_pages(
     return answer, found
 
 
-def minor(amount: str | int) -> int:
-    return int(str(amount).replace(".", ""))
+def exact(amount: str | float) -> Decimal:
+    return Decimal(str(amount))
 
 
 @EXAMPLES
@@ -62,24 +64,24 @@ def test_every_additive_figure_is_the_sum_of_its_entries_at_any_position(
         for _ in range(to_close):
             await closings.close_next(pool, ledger.ledger)
         async with reading.snapshot(pool, ledger, until) as view:
-            for report in REPORTS.values():
+            for report in [one for one in REPORTS.values() if answers_to(one, query)]:
                 answer = await answers.read(view, report, query, None)
                 assert answer is not None
                 for measure in report.of_kind(Total):
                     found, lines = await all_pages(view, query, report, measure)
                     assert found["count"] == (len(lines) if len(lines) <= most else None)
-                    assert sum(minor(one["amount"]) for one in lines) == minor(found["sum"])
+                    assert sum(exact(one["amount"]) for one in lines) == exact(found["sum"])
                     total = figure(answer.total, measure)
                     assert total == found["sum"] or (measure == "gross_margin" and total is None and found["reasons"])
                     assert all(one["why"] and 0 < one["event"]["position"] <= until for one in lines)
-                    by_group: dict[Any, int] = defaultdict(int)
+                    by_group: dict[Any, Decimal] = defaultdict(Decimal)
                     for one in lines:
-                        by_group[tuple(one[name] for name in query.names)] += minor(one["amount"])
+                        by_group[tuple(one[name] for name in query.names)] += exact(one["amount"])
                     for row in answer.rows:
                         shown = figure(row, measure)
                         if shown is not None:
                             key = tuple(row[name] for name in query.names)
-                            assert by_group[key] == minor(shown), (measure, key)
+                            assert by_group[key] == exact(shown), (measure, key)
 
     with mock.patch.object(closings, "EPOCH", epoch), mock.patch.object(entries, "MOST_COUNTED", most):
         run(dsn, work)
@@ -106,13 +108,13 @@ def test_a_restatement_s_lines_add_up_to_its_differences(
                 lines += more["lines"]
         assert len(lines) == answer["count"]
         names = {posted: name for name, figure in compared.items() for posted in figure.of}
-        moved: dict[Any, int] = defaultdict(int)
+        moved: dict[Any, Decimal] = defaultdict(Decimal)
         for line in lines:
             assert low < line["event"]["position"] <= high
-            moved[line["campaign_id"], line["month"], names[line["measure"]]] += minor(line["amount"])
-        rows = {(row["campaign_id"], row["month"], row["measure"]): minor(row["difference"]) for row in answer["rows"]}
+            moved[line["campaign_id"], line["month"], names[line["measure"]]] += exact(line["amount"])
+        rows = {(row["campaign_id"], row["month"], row["measure"]): exact(row["difference"]) for row in answer["rows"]}
         assert rows == {key: amount for key, amount in moved.items() if amount}
         for row in answer["rows"]:
-            assert minor(row["now"]) - minor(row["then"]) == minor(row["difference"])
+            assert exact(row["now"]) - exact(row["then"]) == exact(row["difference"])
 
     run(dsn, work)

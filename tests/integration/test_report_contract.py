@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from service.api import parameters, report_schemas
+from service.api import parameters
 from service.domain.contributions import REPORTS
 from service.domain.report import Report
 from service.projections.generations import rebuild, verify
@@ -28,6 +28,7 @@ from tests.conftest import Api
 from tests.integration.test_engine import append, project_all, run
 from tests.reference.strategies import event_sets
 from tests.support import contract, lineage, memory
+from tests.support.description import Description
 from tests.support.queries import queries
 
 EXAMPLES = settings(
@@ -120,32 +121,34 @@ def test_what_was_known_then_is_answered_and_restated_and_a_rebuild_gives_the_sa
 @OF_EACH
 @settings(EXAMPLES, max_examples=3)
 @given(events=event_sets(), data=st.data())
-def test_an_answer_over_http_fits_the_description_that_is_made_of_the_declaration(
+def test_all_that_is_answered_of_a_report_fits_the_description_of_the_service(
     open_api: Callable[[], Api], report: Report, events: Events, data: st.DataObject
 ) -> None:
-    api, asked = open_api(), data.draw(st.lists(queries(report), min_size=1, max_size=3))
+    api, query = open_api(), data.draw(queries(report))
     last = api.http.post("/v1/events", json=events).json()["last_position"]
-    model = report_schemas.answer_of(report)
-    for query in asked:
-        answer = api.http.get(
-            f"/v1/reports/{report.name}", params={**parameters_of(report, query), "min_position": last}
-        )
+    description = Description(api.http.get("/openapi.json").json())
+
+    def read(path: str, **more: Any) -> Any:
+        answer = api.http.get(path, params={"min_position": last, **more})
         assert answer.status_code == 200, answer.text
-        of_moment = {"as_of": True, "now": True}  # times may be written in several ways
-        read_back = model.model_validate_json(answer.content, strict=True).model_dump(
-            mode="json", by_alias=True, exclude_unset=True, exclude=of_moment
-        )
-        body = answer.json()
-        assert read_back == {name: value for name, value in body.items() if name not in of_moment}
-        for row in (*body["rows"], body["total"]):
-            contract.assert_reasons(report, row)
+        assert not list(description.faults(description.answer(path, "get", 200), answer.json()))
+        return answer.json()
+
+    path, asked = f"/v1/reports/{report.name}", parameters_of(query)
+    body = read(path, group_by=",".join(query.group_by), include=sorted(report.on_request), **asked)
+    for row in (*body["rows"], body["total"]):
+        contract.assert_reasons(report, row)
+    for figure in report.figures:
+        read(f"{path}/entries", measure=figure, **asked)
+    for groups in ({}, {"group_by": "day,week"}):
+        read("/v1/restatement", report=report.name, from_as_of=0, **groups)
 
 
-def parameters_of(report: Report, query: Query) -> dict[str, Any]:
-    """Write a query as it is asked."""
+def parameters_of(query: Query) -> dict[str, Any]:
+    """Write a window and filters as they are asked for."""
     window = {"from": query.since, "to": query.until}
     return {
-        "group_by": ",".join(query.group_by), "date_basis": query.basis,
-        "include": sorted(report.on_request), **{name: str(day) for name, day in window.items() if day is not None},
+        "date_basis": query.basis,
+        **{name: str(day) for name, day in window.items() if day is not None},
         **{column_of(name): list(values) for name, values in query.only},
     }  # fmt: skip

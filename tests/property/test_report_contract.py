@@ -16,6 +16,7 @@ from service.api import parameters, report_schemas
 from service.domain.contributions import REPORTS
 from service.domain.report import Report
 from service.projections.reports.answers import Page, read
+from service.projections.sums.selection import Query
 from tests.reference.strategies import event_sets
 from tests.support import contract, memory
 from tests.support.queries import queries
@@ -142,3 +143,32 @@ def test_every_figure_opens_down_to_measures(report: Report) -> None:
         assert made_of
         assert {measure for of in made_of.values() for measure in of} <= {*report.measures, *report.cohort_measures}
     assert report.additive("no such figure") is None
+
+
+@pytest.mark.parametrize(("falling", "order"), [(False, ["b", "c", "a", None]), (True, ["c", "b", "a", None])])
+def test_rows_without_the_figure_that_they_are_sorted_by_come_last_either_way(
+    falling: bool, order: list[str | None]
+) -> None:
+    facts: list[tuple[str, dict[str, Any]]] = [("lead.captured", {"lead_id": "L", "campaign_id": "a"})]
+    for campaign, value in (("b", "1.00"), ("c", "2.00")):
+        cost = {"cost_entry_id": campaign, "amount": {"amount": "1.00", "currency": "EUR"}, "cost_date": "2024-01-01"}
+        facts.append(("campaign.cost_booked", {"campaign_id": campaign, **cost}))
+        of_order = {"order_id": campaign, "net_value": {"amount": value, "currency": "EUR"}}
+        facts.append(("order.placed", {"campaign_id": campaign, **of_order}))
+    events = [
+        {
+            "specversion": "1.0",
+            "id": str(number),
+            "source": "/t",
+            "type": kind,
+            "time": "2024-01-01T00:00:00Z",
+            "data": data,
+        }
+        for number, (kind, data) in enumerate(facts)
+    ]
+
+    async def check(view: Any) -> None:
+        found = await memory.answer(view, REPORTS["roi"], Query(), Page("roi.booked", falling))
+        assert [row["campaign_id"] for row in found.rows] == order
+
+    holds(check, events)

@@ -229,8 +229,8 @@ class Maker:
         data: Data = {"base": base, "quote": quote, "rate": self.pick(RATES), "rate_date": self.pick(EARLY_DATES)}
         return "fx.rate_published", data
 
-    def call(self) -> tuple[str, Data]:
-        data: Data = {"call_id": self.pick(CALLS), "rep_id": self.pick((*OWNERS, "rep3"))}  # who has no orders
+    def call(self, call: str | None = None) -> tuple[str, Data]:
+        data: Data = {"call_id": call or self.pick(CALLS), "rep_id": self.pick((*OWNERS, "rep3"))}  # who has no orders
         data["outcome"] = self.pick(("answered", "answered", "missed", "voicemail"))
         data["duration_s"] = self.draw(st.sampled_from(SECONDS))
         self.maybe(data, "advanced", (True, False))
@@ -277,6 +277,8 @@ def spine(maker: Maker) -> list[tuple[str, Data]]:
         posted,
         maker.credited(),
         maker.cost_booked(),
+        maker.call("call1"),
+        maker.call("call1"),  # told again
     ]
 
 

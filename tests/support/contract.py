@@ -39,6 +39,11 @@ def without_shares(report: Report, row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in report.of_kind(Share)} | {"reasons": reasons}
 
 
+def sums_of(report: Report) -> dict[str, Total]:
+    """Return the figures of a report whose rows add up to the total."""
+    return {name: figure for name, figure in report.of_kind(Total).items() if figure.additive}
+
+
 def key_of(row: Mapping[str, Any], query: Query) -> Key:
     return tuple(row[name] for name in query.names)
 
@@ -46,7 +51,7 @@ def key_of(row: Mapping[str, Any], query: Query) -> Key:
 async def table(view: Any, report: Report, query: Query) -> tuple[Table, Figures]:
     """Return the figures that add up, by group and in total."""
     rows, total, _ = await answer(view, report, query)
-    totals = report.of_kind(Total)
+    totals = sums_of(report)
     parts = tuple({measure for figure in totals.values() for measure in figure.of})
     posted = await view.sums(query, parts)
     posted_in_all = (await view.sums(replace(query, group_by=()), parts)).get((), {})
@@ -67,7 +72,7 @@ async def table(view: Any, report: Report, query: Query) -> tuple[Table, Figures
 def assert_adds_up(report: Report, parts: Iterable[Figures], whole: Figures | None) -> None:
     """Each figure that is known of all parts is what these add up to; what has no row has nothing."""
     parts = list(parts)
-    for name in report.of_kind(Total):
+    for name in sums_of(report):
         known = [value for one in parts if (value := one[name]) is not None]
         if len(known) == len(parts):
             assert sum(known, Decimal(0)) == (Decimal(0) if whole is None else whole[name]), name

@@ -35,8 +35,8 @@ async def check_entries(view: Any, report: Report, query: Query, name: str, limi
     sums = body.get("sums", {name: body["sum"]})
     assert sums.keys() == made_of.keys()
     for one, measures in made_of.items():
-        if any(measure.endswith(total_of("")) for measure in measures):  # lengths, of which entries have one each
-            lengths = [line["days"] * line["amount"] for line in lines if total_of(line["measure"]) in measures]
+        if one.endswith(total_of("")):  # of a duration: each entry has its length, to four decimals
+            lengths = [line["days"] * line["amount"] for line in lines if total_of(line["measure"]) == one]
             assert abs(sum(lengths) - sums[one]) < 0.0001 * (1 + len(lengths))
         else:
             assert Decimal(str(sums[one])) == _sum(lines, measures), (name, one)

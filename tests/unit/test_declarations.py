@@ -11,6 +11,7 @@ import pytest
 
 from service.domain import contributions, kinds, layout, modules
 from service.domain.calendar import Zone
+from service.domain.components.campaigns import topmost
 from service.domain.cubes import DEALS, Cube, Posts
 from service.domain.figures import (
     COUNT,
@@ -57,6 +58,14 @@ def test_a_module_without_what_is_looked_for_is_ignored(tmp_path: Path, monkeypa
         (package / f"{name}.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert modules.found(importlib.import_module("some_reports"), "REPORT") == ["calls", "visits"]
+
+
+# Topmost ancestors
+
+
+def test_a_campaign_s_parent_is_the_topmost_above_it_and_itself_where_its_line_ends_in_a_circle() -> None:
+    parents = {"a": "b", "b": "c", "c": None, "x": "y", "y": "x", "z": "x", "s": "s", "k": "unknown"}
+    assert topmost(parents) == {"a": "c", "b": "c", "x": "x", "y": "y", "z": "z", "s": "s", "k": "unknown"}
 
 
 # Layouts

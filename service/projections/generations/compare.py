@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from service.domain import layout as layouts
-from service.domain.calendar import MICROS_PER_DAY, grain_label
+from service.domain.calendar import grain_label
 from service.domain.contributions import REPORTS, UNITS
 from service.domain.cubes import total_of
 from service.domain.figures import Total, written
@@ -126,8 +126,6 @@ def _figure(measure: str, value: str | None, currency: str) -> str | None:
         return value
     if unit is not None:
         return str(written(int(value or 0), unit, currency))
-    if measure.endswith(total_of("")):
-        return f"{int(value or 0) / MICROS_PER_DAY:.4f}"
     return value or "0"
 
 

@@ -246,9 +246,9 @@ def described(entry: Entry, query: Query, currency: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def amount(measure: str, minor: int, currency: str, unit: str | None = None) -> str | int:
-    """Write what was posted to a measure, or a sum in a unit: money as a decimal string, a count as a number."""
-    found: str | int = figures.written(minor, unit or UNITS.get(measure, figures.COUNT), currency)
+def amount(measure: str, minor: int, currency: str, unit: str | None = None) -> str | int | float:
+    """Write what was posted to a measure, or a sum in a unit: money as a decimal string, all else as a number."""
+    found: str | int | float = figures.written(minor, unit or UNITS.get(measure, figures.COUNT), currency)
     return found
 
 
