@@ -271,7 +271,7 @@ def answers_to(report: Report, query: Query) -> bool:
 def of_one_facet(report: Report, query: Query) -> bool:
     """Tell whether a query is of one thing at most that an entity may state several of."""
     asked = [one for one in report.facets.groups.values() if query.dimensions & {*one}] if report.facets else []
-    return len(asked) < 2  # noqa: PLR2004
+    return len(asked) < 2
 
 
 async def answer(view: Any, report: Report, query: Query, page: Page = Page()) -> Answer:
