@@ -86,6 +86,12 @@ def counts_once(report: Report, *queries: Query) -> bool:
     return not asked or (len(asked) == 1 and len(asked[0]) == 1)
 
 
+def of_other_facets(report: Report, one: Query, other: Query) -> bool:
+    """Tell whether two queries tell entities by different things that these may state, as of those that state a reason alone."""
+    facets = report.facets
+    return facets is not None and facets.asked(one.dimensions) != facets.asked(other.dimensions)
+
+
 async def check_rows(view: Any, report: Report, query: Query) -> None:
     if not counts_once(report, query):
         return
@@ -111,7 +117,7 @@ async def check_filters(view: Any, report: Report, query: Query, dimension: str)
     """A group's row is the total of what its value filters, also the one without a value; several values are any of them."""
     others = tuple(one for one in query.only if one[0] != dimension)
     grouped = replace(query, group_by=(dimension,), only=others)
-    if not counts_once(report, grouped, query):
+    if not counts_once(report, grouped, query) or of_other_facets(report, grouped, query):
         return
     rows, _, _ = await answer(view, report, grouped)
     whole, total = await table(view, report, grouped)
