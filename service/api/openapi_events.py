@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from service.domain import words
-from service.domain.catalogue import CATALOGUE, CORE_TYPES, MAX_ID, EventType, Kind
+from service.domain.catalogue import CATALOGUE, CORE_TYPES, EventType
 from service.domain.events import MAX_SOURCE
+from service.domain.fields import MAX_ID, Kind
 
 Schema = dict[str, Any]
 _COUNT = {"type": "integer", "minimum": 0}

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from service.api import parameters
-from service.domain import words
+from service.domain import definitions, fields, words
 from service.domain.calendar import MICROS_PER_DAY
-from service.domain.catalogue import CATALOGUE, CORE_TYPES, Kind
+from service.domain.catalogue import CATALOGUE, CORE_TYPES
 from service.domain.contributions import DURATIONS, REPORTS, UNITS
 from service.domain.cubes import total_of
 from service.domain.figures import MONEY, Age
@@ -24,6 +24,14 @@ from service.domain.report import Report, Row, first_days_of
 
 _MANY = 1_000  # from where on the end of a range is no more than what can be held
 _MISSING = object()
+_NAMED = {  # kinds that no mark of their schema tells
+    id(kind): name
+    for kind, name in (
+        (fields.WHOLE, "whole number, also below 0"), (definitions.PERIOD, "period"), (definitions.HOURS, "hours"),
+        (definitions.WHERE, "dimensions"), (definitions.CRITERIA, "criteria"), (definitions.DAYS, "list of dates"),
+        (definitions.TARGET_VALUE, "money or number"),
+    )
+}  # fmt: skip
 _MADE = "<!-- Made from the code by `make openapi`: what is changed here by hand is lost. -->"
 
 
@@ -65,11 +73,11 @@ def _fields(name: str) -> Iterator[str]:
     yield from ("", "```json", json.dumps(words.example_of(name), ensure_ascii=False), "```")
 
 
-def _kind(kind: Kind) -> str:
+def _kind(kind: fields.Kind) -> str:
     """Name a kind of field shortly."""
     schema = kind.schema
-    if "enum" in schema:
-        return ", ".join(schema["enum"])
+    if id(kind) in _NAMED or "enum" in schema:
+        return _NAMED.get(id(kind)) or ", ".join(schema["enum"])
     if "$ref" in schema:
         return "money above 0" if kind.check({"amount": "0", "currency": "EUR"}) else "money"
     if "minimum" in schema and schema["maximum"] < _MANY:

@@ -25,6 +25,7 @@ _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt]([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)(?:\.(\d+))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
     re.ASCII,
 )
+_PERIOD = re.compile(r"(\d{4})(?:-(?:Q([1-4])|(0[1-9]|1[0-2])))?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -49,6 +50,22 @@ def parse_day(text: str, last: int = LAST_DAY) -> int:
     if not FIRST_DAY <= day <= last:
         raise ValueError(expected_day(last))
     return day
+
+
+def expected_years() -> str:
+    """Say in which years days lie that figures are reported by."""
+    return f"{date.fromordinal(FIRST_DAY).year} to {date.fromordinal(LAST_DAY).year}"
+
+
+def parse_period(text: str) -> tuple[date, date]:
+    """Return the first day of `2026`, `2026-Q1` or `2026-03`, and the first day after it; ValueError if it is none."""
+    match = _PERIOD.fullmatch(text)
+    if match is None or not FIRST_DAY <= date(max(int(match[1]), 1), 1, 1).toordinal() <= LAST_DAY:
+        raise ValueError(f"a year, quarter or month within {expected_years()}")
+    year, quarter, month = int(match[1]), match[2], match[3]
+    first = date(year, int(quarter) * 3 - 2 if quarter else int(month or 1), 1)
+    months = 3 if quarter else 1 if month else 12
+    return first, after(first.replace(month=first.month + months - 1))
 
 
 def recorded_day(text: str) -> int:

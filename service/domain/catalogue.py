@@ -13,12 +13,30 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from service.domain import calendar, money
-
-MAX_ID = 200
-MAX_NUMBER = 2**53 - 1  # of what figures are made of: every reader of JSON numbers holds it exactly
-
-Check = Callable[[Any], "str | None"]
+from service.domain import definitions as defined
+from service.domain.fields import (
+    BOOL,
+    COUNT,
+    CURRENCY,
+    DATE,
+    ID,
+    IDS,
+    MONEY,
+    MONEY_ABOVE_0,
+    NUMBER,
+    NUMBER_0,
+    NUMBER_OR_TEXT,
+    OBJECT,
+    RATE,
+    SCORE,
+    SHARE,
+    TEXT,
+    TEXTS,
+    UTM,
+    WHOLE,
+    Kind,
+    one_of,
+)
 
 
 class Problem(NamedTuple):
@@ -33,130 +51,18 @@ class Problem(NamedTuple):
         return self._asdict()
 
 
-class Kind(NamedTuple):
-    """A kind of field: `check` returns what was expected, or None where the value is good; `schema` is JSON Schema."""
-
-    check: Check
-    schema: dict[str, Any]
-
-
 class EventType(NamedTuple):
-    """The fields of one event type; of each group in `any_of` at least one field must be stated."""
+    """The fields of one event type; of each group in `any_of` at least one field must be stated.
+
+    `agrees` is asked where every field is good: it returns a field that does not go with the others, and what would.
+    """
 
     required: dict[str, Kind]
     optional: dict[str, Kind]
     any_of: tuple[str, ...] = ()
     nullable: tuple[str, ...] = ()
+    agrees: Callable[[Mapping[str, Any]], tuple[str, str] | None] | None = None
 
-
-def check_id(value: Any) -> str | None:
-    """Check an id: a non-empty string of at most 200 characters, without U+0000, which no database text can hold."""
-    if type(value) is str and 0 < len(value) <= MAX_ID and "\x00" not in value:
-        return None
-    return f"a non-empty string of at most {MAX_ID} characters without U+0000"
-
-
-def _text(value: Any) -> str | None:
-    return None if type(value) is str and "\x00" not in value else "a string without U+0000"
-
-
-def _money(value: Any, least: int | None = None) -> str | None:
-    if type(value) is not dict:
-        return 'money as {"amount": "1234.50", "currency": "EUR"}'
-    amount, currency = value.get("amount"), value.get("currency")
-    if type(currency) is not str or currency not in money.MINOR_DIGITS:
-        return 'an ISO 4217 code such as "EUR" in "currency"'
-    if type(amount) is not str:
-        return 'a decimal string such as "1234.50" in "amount" (JSON numbers are refused for money)'
-    try:
-        minor = money.parse_amount(amount, currency)
-    except ValueError as error:
-        return f'{error} in "amount"'
-    return 'an "amount" greater than 0' if least is not None and minor < least else None
-
-
-def _money_above_zero(value: Any) -> str | None:
-    return _money(value, 1)
-
-
-def _parsed(parse: Callable[[str], object], expected: str) -> Check:
-    def check(value: Any) -> str | None:
-        if type(value) is str:
-            try:
-                parse(value)
-            except ValueError:
-                return expected
-            return None
-        return expected
-
-    return check
-
-
-def _between(low: int, high: int, *, whole: bool = False) -> Check:
-    types = (int,) if whole else (int, Decimal, float)
-    expected = f"a {'whole ' if whole else ''}number from {low} to {high}"
-    return lambda value: None if type(value) in types and low <= value <= high else expected
-
-
-def _number(low: int, high: int, *, whole: bool = False) -> Kind:
-    schema = {"type": "integer" if whole else "number", "minimum": low, "maximum": high}
-    return Kind(_between(low, high, whole=whole), schema)
-
-
-def _one_of(*names: str) -> Kind:
-    expected = "one of " + ", ".join(names)
-    return Kind(lambda value: None if type(value) is str and value in names else expected, {"enum": list(names)})
-
-
-def _is(kind: type, expected: str) -> Check:
-    return lambda value: None if type(value) is kind else expected
-
-
-def _list_of(item: Kind, expected: str) -> Kind:
-    def check(value: Any) -> str | None:
-        good = type(value) is list and all(item.check(one) is None for one in value)
-        return None if good else expected
-
-    return Kind(check, {"type": "array", "items": item.schema})
-
-
-def _utm(value: Any) -> str | None:
-    names = ("source", "medium", "campaign", "term", "content")
-    good = type(value) is dict and all(value.get(name) is None or _text(value[name]) is None for name in names)
-    return None if good else f"an object with strings {', '.join(names)}"
-
-
-ID = Kind(check_id, {"type": "string", "minLength": 1, "maxLength": MAX_ID})
-TEXT = Kind(_text, {"type": "string"})
-MONEY = Kind(_money, {"$ref": "#/components/schemas/Money"})
-MONEY_ABOVE_0 = Kind(_money_above_zero, {"$ref": "#/components/schemas/Money"})
-DATE = Kind(_parsed(calendar.parse_day, calendar.expected_day()), {"type": "string", "format": "date"})
-RATE = Kind(
-    _parsed(money.parse_rate, money.EXPECTED_RATE),
-    {  # the pattern is one that every language's regular expressions have; the description says the rest
-        "type": "string", "pattern": r"^\d{1,9}(\.\d{1,18})?$", "description": money.EXPECTED_RATE, "examples": ["1.0842"],
-    },
-)  # fmt: skip
-CURRENCY = Kind(
-    lambda value: (
-        None if type(value) is str and value in money.MINOR_DIGITS else 'an ISO 4217 currency code such as "EUR"'
-    ),
-    {"type": "string", "pattern": "^[A-Z]{3}$"},
-)
-BOOL = Kind(_is(bool, "true or false"), {"type": "boolean"})
-OBJECT = Kind(_is(dict, "an object"), {"type": "object"})
-NUMBER = Kind(lambda value: None if type(value) in (int, Decimal, float) else "a number", {"type": "number"})
-NUMBER_0 = _number(0, MAX_NUMBER)
-COUNT = _number(0, MAX_NUMBER, whole=True)
-SHARE = _number(0, 1)
-SCORE = _number(1, 5)
-UTM = Kind(_utm, {"type": "object", "additionalProperties": {"type": ["string", "null"]}})
-IDS = _list_of(ID, f"a list of ids (non-empty strings of at most {MAX_ID} characters)")
-TEXTS = _list_of(TEXT, "a list of strings")
-NUMBER_OR_TEXT = Kind(
-    lambda value: None if NUMBER.check(value) is None or _text(value) is None else "a number or text",
-    {"type": ["number", "string"]},
-)
 
 _CAMPAIGN = {
     "campaign_type": TEXT, "channel": TEXT, "parent_id": ID, "start_date": DATE, "end_date": DATE,
@@ -188,14 +94,17 @@ CATALOGUE: dict[str, EventType] = {
             "contact_id": ID,
             "account_id": ID,
             "owner_id": ID,
+            "criteria": defined.CRITERIA,
         },
     ),
     "lead.qualified": EventType(
-        {"lead_id": ID}, {"level": _one_of("mql", "sal", "sql"), "score": NUMBER, "owner_id": ID}
+        {"lead_id": ID},
+        {"level": one_of("mql", "sal", "sql"), "score": NUMBER, "owner_id": ID, "criteria": defined.CRITERIA},
     ),
     "opportunity.opened": EventType(
         {"opportunity_id": ID},
         {
+            "name": TEXT,
             "lead_ids": IDS,
             "contact_ids": IDS,
             "account_id": ID,
@@ -236,7 +145,7 @@ CATALOGUE: dict[str, EventType] = {
             "contact_id": ID,
             "lead_id": ID,
             "channel": TEXT,
-            "interaction": _one_of("view", "click", "response", "offline"),
+            "interaction": one_of("view", "click", "response", "offline"),
         },
         any_of=("contact_id", "lead_id"),
     ),
@@ -278,8 +187,12 @@ CATALOGUE: dict[str, EventType] = {
     "invoice.cancelled": EventType({"invoice_id": ID}, {"reason": TEXT}),
     "payment.received": EventType({"payment_id": ID, "invoice_id": ID, "amount": MONEY}, {}),
     "call.completed": EventType(
-        {"call_id": ID, "rep_id": ID, "duration_s": NUMBER_0, "outcome": _one_of("answered", "missed", "voicemail")},
+        {"call_id": ID, "rep_id": ID, "duration_s": NUMBER_0, "outcome": one_of("answered", "missed", "voicemail")},
         {"lead_id": ID, "contact_id": ID, "opportunity_id": ID, "advanced": BOOL},
+    ),
+    "activity.completed": EventType(
+        {"activity_id": ID, "rep_id": ID, "activity": one_of("email", "meeting", "demo", "visit", "other")},
+        {"lead_id": ID, "contact_id": ID, "opportunity_id": ID, "duration_s": NUMBER_0},
     ),
     "case.opened": _CASE_STEP,
     "case.resolved": _CASE_STEP,
@@ -292,8 +205,16 @@ CATALOGUE: dict[str, EventType] = {
     "attribution.model_published": EventType(
         {"model_id": ID, "version": NUMBER_OR_TEXT, "definition": OBJECT}, {"official": BOOL}
     ),
+    "stage.defined": EventType({"stage": TEXT}, {"probability": SHARE, "order": WHOLE}),
+    "target.set": EventType(
+        {"measure": defined.MEASURE, "period": defined.PERIOD, "value": defined.TARGET_VALUE},
+        {"campaign_id": ID, "campaign_type": TEXT, "channel": TEXT, "owner_id": ID, "team": TEXT},
+        agrees=defined.check_target,
+    ),
     "sla.defined": EventType(
-        {"sla_id": ID, "from_event": TEXT, "to_event": TEXT, "within_hours": NUMBER_0}, {"segment": TEXT}
+        {"sla_id": ID, "from_event": defined.START, "to_event": defined.END, "within_hours": NUMBER_0},
+        {"segment": TEXT, "where": defined.WHERE, "hours": defined.HOURS, "holidays": defined.DAYS},
+        agrees=defined.check_sla,
     ),
     "subject.erased": EventType({"subject_id": ID}, {"legal_basis": TEXT}),
     "event.voided": EventType({"source": TEXT, "id": ID}, {"reason": TEXT}),
@@ -343,6 +264,15 @@ def states_nothing(value: Any) -> bool:
 
 def check_data(event_type: str, data: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield every problem of `data` against the catalogue entry of a known `event_type`."""
+    problems = list(_field_problems(event_type, data))
+    yield from problems
+    agrees = CATALOGUE[event_type].agrees
+    if agrees and not problems and (wrong := agrees(data)):
+        field, expected = wrong
+        yield Problem(f"data.{field}", expected, shown(data[field]))
+
+
+def _field_problems(event_type: str, data: Mapping[str, Any]) -> Iterator[Problem]:
     entry, fields = CATALOGUE[event_type], _FIELDS[event_type]
     for name in _REQUIRED[event_type] - data.keys():
         yield Problem(f"data.{name}", f"{_expected(fields[name])} (required for {event_type})", "nothing")

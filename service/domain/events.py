@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from service.domain.calendar import Instant, parse_instant
-from service.domain.catalogue import CATALOGUE, Problem, check_data, check_id, shown
+from service.domain.catalogue import CATALOGUE, Problem, check_data, shown
+from service.domain.fields import check_id
 
 MAX_SOURCE = 400  # with the longest id, still within what an index of PostgreSQL holds
 CONTEXT = ("specversion", "id", "source", "type", "time", "subject", "datacontenttype", "dataschema", "data")

@@ -16,10 +16,11 @@ from typing import Annotated, Any, Literal, NamedTuple, Union
 import msgspec
 from msgspec import Meta
 
-from service.domain import catalogue
+from service.domain import definitions, fields
 from service.domain.calendar import FIRST_DAY, LAST_DAY, parse_instant, whole_seconds
-from service.domain.catalogue import CATALOGUE, MAX_ID, MAX_NUMBER, EventType, Kind
+from service.domain.catalogue import CATALOGUE, EventType
 from service.domain.events import CURRENT_VERSION, MAX_SOURCE, newest_version
+from service.domain.fields import MAX_ID, MAX_NUMBER, Kind
 from service.domain.money import MINOR_DIGITS, RATE_PATTERN, whole_digits
 from service.intake.decoding import Limits, may_repeat
 from service.store.rows import CORRECTABLE, Row, content_of
@@ -62,24 +63,26 @@ _ID = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
 _TYPES: dict[int, Any] = {
     id(kind): made
     for kind, made in (
-        (catalogue.ID, _ID),
-        (catalogue.TEXT, str),
-        (catalogue.MONEY, _money("-?")),
-        (catalogue.MONEY_ABOVE_0, _money(r"(?=.*[1-9])")),
-        (catalogue.DATE, date),
-        (catalogue.CURRENCY, Literal[tuple(MINOR_DIGITS)]),
-        (catalogue.RATE, Annotated[str, Meta(pattern=rf"^{RATE_PATTERN}\Z")]),
-        (catalogue.BOOL, bool),
-        (catalogue.NUMBER, _number()),
-        (catalogue.NUMBER_0, _number(0, MAX_NUMBER)),
-        (catalogue.COUNT, Annotated[int, Meta(ge=0, le=MAX_NUMBER)]),
-        (catalogue.SHARE, _number(0, 1)),
-        (catalogue.SCORE, _number(1, 5)),
-        (catalogue.IDS, list[_ID]),
-        (catalogue.TEXTS, list[str]),
-        (catalogue.NUMBER_OR_TEXT, _number() | str),
+        (fields.ID, _ID),
+        (fields.TEXT, str),
+        (fields.MONEY, _money("-?")),
+        (fields.MONEY_ABOVE_0, _money(r"(?=.*[1-9])")),
+        (fields.DATE, date),
+        (fields.CURRENCY, Literal[tuple(MINOR_DIGITS)]),
+        (fields.RATE, Annotated[str, Meta(pattern=rf"^{RATE_PATTERN}\Z")]),
+        (fields.BOOL, bool),
+        (fields.NUMBER, _number()),
+        (fields.NUMBER_0, _number(0, MAX_NUMBER)),
+        (fields.COUNT, Annotated[int, Meta(ge=0, le=MAX_NUMBER)]),
+        (fields.WHOLE, Annotated[int, Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]),
+        (fields.SHARE, _number(0, 1)),
+        (fields.SCORE, _number(1, 5)),
+        (fields.IDS, list[_ID]),
+        (fields.TEXTS, list[str]),
+        (definitions.CRITERIA, dict[_ID, bool]),
+        (fields.NUMBER_OR_TEXT, _number() | str),
         (
-            catalogue.UTM,
+            fields.UTM,
             msgspec.defstruct(
                 "Utm",
                 [(name, str | None, None) for name in ("source", "medium", "campaign", "term", "content")],
@@ -110,19 +113,25 @@ class _Payload(NamedTuple):
 
 def payload_of(name: str, entry: EventType) -> _Payload | None:
     """Compile a type of the catalogue, without optional fields that go the general way; None where a required one does."""
-    fields: list[Any] = []
+    if entry.agrees is not None:
+        return None  # fields that are held to each other: rare types
+    members: list[Any] = []
     for field, kind in entry.required.items():
         made = _type_of(kind)
         if made is None:
             return None
-        fields.append((field, made | None if field in entry.nullable else made))
+        members.append((field, made | None if field in entry.nullable else made))
     for field, kind in entry.optional.items():
         if (made := _type_of(kind)) is not None:
-            fields.append((field, made | None, None))
+            members.append((field, made | None, None))
     structure = msgspec.defstruct(
-        name.title().replace(".", "").replace("_", ""), fields, forbid_unknown_fields=True, omit_defaults=True, gc=False
+        name.title().replace(".", "").replace("_", ""),
+        members,
+        forbid_unknown_fields=True,
+        omit_defaults=True,
+        gc=False,
     )
-    days = [field for field, kind in (*entry.required.items(), *entry.optional.items()) if kind is catalogue.DATE]
+    days = [field for field, kind in (*entry.required.items(), *entry.optional.items()) if kind is fields.DATE]
     return _Payload(msgspec.json.Decoder(structure).decode, _values(days), _values(entry.any_of), CORRECTABLE.get(name))
 
 

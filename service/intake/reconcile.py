@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from service.domain.catalogue import CATALOGUE, MAX_ID
+from service.domain.catalogue import CATALOGUE
 from service.domain.events import InvalidEventError, read_event
+from service.domain.fields import MAX_ID
 from service.intake.senders.contract import Draft
 from service.store.drafts import Issued
 from service.store.rows import encode_json, fingerprint_of

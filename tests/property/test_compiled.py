@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
-from service.domain import catalogue
+from service.domain import definitions, fields
 from service.domain.catalogue import CATALOGUE, EventType
 from service.domain.events import InvalidEventError, read_event
 from service.intake import compiled
@@ -23,6 +23,8 @@ STRANGE: st.SearchStrategy[Any] = st.sampled_from(
     ["", "x", "x" * 201, "a\x00b", 0, 1, -1, 1.5, True, None, [], {}, ["a"], ["a", ""], [1], "2024-02-30", "2024-02-29",
      "0000-01-01", "1899-12-31", "1900-01-01", "9998-12-31", "9999-01-01",
      "2024-1-1", "2024-01-01T00:00:00Z", "1.0842", "0.0", "-1", "mql", "click", "EUR", "eur", 2**53, 2**70, 1e400, {"a": None},
+     {"budget": True}, {"": True}, {"budget": None}, {"x" * 201: False}, {"a\x00b": True}, {"budget": "yes"}, "2026-Q5",
+     "2026-13", {"mon": [["17:00", "09:00"]]}, {"mon": []}, {"region": "x"}, ["2024-02-30"], -(2**53), "leads", "lead.captured",
      "0.000000001", "0.0000000009", "999999999.9", "1000000000"]
 )  # fmt: skip
 AMOUNTS = st.sampled_from(
@@ -41,30 +43,37 @@ TIMES = st.sampled_from(
 GOOD: dict[int, st.SearchStrategy[Any]] = {
     id(kind): st.sampled_from(values)
     for kind, values in (
-        (catalogue.ID, ["L1", "Ä", "x" * 200]),
-        (catalogue.TEXT, ["x", "", "a\nb", "\u2028"]),
-        (catalogue.MONEY, [{"amount": "-1.50", "currency": "EUR"}, {"amount": "0", "currency": "JPY"}]),
-        (catalogue.MONEY_ABOVE_0, [{"amount": "0.001", "currency": "KWD"}, {"amount": "5.00", "currency": "EUR"}]),
-        (catalogue.DATE, ["1900-01-01", "2024-02-29", "9998-12-31"]),
-        (catalogue.CURRENCY, ["EUR", "JPY"]),
-        (catalogue.RATE, ["1", "1.0842", "0.000000001"]),
-        (catalogue.BOOL, [True, False]),
-        (catalogue.OBJECT, [{}, {"a": [1]}]),
-        (catalogue.NUMBER, [0, -1.5, 2**53]),
-        (catalogue.NUMBER_0, [0, 1.5, 2**53 - 1]),
-        (catalogue.COUNT, [0, 2**53 - 1]),
-        (catalogue.SHARE, [0, 0.25, 1]),
-        (catalogue.SCORE, [1, 4.5, 5]),
-        (catalogue.UTM, [{}, {"source": None, "term": "x"}]),
-        (catalogue.IDS, [[], ["a", "b"]]),
-        (catalogue.TEXTS, [[], ["a", ""]]),
-        (catalogue.NUMBER_OR_TEXT, [1, "x", ""]),
+        (fields.ID, ["L1", "Ä", "x" * 200]),
+        (fields.TEXT, ["x", "", "a\nb", "\u2028"]),
+        (fields.MONEY, [{"amount": "-1.50", "currency": "EUR"}, {"amount": "0", "currency": "JPY"}]),
+        (fields.MONEY_ABOVE_0, [{"amount": "0.001", "currency": "KWD"}, {"amount": "5.00", "currency": "EUR"}]),
+        (fields.DATE, ["1900-01-01", "2024-02-29", "9998-12-31"]),
+        (fields.CURRENCY, ["EUR", "JPY"]),
+        (fields.RATE, ["1", "1.0842", "0.000000001"]),
+        (fields.BOOL, [True, False]),
+        (fields.OBJECT, [{}, {"a": [1]}]),
+        (fields.NUMBER, [0, -1.5, 2**53]),
+        (fields.NUMBER_0, [0, 1.5, 2**53 - 1]),
+        (fields.COUNT, [0, 2**53 - 1]),
+        (fields.SHARE, [0, 0.25, 1]),
+        (fields.SCORE, [1, 4.5, 5]),
+        (fields.UTM, [{}, {"source": None, "term": "x"}]),
+        (fields.IDS, [[], ["a", "b"]]),
+        (fields.TEXTS, [[], ["a", ""]]),
+        (fields.WHOLE, [-1, 0, 2**53 - 1]),
+        (definitions.CRITERIA, [{}, {"budget": True, "Ä": False}]),
+        (definitions.PERIOD, ["1900", "2026-Q4", "9998-12"]),
+        (definitions.TARGET_VALUE, [0, 0.25, {"amount": "5.00", "currency": "EUR"}]),
+        (definitions.WHERE, [{}, {"channel": "web", "source": ""}]),
+        (definitions.HOURS, [{"mon": [["00:00", "24:00"], ["09:00", "17:00"]], "sun": []}]),
+        (definitions.DAYS, [[], ["2024-02-29"]]),
+        (fields.NUMBER_OR_TEXT, [1, "x", ""]),
     )
 }
 ATTRIBUTES = ("id", "source", "subject", "datacontenttype", "dataschema", "ext", "specversion")
 
 
-def good(kind: catalogue.Kind) -> st.SearchStrategy[Any]:
+def good(kind: fields.Kind) -> st.SearchStrategy[Any]:
     return GOOD[id(kind)] if id(kind) in GOOD else st.sampled_from(kind.schema["enum"])
 
 
@@ -74,8 +83,8 @@ def nearly_good_events(draw: st.DrawFn) -> dict[str, Any]:
     event_type = draw(st.sampled_from(sorted(CATALOGUE)))
     entry = CATALOGUE[event_type]
     optional = draw(st.lists(st.sampled_from(sorted(entry.optional)), unique=True)) if entry.optional else []
-    fields = {**entry.required, **{name: entry.optional[name] for name in {*optional, *entry.any_of[:1]}}}
-    data = {name: draw(good(fields[name])) for name in draw(st.permutations(sorted(fields)))}
+    named = {**entry.required, **{name: entry.optional[name] for name in {*optional, *entry.any_of[:1]}}}
+    data = {name: draw(good(named[name])) for name in draw(st.permutations(sorted(named)))}
     event: dict[str, Any] = {
         "specversion": "1.0",
         "id": "1",
@@ -95,7 +104,7 @@ def nearly_good_events(draw: st.DrawFn) -> dict[str, Any]:
         elif where == "unknown":
             data["unknown"] = draw(STRANGE)
         else:
-            names = entry.optional if where == "optional" and entry.optional else fields
+            names = entry.optional if where == "optional" and entry.optional else named
             data[draw(st.sampled_from(sorted(names)))] = draw(st.one_of(STRANGE, MONEY))
     return event
 
@@ -133,12 +142,12 @@ def test_the_compiled_way_never_takes_what_the_general_way_refuses() -> None:
     assert taken[True] > sum(taken.values()) / 5, "hardly any example reaches the comparison"
 
 
-STRICT = catalogue.Kind(lambda value: None if value == "x" else "x", {"type": "string"})
+STRICT = fields.Kind(lambda value: None if value == "x" else "x", {"type": "string"})
 
 
 def test_a_kind_of_field_that_cannot_be_compiled_goes_the_general_way(monkeypatch: pytest.MonkeyPatch) -> None:
     assert compiled.payload_of("lead.captured", EventType({"lead_id": STRICT}, {})) is None
-    entry = EventType({"lead_id": catalogue.ID}, {"more": STRICT, "mixed": STRICT._replace(schema={"enum": ["x", 1]})})
+    entry = EventType({"lead_id": fields.ID}, {"more": STRICT, "mixed": STRICT._replace(schema={"enum": ["x", 1]})})
     payload = compiled.payload_of("lead.captured", entry)
     assert payload is not None
     monkeypatch.setitem(compiled._PAYLOADS, "lead.captured", payload)  # noqa: SLF001  as if the catalogue had it

@@ -320,3 +320,35 @@ def test_a_file_that_is_no_yaml_is_told_in_one_line_with_the_line(tmp_path: Path
     error = error_of(tmp_path, "    source:", "\tsource:")
     assert str(error).startswith("mapping.yaml: expected a YAML file (line 4: ")
     assert "\n" not in str(error)
+
+
+DEFINITIONS = """
+files:
+  - file: plan.csv
+    source: /imports/plan
+    events:
+      - {type: target.set, id: "target-{No}", time: "{Day}", when: {column: Kind, equals: target},
+         data: {measure: booked_revenue, period: "{Period}", value: {amount: "{Value}", currency: EUR}, team: "{Team}"}}
+      - {type: stage.defined, id: "stage-{No}", time: "{Day}", when: {column: Kind, equals: stage},
+         data: {stage: "{Team}", order: "{Period|int}", probability: "{Value|number}"}}
+      - {type: lead.captured, id: "lead-{No}", time: "{Day}", when: {column: Kind, equals: lead},
+         data: {lead_id: "{No}", criteria: {budget: "{Value|bool}", "decision maker": "{Period|bool}"}}}
+      - {type: sla.defined, id: "sla-{No}", time: "{Day}", when: {column: Kind, equals: sla},
+         data: {sla_id: "{Team}", from_event: lead.captured, to_event: lead.followed_up, within_hours: "{Value|int}",
+                where: {channel: web}, hours: {mon: [["09:00", "17:00"]]}, holidays: ["2026-12-25", "{Period}"]}}
+"""
+
+
+def test_a_mapping_gives_targets_stages_agreements_and_criteria(tmp_path: Path) -> None:
+    rows = "1,target,2026-01-01,2026-Q1,1000.00,north\n2,stage,2026-01-01,3,0.4,Proposal\n3,lead,2026-01-02,,yes,\n"
+    text = f"No,Kind,Day,Period,Value,Team\n{rows}4,sla,2026-01-03,2026-12-24,24,first\n"
+    events = [event for _, event in events_of(tmp_path, DEFINITIONS, "plan.csv", text)]
+    for event in events:
+        read_event(event)
+    assert [event["data"] for event in events] == [
+        {"measure": "booked_revenue", "period": "2026-Q1", "value": {"amount": "1000.00", "currency": "EUR"}, "team": "north"},
+        {"stage": "Proposal", "order": 3, "probability": events[1]["data"]["probability"]},
+        {"lead_id": "3", "criteria": {"budget": True}},
+        {"sla_id": "first", "from_event": "lead.captured", "to_event": "lead.followed_up", "within_hours": 24,
+         "where": {"channel": "web"}, "hours": {"mon": [["09:00", "17:00"]]}, "holidays": ["2026-12-25", "2026-12-24"]},
+    ]  # fmt: skip

@@ -31,8 +31,12 @@ _VALUES: dict[str, Any] = {
     "amount": money("12.50"), "net_value": money("12.50"), "net_amount": money("12.50"), "estimated_value": money("12.50"),
     "cost_date": "2026-03-01", "posting_date": "2026-03-01", "rate_date": "2026-03-01", "base": "USD", "quote": "EUR",
     "rate": "0.92", "count": 3, "duration_s": 60, "outcome": "answered", "score": 4, "granted": True, "within_hours": 24,
-    "definition": {}, "version": 1,
+    "definition": {}, "version": 1, "activity": "demo", "measure": "leads", "period": "2026", "from_event": "lead.captured",
+    "to_event": "lead.followed_up",
 }  # fmt: skip
+
+
+_OWN: dict[str, dict[str, Any]] = {"target.set": {"value": 12}}
 
 
 def example(event_type: str, version: int) -> dict[str, Any]:
@@ -40,7 +44,8 @@ def example(event_type: str, version: int) -> dict[str, Any]:
     if version < newest_version(event_type):
         return OLD[(event_type, version)]
     entry = CATALOGUE[event_type]
-    return {name: _VALUES.get(name, f"{name} 1") for name in (*entry.required, *entry.any_of[:1])}
+    values = _VALUES | _OWN.get(event_type, {})
+    return {name: values.get(name, f"{name} 1") for name in (*entry.required, *entry.any_of[:1])}
 
 
 def sent(event_type: str, version: int, data: dict[str, Any]) -> dict[str, Any]:

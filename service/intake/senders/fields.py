@@ -16,8 +16,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from service.domain.calendar import parse_day, parse_instant
-from service.domain.catalogue import MAX_ID, shown
+from service.domain.catalogue import shown
 from service.domain.events import InvalidEventError
+from service.domain.fields import MAX_ID
 from service.domain.money import MINOR_DIGITS, format_minor, parse_amount
 from service.intake.blanks import blanks_of, is_blank
 from service.intake.decoding import Limits, decode
