@@ -174,10 +174,11 @@ class Opportunity(Entity):
 
 
 class Quote(Entity):
-    """A quote, known by any event about it; `accepted` is the first time it was."""
+    """A quote, known by any event about it; `sent` and `accepted` are the first times it was."""
 
     kind = "quote"
     ends = True
+    sent: Fact | None = None
     accepted: Fact | None = None
     opportunity_id = ""
     parent: Opportunity | None = None

@@ -236,6 +236,8 @@ class Journey(Links):
         one.state("opportunity_id", fact[5]["opportunity_id"], fact)
         if fact[4] == "quote.accepted":
             one.accepted = earliest(one.accepted, fact)
+        elif fact[4] == "quote.sent":
+            one.sent = earliest(one.sent, fact)
         self._settle(one)
 
     def _take_placed(self, fact: Fact) -> None:
