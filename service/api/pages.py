@@ -112,7 +112,9 @@ _SUMS = {
     "entered.ordered": 16, "entered.invoiced": 15, "funnel.captured": 400, "funnel.qualified": 150, "funnel.opportunity": 45,
     "funnel.quote_accepted": 18, "funnel.ordered": 15, "funnel.invoiced": 12,
     "calls.made": 90, "calls.answered": 60, "calls.missed": 20, "calls.voicemail": 10, "calls.talk": 18_720_000_000,
-    "calls.advanced": 15,
+    "calls.advanced": 15, "activities.email": 40, "activities.meeting": 12, "activities.demo": 5, "activities.visit": 2,
+    "activities.other": 1, "quotes.sent": 14, "cases.opened": 50, "cases.resolved": 40, "cases.reopened": 4, "cases.open": 10,
+    "cases.backlog": 12, "cases.same_day": 30, "csat.count": 20, "csat.score": 85_000_000, "csat.satisfied": 17,
 }  # fmt: skip
 _DAYS = (2, 3, 5, 8, 12)
 
@@ -128,7 +130,7 @@ def examples() -> dict[str, dict[str, Any]]:
         report.name: Row(
             report, "EUR", sums, sums, dict.fromkeys(DURATIONS, lengths),
             {one.of: last for one in report.of_kind(Age).values()},
-            {one.result: date(2026, 5, 4) for one in first_days_of(report).values()}, today,
+            {one.result: date(2026, 5, 4) for one in first_days_of(report).values()}, sums, sums, today,
         ).written()
         for report in REPORTS.values()
     }  # fmt: skip

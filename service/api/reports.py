@@ -18,6 +18,7 @@ from service.domain.contributions import REPORTS
 from service.domain.report import Report
 from service.projections.reports import answers, entries, reading
 from service.projections.reports.entries import Place
+from service.projections.reports.stocks import TooManyPeriodsError
 from service.projections.sums import selection
 from service.store.ledgers import Ledger
 
@@ -72,7 +73,10 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
     moment = parameters.read_moment(asked.as_of)
     async with parameters.views(request, ledger, asked.min_position, moment) as (view,):
         now = parameters.read_now(asked.now, moment, view)
-        found = await answers.read(view, report, query, now.today(ledger), frozenset(asked.include), page)
+        try:
+            found = await answers.read(view, report, query, now.today(ledger), frozenset(asked.include), page)
+        except TooManyPeriodsError as error:
+            raise parameters.invalid("to", str(error), asked.to or "nothing") from None
         if found is None:
             raise parameters.invalid("after", "what the `next` of the page before has", asked.after)
         names = await _names(view, found.rows)

@@ -11,7 +11,7 @@ from typing import Any
 from service.domain import layout, reports
 from service.domain.components.entities import CreditNote, Entity
 from service.domain.cubes import Posts
-from service.domain.figures import COUNT, MONEY, SECONDS
+from service.domain.figures import COUNT, MONEY, NUMBER, SECONDS
 from service.domain.modules import found
 from service.domain.postings import Book
 from service.domain.report import Report
@@ -27,6 +27,7 @@ UNITS: dict[str, str] = {  # of what is posted to a measure
     **{name: COUNT for posts in POSTS for name in (*posts.counts, *posts.durations)},
     **{name: MONEY for posts in POSTS for name in posts.money},
     **{name: SECONDS for posts in POSTS for name in posts.seconds},
+    **{name: NUMBER for posts in POSTS for name in posts.numbers},
 }
 DURATIONS = tuple(name for posts in POSTS for name in posts.durations)
 

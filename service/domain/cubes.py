@@ -47,8 +47,8 @@ DEALS = Cube("deals", by=Dimensions._fields, rollups=(("campaign",), ()), cohort
 class Posts(NamedTuple):
     """What is posted to a cube: its measures by their unit, and the `rules` by which each kind of entity contributes to them.
 
-    Money is posted in minor units of the ledger's currency, seconds in microseconds. A duration is posted as a count with its
-    length in microseconds; its `.total` is what the lengths add up to.
+    Money is posted in minor units of the ledger's currency, seconds and numbers in millionths. A duration is posted as a count
+    with its length in microseconds; its `.total` is what the lengths add up to.
     """
 
     cube: Cube
@@ -56,12 +56,14 @@ class Posts(NamedTuple):
     money: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
     seconds: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
     durations: tuple[str, ...] = ()
 
     @property
     def measures(self) -> tuple[str, ...]:
         """All that is summed."""
-        return (*self.money, *self.counts, *self.seconds, *self.durations, *(total_of(name) for name in self.durations))
+        totals = (total_of(name) for name in self.durations)
+        return (*self.money, *self.counts, *self.seconds, *self.numbers, *self.durations, *totals)
 
 
 def total_of(duration: str) -> str:

@@ -27,8 +27,11 @@ Exact = Fraction | int
 Parts = Mapping[str, int]  # measure → sign
 
 MONEY, COUNT, RATIO, DAYS, SECONDS, DAY = "money", "count", "ratio", "days", "seconds", "day"
+HOURS, NUMBER = "hours", "number"
 WHOLE_DAYS = "whole days"
 _MILLION = 1_000_000
+_LENGTHS = {DAYS: MICROS_PER_DAY, HOURS: MICROS_PER_DAY // 24}  # in microseconds
+_IN_MILLIONTHS = (SECONDS, NUMBER)
 
 
 def half_even(above: int, below: int) -> int:
@@ -45,18 +48,18 @@ def terms(expression: str) -> dict[str, int]:
 
 
 def written(value: Exact, unit: str, currency: str) -> Any:
-    """Write an exact value in its unit: money as a decimal string, ratios to 6 decimals, days and seconds as numbers."""
+    """Write an exact value in its unit: money as a decimal string, ratios to 6 decimals, lengths and others as numbers."""
     if unit == MONEY:
         return format_minor(value if isinstance(value, int) else half_even(*value.as_integer_ratio()), currency)
     if unit == COUNT:
         return value
-    if unit == DAYS:
-        return float(round(Fraction(value) / MICROS_PER_DAY, 4))
+    if unit in _LENGTHS:
+        return float(round(Fraction(value) / _LENGTHS[unit], 4))
     above, below = value.as_integer_ratio()
-    if unit == SECONDS:
+    if unit in _IN_MILLIONTHS:
         below *= _MILLION
     rounded = half_even(above * _MILLION, below)
-    return rounded // _MILLION if unit == SECONDS and rounded % _MILLION == 0 else rounded / _MILLION
+    return rounded // _MILLION if unit in _IN_MILLIONTHS and rounded % _MILLION == 0 else rounded / _MILLION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +175,26 @@ class Quotient(Figure):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stock(Figure):
+    """What a sum has come to by the end of a period, or of the window, whatever it was before; with `opening`, by its beginning.
+
+    It adds up over groups, and not over periods: a period has a row also where its stock is all there is.
+    """
+
+    of: Parts
+    opening: bool = False
+
+    def value(self, row: Row, name: str) -> Exact | None:
+        if not row.missing.isdisjoint(self.of):
+            return row.unknown(name, f"is in no read model of version {row.version}: have the ledger rebuilt")
+        stock = row.opening if self.opening else row.closing
+        return sum(sign * stock.get(measure, 0) for measure, sign in self.of.items())
+
+    def measures(self) -> tuple[str, ...]:
+        return tuple(self.of)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Mean(Figure):
     """The mean length of a duration."""
 
@@ -180,7 +203,7 @@ class Mean(Figure):
     def value(self, row: Row, name: str) -> Exact | None:
         count = row.sums.get(self.of, 0)
         if not count:
-            return row.unknown(self.of, "no such duration yet")
+            return _no_length(row, name, self.of)
         return Fraction(row.sums.get(total_of(self.of), 0), count)
 
     def operands(self) -> tuple[str, ...]:
@@ -199,10 +222,15 @@ class Percentile(Figure):
 
     def value(self, row: Row, name: str) -> Exact | None:
         lengths = row.samples.get(self.of)
-        return percentile(lengths, self.share) if lengths else row.unknown(self.of, "no such duration yet")
+        return percentile(lengths, self.share) if lengths else _no_length(row, name, self.of)
 
     def operands(self) -> tuple[str, ...]:
         return (self.of,)
+
+
+def _no_length(row: Row, name: str, duration: str) -> Exact | None:
+    """Give the reason where there is no length: of the member that all figures of the duration are in, if they are in one."""
+    return row.unknown(duration if name.startswith(f"{duration}.") else name, "no such duration yet")
 
 
 @dataclass(frozen=True, kw_only=True)

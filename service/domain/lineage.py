@@ -44,10 +44,13 @@ _DONE = {
     "opportunity.reopened": "reopened", "quote.accepted": "accepted", "order.placed": "placed", "order.amended": "amended",
     "order.cancelled": "cancelled", "invoice.posted": "posted", "invoice.credited": "credited",
     "invoice.cancelled": "cancelled", "fx.rate_published": "rate published", "event.voided": "voided",
+    "call.completed": "completed", "activity.completed": "completed", "case.opened": "opened", "case.resolved": "resolved",
+    "csat.recorded": "scored", "account.churned": "churned", "account.renewed": "renewed",
 }  # fmt: skip
 _OWN = {
     "lead": "lead_id", "opportunity": "opportunity_id", "quote": "quote_id", "order": "order_id", "invoice": "invoice_id",
-    "credit_note": "credit_note_id", "cost": "cost_entry_id",
+    "credit_note": "credit_note_id", "cost": "cost_entry_id", "call": "call_id", "activity": "activity_id",
+    "case": "case_id", "account": "account_id",
 }  # fmt: skip
 _STATING = {"campaign.cost_booked", "order.placed", "invoice.posted", "invoice.credited", "campaign.budget_set"}
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from service.domain.cubes import Cube
-from service.domain.figures import Age, Exact, Figure, FirstDay, Formula, Percentile, Sums, Total
+from service.domain.figures import Age, Exact, Figure, FirstDay, Formula, Percentile, Stock, Sums, Total
 
 Samples = Mapping[str, Mapping[Any, int]]  # duration → length in microseconds → how often
 _NOTHING: Mapping[str, Any] = {}
@@ -68,7 +68,7 @@ class Report:
         A figure that is a sum, or a measure of the report, is its own; of others it is what they are made of.
         """
         figure = self.figures.get(name)
-        if isinstance(figure, Total):
+        if isinstance(figure, Total | Stock):
             return {name: figure.of}
         if figure is None:
             return {name: {name: 1}} if name in (*self.measures, *self.cohort_measures) else self._within(name)
@@ -85,7 +85,18 @@ class Report:
     @cached_property
     def of_now(self) -> bool:
         """Whether an answer depends on what day it is."""
-        return bool(self.of_kind(Age))
+        return bool(self.of_kind(Age) or self.of_kind(Stock))
+
+    @cached_property
+    def stocks(self) -> tuple[str, ...]:
+        """The measures whose sums since the beginning are needed."""
+        return tuple(dict.fromkeys(one for figure in self.of_kind(Stock).values() for one in figure.of))
+
+    @cached_property
+    def moved(self) -> frozenset[str]:
+        """The measures that a row is there for: those of which more than a stock is told."""
+        others = (one for one in self.figures.values() if not isinstance(one, Formula | Stock))
+        return frozenset(self._measures(others))
 
 
 @dataclass(slots=True)
@@ -99,6 +110,8 @@ class Row:
     samples: Samples = field(default_factory=lambda: _NOTHING)
     last_days: Mapping[str, date] = field(default_factory=lambda: _NOTHING)
     first_days: Mapping[str, date | None] = field(default_factory=lambda: _NOTHING)
+    opening: Sums = field(default_factory=lambda: _NOTHING)  # what stocks were before the period
+    closing: Sums = field(default_factory=lambda: _NOTHING)  # and are by its end
     today: date | None = None
     missing: frozenset[str] = frozenset()  # measures that the generation does not have
     version: str = ""

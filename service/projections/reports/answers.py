@@ -11,7 +11,9 @@ from service.domain.durations import EXACT_BELOW, middle_of
 from service.domain.figures import Age, Exact, Formula
 from service.domain.postings import sum_by_key
 from service.domain.report import Report, Row, first_days_of, percentiles_of
+from service.projections.reports import stocks
 from service.projections.reports.reading import Snapshot
+from service.projections.reports.stocks import Stocks
 from service.projections.sums.selection import Key, Query, Sums
 from service.projections.sums.threads import apart
 
@@ -28,6 +30,7 @@ class _Read(NamedTuple):
     lengths: Lengths
     last_days: Days
     first_days: FirstDays
+    stocks: Stocks
     today: date | None
     missing: frozenset[str]
 
@@ -81,7 +84,8 @@ async def _read(view: Snapshot, report: Report, query: Query, today: date | None
     used = {*report.measures, *report.cohort_measures}
     missing = frozenset(one for one in used if one not in view.layout)
     first_days = await _first_days(view, report, query, asked)
-    return _Read(sums, cohorts, lengths, last_days, first_days, today, missing)
+    stands = await stocks.read(view, query, report.stocks, sums, today)
+    return _Read(sums, cohorts, lengths, last_days, first_days, stands, today, missing)
 
 
 async def _first_days(view: Snapshot, report: Report, query: Query, asked: frozenset[str]) -> FirstDays:
@@ -121,7 +125,10 @@ def _answer(
 ) -> Answer | None:  # fmt: skip
     """Work out the figures of each group, in their order, and of all together."""
     unattributed: list[Key] = [(None,)] if query.group_by == ("campaign",) and not query.only else []
-    summed = dict.fromkeys([*found.sums, *unattributed])  # what is unattributed has a row, also where it is empty
+    moved = found.sums  # what is unattributed has a row, also where it is empty, and so has a stock
+    if report.stocks:
+        moved = {key: sums for key, sums in moved.items() if not report.moved.isdisjoint(sums)}
+    summed = dict.fromkeys([*moved, *found.stocks.keys, *unattributed])
     keys = sorted({*summed, *found.cohorts}, key=_by_key)
     rows = {key: _row(view, report, found, key) for key in keys}
     order = [key for key in keys if key in summed or _says_something(report, rows[key])]
@@ -160,5 +167,6 @@ def _row(view: Snapshot, report: Report, found: _Read, key: Key | None) -> Row:
     cohort = sum_by_key(found.cohorts.values()) if key is None else found.cohorts.get(key, nothing)
     return Row(
         report, view.ledger.currency, sums, cohort, found.lengths.get(key, nothing), found.last_days.get(key, nothing),
-        found.first_days.get(key, nothing), found.today, found.missing, view.version,
+        found.first_days.get(key, nothing), found.stocks.opening.get(key, nothing),
+        found.stocks.closing.get(key, nothing), found.today, found.missing, view.version,
     )  # fmt: skip

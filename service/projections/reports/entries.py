@@ -265,6 +265,8 @@ async def read(
         raise KeyError(name)
     if isinstance(figure, figures.Formula):
         query = replace(query, basis="cohort")
+    if isinstance(figure, figures.Stock):  # all that came before makes it up
+        query = replace(query, since=None, until=(query.since or date.min) if figure.opening else query.until)
     parts = {measure: sign for of in reversed(made_of.values()) for measure, sign in of.items()}
     currency, positions = view.ledger.currency, Range(0, view.as_of.position)
     summed = sum_by_key((await view.sums(replace(query, group_by=()), tuple({*parts, *report.measures}))).values())

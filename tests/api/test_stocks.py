@@ -1,0 +1,37 @@
+"""Figures that do not add up over periods, over HTTP and on PostgreSQL."""
+
+from __future__ import annotations
+
+from tests.conftest import Api
+from tests.support.sending import event
+
+
+def _post_cases(api: Api) -> None:
+    api.post(
+        event("case.opened", "2026-01-05", case_id="C1", agent_id="kim"),
+        event("case.opened", "2026-02-05", case_id="C2", agent_id="lee"),
+        event("case.resolved", "2026-03-05", case_id="C1"),
+        event("csat.recorded", "2026-03-06", case_id="C1", score=4.5),
+    )  # fmt: skip
+
+
+def test_the_backlog_of_a_window_counts_what_was_opened_before_and_opens_down_to_it(api: Api) -> None:
+    _post_cases(api)
+    window = {"from": "2026-02-01", "to": "2026-05-01"}
+    answer = api.read("/v1/reports/service", group_by="month", **window)
+    rows = {row["month"]: (row["opened"], row["backlog"]) for row in answer["rows"]}
+    assert rows == {"2026-02": (1, 2), "2026-03": (0, 1), "2026-04": (0, 1)}
+    assert (answer["total"]["backlog"], answer["total"]["csat_mean"]) == (1, 4.5)
+    entries = api.read("/v1/reports/service/entries", measure="backlog", **window)
+    assert (entries["sum"], [one["amount"] for one in entries["entries"]]) == (1, [1, 1, -1])
+    kim = api.read("/v1/reports/service", group_by="owner", owner="kim", **window)
+    assert [(row["owner"], row["backlog"], row["resolved"]) for row in kim["rows"]] == [("kim", 0, 1)]
+    known_then = api.read("/v1/reports/service", group_by="owner", as_of="2", now="2026-02-06T00:00:00Z")
+    assert {row["owner"]: row["backlog"] for row in known_then["rows"]} == {"kim": 1, "lee": 1}
+
+
+def test_a_window_of_more_periods_than_anybody_reads_is_refused(api: Api) -> None:
+    _post_cases(api)
+    window = {"from": "1900-01-01", "to": "9999-01-01", "group_by": "day"}
+    response = api.http.get("/v1/reports/service", params=window)
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "to")
