@@ -115,6 +115,8 @@ _SUMS = {
     "calls.advanced": 15, "activities.email": 40, "activities.meeting": 12, "activities.demo": 5, "activities.visit": 2,
     "activities.other": 1, "quotes.sent": 14, "cases.opened": 50, "cases.resolved": 40, "cases.reopened": 4, "cases.open": 10,
     "cases.backlog": 12, "cases.same_day": 30, "csat.count": 20, "csat.score": 85_000_000, "csat.satisfied": 17,
+    "customers.active": 200, "customers.gained": 12, "customers.churned": 8, "customers.renewals": 90,
+    "customers.renewed_amount": 9_000_000, "customers.churned_amount": 640_000,
 }  # fmt: skip
 _DAYS = (2, 3, 5, 8, 12)
 
@@ -130,7 +132,7 @@ def examples() -> dict[str, dict[str, Any]]:
         report.name: Row(
             report, "EUR", sums, sums, dict.fromkeys(DURATIONS, lengths),
             {one.of: last for one in report.of_kind(Age).values()},
-            {one.result: date(2026, 5, 4) for one in first_days_of(report).values()}, sums, sums, today,
+            {one.result: date(2026, 5, 4) for one in first_days_of(report).values()}, sums, sums, sums, today,
         ).written()
         for report in REPORTS.values()
     }  # fmt: skip

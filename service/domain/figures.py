@@ -108,7 +108,7 @@ class Total(Figure):
     def value(self, row: Row, name: str) -> Exact | None:
         sums, missing = row.sums, row.missing
         if missing and not missing.isdisjoint(self.of):
-            return row.unknown(name, f"is in no read model of version {row.version}: have the ledger rebuilt")
+            return _not_read(row, name)
         if self.unless is not None and (reason := self.unless(sums)) is not None:
             return row.unknown(name, reason)
         return sum([sign * sums.get(measure, 0) for measure, sign in self.of.items()])
@@ -186,12 +186,28 @@ class Stock(Figure):
 
     def value(self, row: Row, name: str) -> Exact | None:
         if not row.missing.isdisjoint(self.of):
-            return row.unknown(name, f"is in no read model of version {row.version}: have the ledger rebuilt")
+            return _not_read(row, name)
         stock = row.opening if self.opening else row.closing
         return sum(sign * stock.get(measure, 0) for measure, sign in self.of.items())
 
     def measures(self) -> tuple[str, ...]:
         return tuple(self.of)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier(Figure):
+    """The part of a measure's sum that is of what was there before the period began: `since` is the dimension with that day."""
+
+    of: str
+    since: str
+
+    def value(self, row: Row, name: str) -> Exact | None:
+        if self.of in row.missing:
+            return _not_read(row, name)
+        return row.earlier.get(self.of, 0)
+
+    def operands(self) -> tuple[str, ...]:
+        return (self.of,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,6 +326,10 @@ class Absent(Figure):
 
     def operands(self) -> tuple[str, ...]:
         return (self.of,)
+
+
+def _not_read(row: Row, name: str) -> Exact | None:
+    return row.unknown(name, f"is in no read model of version {row.version}: have the ledger rebuilt")
 
 
 # How reports declare them

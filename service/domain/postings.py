@@ -207,9 +207,12 @@ class Remainder:
         return self.currency, self._rate, self._used, self.remaining, self.remaining_converted
 
     def post(
-        self, measures: Mapping[str, int], entity: str, where: Dimensions, day: int, cohort: int, minor: Minor
-    ) -> None:
+        self, measures: Mapping[str, int], entity: str, where: Dimensions, day: int, cohort: int, minor: Minor,
+        segment: int | None = None,
+    ) -> None:  # fmt: skip
         """Add an entry of `minor` units to each of the measures, times its sign; without a rate, list it instead.
+
+        It is of the dimensions of deals, unless the `segment` of another cube is given; what waits is listed under those.
 
         OverflowError where it comes to more than any business has; what takes out all that is left only adds up such entries.
         """
@@ -227,7 +230,8 @@ class Remainder:
             told = f"{next(iter(measures))} of {entity} comes to more than {most}"
             raise OverflowError(f"{told}: void or correct the amount, or the exchange rate that it is converted at")
         self.remaining_converted += amount
-        segment = self._book.segments[where]
+        if segment is None:
+            segment = self._book.segments[where]
         for measure, sign in measures.items():
             used = str(Converted(self.currency, self._written(minor * sign), *self._used)) if self._used else None
             self._book.put((measure, entity, segment, day, cohort, None, used), amount * sign)

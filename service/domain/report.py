@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from service.domain.cubes import Cube
-from service.domain.figures import Age, Exact, Figure, FirstDay, Formula, Percentile, Stock, Sums, Total
+from service.domain.figures import Age, Earlier, Exact, Figure, FirstDay, Formula, Percentile, Stock, Sums, Total
 
 Samples = Mapping[str, Mapping[Any, int]]  # duration → length in microseconds → how often
 _NOTHING: Mapping[str, Any] = {}
@@ -88,6 +88,11 @@ class Report:
         return bool(self.of_kind(Age) or self.of_kind(Stock))
 
     @cached_property
+    def earlier(self) -> dict[str, str]:
+        """The measures of which what was there before is told apart, each with the dimension that says since when."""
+        return {figure.of: figure.since for figure in self.of_kind(Earlier).values()}
+
+    @cached_property
     def stocks(self) -> tuple[str, ...]:
         """The measures whose sums since the beginning are needed."""
         return tuple(dict.fromkeys(one for figure in self.of_kind(Stock).values() for one in figure.of))
@@ -112,6 +117,7 @@ class Row:
     first_days: Mapping[str, date | None] = field(default_factory=lambda: _NOTHING)
     opening: Sums = field(default_factory=lambda: _NOTHING)  # what stocks were before the period
     closing: Sums = field(default_factory=lambda: _NOTHING)  # and are by its end
+    earlier: Sums = field(default_factory=lambda: _NOTHING)  # of what was there before the period
     today: date | None = None
     missing: frozenset[str] = frozenset()  # measures that the generation does not have
     version: str = ""

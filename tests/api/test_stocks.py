@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.conftest import Api
-from tests.support.sending import event
+from tests.support.sending import event, order
 
 
 def _post_cases(api: Api) -> None:
@@ -35,3 +35,20 @@ def test_a_window_of_more_periods_than_anybody_reads_is_refused(api: Api) -> Non
     window = {"from": "1900-01-01", "to": "9999-01-01", "group_by": "day"}
     response = api.http.get("/v1/reports/service", params=window)
     assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "to")
+
+
+def test_customers_of_a_window_start_with_those_of_before_and_their_churn_is_told_apart(api: Api) -> None:
+    api.post(
+        order("S1", "10.00", "2026-01-05", account_id="A"),
+        order("S2", "10.00", "2026-02-05", account_id="B"),
+        event("account.churned", "2026-02-20", account_id="B"),
+        event("account.churned", "2026-03-20", account_id="A"),
+    )  # fmt: skip
+    answer = api.read("/v1/reports/retention", **{"from": "2026-02-01", "to": "2026-05-01"})
+    names = ("month", "customers_at_start", "gained", "churned", "churned_of_start", "retention_rate")
+    assert [tuple(row[name] for name in names) for row in answer["rows"]] == [
+        ("2026-02", 1, 1, 1, 0, 1.0), ("2026-03", 1, 0, 1, 1, 0.0)
+    ]  # fmt: skip
+    assert [answer["total"][name] for name in names[1:]] == [1, 1, 2, 1, 0.0]
+    entries = api.read("/v1/reports/retention/entries", measure="customers_at_start", **{"from": "2026-03-01"})
+    assert (entries["sum"], len(entries["entries"])) == (1, 3)

@@ -84,7 +84,7 @@ async def _read(view: Snapshot, report: Report, query: Query, today: date | None
     used = {*report.measures, *report.cohort_measures}
     missing = frozenset(one for one in used if one not in view.layout)
     first_days = await _first_days(view, report, query, asked)
-    stands = await stocks.read(view, query, report.stocks, sums, today)
+    stands = await stocks.read(view, report, query, sums, today)
     return _Read(sums, cohorts, lengths, last_days, first_days, stands, today, missing)
 
 
@@ -168,5 +168,5 @@ def _row(view: Snapshot, report: Report, found: _Read, key: Key | None) -> Row:
     return Row(
         report, view.ledger.currency, sums, cohort, found.lengths.get(key, nothing), found.last_days.get(key, nothing),
         found.first_days.get(key, nothing), found.stocks.opening.get(key, nothing),
-        found.stocks.closing.get(key, nothing), found.today, found.missing, view.version,
+        found.stocks.closing.get(key, nothing), found.stocks.earlier.get(key, nothing), found.today, found.missing, view.version,
     )  # fmt: skip

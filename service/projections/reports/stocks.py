@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 from service.domain.calendar import following, grain_label, grain_start, labelled
 from service.domain.postings import sum_by_key
+from service.domain.report import Report
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.selection import TIME_GROUPS, Key, Query, Sums
 from service.projections.sums.threads import apart
@@ -24,8 +25,12 @@ class TooManyPeriodsError(ValueError):
 
 @dataclass
 class Stocks:
-    """By group, where it is not 0: what measures had come to before the period began, and by its end; None = all together."""
+    """By group, where it is not 0: what measures had come to before the period began, and by its end; None = all together.
 
+    `earlier` is the part of the period's sums that is of what was there before it.
+    """
+
+    earlier: dict[Key | None, Sums] = field(default_factory=dict)
     opening: dict[Key | None, Sums] = field(default_factory=dict)
     closing: dict[Key | None, Sums] = field(default_factory=dict)
 
@@ -43,20 +48,38 @@ class Stocks:
 
 
 async def read(
-    view: Snapshot, query: Query, measures: Sequence[str], moved: Mapping[Key, Sums], today: date | None
+    view: Snapshot, report: Report, query: Query, moved: Mapping[Key, Sums], today: date | None
 ) -> Stocks:  # fmt: skip
-    """Return the stocks of measures; `moved` are the sums of the window, by group.
+    """Return the stocks of a report; `moved` are the sums of the window, by group.
 
     Without an end, the window goes on until today, and longer where something moved later.
     """
-    if not measures:
+    measures = report.stocks
+    if not measures and not report.earlier:
         return Stocks()
     others = tuple(group for group in query.group_by if group not in TIME_GROUPS)
     before: dict[Key, Sums] = {}
     if query.since is not None:
         before = await view.sums(replace(query, group_by=others, since=None, until=query.since), measures)
     rows = len(moved) + len(before) if len(others) == len(query.group_by) else MOST_ROWS
-    return await apart(rows, _stood, query, measures, before, moved, today)
+    stocks = await apart(rows, _stood, query, measures, before, moved, today)
+    for measure, since in report.earlier.items():
+        await _read_earlier(view, query, measure, since, stocks)
+    return stocks
+
+
+async def _read_earlier(view: Snapshot, query: Query, measure: str, since: str, stocks: Stocks) -> None:
+    """Add up, by group and in all, what is posted under a day before the period's first one."""
+    apart_by = query if since in query.group_by else replace(query, group_by=(*query.group_by, since))
+    for key, sums in (await view.sums(apart_by, [measure])).items():
+        begun, group = key[apart_by.group_by.index(since)], key[: len(query.group_by)]
+        if begun is None:
+            continue
+        begin = max((day for day in (query.since, _start(query, group)) if day), default=None)
+        for one, first in ((group, begin), (None, query.since)):
+            if first is not None and begun < first.isoformat():
+                earlier = stocks.earlier.setdefault(one, {})
+                earlier[measure] = earlier.get(measure, 0) + sums[measure]
 
 
 def _stood(
@@ -96,7 +119,7 @@ def _key(query: Query, other: Key, period: Key) -> Key:
 def _periods(query: Query, moved: Mapping[Key, Sums], today: date | None, most: int) -> Iterator[Key]:
     """Yield the labels of all periods, no more than `most`, from the window's beginning, or the first with a move."""
     groups = [group for group in query.group_by if group in TIME_GROUPS]
-    starts = [_start(query, key) for key in moved if _dated(query, key)]
+    starts = [start for key in moved if (start := _start(query, key))]
     first = query.since or min(starts, default=None)
     if first is None:
         return
@@ -109,11 +132,7 @@ def _periods(query: Query, moved: Mapping[Key, Sums], today: date | None, most: 
     raise TooManyPeriodsError
 
 
-def _dated(query: Query, key: Key) -> bool:
-    return all(label is not None for label, group in zip(key, query.group_by, strict=True) if group in TIME_GROUPS)
-
-
-def _start(query: Query, key: Key) -> date:
-    """Return the first day that all periods of a key share."""
+def _start(query: Query, key: Key) -> date | None:
+    """Return the first day that all periods of a key share; None of one without a period."""
     named = zip(key, query.group_by, strict=True)
-    return max(labelled(label or "", group) for label, group in named if group in TIME_GROUPS)
+    return max((labelled(label, group) for label, group in named if group in TIME_GROUPS and label), default=None)
