@@ -108,7 +108,7 @@ class Total(Figure):
     def value(self, row: Row, name: str) -> Exact | None:
         sums, missing = row.sums, row.missing
         if missing and not missing.isdisjoint(self.of):
-            return _not_read(row, name)
+            return not_read(row, name)
         if self.unless is not None and (reason := self.unless(sums)) is not None:
             return row.unknown(name, reason)
         return sum([sign * sums.get(measure, 0) for measure, sign in self.of.items()])
@@ -172,42 +172,6 @@ class Quotient(Figure):
     @property
     def formula(self) -> str:
         return self.definition or self.text
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stock(Figure):
-    """What a sum has come to by the end of a period, or of the window, whatever it was before; with `opening`, by its beginning.
-
-    It adds up over groups, and not over periods: a period has a row also where its stock is all there is.
-    """
-
-    of: Parts
-    opening: bool = False
-
-    def value(self, row: Row, name: str) -> Exact | None:
-        if not row.missing.isdisjoint(self.of):
-            return _not_read(row, name)
-        stock = row.opening if self.opening else row.closing
-        return sum(sign * stock.get(measure, 0) for measure, sign in self.of.items())
-
-    def measures(self) -> tuple[str, ...]:
-        return tuple(self.of)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Earlier(Figure):
-    """The part of a measure's sum that is of what was there before the period began: `since` is the dimension with that day."""
-
-    of: str
-    since: str
-
-    def value(self, row: Row, name: str) -> Exact | None:
-        if self.of in row.missing:
-            return _not_read(row, name)
-        return row.earlier.get(self.of, 0)
-
-    def operands(self) -> tuple[str, ...]:
-        return (self.of,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -328,7 +292,8 @@ class Absent(Figure):
         return (self.of,)
 
 
-def _not_read(row: Row, name: str) -> Exact | None:
+def not_read(row: Row, name: str) -> Exact | None:
+    """Give the reason where the generation that answers does not have a measure."""
     return row.unknown(name, f"is in no read model of version {row.version}: have the ledger rebuilt")
 
 

@@ -13,7 +13,8 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from service.domain.cubes import Cube
-from service.domain.figures import Age, Earlier, Exact, Figure, FirstDay, Formula, Percentile, Stock, Sums, Total
+from service.domain.figures import Age, Exact, Figure, FirstDay, Formula, Percentile, Sums, Total
+from service.domain.standing import Earlier, Stock
 
 Samples = Mapping[str, Mapping[Any, int]]  # duration → length in microseconds → how often
 _NOTHING: Mapping[str, Any] = {}

@@ -6,10 +6,11 @@ from datetime import date
 
 from service.domain.components.accounts import AccountsOrder, AccountStep, Moment
 from service.domain.cubes import NOWHERE, Cube, Posts
-from service.domain.figures import COUNT, MONEY, Earlier, Stock, quotient, total
+from service.domain.figures import COUNT, MONEY, quotient, total
 from service.domain.money import money_of
 from service.domain.postings import Book, Remainder
 from service.domain.report import Report
+from service.domain.standing import Earlier, Stock
 
 CUSTOMERS = Cube("customers", by=("since",))
 
@@ -36,7 +37,14 @@ def contribute_step(one: AccountStep, book: Book) -> None:
 def _turn(one: Moment, measure: str, change: int, book: Book) -> None:
     """Post that an account becomes a customer, or is none any more, under the day since which it is one."""
     if one.since is not None:
-        place = (one.name, book.at(CUSTOMERS, since=date.fromordinal(one.since).isoformat()), one.day, one.day, None, None)
+        place = (
+            one.name,
+            book.at(CUSTOMERS, since=date.fromordinal(one.since).isoformat()),
+            one.day,
+            one.day,
+            None,
+            None,
+        )
         book.put((measure, *place))
         book.put(("customers.active", *place), change)
 
@@ -75,7 +83,5 @@ REPORT = Report(
         "churned_amount": total("customers.churned_amount", MONEY, "Σ amounts of customers that leave"),
     },
     group_by="month",
-    notes=(
-        "Customers are accounts from their first live order, a renewal or their return on, until they churn; `since` is that day.",
-    ),
+    notes=("Customers are accounts from a live order or a renewal on, until they churn; `since` is the day when that began.",),
 )  # fmt: skip

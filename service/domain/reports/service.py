@@ -7,9 +7,10 @@ from decimal import Decimal
 from service.domain.components.cases import Case, Step
 from service.domain.cubes import Cube, Posts
 from service.domain.durations import SHARES
-from service.domain.figures import COUNT, HOURS, NUMBER, Mean, Percentile, Stock, quotient, total
+from service.domain.figures import COUNT, HOURS, NUMBER, Mean, Percentile, quotient, total
 from service.domain.postings import Book
 from service.domain.report import Report
+from service.domain.standing import Stock
 
 CASES = Cube("cases", by=("owner",))
 _SATISFIED = 4  # of 5
