@@ -4,6 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 
 ROUNDS ?= 100
+WORKERS ?= 2
 
 CLIENTS := tests/clients
 
@@ -22,8 +23,10 @@ $(STAMP): requirements-dev.txt pyproject.toml
 demo: setup  ## the main job on the embedded database; stays up until Ctrl-C
 	$(BIN)/campaign-ledger demo
 
-test: setup $(if $(shell command -v npm),clients)
-	$(BIN)/python -m pytest
+# By file, in the order of their folders: those that take long begin, so that no process waits for the other at the end.
+test: setup $(if $(shell command -v npm),clients)  ## all tests; WORKERS=0 for one process, without xdist
+	$(BIN)/python -m pytest -m "not alone" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m alone
 
 clients: $(CLIENTS)/.ready  ## what makes clients of the API description, for the tests that try them; needs npm
 

@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import httpx
 import pytest
 
 from service.store import citus, database, embedded, ledgers, migrate
+from tests.support import commands, databases
 from tests.support.senders_api import HOSTS
 
 _names = itertools.count(1)
@@ -56,11 +56,10 @@ class Running(NamedTuple):
 
 def start_service(arguments: list[str], environment: dict[str, str], log: Path, prefix: Sequence[str] = ()) -> Running:
     """Start the service as its user would, on a free port, perhaps by another command; returns when it listens."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_LEDGER_")}
     with log.open("wb") as stream:
         process = subprocess.Popen(  # noqa: S603  the service itself
-            [*prefix, sys.executable, "-m", "service.cli", "serve", "--port", "0", *arguments],
-            env={**clean, **environment}, stderr=stream, stdout=stream,
+            [*prefix, *commands.COMMAND, "serve", "--port", "0", *arguments],
+            env=commands.environment(**environment), stderr=stream, stdout=stream,
         )  # fmt: skip
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -87,18 +86,21 @@ async def _distribute(dsn: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    distributed = os.environ.get("CAMPAIGN_LEDGER_CITUS_URL")
-    external = distributed or os.environ.get("CAMPAIGN_LEDGER_TEST_DATABASE_URL")
-    if external:
-        asyncio.run(migrate.migrate(external))
-        if distributed:
-            asyncio.run(_distribute(distributed))
-        yield external
-        return
-    with embedded.start(tmp_path_factory.mktemp("postgresql")) as server:
-        asyncio.run(migrate.migrate(server.dsn))
-        yield server.dsn
+async def dsn(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """A database of this process: on a server of its own, or on one that is given."""
+    if distributed := os.environ.get("CAMPAIGN_LEDGER_CITUS_URL"):
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            raise pytest.UsageError("CAMPAIGN_LEDGER_CITUS_URL is one database for all: run `make test WORKERS=0`")
+        await migrate.migrate(distributed)
+        await _distribute(distributed)
+        yield distributed
+    elif external := os.environ.get("CAMPAIGN_LEDGER_TEST_DATABASE_URL"):
+        async with databases.migrated(external) as own:
+            yield own
+    else:
+        with embedded.start(tmp_path_factory.mktemp("postgresql")) as server:
+            await migrate.migrate(server.dsn)
+            yield server.dsn
 
 
 @pytest.fixture(scope="session")

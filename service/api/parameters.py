@@ -22,6 +22,7 @@ from service.api.response_cache import Answers, Standing, matches
 from service.api.urls import link, next_url
 from service.bootstrap import Service
 from service.domain.calendar import LAST_DAY, Zone, expected_day, parse_day, parse_instant
+from service.domain.contributions import READ_MODEL_VERSION
 from service.domain.report import Report
 from service.projections.reports import reading
 from service.projections.sums import selection
@@ -281,11 +282,18 @@ async def _wait(service: Service, standing: Standing, ledger: Ledger, position: 
     while (served := await standing.of(ledger)).checkpoint < position:
         if patience <= 0:
             raise ProblemError(
-                503, f"position {position} is not projected yet, only {served.checkpoint}: try again in a moment",
+                503, f"position {position} is not projected yet, only {served.checkpoint}: {_until(served)}",
                 kind="not-projected-yet", headers={"Retry-After": "1"}, position=served.checkpoint,
             )  # fmt: skip
         await asyncio.sleep(pause)
         patience, pause = patience - pause, min(pause * 2, 0.1)
+
+
+def _until(served: reading.Serving) -> str:
+    """Say when to ask again: figures that an earlier release made stand still until they are rebuilt."""
+    if served.version == READ_MODEL_VERSION:
+        return "try again in a moment"
+    return f"its figures are still those of definitions {served.version}, and stand still until they are rebuilt"
 
 
 def frame(view: reading.Snapshot) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import asyncpg
 import msgspec
@@ -21,9 +21,6 @@ from service.domain.catalogue import shown
 from service.store import faults
 from service.store.log.group_commit import QueueFullError
 from service.store.vault import MasterKeyError
-
-if TYPE_CHECKING:
-    from service.api.exchange import Exchange
 
 _log = telemetry.logger("api")
 MEDIA_TYPE = "application/problem+json"
@@ -45,6 +42,13 @@ _EXPECTED = {  # by pydantic's names of errors, where its words are about Python
 _SHOULD = re.compile(r"^\w+ should (be|have) ")  # as pydantic's sentences begin
 _LONGEST_TOLD = 300  # characters of a path in the log
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}  # RFC 9110's; Python's change with its version
+
+
+class _Asked(Protocol):
+    """What `exchange` knows of a request: which is above, for it answers with problems."""
+
+    method: str
+    request_id: str
 
 
 class ProblemError(Exception):
@@ -84,7 +88,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         methods = _methods(request)
         headers["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
-    exchange: Exchange | None = request.scope.get("exchange")
+    exchange: _Asked | None = request.scope.get("exchange")
     details = {
         404: f"there is nothing at {path_of(request)}; /openapi.json describes what there is",
         405: f"{exchange.method if exchange else request.method} is not possible at {path_of(request)}",
@@ -192,7 +196,7 @@ async def on_missing_key(_: Request, error: Exception) -> Response:
 
 async def on_failure(request: Request, error: Exception) -> Response:
     """Answer what should not have happened; the log has the rest."""
-    exchange: Exchange | None = request.scope.get("exchange")
+    exchange: _Asked | None = request.scope.get("exchange")
     _log.error(
         "request failed", path=path_told(request.url.path), request_id=exchange and exchange.request_id, exc_info=error
     )

@@ -42,7 +42,12 @@ class Answer(BaseModel):
     read_model_version: str = schemas.Version
     unconverted: list[schemas.Unconverted]
     pending_links: int = Field(description="how many links wait for what has not arrived", examples=[0])
-    now: Today | None = Field(None, description="of what depends on today: the time that it was told by")
+
+
+class AnswerOfNow(Answer):
+    """What an answer says of itself that depends on what day it is."""
+
+    now: Today
 
 
 class ReportMeasure(BaseModel):
@@ -149,6 +154,10 @@ def figures_of(name: str, report: Report) -> type[BaseModel]:
     )
 
 
+def _about(report: Report) -> type[Answer]:
+    return AnswerOfNow if report.of_now else Answer
+
+
 def answer_of(report: Report) -> type[BaseModel]:
     """Return the model of a report's answer: rows by group, and the total."""
     name = _camel(report.name)
@@ -159,7 +168,7 @@ def answer_of(report: Report) -> type[BaseModel]:
     }
     row = create_model(f"{name}Row", __base__=made, __doc__=f"{report.question} By group.", **keys)
     return create_model(
-        f"{name}Answer", __base__=Answer, __doc__=report.question, rows=(list[row], ...), total=(made, ...),
+        f"{name}Answer", __base__=_about(report), __doc__=report.question, rows=(list[row], ...), total=(made, ...),
         names=(dict[str, str], Field(description="the campaigns in it by their names", examples=[{"fair-2026": "Fair 2026"}])),
         next=(str | None, schemas.Next),
     )  # fmt: skip
@@ -169,6 +178,6 @@ def campaign_of(report: Report) -> type[BaseModel]:
     """Return the model of one campaign's figures, flat."""
     name = _camel(report.name)
     return create_model(
-        f"Campaign{name}", __base__=(figures_of(name, report), Answer), __doc__="One campaign's figures, flat.",
+        f"Campaign{name}", __base__=(figures_of(name, report), _about(report)), __doc__="One campaign's figures, flat.",
         campaign_id=(str, ...),
     )  # fmt: skip

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from service.cli.common import DataDir, chosen, say, show, with_pool
+from service.domain.contributions import READ_MODEL_VERSION
 from service.projections.engine import lag
 from service.projections.generations import retry, verify
 from service.store import watch
@@ -71,6 +72,12 @@ def status(
     for row in rows:
         table.add_row(*(str(value if value is not None else "-") for value in row.values()))
     show(table)
+    for row in rows:
+        if row["definitions"] != READ_MODEL_VERSION:
+            say(
+                f"{row['ledger']}: its figures are of definitions {row['definitions']} and stand still; "
+                f"`campaign-ledger replay {row['ledger']} --dry-run` makes new ones and shows what moves"
+            )
 
 
 def set_aside(

@@ -236,9 +236,10 @@ def differences(
         return
     for one in found:
         period, basis = one["period"] or "undated", one["date_basis"] or "any"
-        say(
-            f"{one['campaign_id'] or 'unattributed'}, {period} ({basis}), {one['measure']}: {one['old']} -> {one['new']}"
-        )
+        none = "not known" if one["measure"] == "attributes" else "null"
+        old, new = (none if one[name] is None else one[name] for name in ("old", "new"))
+        where = f" {one['where']}" if one["where"] else ""
+        say(f"{one['campaign_id'] or 'unattributed'}, {period} ({basis}){where}, {one['measure']}: {old} -> {new}")
 
 
 def rollback(ledger: LedgerName = "default", data_dir: DataDir = None) -> None:

@@ -91,10 +91,8 @@ async def _figures(url: str, key: str, out: Console, leads: int) -> _Shown:
         begun = time.perf_counter()
         done, roi = await _sent(http, events, out)
         ready = time.perf_counter() - begun
-        campaigns = await read(http, "/v1/campaigns?limit=1000", done.last_position)
-        names = {one["campaign_id"]: one.get("name") or one["campaign_id"] for one in campaigns["rows"]}
         tables = [
-            showing.ranking(roi, names, out.width),
+            showing.ranking(roi, out.width),
             showing.funnel(await read(http, "/v1/conversion", done.last_position), out.width),
             showing.velocity(await read(http, "/v1/velocity", done.last_position)),
             showing.sent(done, ready),
@@ -112,7 +110,7 @@ async def _sent(http: httpx.AsyncClient, events: Sequence[Event], out: Console) 
         watching = asyncio.create_task(_watch(http, bar, projecting))
         try:
             done = await send(http, events, lambda count: bar.update(sending, completed=count))
-            roi = await read(http, "/v1/roi", done.last_position)
+            roi = await read(http, "/v1/roi", done.last_position, include="break_even_on")
         finally:
             watching.cancel()
     return done, roi

@@ -79,10 +79,10 @@ async def _post(http: httpx.AsyncClient, sent: Sent, media_type: str, body: byte
     sent.add(answer)
 
 
-async def read(http: httpx.AsyncClient, path: str, position: int) -> dict[str, Any]:
+async def read(http: httpx.AsyncClient, path: str, position: int, **asked: str) -> dict[str, Any]:
     """Read once everything up to a position is in the figures."""
     while True:
-        response = await http.get(path, params={"min_position": position})
+        response = await http.get(path, params={**asked, "min_position": position})
         if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
             break
         await asyncio.sleep(float(response.headers.get("Retry-After", 1)))

@@ -33,7 +33,7 @@ _DURATIONS = {
 }
 
 
-def ranking(roi: dict[str, Any], names: dict[str, str], width: int) -> Table:
+def ranking(roi: dict[str, Any], width: int) -> Table:
     """Return the campaigns by their return, best first; what belongs to none comes last, then the total."""
     table = _table(f"ROI by campaign on invoiced revenue, in {roi['currency']}", "campaign")
     left_out = {"cost/lead"} if width < _WIDE else set()
@@ -46,7 +46,7 @@ def ranking(roi: dict[str, Any], names: dict[str, str], width: int) -> Table:
 
     for row in sorted(roi["rows"], key=best_first):
         campaign = row["campaign_id"]
-        name = Text("unattributed", style="dim") if campaign is None else Text(names.get(campaign, campaign))
+        name = Text("unattributed", style="dim") if campaign is None else Text(roi["names"].get(campaign, campaign))
         name.no_wrap, name.overflow = True, "ellipsis"
         table.add_row(name, *(cell for heading, cell in _returns(row) if heading not in left_out))
     table.add_section()

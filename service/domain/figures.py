@@ -10,7 +10,7 @@ description and its formula follow from that. Values are exact until they are wr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Sums = Mapping[str, int]  # measure → what it adds up to: minor units, a count, or microseconds
 Exact = Fraction | int
+Unless = Callable[[Sums], "str | None"]  # the reason why there is no such figure of these sums
 Parts = Mapping[str, int]  # measure → sign
 
 MONEY, COUNT, RATIO, DAYS, SECONDS, DAY = "money", "count", "ratio", "days", "seconds", "day"
@@ -100,18 +101,24 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Total(Figure):
-    """A sum of measures; null where `unless` gives a reason."""
+    """A sum of measures; null where `unless` gives a reason. `once`: by version of older definitions, what held instead of it."""
 
     of: Parts
-    unless: Callable[[Sums], str | None] | None = None
+    unless: Unless | None = None
+    once: Mapping[str, Unless] = field(default_factory=dict)
 
     def value(self, row: Row, name: str) -> Exact | None:
         sums, missing = row.sums, row.missing
         if missing and not missing.isdisjoint(self.of):
             return not_read(row, name)
-        if self.unless is not None and (reason := self.unless(sums)) is not None:
+        if self.unless is not None and (reason := self.without(sums, row.version)) is not None:
             return row.unknown(name, reason)
         return sum([sign * sums.get(measure, 0) for measure, sign in self.of.items()])
+
+    def without(self, sums: Sums, version: str) -> str | None:
+        """Return why there is no such figure of sums that definitions of a version have made."""
+        unless = self.once.get(version, self.unless)
+        return None if unless is None else unless(sums)
 
     def write(self, row: Row, name: str) -> Any:
         value = row.value(name)
@@ -301,10 +308,11 @@ def not_read(row: Row, name: str) -> Exact | None:
 
 
 def total(
-    of: str, unit: str, definition: str, note: str = "", unless: Callable[[Sums], str | None] | None = None
-) -> Total:
+    of: str, unit: str, definition: str, note: str = "", unless: Unless | None = None,
+    once: Mapping[str, Unless] | None = None,
+) -> Total:  # fmt: skip
     """Declare a sum of measures, as `invoiced_revenue_gross - credited`."""
-    return Total(unit=unit, definition=definition, note=note, of=terms(of), unless=unless)
+    return Total(unit=unit, definition=definition, note=note, of=terms(of), unless=unless, once=once or {})
 
 
 def quotient(

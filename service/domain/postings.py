@@ -254,7 +254,7 @@ def difference(old: Cells, new: Cells) -> list[tuple[Cell, int]]:
     if not old:
         return [line for line in new.items() if line[1]]
     before = old.get
-    lines = [(cell, amount - before(cell, 0)) for cell, amount in new.items() if amount != before(cell, 0)]
+    lines = [(cell, amount - was) for cell, amount in new.items() if amount != (was := before(cell, 0))]
     if not old.keys() <= new.keys():
         lines += [(cell, -amount) for cell, amount in old.items() if amount and cell not in new]
     return lines

@@ -157,6 +157,7 @@ class Row:
         row: dict[str, Any] = {}
         for name, figure, path in self.report.places:
             if name in leave_out:
+                self.reasons.pop(name, None)  # rows may be sorted by it
                 continue
             place = row
             for part in path[:-1]:

@@ -11,6 +11,7 @@ import pytest
 
 from service.store import ledgers
 from tests.conftest import RUN, Api
+from tests.support.commands import Ran, Run, call
 
 
 @pytest.fixture(scope="module")
@@ -25,3 +26,13 @@ def module_api(dsn: str, service_url: str, request: pytest.FixtureRequest) -> It
     made, key = asyncio.run(create())
     with httpx.Client(base_url=service_url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as http:
         yield Api(http, made, key)
+
+
+@pytest.fixture
+def run(dsn: str) -> Run:
+    """Run a command on the database of the service."""
+
+    def on_database(*arguments: str) -> Ran:
+        return call(*arguments, CAMPAIGN_LEDGER_DATABASE_URL=dsn)
+
+    return on_database

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +16,7 @@ import pytest
 from service.domain.catalogue import CATALOGUE
 from service.store import ledgers
 from tests.conftest import OPERATOR, Api, start_service, stop_service
+from tests.support import commands
 from tests.support.sending import cost, lead, order
 
 OPEN = ("/livez", "/readyz", "/openapi.json")
@@ -200,10 +199,7 @@ def test_the_bootstrap_key_opens_the_default_ledger_also_after_a_restart(
 
 def listed_keys(dsn: str) -> dict[str, str]:
     """Return the state of the default ledger's keys by their ids, as the operator sees them."""
-    done = subprocess.run(
-        [sys.executable, "-m", "service.cli", "keys", "list"], env={"CAMPAIGN_LEDGER_DATABASE_URL": dsn},
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
+    done = commands.call("keys", "list", CAMPAIGN_LEDGER_DATABASE_URL=dsn)
     return {line.split("\t")[0]: line.split("\t")[3] for line in done.stdout.splitlines()}
 
 
@@ -229,16 +225,14 @@ def test_a_bootstrap_key_ends_when_it_is_changed_stays_revoked_and_is_not_shown(
     key_id = next(
         one for one, state in listed_keys(dsn).items() if one.startswith("bootstrap-") and state == "in force"
     )
-    revoke = [sys.executable, "-m", "service.cli", "keys", "revoke", key_id]
-    subprocess.run(revoke, env={"CAMPAIGN_LEDGER_DATABASE_URL": dsn}, timeout=60, check=True, capture_output=True)  # noqa: S603
+    assert commands.call("keys", "revoke", key_id, CAMPAIGN_LEDGER_DATABASE_URL=dsn).returncode == 0
     assert opens(third, third) == 401
     assert not [one for one in listed_keys(dsn) if first[:5] in one or second[:5] in one or third[:5] in one]
 
 
 def test_a_bootstrap_key_that_is_too_short_is_refused_without_being_shown(dsn: str) -> None:
     environment = {"CAMPAIGN_LEDGER_DATABASE_URL": dsn, "CAMPAIGN_LEDGER_BOOTSTRAP_KEY": "sesame"}
-    command = [sys.executable, "-m", "service.cli", "serve", "--port", "0"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    done = commands.call("serve", "--port", "0", **environment)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "CAMPAIGN_LEDGER_BOOTSTRAP_KEY" in done.stderr

@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from service.intake.senders import KINDS
 from tests.conftest import MASTER_KEY, Api
+from tests.support.commands import Ran, Run, call, good
 from tests.support.hooks import connect
 
 SECRET = "whsec_YS1zZWNyZXQtZm9yLXRlc3RzLTAxMjM0NTY3ODk="
 SAMPLES = Path("docs/senders/samples")
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
 def run(dsn: str, service_url: str) -> Run:
     """Call the command line with the service's database and master key."""
 
-    def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_LEDGER_")}
+    def on_service(*arguments: str, **environment: str) -> Ran:
         settings = {
             "CAMPAIGN_LEDGER_DATABASE_URL": dsn, "CAMPAIGN_LEDGER_MASTER_KEY": MASTER_KEY,
             "CAMPAIGN_LEDGER_PUBLIC_URL": service_url,
         }  # fmt: skip
-        return subprocess.run(  # noqa: S603  the command line itself
-            [sys.executable, "-m", "service.cli", *arguments], env={**clean, **settings, **environment},
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        return call(*arguments, **{**settings, **environment})
 
-    return call
-
-
-def good(ran: subprocess.CompletedProcess[str]) -> str:
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+    return on_service
 
 
 def test_a_source_is_made_tried_changed_and_closed(run: Run, api: Api) -> None:

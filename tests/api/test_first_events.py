@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from service import __version__
+from tests.support import commands
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -19,14 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the embedded se
 
 
 def environment(home: Path) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_LEDGER_")}
-    return {**clean, "XDG_DATA_HOME": str(home), "PATH": f"{BIN}:{clean['PATH']}"}
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    return commands.environment(XDG_DATA_HOME=str(home), PATH=f"{BIN}:{os.environ['PATH']}")
 
 
 def run(script: str, home: Path) -> str:

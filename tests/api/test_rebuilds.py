@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Api
+from tests.support import commands
 from tests.support.sending import cost, lead, order
 
 # Python imports this by itself at its start: the next release, with another definition of one figure.
@@ -95,14 +93,10 @@ def test_steering_a_rebuild_needs_an_admin_key(open_api: Callable[..., Api]) -> 
 
 def test_the_next_release_shows_which_figures_move_before_they_serve(api: Api, dsn: str, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(NEXT_RELEASE, encoding="utf-8")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_LEDGER_")}
-    environment = {**clean, "CAMPAIGN_LEDGER_DATABASE_URL": dsn, "PYTHONPATH": str(tmp_path)}
+    environment = {"CAMPAIGN_LEDGER_DATABASE_URL": dsn, "PYTHONPATH": str(tmp_path)}
 
     def call(*arguments: str, status: int = 0) -> str:
-        ran = subprocess.run(  # noqa: S603  the command itself
-            [sys.executable, "-m", "service.cli", *arguments], env=environment, capture_output=True, text=True,
-            timeout=120, check=False,
-        )  # fmt: skip
+        ran = commands.call(*arguments, **environment)
         assert ran.returncode == status, ran.stdout + ran.stderr
         return ran.stdout
 

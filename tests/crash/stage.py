@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -23,6 +20,8 @@ import httpx
 from service.store import embedded
 from service.store.embedded.programs import binary, spawn
 from tests.conftest import Running, start_service, stop_service
+from tests.support import commands
+from tests.support.ports import free_port
 
 KEY = "a-bootstrap-key-0123456789"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -36,14 +35,6 @@ _EXTERNAL = """
     listen_addresses=127.0.0.1 fsync=on shared_buffers=64MB max_wal_size=128MB min_wal_size=32MB max_connections=60
     log_min_error_statement=panic jit=off
 """
-
-
-def free_port() -> int:
-    """Return a port that nobody listens at."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def binaries() -> Path:
@@ -250,11 +241,7 @@ class Stage:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command beside the service."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_LEDGER_")}
-        command = [sys.executable, "-m", "service.cli", *arguments, *self.arguments]
-        return subprocess.run(  # noqa: S603
-            command, env={**clean, **self._environment}, capture_output=True, text=True, timeout=300, check=False
-        )
+        return commands.call(*arguments, *self.arguments, **self._environment)
 
     @property
     def server(self) -> int:

@@ -56,10 +56,10 @@ def test_no_fault_loses_or_doubles_an_acknowledged_event_or_stops_the_service_fo
 def test_terminated_connections_never_end_the_projector_nor_any_other_part() -> None:
     report = Report()
     with stage(external=True) as on:
-        play(on, ["backends terminated"] * 8, report)
+        play(on, ["backends terminated"] * 4, report)
         assert not [one for one in told(on) if "exception" in one]  # a lost connection is no surprise
     assert report.good, list(report.lines())
-    assert report.rounds == 8
+    assert report.rounds == 4
 
 
 @pytest.mark.timeout(200)

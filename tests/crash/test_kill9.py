@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ import httpx
 import pytest
 
 from tests.conftest import Running, start_service, stop_service
+from tests.support import commands
 
 KEY = "a-bootstrap-key-0123456789"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -134,8 +133,7 @@ def check(url: str, load: Load, data_dir: Path) -> dict[str, int]:
             assert time.monotonic() < deadline, answer.text
     assert answer.json()["total"]["actual_cost"] == f"{len(found)}.00"
     assert answer.json()["as_of"]["position"] == len(found)
-    command = [sys.executable, "-m", "service.cli", "verify", "--data-dir", str(data_dir)]
-    proof = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
+    proof = commands.call("verify", "--data-dir", str(data_dir))
     assert proof.returncode == 0, proof.stdout + proof.stderr
     return found
 
@@ -145,7 +143,7 @@ def test_what_was_acknowledged_before_kill_9_is_there_once_at_its_position(tmp_p
     data_dir = tmp_path / "data"
     sent: Sent = {}
     before: dict[str, int] = {}
-    for kills, enough in enumerate((1, 300, 2_000)):
+    for kills, enough in enumerate((1, 1_000)):
         with service_on(data_dir, tmp_path / f"log-{kills}") as running:
             server = postmaster(data_dir)
             load = Load(running.url, f"k{kills}")

@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import httpx
 import pytest
 
-from service.store import embedded, ledgers, migrate
+from service.store import ledgers
 from tests.conftest import Running, start_service, stop_service
+from tests.support import commands, databases
 from tests.support.long_journeys import SHAPES
 from tests.support.sending import cost
 
+pytestmark = pytest.mark.alone
 LONGEST = 60.0  # seconds for a journey, live and in a rebuild
 VISIBLE = 2.0  # seconds for an event of another ledger, in the middle of it
 
 
 @pytest.fixture(scope="module")
-def own_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded.start(tmp_path_factory.mktemp("long")) as server:
-        asyncio.run(migrate.migrate(server.dsn))
-        yield server.dsn
+async def own_dsn(dsn: str) -> AsyncIterator[str]:
+    """A database that no other test's service projects."""
+    async with databases.migrated(dsn) as own:
+        yield own
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +86,7 @@ def test_a_journey_of_20000_facts_is_projected_and_rebuilt_within_a_minute_while
             assert time.monotonic() - begun < LONGEST, ledger
             time.sleep(0.2)
         begun = time.monotonic()
-        environment = {**os.environ, "CAMPAIGN_LEDGER_DATABASE_URL": own_dsn}
-        replay = subprocess.run(  # noqa: S603  the command itself
-            [sys.executable, "-m", "service.cli", "replay", f"long-{shape}"], env=environment, capture_output=True,
-            check=False, timeout=LONGEST * 2,
-        )  # fmt: skip
+        replay = commands.call("replay", f"long-{shape}", CAMPAIGN_LEDGER_DATABASE_URL=own_dsn)
         took = time.monotonic() - begun
     finally:
         neighbour.done.set()

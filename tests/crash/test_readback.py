@@ -22,6 +22,7 @@ from tests.support.hooks import Sender, connect
 from tests.support.senders_api import HOSTS, serving
 from tests.support.stories.business_central import CLIENT, ROOT, STORY, answered, guid, notice
 
+pytestmark = pytest.mark.alone
 STATE = "a-client-state-0123456789"
 SECRET = "whsec_YS1zZWNyZXQtZm9yLXRlc3RzLTAxMjM0NTY3ODk="
 SOON = 2.0

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -19,9 +17,10 @@ import pytest
 from service.domain.contributions import LAYOUT
 from service.domain.events import read_event
 from service.projections.generations import lifecycle, verify
-from service.store import database, embedded, ledgers, migrate
+from service.store import database, ledgers
 from service.store.log.append import append_rows
 from service.store.rows import row_of
+from tests.support import commands, databases
 from tests.support.sending import cost
 
 PATIENCE = 90.0
@@ -32,11 +31,10 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def own_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+async def own_dsn(dsn: str) -> AsyncIterator[str]:
     """A database that no other test's service projects."""
-    with embedded.start(tmp_path_factory.mktemp("workers")) as server:
-        asyncio.run(migrate.migrate(server.dsn))
-        yield server.dsn
+    async with databases.migrated(dsn) as own:
+        yield own
 
 
 @pytest.fixture
@@ -50,14 +48,13 @@ async def own(own_dsn: str) -> AsyncIterator[asyncpg.Pool]:
 def start(own_dsn: str, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Start a command as an operator would; what is left of them at the end is ended."""
     running: list[subprocess.Popen[bytes]] = []
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_LEDGER_")}
-    environment = {**clean, **SETTINGS, "CAMPAIGN_LEDGER_DATABASE_URL": own_dsn}
+    environment = commands.environment(**SETTINGS, CAMPAIGN_LEDGER_DATABASE_URL=own_dsn)
 
     def start_one(*arguments: str) -> subprocess.Popen[bytes]:
         log_of = tmp_path / f"log-{len(running)}"
         with log_of.open("wb") as stream:
             process = subprocess.Popen(  # noqa: S603  the command itself
-                [sys.executable, "-m", "service.cli", *arguments], env=environment, stdout=stream, stderr=stream
+                [*commands.COMMAND, *arguments], env=environment, stdout=stream, stderr=stream
             )
         running.append(process)
         while (

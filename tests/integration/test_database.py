@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
 from service.store import database, faults, migrate
+from tests.support import databases
 
 
 async def test_what_waits_for_a_silent_process_is_ended_and_nothing_that_goes_on(pool: asyncpg.Pool, dsn: str) -> None:
@@ -118,17 +117,12 @@ async def test_terminated_connections_give_faults_of_the_database_only_and_then_
 
 
 async def test_a_migration_that_fails_tells_its_cause(dsn: str) -> None:
-    name = f"migrated_{os.getpid()}"
-    own = urlsplit(dsn)._replace(path=f"/{name}").geturl()
-    server = await asyncpg.connect(dsn)
-    await server.execute(f"CREATE DATABASE {name}")
-    await migrate.migrate(own)
-    before = sorted(path.name.partition("_")[0] for path in (migrate.place() / "versions").glob("[0-9]*.py"))[-2]
-    connection = await asyncpg.connect(own)
-    await connection.execute("UPDATE alembic_version SET version_num = $1", before)  # what comes next is there already
-    with pytest.raises(RuntimeError, match=f"the migration from {before} to .* failed: .* already exists$"):
-        await migrate.migrate(own)
-    assert await connection.fetchval("SELECT version_num FROM alembic_version") == before
-    await connection.close()
-    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await server.close()
+    async with databases.migrated(dsn) as own:
+        before = sorted(path.name.partition("_")[0] for path in (migrate.place() / "versions").glob("[0-9]*.py"))[-2]
+        connection = await asyncpg.connect(own)
+        at = "UPDATE alembic_version SET version_num = $1"
+        await connection.execute(at, before)  # what comes next is there already
+        with pytest.raises(RuntimeError, match=f"the migration from {before} to .* failed: .* already exists$"):
+            await migrate.migrate(own)
+        assert await connection.fetchval("SELECT version_num FROM alembic_version") == before
+        await connection.close()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,15 +14,15 @@ import pytest
 
 from service.demo.tables import CAMPAIGNS
 from service.store.embedded import attach
+from tests.support import commands
 
 WIDTH = 100
 
 
 def start(data_dir: Path, *options: str) -> subprocess.Popen[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_LEDGER_")}
     return subprocess.Popen(  # noqa: S603  our own program
-        [sys.executable, "-m", "service.cli", "demo", "--port", "0", "--data-dir", str(data_dir), *options],
-        env={**clean, "CAMPAIGN_LEDGER_DATABASE_URL": "postgresql://never-asked.invalid/ledger"},
+        [*commands.COMMAND, "demo", "--port", "0", "--data-dir", str(data_dir), *options],
+        env=commands.environment(CAMPAIGN_LEDGER_DATABASE_URL="postgresql://never-asked.invalid/ledger"),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
     )  # fmt: skip
 
@@ -131,6 +129,6 @@ def test_being_stopped_while_events_are_being_sent_leaves_nothing_behind(tmp_pat
     time.sleep(1.5)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert process.returncode in (0, 130)  # 130: before it could listen for signals
+    assert process.returncode in (0, 130), out + err  # 130: before it could listen for signals
     assert "Traceback" not in out + err
     assert left_running(tmp_path) == []

@@ -83,7 +83,7 @@ async def answers(
         found: dict[str, Any] = {}
         for name, report in REPORTS.items():
             if report.cube == DEALS or query.group_by == ("owner",):
-                answer = await read(view, report, query, date(2030, 1, 1), frozenset({"break_even_on"}))
+                answer = await read(view, report, query, memory.today(ledger), frozenset({"break_even_on"}))
                 assert answer is not None
                 found[name] = {"rows": answer.rows, "total": answer.total}
         unconverted, found["pending_links"] = await view.waiting(query)
@@ -114,9 +114,6 @@ def test_postgresql_answers_what_memory_answers_whatever_is_settled(
         tables = await memory.project(events)
         for query in QUERIES:
             expected = await memory.answers(tables, query)
-            for row in (*expected["conversion"]["rows"], expected["conversion"]["total"]):
-                row.pop("maturity_days")
-                row["reasons"].pop("maturity_days", None)
             found = await answers(pool, ledger, query)
             for name in ("roi", "conversion", "velocity", "pending_links"):
                 assert found[name] == expected[name], (name, query)
@@ -199,23 +196,26 @@ def test_as_of_gives_what_was_known_then_however_the_books_are_closed(
 async def test_every_measure_has_its_column_in_the_balances(pool: asyncpg.Pool) -> None:
     for table, keys in (("balances", 7), ("closings", 8)):
         rows = await pool.fetch(
-            "SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > $2", table, keys
-        )
+            """
+            SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > $2 AND NOT attisdropped
+            """,
+            table, keys,
+        )  # fmt: skip
         assert {row[0] for row in rows} == {f"m{number}" for number in range(1, COLUMNS + 1)}
     assert {*LAYOUT.columns} <= {row[0] for row in rows}
 
 
-async def test_a_worker_that_lost_its_lease_writes_nothing(pool: asyncpg.Pool) -> None:
-    ledger = await held(pool, f"{RUN}-lease")
-    await append(pool, ledger, [event(1, "lead.captured", lead_id="L")])
-    paused = await take(pool, ledger, "test", 0.0)
-    other = await take(pool, ledger, "other", 30)
+async def test_a_worker_that_lost_its_lease_writes_nothing(own_pool: asyncpg.Pool) -> None:
+    ledger = await ledgers.create_ledger(own_pool, "lease")
+    await append(own_pool, ledger, [event(1, "lead.captured", lead_id="L")])
+    paused = await take(own_pool, ledger, "test", 0.0)
+    other = await take(own_pool, ledger, "other", 30)
     assert paused is not None
     assert other is not None
     with pytest.raises(LeaseLostError):
         await paused.step(10)
     assert await other.step(10) == 1
-    assert await take(pool, ledger, "third", 30) is None
+    assert await take(own_pool, ledger, "third", 30) is None
 
 
 async def test_what_a_crash_of_the_database_lost_is_projected_again(pool: asyncpg.Pool) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from urllib.parse import urlsplit
-
 import asyncpg
 
 from service.store import quarantine
-from tests.integration.test_migration_readback import to
+from tests.support import databases
 
 GOOD = b'{"source": "/s", "id": "1", "type": "order.placed", "data": {"net_value": {"amount": "-1.50", "currency": "EUR"}}}'
 BODIES = (
@@ -20,12 +17,8 @@ PROBLEM = '{"detail": "x", "errors": [{"field": "type", "expected": "one of the 
 
 
 async def test_what_was_kept_before_is_read_and_goes_on_waiting(dsn: str) -> None:
-    name = f"migration_quarantine_{os.getpid()}"
-    own = urlsplit(dsn)._replace(path=f"/{name}").geturl()
-    server = await asyncpg.connect(dsn)
-    await server.execute(f"CREATE DATABASE {name}")
-    try:
-        await to(own, "0008")
+    async with databases.empty(dsn) as own:
+        await databases.to(own, "0008")
         connection = await asyncpg.connect(own)
         for number, body in enumerate(BODIES):
             await connection.execute(
@@ -34,7 +27,7 @@ async def test_what_was_kept_before_is_read_and_goes_on_waiting(dsn: str) -> Non
             )  # fmt: skip
         before = await connection.fetch("SELECT item, body FROM quarantine ORDER BY item")
         await connection.close()
-        await to(own, "0010")
+        await databases.to(own, "0010")
         async with asyncpg.create_pool(own, min_size=1, max_size=1) as pool:
             assert await pool.fetch("SELECT item, body FROM quarantine ORDER BY item") == before
             (first,) = await pool.fetch(
@@ -51,8 +44,5 @@ async def test_what_was_kept_before_is_read_and_goes_on_waiting(dsn: str) -> Non
             told = quarantine.Refused(b"new", {}, None, None, None, "", None)
             await quarantine.keep(pool, 1, [told], 0)
             assert [one.item for one in await quarantine.listed(pool, 1, 0, 100, "waiting")] == [3, 5, 7, 9, 10]
-        await to(own, "0008")
-        await to(own, "0010")
-    finally:
-        await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await server.close()
+        await databases.to(own, "0008")
+        await databases.to(own, "0010")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import asyncpg
@@ -10,7 +11,7 @@ import pytest
 
 from service.domain import contributions
 from service.domain.contributions import READ_MODEL_VERSION, REPORTS
-from service.domain.reports import roi
+from service.domain.reports import conversion, roi
 from service.projections.engine.projector import LeaseLostError, release, take
 from service.projections.generations import compare, lifecycle, rebuild, verify
 from service.projections.reports import reading
@@ -108,6 +109,59 @@ async def test_a_changed_definition_shows_exactly_which_figures_move_before_anyo
         await lifecycle.roll_back(pool, ledger)
 
 
+async def test_what_only_finer_cells_show_is_listed_beside_what_campaigns_show(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = await held(pool, f"{RUN}-finer")
+    await append(pool, ledger, [cost("C", "c", "100.00"), lead("L", "c", channel="email"), lead("M", "d")])
+    await project_all(pool, ledger, 10)
+
+    def half(entry: Any, book: Any) -> None:
+        roi.contribute_cost(entry, book)
+        for cell, amount in book.cells.items():
+            book.cells[cell] = amount // 2
+
+    def by_post(one: Any, book: Any) -> None:
+        one.where = one.where._replace(channel=one.where.channel and "post")
+        conversion.contribute_lead(one, book)
+
+    monkeypatch.setitem(contributions.RULES_OF, "cost", (half,))
+    monkeypatch.setitem(contributions.RULES_OF, "lead", (by_post,))
+    done = await run(pool, ledger, await lifecycle.begin(pool, ledger, "never"))
+    rows = await compare.listed(pool, ledger.ledger, done.generation, "EUR")
+    assert [row["line"] for row in rows] == list(range(1, len(rows) + 1))
+    shown = {
+        (
+            row["campaign_id"],
+            row["period"],
+            row["measure"],
+            row["old"],
+            row["new"],
+            json.loads(row["where"] or "{}").get("channel"),
+        )
+        for row in rows
+    }
+    assert shown == {
+        ("c", "2026-03", "actual_cost", "100.00", "50.00", None),
+        *(("c", "2026-03-01", f"{step}.captured", "1", "0", "email") for step in ("entered", "funnel")),
+        *(("c", "2026-03-01", f"{step}.captured", "0", "1", "post") for step in ("entered", "funnel")),
+    }
+
+
+async def test_what_an_earlier_release_has_not_finished_or_served_can_only_be_cancelled(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = await filled(pool, "unfinished")
+    built = await run(pool, ledger, await lifecycle.begin(pool, ledger, "never"))
+    paused = await lifecycle.begin(pool, ledger)
+    await lifecycle.ask(pool, ledger, paused, "pause")
+    monkeypatch.setattr(contributions, "READ_MODEL_VERSION", "next")
+    for number, action in ((paused, "resume"), (paused, "apply"), (built.generation, "apply")):
+        with pytest.raises(lifecycle.NotPossibleError, match=f"rebuilds cancel {number} --ledger {ledger.name}"):
+            await lifecycle.ask(pool, ledger, number, action)
+        assert (await lifecycle.ask(pool, ledger, number, "cancel")).state == "cancelled"
+
+
 async def test_a_rebuild_is_paused_resumed_and_cancelled_and_goes_on_where_it_was(pool: asyncpg.Pool) -> None:
     ledger = await filled(pool, "paused")
     number = await lifecycle.begin(pool, ledger)
@@ -157,15 +211,15 @@ async def test_a_rollback_serves_the_old_generation_again_brought_up_to_date(poo
     assert [one.state for one in await lifecycle.listed(pool, ledger)] == ["serving", "retired"]
 
 
-async def test_who_was_replaced_in_a_rebuild_or_at_its_end_changes_nothing(pool: asyncpg.Pool) -> None:
-    ledger = await filled(pool, "fenced")
-    number = await lifecycle.begin(pool, ledger)
-    stale = await take(pool, ledger, "stale", 0.0, number)
+async def test_who_was_replaced_in_a_rebuild_or_at_its_end_changes_nothing(own_pool: asyncpg.Pool) -> None:
+    ledger = await filled(own_pool, "fenced")
+    number = await lifecycle.begin(own_pool, ledger)
+    stale = await take(own_pool, ledger, "stale", 0.0, number)
     assert stale is not None
     assert await stale.step(10) == 10
-    live = await take(pool, ledger, "worker", 30, force=True)
+    live = await take(own_pool, ledger, "worker", 30, force=True)
     assert live is not None
-    done = await run(pool, ledger, number, batch=10)
+    done = await run(own_pool, ledger, number, batch=10)
     assert (done.state, done.checkpoint) == ("serving", 44)
     for one in (stale, live):
         with pytest.raises(LeaseLostError):

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from random import Random
-from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -18,7 +15,7 @@ from service.bootstrap import Service
 from service.intake.senders import KINDS
 from service.intake.senders.contract import Kind, Request, Source, Statement, UnavailableError, Wanted
 from service.settings import Settings
-from service.store import database, drafts, inbox, inbox_work, ledgers, migrate, records, sources
+from service.store import drafts, inbox, inbox_work, ledgers, records, sources
 from service.store.ledgers import Ledger
 from service.store.log import feed
 from service.store.log.group_commit import Appender
@@ -29,18 +26,8 @@ SETTINGS = Settings(master_key=MASTER_KEY)
 
 
 @pytest.fixture(scope="module")
-async def pool(dsn: str) -> AsyncIterator[asyncpg.Pool]:
-    """A database of its own: the service that other tests use would translate what is put into the shared one."""
-    name = f"translators_{os.getpid()}"
-    own = urlsplit(dsn)._replace(path=f"/{name}").geturl()
-    server = await asyncpg.connect(dsn)
-    await server.execute(f"CREATE DATABASE {name}")
-    await migrate.migrate(own)
-    opened = await database.connect(own, size=8, statement_timeout=120)
-    yield opened
-    await opened.close()
-    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await server.close()
+def pool(own_pool: asyncpg.Pool) -> asyncpg.Pool:
+    return own_pool
 
 
 def service_on(pool: asyncpg.Pool) -> Service:

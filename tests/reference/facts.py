@@ -89,8 +89,14 @@ def last_stated(events: Iterable[Event], *path: str) -> Any:
     return value
 
 
-def either(first: str | None, second: str | None) -> str | None:
-    return second if first is None else first
+def last_of_link(events: Iterable[Event], name: str) -> Any:
+    """Give the last value stated; what the link says stands in where an event states none itself."""
+    value = None
+    for event in events:
+        own = last_stated([event], name)
+        said = last_stated([event], "utm", name) if own is None else own
+        value = value if said is None else said
+    return value
 
 
 def read(raw: Sequence[Mapping[str, Any]]) -> list[Event]:
@@ -142,6 +148,7 @@ class Lead:
     channel: str | None
     source: str | None
     medium: str | None
+    lead_magnet: str | None
     owner: str | None
 
 
@@ -152,6 +159,8 @@ class Opportunity:
     lead_ids: list[str]
     campaign: str | None
     owner: str | None
+    team: str | None
+    region: str | None
     decided: Event | None  # the latest won, lost or reopened
 
 
@@ -212,6 +221,15 @@ class Cost:
     reversals: list[Event]
 
 
+@dataclass
+class Call:
+    rep: str
+    day: date  # of the last statement
+    outcome: str
+    seconds: Fraction
+    advanced: bool
+
+
 class Facts:
     """Everything that the events say, entity by entity."""
 
@@ -231,6 +249,7 @@ class Facts:
         self.invoices = {i: self._invoice(i) for i in self._ids("invoice_id", "invoice.posted")}
         self.credits = {i: self._credit(i) for i in self._ids("credit_note_id", "invoice.credited")}
         self.costs = {i: self._cost(i) for i in self._ids("cost_entry_id", "campaign.cost_booked")}
+        self.calls = {i: self._call(i) for i in self._ids("call_id", "call.completed")}
         for credit in sorted(self.credits.values(), key=lambda c: c.stated.key):
             invoice = self.invoices.get(credit.invoice_id)
             if invoice is not None and invoice.amount.currency == credit.amount.currency:
@@ -264,8 +283,9 @@ class Facts:
             qualified=next((e for e in mine if e.type == "lead.qualified"), None),
             campaign=campaign,
             channel=last_stated(captures, "channel"),
-            source=either(last_stated(captures, "source"), last_stated(captures, "utm", "source")),
-            medium=either(last_stated(captures, "medium"), last_stated(captures, "utm", "medium")),
+            source=last_of_link(captures, "source"),
+            medium=last_of_link(captures, "medium"),
+            lead_magnet=last_stated(captures, "lead_magnet"),
             owner=last_stated(mine, "owner_id"),
         )
 
@@ -278,6 +298,8 @@ class Facts:
             lead_ids=sorted({self.lead_name(i) for i in last_stated(opened, "lead_ids") or []}),
             campaign=last_stated(opened, "campaign_id"),
             owner=last_stated(opened, "owner_id"),
+            team=last_stated(opened, "team"),
+            region=last_stated(opened, "region"),
             decided=decisions[-1] if decisions else None,
         )
 
@@ -347,3 +369,13 @@ class Facts:
         ]
         amount, day = money(booked["amount"]), date.fromisoformat(booked["cost_date"])
         return Cost(cost_entry_id, booked["campaign_id"], amount, day, reversals)
+
+    def _call(self, call_id: str) -> Call:
+        told = self.of("call.completed", "call_id", call_id)
+        return Call(
+            rep=last_stated(told, "rep_id"),
+            day=told[-1].day(self.zone),
+            outcome=last_stated(told, "outcome"),
+            seconds=Fraction(str(last_stated(told, "duration_s"))),
+            advanced=last_stated(told, "advanced") is True,
+        )

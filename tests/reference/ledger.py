@@ -72,6 +72,7 @@ class Ledger:
         self._post_orders()
         self._post_new_customers()
         self._post_invoices()
+        self._post_calls()
         self._sample_leads()
         self._sample_opportunities()
         self._sample_orders()
@@ -247,6 +248,15 @@ class Ledger:
                 known = [replace(p, measure=f"known_{p.measure}") for p in self.postings[before:]]
                 self.postings += known
                 self._post_chain(cogs_chain, invoice.day)
+
+    def _post_calls(self) -> None:
+        for call in self.facts.calls.values():
+            place = Place(None, None, owner=call.rep)
+            self._count("calls", call.day, place)
+            self._count(call.outcome, call.day, place)
+            if call.outcome == "answered":
+                self._count("advanced", call.day, place, int(call.advanced))
+                self.postings.append(Posting("talk", round(call.seconds, 6), call.day, place))
 
     # ---- durations -------------------------------------------------------------------------------------------
 

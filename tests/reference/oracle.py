@@ -1,4 +1,4 @@
-"""The naive reference: what SPEC sections 2 to 4 make of a heap of events, for roi, conversion and velocity.
+"""The naive reference: what SPEC sections 2 to 4 and REPORTS sections 1 to 3 make of a heap of events.
 
 Slow and plain on purpose. It knows nothing of the service; the property tests compare the two.
 """
@@ -15,7 +15,7 @@ from tests.reference.facts import Facts, digits_of
 from tests.reference.ledger import Entry, Ledger, Posting, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date
 
 STEPS = ("captured", "qualified", "opportunity", "quote_accepted", "ordered", "invoiced")
@@ -35,8 +35,10 @@ SUMS = {
         *("opportunity", "ordered", "new_customers"),
     ),
     "conversion": (*STEPS, *(f"funnel:{s}" for s in STEPS), "won", "lost", "open", "booked_revenue"),
+    "calls": ("calls", "answered", "missed", "voicemail", "talk", "advanced", "booked_revenue"),
 }
-Group = str | None
+REPORTS = ("roi", "conversion", "velocity", "calls")
+Group = tuple[str | None, ...]
 Basis = Literal["event", "cohort"]
 
 
@@ -56,16 +58,21 @@ def number(value: Fraction | None, places: int = 6) -> float | None:
     return None if value is None else float(round(value, places))
 
 
-def group_of(entry: Posting | Sample | Entry, group_by: str, basis: Basis) -> Group:
+PERIODS: Mapping[str, Callable[[date], str]] = {
+    "day": lambda day: day.isoformat(),
+    "week": lambda day: "{:04}-W{:02}".format(*day.isocalendar()),
+    "month": lambda day: f"{day.year:04}-{day.month:02}",
+    "quarter": lambda day: f"{day.year:04}-Q{(day.month + 2) // 3}",
+    "year": lambda day: f"{day.year:04}",
+}
+
+
+def group_of(entry: Posting | Sample | Entry, group_by: Sequence[str], basis: Basis) -> Group:
     day = day_of(entry, basis)
-    if group_by == "month":
-        return None if day is None else f"{day.year:04}-{day.month:02}"
-    if group_by == "quarter":
-        return None if day is None else f"{day.year:04}-Q{(day.month + 2) // 3}"
-    if group_by == "year":
-        return None if day is None else f"{day.year:04}"
-    named: Group = getattr(entry.place, group_by)
-    return named
+    return tuple(
+        getattr(entry.place, name) if name not in PERIODS else None if day is None else PERIODS[name](day)
+        for name in group_by
+    )
 
 
 def day_of(entry: Posting | Sample | Entry, basis: Basis) -> date | None:
@@ -77,10 +84,15 @@ def day_of(entry: Posting | Sample | Entry, basis: Basis) -> date | None:
 
 @dataclass(frozen=True)
 class Window:
+    """Days [first, end) of what has, by dimension, one of the wanted values; an empty one is had by what has none."""
+
     first: date | None
     end: date | None
+    only: Mapping[str, Sequence[str]]
 
     def holds(self, entry: Posting | Sample | Entry, basis: Basis) -> bool:
+        if any((getattr(entry.place, name) or "") not in values for name, values in self.only.items()):
+            return False
         day = day_of(entry, basis)
         if day is None:
             return True
@@ -216,6 +228,27 @@ def pipeline_velocity(postings: Sequence[Posting], samples: Sequence[Sample], di
     return decimal(total_of(postings, "opportunity") * win_rate * deal / cycle, digits)
 
 
+# ---- Calls ---------------------------------------------------------------------------------------------------
+
+
+def calls_row(postings: Sequence[Posting], digits: int) -> dict[str, Any]:
+    of = {m: total_of(postings, m) for m in SUMS["calls"]}
+    per_call = divide(of["booked_revenue"], of["calls"])
+    return {
+        "calls": int(of["calls"]),
+        "answered": int(of["answered"]),
+        "missed": int(of["missed"]),
+        "voicemail": int(of["voicemail"]),
+        "answer_rate": number(divide(of["answered"], of["calls"])),
+        "talk_s": number(of["talk"]),
+        "mean_talk_s": number(divide(of["talk"], of["answered"])),
+        "advanced": int(of["advanced"]),
+        "advance_rate": number(divide(of["advanced"], of["answered"])),
+        "booked_revenue": decimal(of["booked_revenue"], digits),
+        "revenue_per_call": None if per_call is None else decimal(per_call, digits),
+    }
+
+
 # ---- the entry point -----------------------------------------------------------------------------------------
 
 
@@ -225,30 +258,34 @@ def answer(
     *,
     currency: str = "EUR",
     timezone: str = "UTC",
-    group_by: str = "campaign",
+    group_by: str | Sequence[str] = "campaign",
     from_: date | None = None,
     to: date | None = None,
     date_basis: str = "event",
+    only: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
-    if report not in {"roi", "conversion", "velocity"} or date_basis not in {"event", "cohort"}:
+    if report not in REPORTS or date_basis not in {"event", "cohort"}:
         raise ValueError(report, date_basis)
+    groups = (group_by,) if isinstance(group_by, str) else tuple(group_by)
     basis: Basis = "cohort" if date_basis == "cohort" else "event"
     ledger = Ledger(Facts(events, ZoneInfo(timezone)), currency)
-    window, digits = Window(from_, to), digits_of(currency)
+    window, digits = Window(from_, to, only or {}), digits_of(currency)
     postings = [p for p in ledger.postings if window.holds(p, basis)]
     samples = [s for s in ledger.samples if window.holds(s, basis)]
     cohort_postings = [p for p in ledger.postings if window.holds(p, "cohort")]
     cohort_samples = [s for s in ledger.samples if window.holds(s, "cohort")]
 
-    def row(name: Group, *, everything: bool = False) -> dict[str, Any]:
+    def row(name: Group | None) -> dict[str, Any]:
         def belongs(entry: Posting | Sample, basis: Basis) -> bool:
-            return everything or group_of(entry, group_by, basis) == name
+            return name is None or group_of(entry, groups, basis) == name
 
         mine = [p for p in postings if belongs(p, basis)]
         if report == "roi":
             return roi_row(mine, digits, basis)
         if report == "conversion":
             return conversion_row(mine, digits)
+        if report == "calls":
+            return calls_row(mine, digits)
         here = [s for s in samples if belongs(s, basis)]
         pipeline = pipeline_velocity(
             [p for p in cohort_postings if belongs(p, "cohort")],
@@ -257,21 +294,21 @@ def answer(
         )
         return {name: duration(here, name) for name in DURATIONS} | {"pipeline_velocity": pipeline}
 
-    names: set[Group] = {None} if group_by == "campaign" else set()
+    names: set[Group] = {(None,)} if groups == ("campaign",) and not only else set()
     if report == "velocity":
-        names |= {group_of(s, group_by, basis) for s in samples}
-        of_cohorts = {group_of(p, group_by, "cohort") for p in cohort_postings}
+        names |= {group_of(s, groups, basis) for s in samples}
+        of_cohorts = {group_of(p, groups, "cohort") for p in cohort_postings}
         names |= {name for name in of_cohorts if row(name)["pipeline_velocity"] is not None}
     else:
-        for name in {group_of(p, group_by, basis) for p in postings}:
-            mine = [p for p in postings if group_of(p, group_by, basis) == name]
+        for name in {group_of(p, groups, basis) for p in postings}:
+            mine = [p for p in postings if group_of(p, groups, basis) == name]
             if any(total_of(mine, measure) != 0 for measure in SUMS[report]):
                 names.add(name)
-    key = "campaign_id" if group_by == "campaign" else group_by
-    ordered = sorted(names, key=lambda name: (name is None, name or ""))
+    keys = ["campaign_id" if name == "campaign" else name for name in groups]
+    ordered = sorted(names, key=lambda name: [(label is None, label or "") for label in name])
     return {
-        "rows": [{key: name} | row(name) for name in ordered],
-        "total": row(None, everything=True),
+        "rows": [dict(zip(keys, name, strict=True)) | row(name) for name in ordered],
+        "total": row(None),
         "unconverted": [unconverted(e, basis) for e in ledger.unconverted if window.holds(e, basis)],
         "pending_links": len(ledger.pending),
     }

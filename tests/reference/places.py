@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tests.reference.facts import Event, Facts, Invoice, Lead, Node, Opportunity, Order, Quote, last_stated
@@ -16,12 +16,16 @@ class Place:
     """Where a figure belongs, and its cohort day."""
 
     campaign: str | None
-    campaign_type: str | None
-    channel: str | None
-    source: str | None
-    medium: str | None
-    owner: str | None
     cohort: date | None
+    campaign_type: str | None = None
+    parent: str | None = None
+    channel: str | None = None
+    source: str | None = None
+    medium: str | None = None
+    lead_magnet: str | None = None
+    owner: str | None = None
+    team: str | None = None
+    region: str | None = None
 
 
 class Places:
@@ -40,27 +44,32 @@ class Places:
         value: str | None = last_stated([e for e in events if e.data["campaign_id"] == campaign], name)
         return value
 
-    def _place(self, campaign: str | None, lead: Lead | None, owner: str | None, cohort: date) -> Place:
-        channel = None if lead is None else lead.channel
-        return Place(
-            campaign=campaign,
-            campaign_type=self._campaign_says(campaign, "campaign_type"),
-            channel=self._campaign_says(campaign, "channel") if channel is None else channel,
-            source=None if lead is None else lead.source,
-            medium=None if lead is None else lead.medium,
-            owner=owner,
-            cohort=cohort,
-        )
+    def _topmost(self, campaign: str | None) -> str | None:
+        """Give its topmost ancestor; itself where it has none, or where its line ends in a circle."""
+        line = [campaign]
+        while (parent := self._campaign_says(line[-1], "parent_id")) is not None:
+            if parent in line:
+                return campaign
+            line.append(parent)
+        return line[-1]
 
-    def place_of_campaign(self, campaign: str, day: date | None) -> Place:
+    def place_of_campaign(self, campaign: str | None, day: date | None) -> Place:
         says = self._campaign_says
-        return Place(campaign, says(campaign, "campaign_type"), says(campaign, "channel"), None, None, None, day)
+        return Place(campaign, day, says(campaign, "campaign_type"), self._topmost(campaign), says(campaign, "channel"))
+
+    def _place(self, campaign: str | None, lead: Lead | None, day: date) -> Place:
+        place = self.place_of_campaign(campaign, day)
+        if lead is None:
+            return place
+        channel = place.channel if lead.channel is None else lead.channel
+        of_lead = replace(place, channel=channel, source=lead.source, medium=lead.medium)
+        return replace(of_lead, lead_magnet=lead.lead_magnet, owner=lead.owner)
 
     def place_lead(self, lead: Lead) -> Place:
         day = self.first_dates[("lead", lead.id)]
         if lead.captured is not None:
             day = lead.captured.day(self.facts.zone)
-        return self._place(lead.campaign, lead, lead.owner, day)
+        return self._place(lead.campaign, lead, day)
 
     def captured_leads(self, opportunity: Opportunity) -> list[Lead]:
         """Give the captured leads that it lists, earliest first."""
@@ -80,18 +89,15 @@ class Places:
 
     def _place_under(self, opportunity: Opportunity | None, own_campaign: str | None, node: Node) -> Place:
         """Place what stands under an opportunity, or what names its own campaign, or what hangs alone."""
-        campaign, lead, owner = None, None, None
-        if opportunity is not None:
-            campaign, lead = self.campaign_and_lead(opportunity)
-            owner = opportunity.owner
-        if own_campaign is not None:
-            campaign = own_campaign
-        if owner is None and lead is not None:
-            owner = lead.owner
+        campaign, lead = (None, None) if opportunity is None else self.campaign_and_lead(opportunity)
         day = self.first_dates[node]
         if lead is not None and lead.captured is not None:
             day = lead.captured.day(self.facts.zone)
-        return self._place(campaign, lead, owner, day)
+        place = self._place(campaign if own_campaign is None else own_campaign, lead, day)
+        if opportunity is None:
+            return place
+        owner = place.owner if opportunity.owner is None else opportunity.owner
+        return replace(place, owner=owner, team=opportunity.team, region=opportunity.region)
 
     def place_opportunity(self, opportunity: Opportunity) -> Place:
         return self._place_under(opportunity, None, ("opportunity", opportunity.id))

@@ -22,6 +22,7 @@ RawEvent = dict[str, Any]
 CAMPAIGNS, LEADS, OPPORTUNITIES, QUOTES = ("c1", "c2", "c3"), ("l1", "l2", "l3"), ("p1", "p2"), ("q1", "q2")
 ORDERS, INVOICES, CREDITS, COSTS = ("o1", "o2", "o3"), ("i1", "i2"), ("n1", "n2", "n3"), ("k1", "k2")
 ACCOUNTS, OWNERS, CHANNELS = ("a1", "a2"), ("rep1", "rep2"), ("email", "events")
+CALLS, SECONDS = ("call1", "call2", "call3"), (0, 1, 312, 0.3, 90.125, 0.1234567, 2**53 - 1)
 SOURCES = ("//crm", "//erp", "//Ä")
 CURRENCIES = ("EUR", "EUR", "USD", "JPY", "GBP")
 # Each entry is one instant, written in several ways; equal ones are drawn often.
@@ -98,6 +99,7 @@ class Maker:
         data: Data = {"campaign_id": self.pick(CAMPAIGNS)}
         self.maybe(data, "channel", CHANNELS)
         self.maybe(data, "campaign_type", ("webinar", "fair"))
+        self.maybe(data, "parent_id", (*CAMPAIGNS, "c9"))  # in circles, too; of c9 there is nothing else
         kind = self.pick(("registered", "updated"))
         return f"campaign.{kind}", data | ({"name": "A name"} if kind == "registered" else {})
 
@@ -112,6 +114,7 @@ class Maker:
         self.maybe(data, "channel", CHANNELS)
         self.maybe(data, "source", ("google", "fair"))
         self.maybe(data, "medium", ("cpc", "print"))
+        self.maybe(data, "lead_magnet", ("guide", "trial"))
         self.maybe(data, "owner_id", OWNERS)
         utm = {"source": "bing", "medium": "mail", "campaign": "c3"}  # which names no campaign
         self.maybe(data, "utm", (utm, utm | {"source": "google"}, {"source": "", "medium": "cpc"}, {"source": "fair"}))
@@ -146,6 +149,8 @@ class Maker:
         lists: tuple[list[str], ...] = (["l1"], ["l1", "l2"], ["l2", "l3"], ["l3", "l2", "l1"], [])
         self.maybe(data, "lead_ids", lists)
         self.maybe(data, "owner_id", OWNERS)
+        self.maybe(data, "team", ("north", "south"))
+        self.maybe(data, "region", ("emea", "apac"))
         if self.draw(st.integers(0, 3)) == 0:
             data["campaign_id"] = self.pick(CAMPAIGNS)
         return "opportunity.opened", data
@@ -203,8 +208,16 @@ class Maker:
         data: Data = {"base": base, "quote": quote, "rate": self.pick(RATES), "rate_date": self.pick(EARLY_DATES)}
         return "fx.rate_published", data
 
+    def call(self) -> tuple[str, Data]:
+        data: Data = {"call_id": self.pick(CALLS), "rep_id": self.pick((*OWNERS, "rep3"))}  # who has no orders
+        data["outcome"] = self.pick(("answered", "answered", "missed", "voicemail"))
+        data["duration_s"] = self.draw(st.sampled_from(SECONDS))
+        self.maybe(data, "advanced", (True, False))
+        self.maybe(data, "opportunity_id", OPPORTUNITIES)
+        return "call.completed", data
+
     def bystander(self) -> tuple[str, Data]:
-        """Draw an event that changes no figure of the three reports."""
+        """Draw an event that changes no figure."""
         chosen: tuple[str, Data] = self.draw(
             st.sampled_from(
                 (
@@ -249,7 +262,8 @@ def kinds(maker: Maker) -> list[Callable[[], tuple[str, Data]]]:
     money_side += [maker.posted, maker.credited, maker.credited, maker.invoice_cancelled, maker.budget]
     lead_side = [maker.captured, maker.captured, maker.qualified, maker.reassigned, maker.lead_merged, maker.lead_step]
     lead_side += [maker.opened, maker.opened, maker.outcome, maker.quote, maker.placed, maker.account_merged]
-    return [*money_side, *lead_side, maker.campaign, maker.bystander, maker.rate]
+    others = [maker.campaign, maker.campaign, maker.call, maker.call, maker.bystander, maker.rate]
+    return [*money_side, *lead_side, *others]
 
 
 @st.composite

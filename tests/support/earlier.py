@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from service.domain.calendar import parse_instant
-from service.store.ledgers import Ledger
+from service.store.ledgers import Ledger, ledger_named
 from service.store.log.append import append_rows
 from service.store.rows import CORRECTABLE, Row, content_of, encode_json
 
@@ -29,6 +29,18 @@ def row(event: dict[str, Any]) -> Row:
 async def append(pool: asyncpg.Pool, ledger: Ledger, events: Sequence[dict[str, Any]]) -> None:
     """Append events by the log's own append."""
     await append_rows(pool, ledger.ledger, [row(one) for one in events])
+
+
+def stored_in(dsn: str, name: str, *events: dict[str, Any]) -> None:
+    """Append events to the ledger of a name, from outside of any event loop."""
+
+    async def found() -> Ledger | None:
+        async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:
+            return await ledger_named(pool, name)
+
+    ledger = asyncio.run(found())
+    assert ledger is not None
+    stored(dsn, ledger, *events)
 
 
 def stored(dsn: str, ledger: Ledger, *events: dict[str, Any]) -> None:

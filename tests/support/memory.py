@@ -20,14 +20,15 @@ from service.domain.durations import bucket_of
 from service.domain.events import read_event
 from service.domain.facts import Key
 from service.domain.postings import Segments
+from service.domain.report import Report
 from service.projections.engine.components import Component, decode
 from service.projections.engine.engine import Engine
 from service.projections.engine.set_aside import Entry, SetAside
 from service.projections.engine.tables import Changes, Journal
-from service.projections.reports.answers import read
+from service.projections.reports.answers import Answer, Page, read
 from service.projections.reports.reading import AsOf
 from service.projections.sums.known_campaigns import Known
-from service.projections.sums.selection import TIME_GROUPS, Query
+from service.projections.sums.selection import OF_CAMPAIGN, TIME_GROUPS, Query
 from service.store.ledgers import Ledger
 from service.store.log.stored_events import Stored
 from service.store.rows import row_of
@@ -254,16 +255,32 @@ async def retry(tables: MemoryTables, ledger: Ledger = LEDGER) -> None:
     await engine.store()
 
 
+def today(ledger: Ledger) -> date:
+    """Return the ledger's local day of the moment at which all of it is recorded."""
+    return date.fromordinal(Zone(ledger.timezone).day(NOW))
+
+
+def answers_to(report: Report, query: Query) -> bool:
+    """Tell whether a report has the groups, the filters and the basis of a query."""
+    known = {*report.cube.by, *(OF_CAMPAIGN if "campaign" in report.cube.by else ())}
+    return query.dimensions <= known and (query.basis == "event" or report.cube.cohort)
+
+
+async def answer(view: Any, report: Report, query: Query, page: Page = Page()) -> Answer:
+    """Return a report with all figures that there are of a row."""
+    found = await read(view, report, query, today(view.ledger), report.on_request, page)
+    assert found is not None
+    return found
+
+
 async def answers(tables: MemoryTables, query: Query, ledger: Ledger = LEDGER) -> dict[str, Any]:
-    """Return all three reports, what is unconverted and the pending links."""
+    """Return all reports that know what is asked for, what is unconverted and the pending links."""
     view: Any = MemorySnapshot(tables, ledger)
-    today, everything = date.fromordinal(Zone(ledger.timezone).day(NOW)), frozenset({"break_even_on"})
     found: dict[str, Any] = {}
     for name, report in REPORTS.items():
-        if {*query.group_by} <= {*report.cube.by, "campaign_type", "parent", *TIME_GROUPS} and report.cube.cohort:
-            answer = await read(view, report, query, today, everything)
-            assert answer is not None
-            found[name] = {"rows": answer.rows, "total": answer.total}
+        if answers_to(report, query):
+            rows, total, _ = await answer(view, report, query)
+            found[name] = {"rows": rows, "total": total}
     found["unconverted"] = sorted(await view.unconverted(query))
     found["pending_links"] = await view.pending_links()
     counts = {campaign: events for (campaign, _), events in sorted(tables.named.items())}

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+from tests.support.ports import free_port
+
 
 class Streamed(NamedTuple):
     """An answer sent piece by piece, with headers of its own; the connection is closed at its end."""
@@ -19,13 +21,6 @@ class Streamed(NamedTuple):
 
 
 Answer = Callable[[str, str, Mapping[str, str], bytes], tuple[int, Any]]
-
-
-def free_port() -> int:
-    """Return a port that nobody listens at."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 PORTS = [free_port() for _ in range(4)]  # that the service under test may ask; one for each API at the same time

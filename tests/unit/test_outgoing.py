@@ -150,6 +150,7 @@ async def test_a_compressed_answer_that_unfolds_is_not_read() -> None:
         ("br", b"x"), ("gzip, gzip", gzip.compress(gzip.compress(b"{}"))), ("gzip", gzip.compress(b"{}" * 100)[:-9]),
         ("gzip", b"no gzip"), ("gzip", gzip.compress(b"{}") + gzip.compress(b"{}")),
     ],
+    ids=["unknown", "twice", "cut short", "none", "two members"],
 )  # fmt: skip
 async def test_what_cannot_be_decompressed_is_told(encoding: str, raw: bytes) -> None:
     headers = {"Content-Encoding": encoding, "Content-Length": str(len(raw))}

@@ -23,7 +23,7 @@ def contribute_call(call: Stated, book: Book) -> None:
     book.put(("calls.made", *place))
     book.put((f"calls.{said['outcome']}", *place))
     if said["outcome"] == "answered":
-        book.put(("calls.talk", *place), int(Decimal(said["duration_s"]) * 1_000_000))
+        book.put(("calls.talk", *place), round(Decimal(said["duration_s"]) * 1_000_000))
         if said.get("advanced"):
             book.put(("calls.advanced", *place))
 

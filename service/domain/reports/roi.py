@@ -202,6 +202,12 @@ def no_margin(sums: Sums) -> str | None:
     return None
 
 
+def no_margin_of_1(sums: Sums) -> str | None:
+    """As `no_margin`, but credit notes alone had no margin by the definitions of version 1."""
+    positive = sums.get("invoiced_revenue_gross", 0) > sums.get("credited", 0)
+    return no_margin(sums) if positive else "nothing is invoiced"
+
+
 _HALF_EVEN = "rounded half-even"
 _RETURN = "0 is break-even; 1.0 means that the money doubled"
 
@@ -240,6 +246,7 @@ REPORT = Report(
         "gross_margin": total(
             "invoiced_revenue_gross - credited - cogs", MONEY, "invoiced_revenue − cogs",
             "null unless the cogs of all of it is known", unless=no_margin,
+            once={"1": no_margin_of_1},
         ),
         "margin_coverage": quotient(
             "invoiced_with_cogs", "invoiced_revenue", note="`invoiced_with_cogs` is the invoiced revenue whose cogs is known"

@@ -33,9 +33,10 @@ def contribute_lead(lead: Lead, book: Book) -> None:
     captured, qualified = lead.captured, lead.qualified
     if captured and qualified:
         _post(book, "captured_to_qualified", captured, qualified, lead, lead)
-    _post_first(book, "qualified_to_opened", qualified, "opened", lead)
-    _post_first(book, "full_cycle", captured, "ordered", lead)
-    _post_first(book, "lead_to_cash", captured, "invoiced", lead)
+    if lead.marks:
+        _post_first(book, "qualified_to_opened", qualified, "opened", lead)
+        _post_first(book, "full_cycle", captured, "ordered", lead)
+        _post_first(book, "lead_to_cash", captured, "invoiced", lead)
 
 
 def contribute_opportunity(one: Opportunity, book: Book) -> None:

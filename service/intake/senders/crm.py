@@ -1,13 +1,16 @@
 """What CRMs have in common: a mapping from their fields and statuses to ours, and how a record stood at each instant.
 
-For `hubspot` and `salesforce`; `crm_events` makes events of what stands here. Each record is of one sort: lead, deal,
-quote, order, invoice, credit_note, campaign or member (a lead's or contact's membership in a campaign). The mapping:
+For `hubspot` and `salesforce`; `crm_events` makes events of what stands here. Each record is of one sort: lead, deal, quote,
+order, invoice, credit_note, payment, campaign, member (a lead's or contact's membership in a campaign), call, email, meeting,
+task (which says itself what it is), case or stage. The mapping:
 
     currency     what amounts are in whose record names no currency; without it they wait
     time_zone    in which an instant's calendar day is meant
     objects      the sender's name of a sort of record → our sort
     fields       per sort: our name → the sender's field ("" = there is none)
     events       per sort: a status of the sender → event type, or a list of them ("lead.qualified:mql" names the level)
+    activities   what a task is by its kind: call, email, meeting, demo, visit, other
+    outcomes     what came of a call, by the sender's word: answered, missed, voicemail
     campaigns    the sender's name or id of a campaign → campaign_id; what is not listed stands as it is
     on_delete    per sort: whether what a deleted record has given is withdrawn, or kept and listed
     probability_of  what a certain deal's probability is: 1 or 100
@@ -26,6 +29,7 @@ from service.domain.catalogue import shown
 from service.intake.blanks import BLANKS
 from service.intake.senders import fields as read
 from service.intake.senders.contract import MalformedError, Statement, states
+from service.intake.senders.mappings import check_campaigns, check_zone
 
 NEVER = "1970-01-01T00:00:00Z"  # the time of a statement that says nothing but that something is not known
 # What is so from the creation on, whenever a message says it; statuses and amounts are so from some moment on.
@@ -37,6 +41,8 @@ WITHDRAW, KEEP = "withdraw", "keep"
 CREATION = "no message has stated when it was created: what happens first is waited for"
 _OPEN, _ORDER = ("opportunity.opened", "opportunity.won", "opportunity.lost"), ("order.placed", "order.cancelled")
 _LEVELS = ("mql", "sal", "sql")
+ACTIVITIES = ("call", "email", "meeting", "demo", "visit", "other")
+OUTCOMES = ("answered", "missed", "voicemail")
 
 # Which events a status may give, per sort.
 GIVES: dict[str, tuple[str, ...]] = {
@@ -49,16 +55,34 @@ GIVES: dict[str, tuple[str, ...]] = {
     "order": _ORDER,
     "invoice": ("invoice.posted", "invoice.cancelled"),
     "credit_note": ("invoice.credited", "invoice.cancelled"),
+    "payment": ("payment.received", "payment.received:back"),
     "campaign": (),
     "member": (),
+    **dict.fromkeys(("call", "email", "meeting", "task"), ("activity.completed",)),
+    "case": ("case.resolved",),
+    "stage": (),
 }  # fmt: skip
 
+_ACTIVITY = (
+    "created",
+    "status",
+    "kind",
+    "at",
+    "owner",
+    "lead",
+    "contact",
+    "opportunity",
+    "outcome",
+    "seconds",
+    "minutes",
+    "milliseconds",
+)
 # Our names of fields, per sort; a kind gives each its default.
 FIELDS: dict[str, tuple[str, ...]] = {
     "lead": ("created", "status", "campaign", "channel", "source", "owner", "account", "contact"),
     "deal": (
         "created", "status", "amount", "currency", "campaign", "account", "owner", "probability", "close", "closed",
-        "won", "lost", "reason",
+        "won", "lost", "reason", "name", "team", "region",
     ),
     "quote": ("created", "status", "amount", "currency", "opportunity"),
     "order": (
@@ -67,6 +91,10 @@ FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "invoice": ("created", "status", "amount", "currency", "tax", "posting", "due", "order", "account"),
     "credit_note": ("created", "status", "amount", "currency", "posting", "invoice", "reason"),
+    "payment": ("created", "status", "at", "amount", "currency", "invoice"),
+    **dict.fromkeys(("call", "email", "meeting", "task"), _ACTIVITY),
+    "case": ("created", "status", "closed", "closed_at", "owner", "account", "score"),
+    "stage": ("created", "name", "rank", "probability"),
     "campaign": (
         "created", "name", "type", "channel", "parent", "start", "end", "currency", "expected", "budget", "cost",
     ),
@@ -97,6 +125,8 @@ def defaults(
         "probability_of": 100,
         "amounts_include_tax": False,
         "campaigns": {},
+        "activities": {},
+        "outcomes": {},
         "blanks": list(BLANKS),
         "on_delete": dict.fromkeys(GIVES, WITHDRAW) | {"lead": KEEP, "campaign": KEEP},
         "fields": {
@@ -109,13 +139,13 @@ def defaults(
 
 def check(mapping: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
     """Return a mapping with its defaults; ValueError names the key that is wrong, and what is expected."""
-    tables = ("objects", "campaigns", "associations", *(f"events.{sort}" for sort in GIVES))
+    tables = ("objects", "campaigns", "associations", "activities", "outcomes", *(f"events.{sort}" for sort in GIVES))
     checked = read.with_defaults(mapping, default, tables)
     checked["campaigns"] = {str(name): ours for name, ours in checked["campaigns"].items()}
     for sort, table in checked["events"].items():  # YAML makes numbers of statuses that are digits
         checked["events"][sort] = {str(status): types for status, types in table.items()}
     checked["blanks"] = read.blanks(checked["blanks"])
-    read.zone(checked["time_zone"])
+    check_zone(checked, "time_zone")
     try:
         checked["currency"] = checked["currency"] and read.currency(checked["currency"], "currency")
     except MalformedError as error:
@@ -124,9 +154,10 @@ def check(mapping: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, A
         raise ValueError(f"probability_of: expected 1 or 100, got {checked['probability_of']}")
     for name, sort in checked["objects"].items():
         _one_of(sort, GIVES, f"objects.{name}")
-    for name, ours in checked["campaigns"].items():
-        if not isinstance(ours, str) or not ours:
-            raise ValueError(f"campaigns.{name}: expected a campaign_id, got {shown(ours)}")
+    check_campaigns(checked)
+    for key, known in (("activities", ACTIVITIES), ("outcomes", OUTCOMES)):
+        for name, ours in checked[key].items():
+            _one_of(ours, known, f"{key}.{name}")
     for sort, what in checked["on_delete"].items():
         _one_of(what, (WITHDRAW, KEEP), f"on_delete.{sort}")
     for sort, table in checked["events"].items():
@@ -201,6 +232,8 @@ def _read(name: str, state: Mapping[str, Any], fields: Mapping[str, str], mappin
         share = read.number(raw, field)
         share = None if share is None else share / mapping["probability_of"]
         return share if share is not None and 0 <= share <= 1 else None
+    if name in _NUMBERS:
+        return read.number(raw, field)
     reader: Callable[[Any, str, str], Any] = _READERS.get(name, _text)
     return reader(raw, field, mapping["time_zone"])
 
@@ -249,9 +282,10 @@ def _is_epoch(raw: Any) -> bool:
     return isinstance(raw, str) and raw.isascii() and raw.isdigit() and len(raw) > 8  # noqa: PLR2004  more than YYYYMMDD
 
 
+_NUMBERS = ("seconds", "minutes", "milliseconds", "rank", "score")
 _MONEY = ("amount", "tax", "expected", "budget", "cost")
 _READERS: dict[str, Callable[[Any, str, str], Any]] = (
-    dict.fromkeys(("created", "placed_at"), _instant)
+    dict.fromkeys(("created", "placed_at", "at", "closed_at"), _instant)
     | dict.fromkeys(("close", "start", "end", "posting", "due"), _day)
     | dict.fromkeys(("closed", "won", "lost", "responded", "reduces"), _flag)
 )

@@ -14,6 +14,7 @@ from service.domain.calendar import parse_instant
 from service.intake.senders import fields as read
 from service.intake.senders.contract import Draft, Source, Statement, Waiting
 from service.intake.senders.crm import CREATION, KEEP, View, created, first, gives, local_day, moves, views
+from service.intake.senders.crm_activities import activity, case, payment, stage
 from service.intake.senders.crm_campaigns import campaign, member
 
 CREATED, UPDATED, SNAPSHOT = "created", "updated", "snapshot"
@@ -171,7 +172,7 @@ def _deal(identity: str, seen: Sequence[View], rules: Rules) -> Drafts:
             opportunity_id=identity, lead_ids=last["leads"], contact_ids=last["contacts"], account_id=last["account"],
             campaign_id=last["campaign"], estimated_value=base.values["amount"], stage=base.values["status"],
             probability=base.values["probability"], expected_close=base.values["close"],
-            owner_id=first(seen, "owner"),
+            owner_id=first(seen, "owner"), name=last["name"], team=last["team"], region=last["region"],
         )  # fmt: skip
         out.append(Draft("opened", "opportunity.opened", at, data))
     elif not by_stage:
@@ -324,5 +325,6 @@ def _life(
 
 _SORTS: dict[str, Callable[[str, Sequence[View], Rules], Drafts]] = {
     "lead": _lead, "deal": _deal, "quote": _quote, "order": _order, "invoice": _invoice, "credit_note": _credit_note,
-    "campaign": campaign, "member": member,
+    "campaign": campaign, "member": member, "payment": payment, "case": case, "stage": stage,
+    "call": activity("call"), "email": activity("email"), "meeting": activity("meeting"), "task": activity(None),
 }  # fmt: skip

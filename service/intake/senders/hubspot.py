@@ -27,7 +27,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from service.domain.calendar import parse_instant
 from service.domain.catalogue import shown
@@ -45,6 +44,7 @@ from service.intake.senders.contract import (
     in_order,
 )
 from service.intake.senders.fields import from_epoch, identifier, json_of, list_of, object_of, padded, text
+from service.intake.senders.mappings import check_url
 from service.intake.senders.signatures import check_any, check_fresh, header, hmac_base64
 
 TOLERANCE = 300  # seconds
@@ -109,9 +109,7 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     for sort, names in checked["associations"].items():
         if not isinstance(names, str):
             raise ValueError(f'associations.{sort}: expected names such as "deals,orders", got {shown(names)}')  # noqa: TRY004
-    parts = urlsplit(checked["api_url"])
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"api_url: expected a URL such as https://api.hubapi.com, got {shown(checked['api_url'])}")
+    check_url(checked, "api_url", "a URL such as https://api.hubapi.com")
     return checked
 
 

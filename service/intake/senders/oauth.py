@@ -10,9 +10,11 @@ import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
+from service.domain.catalogue import shown
 from service.intake.senders.contract import Credentials, MalformedError, Source, UnavailableError
 
 _SPARE_SECONDS = 60.0  # a token this near its end is not begun with
@@ -79,6 +81,16 @@ async def _renewed(client: httpx.AsyncClient, source: Source, url: str, old: Cre
     until = f"{time.time() + life:.0f}"
     fresh = {name: str(answer[name]) for name in ("refresh_token",) if answer.get(name)}
     return {**old, **fresh, "access_token": token, "access_until": until}
+
+
+def next_page(following: Any, before: str, field: str) -> str:
+    """Return the URL of the next page, which `field` of an answer says; the token goes nowhere but to the API's own host."""
+    try:
+        if isinstance(following, str) and urlsplit(following)[:2] == urlsplit(before)[:2]:
+            return following
+    except ValueError:  # no URL at all
+        pass
+    raise MalformedError(f"{field}: expected a URL of the same host, got {shown(following)}")
 
 
 def forget(source: Source) -> None:

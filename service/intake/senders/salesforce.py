@@ -25,6 +25,12 @@ Outbound messages, from the SOAP API Developer Guide ("Outbound Messaging", "Und
 - They carry no signature: the URL has to be secret (path secret, or ?key=), or Salesforce's client certificate checked
   before this service. The organization's id is compared where the mapping names it.
 
+Answers of a query (REST API, "Query": {"totalSize", "done", "records": [{"attributes": {"type"}, …}]}) are taken, too: for what
+was there before, and for OpportunityStage ("MasterLabel", "SortOrder", "DefaultProbability"), of which no change is told.
+Activities ("Task", "Event" in the Object Reference): WhoId is a lead or contact, WhatId may be an opportunity; TaskSubtype,
+CompletedDateTime, CallDurationInSeconds, CallDisposition; EndDateTime, DurationInMinutes. "PaymentLineInvoice" is what of a
+payment was applied to an invoice (Type Applied) or taken back from it (Unapplied). "Case": ClosedDate, IsClosed.
+
 A bridge proves itself by `Authorization: Bearer <secret>`, or by `X-Signature`: HMAC-SHA256 of the body in hexadecimal.
 Ids of 15 characters are completed to 18, so that a record has one name. All sorts of records: see `crm`.
 """
@@ -53,20 +59,24 @@ from service.intake.senders.contract import (
     Wanted,
     default_reply,
 )
-from service.intake.senders.fields import from_epoch, identifier, instant, json_of, list_of, object_of, padded
+from service.intake.senders.fields import dig, from_epoch, identifier, instant, json_of, list_of, object_of, padded
 from service.intake.senders.salesforce_soap import ACK, is_xml, notifications_of, without_session
 from service.intake.senders.signatures import check_any, check_secret, hmac_hex
 
 SIGNATURE = "x-signature"
 _MONEY = {"amount": "TotalAmount", "currency": "CurrencyIsoCode"}
 _EVER = {"created": "CreatedDate", "status": "Status"}
+_ABOUT = {"created": "CreatedDate", "owner": "OwnerId", "lead": "WhoId", "contact": "WhoId", "opportunity": "WhatId"}
+# An activity is about whoever and whatever; the first three characters of an id say what it is of. 005 is a user.
+_KEYS_OF = {"lead_id": "00Q", "contact_id": "003", "opportunity_id": "006", "agent_id": "005"}
+_PEOPLE = ("task", "meeting", "case")
 DEFAULTS = crm.defaults(
     fields={
         "lead": {**_EVER, "channel": "LeadSource", "source": "LeadSource", "owner": "OwnerId"},
         "deal": {
             "created": "CreatedDate", "status": "StageName", "amount": "Amount", "currency": "CurrencyIsoCode",
             "campaign": "CampaignId", "account": "AccountId", "owner": "OwnerId", "probability": "Probability",
-            "close": "CloseDate", "closed": "IsClosed", "won": "IsWon",
+            "close": "CloseDate", "closed": "IsClosed", "won": "IsWon", "name": "Name",
         },
         "quote": {**_EVER, "amount": "TotalPrice", "currency": "CurrencyIsoCode", "opportunity": "OpportunityId"},
         "order": {
@@ -78,6 +88,17 @@ DEFAULTS = crm.defaults(
             "order": "ReferenceEntityId", "account": "BillingAccountId",
         },
         "credit_note": {**_EVER, **_MONEY, "posting": "CreditDate", "invoice": "ReferenceEntityId"},
+        "payment": {
+            "created": "CreatedDate", "status": "Type", "at": "AppliedDate", "amount": "Amount",
+            "currency": "CurrencyIsoCode", "invoice": "InvoiceId",
+        },
+        "task": {
+            **_ABOUT, "status": "Status", "kind": "TaskSubtype", "at": "CompletedDateTime",
+            "seconds": "CallDurationInSeconds", "outcome": "CallDisposition",
+        },
+        "meeting": {**_ABOUT, "kind": "EventSubtype", "at": "EndDateTime", "minutes": "DurationInMinutes"},
+        "case": {**_EVER, "closed": "IsClosed", "closed_at": "ClosedDate", "owner": "OwnerId", "account": "AccountId"},
+        "stage": {"created": "CreatedDate", "name": "MasterLabel", "rank": "SortOrder", "probability": "DefaultProbability"},
         "campaign": {
             "created": "CreatedDate", "name": "Name", "type": "Type", "parent": "ParentId", "start": "StartDate",
             "end": "EndDate", "currency": "CurrencyIsoCode", "expected": "ExpectedRevenue", "budget": "BudgetedCost",
@@ -104,10 +125,14 @@ DEFAULTS = crm.defaults(
             "Posted": "invoice.credited", "Voided": "invoice.cancelled", "Cancelled": "invoice.cancelled",
             "Canceled": "invoice.cancelled",
         },
+        "payment": {"Applied": "payment.received", "Unapplied": "payment.received:back"},
+        "task": {"Completed": "activity.completed"},
     },
+    activities={"Call": "call", "Email": "email", "ListEmail": "email", "Task": "other", "LinkedIn": "other"},
     objects={
         "Lead": "lead", "Opportunity": "deal", "Quote": "quote", "Order": "order", "Invoice": "invoice",
-        "CreditMemo": "credit_note", "Campaign": "campaign", "CampaignMember": "member",
+        "CreditMemo": "credit_note", "PaymentLineInvoice": "payment", "Campaign": "campaign", "CampaignMember": "member",
+        "Task": "task", "Event": "meeting", "Case": "case", "OpportunityStage": "stage",
     },
     organization=None,  # OrganizationId that outbound messages have to name
 )  # fmt: skip
@@ -169,6 +194,8 @@ def read(request: Request, source: Source) -> list[Statement | Ignored | Wanted]
     if is_xml(request.body):
         return _outbound(request, source)
     body = json_of(request.body)
+    if isinstance(body, dict) and isinstance(body.get("records"), list):
+        return [_queried(object_of(one, "records"), source) for one in body["records"]]
     parts: list[Statement | Ignored | Wanted] = []
     problems: list[MalformedError] = []
     for number, one in enumerate(events := body if isinstance(body, list) else [body]):
@@ -287,6 +314,22 @@ def _outbound(request: Request, source: Source) -> list[Statement | Ignored | Wa
     return parts
 
 
+def _queried(record: Mapping[str, Any], source: Source) -> Statement | Ignored:
+    """Return what a record of a query's answer states: how it is as a whole."""
+    entity = identifier(dig(record, "attributes.type"), "attributes.type")
+    sort = source.mapping["objects"].get(entity)
+    if sort is None:
+        return Ignored(f"{entity} is not among the mapping's objects")
+    name = f"{sort}:{long_id(identifier(record.get('Id'), f'{entity} Id'))}"
+    wanted = crm.mapped(source.mapping, sort) | {*_CONVERTED}
+    fields = {field: long_id(value) for field, value in _flat(record) if field in wanted}
+    moment = record.get("SystemModstamp") or record.get("LastModifiedDate")
+    if at := instant(moment, "SystemModstamp"):
+        return Statement(name, f"query/{name}/{at}", at, "", crm_events.SNAPSHOT, fields)
+    content = hashlib.sha256(repr(sorted(fields.items(), key=str)).encode(errors="replace")).hexdigest()
+    return _undated(name, f"query/{name}/{content[:16]}", sort, fields, source)
+
+
 def _undated(record: str, key: str, sort: str, fields: dict[str, Any], source: Source) -> Statement:
     """State what a message says that does not say when: of the creation what it can, of all else that it has to be sent again.
 
@@ -308,7 +351,13 @@ def translate(record: str, statements: Sequence[Statement], source: Source) -> l
     if sort == "lead" and converted and not sql:
         data = {"lead_id": identity, "level": "sql"}
         out.append(Draft("qualified/sql", "lead.qualified", converted.at, data))
-    return out
+    return [_of_users(one) if sort in _PEOPLE and isinstance(one, Draft) else one for one in out]
+
+
+def _of_users(draft: Draft) -> Draft:
+    """Keep of an activity or case the ids that are of what they should be: cases may be a queue's."""
+    kept = {name: value for name, value in draft.data.items() if str(value).startswith(_KEYS_OF.get(name, ""))}
+    return draft._replace(data=kept)
 
 
 def unsaid(record: str, statements: Sequence[Statement], source: Source) -> str:

@@ -59,8 +59,8 @@ from service.intake.senders.fields import (
     text,
     unless_blank,
     with_defaults,
-    zone,
 )
+from service.intake.senders.mappings import check_zone
 from service.intake.senders.ordering import BEFORE, by_previous
 from service.intake.senders.signatures import check_any, check_fresh, header, hmac_hex
 
@@ -96,10 +96,7 @@ _METADATA = ("subscription_details.metadata", "parent.subscription_details.metad
 def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """Check names, types and the time zone."""
     checked = with_defaults(mapping, DEFAULTS)
-    try:
-        zone(checked["timezone"])
-    except ValueError as error:
-        raise ValueError(f"timezone: {error}") from None
+    check_zone(checked)
     return {**checked, "blanks": blanks(checked["blanks"])}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from service.domain import layout as layouts
 from service.domain.contributions import LAYOUT
 from service.domain.durations import bucket_of
 from service.domain.facts import Key
@@ -250,7 +251,11 @@ class Tables:
                 )  # fmt: skip
 
     async def load_segments(self) -> None:
-        """Take in the segments that are numbered already."""
+        """Take in the layout of the generation, which an earlier release may have made, and the segments that are numbered."""
+        layout = await self.connection.fetchval(
+            "SELECT layout::text FROM generations WHERE ledger = $1 AND generation = $2", *self.key
+        )
+        self.segments = Segments(layouts.read(layout))
         rows = await self.connection.fetch(
             """
             SELECT segment, campaign_segment, cube, labels FROM segments WHERE ledger = $1 AND generation = $2

@@ -13,8 +13,10 @@ from service.domain import layout as layouts
 from service.domain.calendar import MICROS_PER_DAY, grain_label
 from service.domain.contributions import REPORTS, UNITS
 from service.domain.cubes import total_of
-from service.domain.figures import written
+from service.domain.figures import Total, written
 from service.domain.layout import Layout, Stored
+from service.projections.generations import differences
+from service.projections.generations.differences import KNOWN, Shared
 
 _GRAINS = {"d": "day", "m": "month", "y": "year"}
 
@@ -31,19 +33,10 @@ class Comparison(NamedTuple):
         return not self.differences and all(old == new for old, new in self.digests.values())
 
 
-class _Shared(NamedTuple):
-    """What two layouts have in common of a cube: its dimensions, its measures, and its letters in both for the same sums."""
-
-    name: str
-    by: tuple[str, ...]
-    measures: tuple[str, ...]
-    letters: tuple[tuple[str, str], ...]
-
-
 async def compare(connection: Any, ledger: int, old: int, new: int) -> Comparison:
     """Compare two generations; figures that differ are stored as the `differences` of the new one."""
     kept = await connection.fetch(
-        "SELECT layout::text FROM generations WHERE ledger = $1 AND generation = ANY($2) ORDER BY generation = $3",
+        "SELECT layout::text, version FROM generations WHERE ledger = $1 AND generation = ANY($2) ORDER BY generation = $3",
         ledger, [old, new], new,
     )  # fmt: skip
     pair = layouts.read(kept[0][0]), layouts.read(kept[-1][0])
@@ -52,28 +45,26 @@ async def compare(connection: Any, ledger: int, old: int, new: int) -> Compariso
         await digests(connection, ledger, one, of, shared, number)
         for number, (one, of) in enumerate(zip((old, new), pair, strict=True))
     ]
-    await connection.execute("DELETE FROM differences WHERE ledger = $1 AND generation = $2", ledger, new)
-    found = 0
-    if before != after or pair[0].cubes != pair[1].cubes:
-        # By campaign and month first: that is how figures are read. What only finer cells show is listed by those.
-        for statement in _listing(shared, *pair):
-            found = found or _rows(await connection.execute(statement, ledger, old, new, timeout=3600))
+    alike = before == after and pair[0].cubes == pair[1].cubes
+    found = await differences.store(
+        connection, (ledger, old, new), shared, pair, (kept[0][1], kept[-1][1]), alike=alike
+    )
     return Comparison({name: (before[name], after[name]) for name in before}, found)
 
 
-def _shared(old: Layout, new: Layout) -> list[_Shared]:
+def _shared(old: Layout, new: Layout) -> list[Shared]:
     found = []
     for name in old.cubes.keys() & new.cubes.keys():
         one, other = old.cubes[name], new.cubes[name]
         same = {kept: letter for letter, kept in other.levels()}
         letters = tuple((letter, same[kept]) for letter, kept in one.levels() if kept in same)
         by = tuple(dimension for dimension in one.by if dimension in other.by)
-        found.append(_Shared(name, by, tuple(one_ for one_ in one.measures if one_ in other.measures), letters))
+        found.append(Shared(name, by, tuple(one_ for one_ in one.measures if one_ in other.measures), letters))
     return sorted(found)
 
 
 async def digests(
-    connection: Any, ledger: int, generation: int, layout: Layout, shared: Iterable[_Shared], side: int
+    connection: Any, ledger: int, generation: int, layout: Layout, shared: Iterable[Shared], side: int
 ) -> dict[str, str]:
     """Return a digest of each report's cells, in whatever order they are found; `side` is 0 of the old generation, else 1."""
     found: dict[str, str] = {}
@@ -118,15 +109,23 @@ async def listed(
 
 
 def _reports_of(measure: str) -> list[str]:
-    return [one.name for one in REPORTS.values() if measure in (*one.measures, *one.cohort_measures)]
+    if measure == "attributes":
+        return ["campaigns"]
+    return [one.name for one in REPORTS.values() if measure in (*one.measures, *one.cohort_measures, *one.figures)]
+
+
+def _unit(measure: str) -> str | None:
+    figure = next((one.figures[measure] for one in REPORTS.values() if measure in one.figures), None)
+    return UNITS.get(measure) or (figure.unit if isinstance(figure, Total) else None)
 
 
 def _figure(measure: str, value: str | None, currency: str) -> str | None:
     """Write an amount as the reports do: money with its digits, durations in days, counts as they are."""
-    if measure == "attributes":
+    unit = _unit(measure)
+    if measure == "attributes" or (value is None and measure not in UNITS):
         return value
-    if measure in UNITS:
-        return str(written(int(value or 0), UNITS[measure], currency))
+    if unit is not None:
+        return str(written(int(value or 0), unit, currency))
     if measure.endswith(total_of("")):
         return f"{int(value or 0) / MICROS_PER_DAY:.4f}"
     return value or "0"
@@ -140,15 +139,11 @@ def _hex(total: Any) -> str:
     return f"{int(total or 0) % 2**64:016x}"
 
 
-def _rows(status: str) -> int:
-    return int(status.rpartition(" ")[2])
-
-
-def _bare(cube: _Shared, stored: Stored) -> str:
+def _bare(cube: Shared, stored: Stored) -> str:
     return ", ".join(f"s.labels[{stored.by.index(name) + 1}]" for name in cube.by) or "0"
 
 
-def _digest(cube: _Shared, measures: Iterable[str], letters: Iterable[str], layout: Layout) -> str:
+def _digest(cube: Shared, measures: Iterable[str], letters: Iterable[str], layout: Layout) -> str:
     """What makes one number of all cells; a measure that has come back to 0 is as good as one that never was."""
     columns = ", ".join(f"nullif({layout.column(measure)}, 0)" for measure in measures)
     # The letter says which dimensions are told apart: it need not be the same in both, but its place among the letters is.
@@ -162,7 +157,7 @@ def _digest(cube: _Shared, measures: Iterable[str], letters: Iterable[str], layo
     """
 
 
-def _digest_of_durations(cube: _Shared, layout: Layout, durations: list[str], *, by_label: bool) -> str:
+def _digest_of_durations(cube: Shared, layout: Layout, durations: list[str], *, by_label: bool) -> str:
     """Durations by bucket, and one by one: a sum of amounts times hashes is the same for what adds up to the same."""
     stored = layout.cubes[cube.name]
     names = ", ".join(f"'{name}'" for name in durations)
@@ -182,68 +177,6 @@ def _digest_of_durations(cube: _Shared, layout: Layout, durations: list[str], *,
     """
 
 
-_KNOWN = """
-    SELECT DISTINCT ON (generation, campaign) generation, campaign, attributes::text AS attributes FROM campaigns
-    WHERE ledger = $1 AND generation = ANY({}) ORDER BY generation, campaign, position DESC
-"""
 _ATTRIBUTES = f"""
-    SELECT sum(hash_record_extended(ROW(campaign, attributes), 0)) FROM ({_KNOWN.format("ARRAY[$2::integer]")}) known
-    WHERE attributes <> '{{}}'
+    SELECT sum(hash_record_extended(ROW(campaign, attributes), 0)) FROM ({KNOWN.format("ARRAY[$2::integer]")}) known
 """
-_INSERT = (
-    "INSERT INTO differences (ledger, generation, line, basis, campaign, grain, start, where_else, measure, old, new)"
-)
-_KEYS = "campaign, start, basis"
-
-
-def _listing(shared: list[_Shared], old: Layout, new: Layout) -> Iterable[str]:
-    """Yield what lists the differences, the coarsest first: by campaign and month, by all dimensions and day, by bucket."""
-    rolled = " UNION ALL ".join(_cells(cube, old, new, "m", finest=False) for cube in shared)
-    finest = " UNION ALL ".join(_cells(cube, old, new, "d", finest=True) for cube in shared)
-    yield _different(rolled, _KEYS, "m", "NULL::json")
-    yield _different(finest, f"{_KEYS}, elsewhere", "d", "elsewhere::json")
-    yield _different(
-        """
-        SELECT generation, basis, start, s.campaign, measure || '.bucket.' || bucket AS measure, amount FROM histograms b
-        JOIN segments s USING (ledger, generation, segment) WHERE ledger = $1 AND generation IN ($2, $3)
-        """,
-        _KEYS, "m", "NULL::json",
-    )  # fmt: skip
-    yield f"""
-        WITH known AS ({_KNOWN.format("ARRAY[$2::integer, $3::integer]")})
-        {_INSERT}
-        SELECT $1, $3, row_number() OVER (ORDER BY campaign), '', campaign, '', '-infinity', NULL, 'attributes',
-               min(attributes) FILTER (WHERE generation = $2), min(attributes) FILTER (WHERE generation = $3)
-        FROM known GROUP BY campaign
-        HAVING min(attributes) FILTER (WHERE generation = $2)
-            IS DISTINCT FROM min(attributes) FILTER (WHERE generation = $3)
-    """
-
-
-def _different(cells: str, keys: str, grain: str, where_else: str) -> str:
-    """List where the sums of `amount` by keys and measure differ between the generations $2 and $3."""
-    old, new = (f"coalesce(sum(amount) FILTER (WHERE generation = {one}), 0)" for one in ("$2", "$3"))
-    return f"""
-        {_INSERT}
-        SELECT $1, $3, row_number() OVER (ORDER BY {keys}, measure), basis, campaign, '{grain}', start, {where_else}, measure,
-               {old}::text, {new}::text
-        FROM ({cells}) cells GROUP BY {keys}, measure HAVING {old} <> {new}
-    """
-
-
-def _cells(cube: _Shared, old: Layout, new: Layout, grain: str, *, finest: bool) -> str:
-    """The balances of a cube in both generations, a row per measure: by its first roll-up, or by all dimensions."""
-    parts = []
-    for generation, layout in (("$2", old), ("$3", new)):
-        stored = layout.cubes[cube.name]
-        letter = stored.letters[0 if finest or not stored.rollups else 1]
-        each = ", ".join(f"('{measure}', {layout.column(measure)})" for measure in cube.measures)
-        others = [name for name in cube.by if name != "campaign"]
-        labels = ", ".join(f"'{name}', s.labels[{stored.by.index(name) + 1}]" for name in others)
-        elsewhere = f", json_build_object({labels})::text AS elsewhere" if finest else ""
-        parts.append(f"""
-            SELECT generation, basis, start, s.campaign, m.measure, m.amount {elsewhere} FROM balances b
-            JOIN segments s USING (ledger, generation, segment) CROSS JOIN LATERAL (VALUES {each}) m (measure, amount)
-            WHERE ledger = $1 AND generation = {generation} AND b.cube = '{letter}' AND grain = '{grain}' AND m.amount <> 0
-        """)
-    return " UNION ALL ".join(parts)

@@ -127,6 +127,9 @@ async def begin(
 async def ask(pool: asyncpg.Pool, ledger: Ledger, generation: int, action: str) -> Generation:
     """Pause, resume, cancel or apply a rebuild; whoever builds it sees it before its next step."""
     allowed, state = TRANSITIONS[action]
+    if state == "building":
+        cancel = f"cancel it (`campaign-ledger rebuilds cancel {generation} --ledger {ledger.name}`) and begin another"
+        _refuse_others(await one(pool, ledger, generation), cancel)
     done = await pool.execute(
         """
         UPDATE generations SET state = $4, serve = CASE WHEN $5 = 'apply' THEN 'always' ELSE serve END
@@ -142,6 +145,15 @@ async def ask(pool: asyncpg.Pool, ledger: Ledger, generation: int, action: str) 
     return found
 
 
+def _refuse_others(one: Generation, instead: str) -> None:
+    """Refuse to have a generation built that was made by the definitions of another release: nobody here can."""
+    if one.version != contributions.READ_MODEL_VERSION:
+        raise NotPossibleError(
+            f"generation {one.generation} of ledger {one.ledger} was made by definitions {one.version}, and this release has "
+            f"{contributions.READ_MODEL_VERSION}: {instead}"
+        )
+
+
 async def roll_back(pool: asyncpg.Pool, ledger: Ledger) -> int:
     """Have the generation that served last catch up and serve again; return its number."""
     known = await listed(pool, ledger)
@@ -151,11 +163,7 @@ async def roll_back(pool: asyncpg.Pool, ledger: Ledger) -> int:
     if not retired:
         raise NotPossibleError(f"ledger {ledger.name} has no earlier generation to go back to")
     last = retired[-1]
-    if last.version != contributions.READ_MODEL_VERSION and last.checkpoint < last.target:
-        raise NotPossibleError(
-            f"generation {last.generation} of ledger {ledger.name} was made by definitions {last.version}, and this release has "
-            f"{contributions.READ_MODEL_VERSION}: roll back with the release that made it"
-        )
+    _refuse_others(last, "roll back with the release that made it (docs/operations.md, Upgrades)")
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SELECT FROM heads WHERE ledger = $1 FOR NO KEY UPDATE", ledger.ledger)
         done = await connection.execute(

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from service.domain.contributions import READ_MODEL_VERSION
 from service.domain.layout import Layout
 from service.projections.engine.lag import lags
 from service.projections.generations.refold_proof import fold_afresh
@@ -61,7 +62,11 @@ async def verify(
         await _balances(pool, ledger),
         await _conserved(pool, ledger),
     ]
-    if deep:
+    version = (await serving(pool, ledger)).version
+    if deep and version != READ_MODEL_VERSION:
+        told = f"journeys are not folded: the figures are of definitions {version}, and this release has {READ_MODEL_VERSION}"
+        findings.append(Finding("definitions", True, told))
+    elif deep:
         folded = await fold_afresh(pool, ledger, sample)
         findings.append(Finding("fresh fold", not folded.wrong, folded.detail))
     return findings
@@ -164,6 +169,8 @@ async def _projected(pool: asyncpg.Pool, ledger: Ledger) -> Finding:
     (found,) = await lags(pool, ledger.ledger)
     told = f"the figures are made of the events up to position {found.checkpoint} of {found.head}"
     waits = f"; the next one has waited for {found.seconds:,.0f} s" if found.events else ""
+    if found.events and found.version != READ_MODEL_VERSION:
+        waits += f", as figures of definitions {found.version} stand still until they are rebuilt"
     return Finding("projection", found.seconds < LONGEST_WAIT, told + waits)
 
 

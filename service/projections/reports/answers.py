@@ -58,11 +58,11 @@ async def read(
 ) -> Answer | None:  # fmt: skip
     """Return the rows and the total of a report; None if the page comes after a row that there is none of.
 
-    `today` is the local day of now. Rows have those of the figures on request that `include` names; the total, and the row of one
-    campaign, has all. The total is of all rows, whatever the page.
+    `today` is the local day of now. Rows have those of the figures on request that `include` names, whatever they are sorted by;
+    the total, and the row of one campaign, has all. The total is of all rows, whatever the page.
     """
     asked = report.on_request if query.one_campaign else report.on_request & include
-    found = await _read(view, report, query, today, asked)
+    found = await _read(view, report, query, today, asked | (report.on_request & {page.sort}))
     answer: Answer | None = await apart(
         len(found.sums) + len(found.cohorts), _answer, view, report, query, found, asked, page
     )

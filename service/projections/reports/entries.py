@@ -283,6 +283,6 @@ async def read(
         "count": counted,
         "entries": [described(one, query, currency) for one in found[:limit]],
     }
-    if isinstance(figure, figures.Total) and figure.unless and (reason := figure.unless(summed)):
+    if isinstance(figure, figures.Total) and (reason := figure.without(summed, view.version)):
         answer["reasons"] = {name: reason}
     return answer, found[limit - 1].place if len(found) > limit else None

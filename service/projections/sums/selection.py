@@ -146,8 +146,9 @@ class Selection:
 
     @property
     def by_segment(self) -> bool:
-        """Whether each group is one segment of the sums that are read."""
-        return (*self.query.group_by,) == dict(self.stored.levels())[self.letter]
+        """Whether each group is one segment of the sums that are read; of everything together, postings know no segment."""
+        groups = self.query.group_by
+        return bool(groups) and groups == dict(self.stored.levels())[self.letter]
 
     def beside(self, query: Query, measures: Sequence[str]) -> Selection:
         """Another selection of the same moment, for the same statement."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import permutations
 from pathlib import Path
@@ -23,7 +23,6 @@ from service.intake.senders.contract import (
     Ignored,
     MalformedError,
     RejectedError,
-    Request,
     Source,
     Statement,
     UnavailableError,
@@ -34,6 +33,10 @@ from service.intake.senders.contract import (
 )
 from service.intake.senders.fields import json_of
 from service.store.sources import Stored
+from tests.support.kinds import euros, parts_of, posted
+from tests.support.kinds import events as drafts
+from tests.support.kinds import reasons as reasons_of
+from tests.support.kinds import translated as translation_of
 from tests.support.senders_api import serving
 from tests.support.stories.business_central import (
     CLIENT,
@@ -55,11 +58,6 @@ SOURCE = Source("s", KIND.name, "erp", (SECRET, "older"), KIND.check_mapping(MAP
 ORDER = COMPANY_DATA["salesOrders"][0]
 
 
-def request(body: Any, query: dict[str, str] | None = None) -> Request:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Request("POST", "https://x.test/h", {}, query or {}, raw, NOW)
-
-
 def source(**mapping: Any) -> Source:
     return SOURCE._replace(mapping=KIND.check_mapping({**MAPPING, **mapping}))
 
@@ -76,61 +74,52 @@ def stated(name: str, *documents: Mapping[str, Any]) -> list[Statement]:
 
 
 def translated(name: str, *documents: Mapping[str, Any], at: Source = SOURCE) -> list[Draft | Waiting]:
-    found = stated(name, *documents)
-    return list(KIND.translate(found[0].record, in_order(found), at))
-
-
-def drafts(parts: Sequence[Draft | Waiting]) -> dict[str, tuple[str, str, dict[str, Any]]]:
-    return {one.key: (one.type, one.time, one.data) for one in parts if isinstance(one, Draft)}
-
-
-def euros(text: str) -> dict[str, str]:
-    return {"amount": text, "currency": "EUR"}
+    return translation_of(at, stated(name, *documents))
 
 
 # What comes in
 
 
 def test_the_handshake_answers_with_the_token_as_plain_text() -> None:
-    reply = KIND.handshake(request(b"", {"validationToken": "a b<c>"}), SOURCE)
+    reply = KIND.handshake(posted(b"", query={"validationToken": "a b<c>"}), SOURCE)
     assert reply is not None
     assert (reply.status, reply.body) == (200, b"a b<c>")
     assert reply.headers["content-type"].startswith("text/plain")
-    assert KIND.handshake(request(b"{}"), SOURCE) is None
+    assert KIND.handshake(posted(b"{}"), SOURCE) is None
 
 
 def test_a_request_has_to_carry_a_client_state_of_the_source() -> None:
     good, older = notice("salesInvoices(x)", "updated", ""), notice("items(x)", "updated", "", clientState="older")
     foreign = [{**good, "clientState": "other"}, {**good, "clientState": None}, 3]
     for several in ([good], [older], [*foreign, good]):
-        KIND.verify(request({"value": several}), SOURCE, NOW)
+        KIND.verify(posted({"value": several}), SOURCE, NOW)
     for bad in (foreign, []):
         with pytest.raises(RejectedError) as refused:
-            KIND.verify(request({"value": bad}), SOURCE, NOW)
+            KIND.verify(posted({"value": bad}), SOURCE, NOW)
         assert SECRET not in str(refused.value)
     with pytest.raises(RejectedError):
-        KIND.verify(request(b"no JSON"), SOURCE, NOW)
+        KIND.verify(posted(b"no JSON"), SOURCE, NOW)
 
 
 def test_foreign_notifications_are_kept_apart_and_no_client_state_is_kept() -> None:
     good, other = notice("salesInvoices(x)", "updated", ""), notice("items(x)", "updated", "", clientState="other-one")
-    own, foreign, reason = KIND.screened(request({"value": [good, other, 3]}), SOURCE)
+    own, foreign, reason = KIND.screened(posted({"value": [good, other, 3]}), SOURCE)
     assert json.loads(own or b"") == {"value": [{**good, "clientState": "***"}]}
     assert json.loads(foreign or b"") == {"value": [{**other, "clientState": "***"}, 3]}
     assert reason.startswith("2 of 3 notifications")
-    assert KIND.screened(request({"value": [other]}), SOURCE).own is None
-    assert KIND.screened(request({"value": [good]}), SOURCE).foreign is None
-    assert KIND.screened(request({"value": [other]}), SOURCE._replace(secrets=())).foreign is None
-    assert KIND.screened(request(b"no JSON"), SOURCE).own == b"no JSON"
+    assert KIND.screened(posted({"value": [other]}), SOURCE).own is None
+    assert KIND.screened(posted({"value": [good]}), SOURCE).foreign is None
+    assert KIND.screened(posted({"value": [other]}), SOURCE._replace(secrets=())).foreign is None
+    assert KIND.screened(posted(b"no JSON"), SOURCE).own == b"no JSON"
 
 
 def test_no_answer_makes_business_central_delete_the_subscription() -> None:
-    assert KIND.reply(request(b""), True).status == 200
-    assert KIND.reply(request(b""), False).status == 503
+    assert KIND.reply(posted(b""), True).status == 200
+    assert KIND.reply(posted(b""), False).status == 503
 
 
 def test_notifications_want_their_documents_read_back() -> None:
-    first, second, third = KIND.read(request((SAMPLES / "notifications.json").read_bytes()), SOURCE)
+    first, second, third = parts_of(SOURCE, (SAMPLES / "notifications.json").read_bytes())
     assert isinstance(first, Wanted)
     record = f"salesInvoice:{guid('PS-INV103002')}"
     assert (first.record, first.key) == (record, f"{record}/2026-05-04T10:00:05.120000Z")
@@ -143,8 +132,8 @@ def test_notifications_want_their_documents_read_back() -> None:
 
 def test_a_byte_order_mark_is_no_obstacle() -> None:
     body = b"\xef\xbb\xbf" + (SAMPLES / "notifications.json").read_bytes()
-    KIND.verify(request(body), SOURCE, NOW)
-    assert len(KIND.read(request(body), SOURCE)) == 3
+    KIND.verify(posted(body), SOURCE, NOW)
+    assert len(parts_of(SOURCE, body)) == 3
 
 
 @pytest.mark.parametrize(
@@ -159,7 +148,7 @@ def test_a_byte_order_mark_is_no_obstacle() -> None:
 )
 def test_a_bad_notification_is_listed_and_does_not_spoil_the_others(change: Any, problem: str | None) -> None:
     good = notice(f"salesInvoices({guid('PS-INV103002')})", "updated", "2026-05-04T10:00:05Z")
-    bad, other = KIND.read(request({"value": [{**good, **change}, good]}), SOURCE)
+    bad, other = parts_of(SOURCE, {"value": [{**good, **change}, good]})
     assert isinstance(other, Wanted)
     if problem:
         assert isinstance(bad, Unreadable)
@@ -172,9 +161,7 @@ def test_another_company_and_deleted_documents_are_ignored_with_the_reason() -> 
     there = "api/v2.0/companies(00000000-5f69-4167-a43e-fb975045de15)/salesInvoices"
     strange = {**notice("x", "updated", "2026-05-04T10:00:05Z"), "resource": f"{there}({guid('1')})"}
     deleted = notice(f"salesInvoices({guid('1')})", "deleted", "2026-05-04T10:00:05Z")
-    reasons = [
-        one.reason for one in KIND.read(request({"value": [strange, deleted]}), SOURCE) if isinstance(one, Ignored)
-    ]
+    reasons = reasons_of(parts_of(SOURCE, {"value": [strange, deleted]}))
     assert "another company" in reasons[0]
     assert "keeps what it gave" in reasons[1]
 
@@ -201,7 +188,7 @@ def api(calls: list[str]) -> Iterator[Callable[[], Source]]:
 
 
 async def fetched(at: Source, resource: str, change: str) -> Any:
-    (wanted,) = KIND.read(request({"value": [notice(resource, change, "2026-05-07T11:00:00Z")]}), at)
+    (wanted,) = parts_of(at, {"value": [notice(resource, change, "2026-05-07T11:00:00Z")]})
     assert isinstance(wanted, Wanted)
     assert KIND.fetch is not None
     async with httpx.AsyncClient() as client:
@@ -239,11 +226,11 @@ async def test_what_was_read_back_is_kept_when_a_delivery_is_read_again(
     ]
     hook = Hook(cast("Stored", None), api(), KIND)
     async with httpx.AsyncClient() as client:
-        assert await read(hook, 1, request({"value": notices}), []) is None  # not without the API
-        first = await read(hook, 1, request({"value": notices}), [], Api(client))
+        assert await read(hook, 1, posted({"value": notices}), []) is None  # not without the API
+        first = await read(hook, 1, posted({"value": notices}), [], Api(client))
         assert first is not None
         asked = len(calls)
-        again = await read(hook, 1, request({"value": notices}), first.stated, Api(client))
+        again = await read(hook, 1, posted({"value": notices}), first.stated, Api(client))
     assert len(first.stated) == 5
     assert len(first.ignored) == 1
     assert (again, len(calls)) == (first, asked)
@@ -349,7 +336,7 @@ def test_an_order_of_an_earlier_day_counts_on_its_order_date() -> None:
 
 def test_a_deleted_order_stands_unless_the_site_says_that_it_is_cancelled() -> None:
     resource = f"salesOrders({guid('S-ORD101001')})"
-    (deleted,) = KIND.read(request({"value": [notice(resource, "deleted", "2026-05-08T11:00:00Z")]}), SOURCE)
+    (deleted,) = parts_of(SOURCE, {"value": [notice(resource, "deleted", "2026-05-08T11:00:00Z")]})
     assert isinstance(deleted, Statement)
     found = [*stated("salesOrder", ORDER), deleted]
     assert list(drafts(list(KIND.translate(deleted.record, in_order(found), SOURCE)))) == ["placed"]

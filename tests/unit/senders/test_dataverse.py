@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import permutations
@@ -19,12 +18,14 @@ from service.intake.senders.contract import (
     Ignored,
     MalformedError,
     RejectedError,
-    Request,
     Source,
     Statement,
     Waiting,
     in_order,
 )
+from tests.support.kinds import euros, parts_of, posted, reasons, stated
+from tests.support.kinds import events as drafts
+from tests.support.kinds import translated as translation_of
 from tests.support.stories.dataverse import (
     NOBODY,
     amount,
@@ -53,37 +54,16 @@ AT = ("2026-03-02T08:00:00", "2026-03-03T08:00:00", "2026-03-04T08:00:00", "2026
 DAYS = tuple(f"{one}Z" for one in AT)
 
 
-def request(body: Any, headers: dict[str, str] | None = None) -> Request:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Request("POST", "https://x.test/h", headers or {}, {}, raw, NOW)
-
-
 def source(**mapping: Any) -> Source:
     return SOURCE._replace(mapping=KIND.check_mapping({"currency": "EUR", **mapping}))
 
 
 def statements(*bodies: Any, at: Source = SOURCE) -> list[Statement]:
-    parts = [part for body in bodies for part in KIND.read(request(body), at)]
-    assert all(isinstance(one, Statement) for one in parts), parts
-    return [one for one in parts if isinstance(one, Statement)]
+    return stated(parts_of(at, *bodies))
 
 
 def translated(*bodies: Any, record: str = "", at: Source = SOURCE) -> list[Draft | Waiting]:
-    found = statements(*bodies, at=at)
-    name = record or found[0].record
-    return list(KIND.translate(name, in_order(one for one in found if one.record == name), at))
-
-
-def drafts(parts: Sequence[Draft | Waiting]) -> dict[str, tuple[str, str, dict[str, Any]]]:
-    return {one.key: (one.type, one.time, one.data) for one in parts if isinstance(one, Draft)}
-
-
-def reasons(parts: Sequence[Draft | Waiting]) -> list[str]:
-    return [one.reason for one in parts if isinstance(one, Waiting)]
-
-
-def euros(text: str) -> dict[str, str]:
-    return {"amount": text, "currency": "EUR"}
+    return translation_of(at, statements(*bodies, at=at), record)
 
 
 def sample(name: str) -> Any:
@@ -95,20 +75,20 @@ def sample(name: str) -> Any:
     [({"x-api-key": "new-key"}, {}), ({"x-api-key": "old-key"}, {}), ({}, {"code": "old-key"})],
 )
 def test_the_key_is_taken_from_the_header_or_the_query(headers: dict[str, str], query: dict[str, str]) -> None:
-    KIND.verify(request(b"{}", headers)._replace(query=query), SOURCE, NOW)
+    KIND.verify(posted(b"{}", headers, query), SOURCE, NOW)
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-api-key": "other"}, {"x-api-key": "é"}])
 def test_a_missing_or_wrong_key_is_refused_without_telling_it(headers: dict[str, str]) -> None:
     with pytest.raises(RejectedError) as refused:
-        KIND.verify(request(b"{}", headers), SOURCE, NOW)
+        KIND.verify(posted(b"{}", headers), SOURCE, NOW)
     assert "new-key" not in str(refused.value)
 
 
 def test_what_is_signed_verifies_under_another_name_of_the_header_too() -> None:
     other = source(authentication={"header": "X-Ledger-Key"})
     headers = {name.lower(): value for name, value in KIND.sign(b"{}", other, NOW).items()}
-    KIND.verify(request(b"{}", headers), other, NOW)
+    KIND.verify(posted(b"{}", headers), other, NOW)
 
 
 def test_a_campaign_is_registered_with_its_budget_and_its_other_cost() -> None:
@@ -363,7 +343,7 @@ def test_a_message_that_was_too_large_is_waited_for_until_the_record_is_stated_a
     assert "256 kB" in waiting
     again = updated("salesorder", "line", AT[2], images=(None, {"totalamountlessfreight": amount(6.0)}))
     assert not reasons(translated(order(AT[0], 5.0), cut, again))
-    read = KIND.read(request(order(AT[0], 5.0), {"x-ms-dynamics-msg-size-exceeded": "true"}), SOURCE)
+    read = parts_of(SOURCE, posted(order(AT[0], 5.0), {"x-ms-dynamics-msg-size-exceeded": "true"}))
     assert [one.verb for one in read if isinstance(one, Statement)] == ["truncated"]
 
 
@@ -393,7 +373,7 @@ def test_merged_leads_and_accounts_are_merged() -> None:
     ],
 )
 def test_what_states_nothing_is_ignored_with_the_reason(change: dict[str, Any], reason: str) -> None:
-    (ignored,) = KIND.read(request({**sample("lead-create"), **change}), SOURCE)
+    (ignored,) = parts_of(SOURCE, {**sample("lead-create"), **change})
     assert isinstance(ignored, Ignored)
     assert reason in ignored.reason
 
@@ -410,7 +390,7 @@ def test_what_states_nothing_is_ignored_with_the_reason(change: dict[str, Any], 
 )
 def test_what_cannot_be_read_says_what_was_expected_where(change: dict[str, Any], problem: str) -> None:
     with pytest.raises(MalformedError, match=problem):
-        KIND.read(request({**sample("lead-create"), **change}), SOURCE)
+        parts_of(SOURCE, {**sample("lead-create"), **change})
 
 
 def test_a_repeated_message_is_the_same_statement_and_two_different_ones_of_one_second_are_two() -> None:
@@ -447,22 +427,22 @@ def test_campaigns_go_by_their_codes_where_a_column_says_so() -> None:
     fair = created("campaign", "fair", AT[0], name="Fair", codename="FAIR26")
     lead = created("lead", "kim", AT[1], campaignid=ref("campaign", "fair"))
     assert drafts(translated(fair, at=at))["registered"][2]["campaign_id"] == "FAIR26"
-    (stated,) = statements(lead, at=at)
-    assert list(KIND.lookups(stated.record, [stated], at)) == [f"campaign:{FAIR}"]
-    unknown = KIND.translate(stated.record, [stated], at)
+    (said,) = statements(lead, at=at)
+    assert list(KIND.lookups(said.record, [said], at)) == [f"campaign:{FAIR}"]
+    unknown = translation_of(at, [said])
     assert "campaign_id" not in drafts(unknown)["captured"][2]
     assert "codename" in reasons(unknown)[0]
     for several, campaign in (
         ([fair], "FAIR26"), ([fair, updated("campaign", "fair", AT[2], codename="FAIR27")], "fair-2027")
     ):  # fmt: skip
         known = {f"campaign:{FAIR}": in_order(statements(*several, at=at))}
-        given = KIND.translate(stated.record, [stated], at._replace(known=known))
+        given = translation_of(at._replace(known=known), [said])
         assert drafts(given)["captured"][2]["campaign_id"] == campaign
         assert not reasons(given)
-    assert KIND.lookups(stated.record, [stated], SOURCE) == []
+    assert KIND.lookups(said.record, [said], SOURCE) == []
     named = source(campaigns={"FAIR26": "fair-2026"})  # a code among the names says that campaigns go by theirs
     known = {f"campaign:{FAIR}": in_order(statements(fair, at=named))}
-    given = KIND.translate(stated.record, [stated], named._replace(known=known))
+    given = translation_of(named._replace(known=known), [said])
     assert drafts(given)["captured"][2]["campaign_id"] == "fair-2026"
 
 

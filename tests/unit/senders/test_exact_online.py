@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
 
-import httpx
 import pytest
 
 from service.intake.senders import KINDS
@@ -18,16 +16,16 @@ from service.intake.senders.contract import (
     MalformedError,
     RejectedError,
     Renewal,
-    Request,
     Source,
     Statement,
     UnavailableError,
     Waiting,
     Wanted,
-    in_order,
 )
 from service.intake.senders.exact_online import api
 from service.intake.senders.exact_online.rules import wall_clock
+from tests.support.kinds import NOW, asking, by_key, parts_of, posted, reason, translated
+from tests.support.senders_api import Answer
 from tests.support.stories import exact_online as story
 from tests.support.stories.exact_online import (
     CREDIT,
@@ -44,7 +42,6 @@ from tests.support.stories.exact_online import (
 )
 
 KIND = KINDS["exact-online"]
-NOW = datetime(2026, 4, 1, 10, tzinfo=UTC)
 USUAL = {"campaigns": {"FAIR26": "fair-2026"}, "cost_accounts": ["45"], "api_url": "https://exact.example"}
 
 
@@ -59,22 +56,16 @@ def source(name: str = "s", **mapping: Any) -> Source:
     return Source(name, KIND.name, "erp", ("new", SECRET), checked, credentials=kept, renew=renew)
 
 
-def request(body: bytes) -> Request:
-    return Request("POST", "https://x.test/h", {}, {}, body, NOW)
-
-
 def read(at: Source, *message: Any, **more: Any) -> list[Any]:
-    return list(KIND.read(request(told(*message, **more).body), at))
+    return parts_of(at, told(*message, **more).body)
 
 
-async def fetched(wanted: Wanted, at: Source, answer: Any = story.api) -> Any:
-    def handle(asked: httpx.Request) -> httpx.Response:
-        headers = {name.lower(): value for name, value in asked.headers.items()}
-        status, value = answer(asked.method, asked.url.raw_path.decode(), headers, asked.content)
-        text = value if isinstance(value, bytes) else json.dumps(value).replace("http:", "https:").encode()
-        return httpx.Response(status, content=text)
+async def fetched(wanted: Wanted, at: Source, answer: Answer = story.api) -> Any:
+    def answered(*asked: Any) -> tuple[int, Any]:
+        status, value = answer(*asked)
+        return status, value if isinstance(value, bytes) else json.dumps(value).replace("http:", "https:").encode()
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as client:
+    async with asking(answered) as client:
         return await api.fetch(wanted, at, client)
 
 
@@ -91,36 +82,28 @@ async def states(
     return found
 
 
-def drafts(statements: list[Statement], at: Source) -> list[Draft | Waiting]:
-    return KIND.translate(statements[0].record, in_order(statements), at)
-
-
-def given(statements: list[Statement], at: Source) -> dict[str, Draft]:
-    return {one.key: one for one in drafts(statements, at) if isinstance(one, Draft)}
-
-
 def test_the_hash_is_that_of_the_content_as_it_stands_in_the_body() -> None:
     # `printf '{"Topic": "Items", "Key":1}' | openssl dgst -sha256 -hmac "$SECRET"`, in capitals; blanks count.
     proof = "36D4DCAB669F545DCE7FF571DF8D4B890696CA19599F21DFA601680F814B3C4F"
     body = b'{"Content":{"Topic": "Items", "Key":1},"HashCode":"%b"}' % proof.encode()
-    KIND.verify(request(body), source(), NOW)
+    KIND.verify(posted(body), source(), NOW)
     good = told("SalesOrders", "Update", ORDER, "2026-04-01T12:05:03").body
-    KIND.verify(request(good), source(), NOW)
-    KIND.verify(request(b" " + good.replace(b',"HashCode"', b' , "HashCode"')), source(), NOW)
+    KIND.verify(posted(good), source(), NOW)
+    KIND.verify(posted(b" " + good.replace(b',"HashCode"', b' , "HashCode"')), source(), NOW)
     for wrong in (
         good.replace(b"Update", b"Delete"), good.replace(b'"Division":', b'"Division": '),
         body.replace(b'": ', b'":'), b"", b"{}",
         b"[]", b'{"Content":{},"HashCode":5}', b"[" * 10_000,
     ):  # fmt: skip
         with pytest.raises(RejectedError):
-            KIND.verify(request(wrong), source(), NOW)
+            KIND.verify(posted(wrong), source(), NOW)
 
 
 def test_the_empty_post_that_tries_a_new_subscription_is_answered() -> None:
-    reply = KIND.handshake(request(b""), source())
+    reply = KIND.handshake(posted(b""), source())
     assert reply is not None
     assert reply.status == 200
-    assert KIND.handshake(request(b"{}"), source()) is None
+    assert KIND.handshake(posted(b"{}"), source()) is None
 
 
 @pytest.mark.parametrize(
@@ -168,9 +151,9 @@ async def test_an_order_is_placed_amended_and_cancelled_in_whatever_order_it_is_
         [order(1101, "2026-04-04T12:05:00", 80000.5, YourRef="O-7", Created=story.at("2026-04-01T12:05:00"),
                OrderDate=story.at("2026-04-01"), status=45)],
     )  # fmt: skip
-    assert drafts(found[:1], at) == []  # not approved
+    assert translated(at, found[:1]) == []  # not approved
     for several in permutations(found):
-        made = given(list(several), at)
+        made = by_key(translated(at, several))
         assert made["placed"] == Draft("placed", "order.placed", "2026-04-01T10:05:00Z", {
             "order_id": "1101", "net_value": {"amount": "75000.00", "currency": "EUR"}, "account_id": story.ACCOUNT,
             "campaign_id": "fair-2026", "opportunity_id": "O-7",
@@ -184,10 +167,10 @@ async def test_lines_of_different_campaigns_name_none(monkeypatch: pytest.Monkey
     two = order(1101, "2026-04-01T12:05:00", 1.0)
     two["lines"] = [{"CostUnit": "FAIR26"}, {"CostUnit": "OTHER"}]
     (one,) = await states(monkeypatch, at, "SalesOrders", ORDER, [two])
-    assert "campaign_id" not in given([one], at)["placed"].data
+    assert "campaign_id" not in by_key(translated(at, [one]))["placed"].data
     by_channel = source("lines2", campaign_field="SalesChannelCode")
     (one,) = await states(monkeypatch, by_channel, "SalesOrders", ORDER, [{**two, "SalesChannelCode": " WEB "}])
-    assert given([one], by_channel)["placed"].data["campaign_id"] == "WEB"
+    assert by_key(translated(by_channel, [one]))["placed"].data["campaign_id"] == "WEB"
 
 
 async def test_an_invoice_is_posted_once_it_is_processed_on_its_date(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,9 +181,9 @@ async def test_an_invoice_is_posted_once_it_is_processed_on_its_date(monkeypatch
         for day, status in ((0, 20), (2, 50))
     ]
     found = await states(monkeypatch, at, "SalesInvoices", INVOICE, *([one] for one in rows))
-    assert drafts(found[:1], at) == []
+    assert translated(at, found[:1]) == []
     for several in permutations(found):
-        assert given(list(several), at)["posted"] == Draft("posted", "invoice.posted", "2026-04-22T21:30:00Z", {
+        assert by_key(translated(at, several))["posted"] == Draft("posted", "invoice.posted", "2026-04-22T21:30:00Z", {
             "invoice_id": "26700001", "net_amount": {"amount": "75000.00", "currency": "EUR"}, "posting_date": "2026-04-22",
             "order_id": "1101", "account_id": story.ACCOUNT, "due_date": "2026-06-01",
             "tax": {"amount": "15750.00", "currency": "EUR"},
@@ -210,23 +193,21 @@ async def test_an_invoice_is_posted_once_it_is_processed_on_its_date(monkeypatch
 async def test_a_credit_note_credits_the_invoice_that_it_names_or_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     at = source("credits")
     (named,) = await states(monkeypatch, at, "SalesInvoices", CREDIT, RECORDS[CREDIT])
-    assert given([named], at)["credited"].data == {
+    assert by_key(translated(at, [named]))["credited"].data == {
         "credit_note_id": "26700003", "invoice_id": "26700001", "net_amount": {"amount": "10000.00", "currency": "EUR"},
         "posting_date": "2026-05-04",
     }  # fmt: skip
     (alone,) = await states(
         monkeypatch, at, "SalesInvoices", CREDIT, [invoice(26700003, "2026-05-04T10:00:00", -1.0, 8024)]
     )
-    (waiting,) = drafts([alone], at)
-    assert isinstance(waiting, Waiting)
-    assert "YourRef" in waiting.reason
+    assert "YourRef" in reason(translated(at, [alone]))
 
 
 @pytest.mark.parametrize("missing", [{"AmountFCExclVat": None}, {"Currency": None}, {"InvoiceNumber": None}])
 async def test_what_is_not_stated_waits(missing: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     at = source(f"missing-{next(iter(missing))}")
     one = invoice(26700001, "2026-04-20T10:00:00", 1.0, 8020) | missing
-    (waiting,) = drafts(await states(monkeypatch, at, "SalesInvoices", INVOICE, [one]), at)
+    (waiting,) = translated(at, await states(monkeypatch, at, "SalesInvoices", INVOICE, [one]))
     assert isinstance(waiting, Waiting)
 
 
@@ -234,12 +215,12 @@ async def test_an_entry_books_per_campaign_what_stands_on_the_accounts_of_costs(
     at = source("entries")
     (wanted,) = read(at, "FinancialTransactions", "Create", STAND, "2026-03-02T09:00:01.2")
     one = await fetched(wanted, at)
-    booked = {key: draft.data["amount"]["amount"] for key, draft in given([one], at).items()}
+    booked = {key: draft.data["amount"]["amount"] for key, draft in by_key(translated(at, [one])).items()}
     assert booked == {"booked/OTHER": "250.00", "booked/fair-2026": "12000.00"}
-    assert given([one], at)["booked/fair-2026"].data["cost_date"] == "2026-03-02"
-    (ignored,) = read(source(cost_accounts=[]), "FinancialTransactions", "Create", STAND, "2026-03-02T09:00:01.2")
-    assert isinstance(ignored, Ignored)
-    assert "cost_accounts" in ignored.reason
+    assert by_key(translated(at, [one]))["booked/fair-2026"].data["cost_date"] == "2026-03-02"
+    assert "cost_accounts" in reason(
+        read(source(cost_accounts=[]), "FinancialTransactions", "Create", STAND, "2026-03-02T09:00:01.2")
+    )
 
 
 async def test_balances_are_no_costs_and_an_entry_below_zero_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,14 +229,12 @@ async def test_balances_are_no_costs_and_an_entry_below_zero_is_listed(monkeypat
     found = await states(
         monkeypatch, at, "FinancialTransactions", STAND, [*rows, line("4510", -100, "FAIR26", "2026-01-01", kind=31)]
     )
-    (waiting,) = drafts(found, at)
-    assert isinstance(waiting, Waiting)
-    assert "below zero" in waiting.reason
+    assert "below zero" in reason(translated(at, found))
 
 
 def test_what_was_deleted_is_no_more() -> None:
     (gone,) = read(source(), "SalesOrders", "Delete", ORDER, "2026-04-02T08:00:00.9")
-    assert drafts([gone], source()) == []
+    assert translated(source(), [gone]) == []
 
 
 def test_what_is_of_another_division_or_topic_is_ignored_and_what_is_no_message_refused() -> None:
@@ -268,7 +247,7 @@ def test_what_is_of_another_division_or_topic_is_ignored_and_what_is_no_message_
         with pytest.raises(MalformedError):
             read(source(), *message, "2026-04-02T08:00:00.9")
     with pytest.raises(MalformedError):
-        KIND.read(request(b'{"Content": 1}'), source())
+        parts_of(source(), b'{"Content": 1}')
 
 
 @pytest.mark.parametrize(
@@ -344,5 +323,5 @@ async def test_what_gives_no_event_says_what_would(
     at = source(f"unsaid-{reason}-{rows[0].get('CostUnit')}")
     topic = {INVOICE: "SalesInvoices", ORDER: "SalesOrders"}.get(key, "FinancialTransactions")
     found = await states(monkeypatch, at, topic, key, rows)
-    assert drafts(found, at) == []
+    assert translated(at, found) == []
     assert reason in KIND.unsaid(found[0].record, found, at)

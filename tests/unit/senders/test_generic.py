@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,14 +17,14 @@ from service.intake.senders.contract import (
     Draft,
     Ignored,
     MalformedError,
-    Request,
     Source,
     Statement,
     UnavailableError,
     Unreadable,
     Wanted,
-    in_order,
 )
+from tests.support.kinds import parts_of, posted
+from tests.support.kinds import translated as translation_of
 from tests.support.senders_api import serving
 from tests.support.stories.generic import MAPPING
 
@@ -54,14 +53,13 @@ def source(mapping: dict[str, Any]) -> Source:
 
 
 def read(mapping: dict[str, Any], *messages: Any) -> list[Any]:
-    requests = [Request("POST", "u", {}, {}, json.dumps(one).encode(), NOW) for one in messages]
-    return [part for one in requests for part in KIND.read(one, source(mapping))]
+    return parts_of(source(mapping), *messages)
 
 
 def translated(mapping: dict[str, Any], *messages: Any) -> list[Any]:
     statements = [part for part in read(mapping, *messages) if isinstance(part, Statement)]
     assert len({one.record for one in statements}) == 1
-    return KIND.translate(statements[0].record, in_order(statements), source(mapping))
+    return translation_of(source(mapping), statements)
 
 
 def deal(at: str, stage: str, **more: Any) -> dict[str, Any]:
@@ -118,9 +116,7 @@ def test_a_list_gives_a_record_each_and_a_bad_one_fails_alone() -> None:
 
 def test_numbers_are_taken_as_they_were_written() -> None:
     body = b'{"id": 7, "at": "2026-03-01T00:00:00Z", "stage": "won", "value": 1234567890123.10}'
-    (one,) = KIND.read(Request("POST", "u", {}, {}, body, NOW), source(SMALL))
-    assert isinstance(one, Statement)
-    draft = KIND.translate(one.record, [one], source(SMALL))[1]
+    draft = translation_of(source(SMALL), parts_of(source(SMALL), body))[1]
     assert isinstance(draft, Draft)
     assert draft.data["value"]["amount"] == "1234567890123.10"
 
@@ -175,9 +171,8 @@ def sold(**more: Any) -> dict[str, Any]:
 
 def placed(*orders: dict[str, Any], headers: dict[str, str] | None = None, **mapping: Any) -> list[Any]:
     at = source({**FIELDS, **mapping})
-    body = json.dumps({"shop": {"id": "S-1"}, "orders": orders}).encode()
-    parts = KIND.read(Request("POST", "u", headers or {"x-topic": "orders/paid"}, {}, body, NOW), at)
-    return [draft for one in parts if isinstance(one, Statement) for draft in KIND.translate(one.record, [one], at)]
+    request = posted({"shop": {"id": "S-1"}, "orders": orders}, headers or {"x-topic": "orders/paid"})
+    return [draft for one in parts_of(at, request) for draft in translation_of(at, [one])]
 
 
 def test_fields_are_made_of_headers_of_what_is_around_a_record_and_of_other_values() -> None:
@@ -254,7 +249,7 @@ def test_what_only_says_that_something_has_changed_is_read_back() -> None:
     with serving(answer) as url:
         at = source({**SMALL, "read_back": {"url": url + "/deals/{data.id}", "path": "deal"}})
         at = at._replace(credentials={"token": "t-1"})
-        (wanted,) = KIND.read(Request("POST", "u", {}, {}, b'{"data": {"id": "7/1"}}', NOW), at)
+        (wanted,) = parts_of(at, {"data": {"id": "7/1"}})
         assert isinstance(wanted, Wanted)
         (one,) = asyncio.run(fetched(wanted, at))
         assert (one.record, one.at, one.key) == ("deal:7", "2026-03-02T00:00:00Z", wanted.key)
@@ -266,7 +261,7 @@ def test_what_only_says_that_something_has_changed_is_read_back() -> None:
         assert isinstance(gone, Ignored)
         with pytest.raises(UnavailableError, match="503"):
             asyncio.run(fetched(wanted._replace(url=url + "/busy"), at))
-    (nothing,) = KIND.read(Request("POST", "u", {}, {}, b'{"data": {}}', NOW), at)
+    (nothing,) = parts_of(at, {"data": {}})
     assert nothing == Ignored("there is no data.id in it, so nothing can be read back")
 
 

@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,15 +21,14 @@ from service.intake.senders.contract import (
     Ignored,
     MalformedError,
     RejectedError,
-    Request,
     Source,
     Statement,
     UnavailableError,
     Waiting,
     Wanted,
-    in_order,
 )
 from service.intake.senders.hubspot import KIND
+from tests.support.kinds import by_key, parts_of, posted, translated
 from tests.support.senders_api import serving
 from tests.support.stories.hubspot import api
 
@@ -39,11 +37,6 @@ URL = "https://ledger.example.com/v1/hooks/src_1"
 SOURCE = Source("src_1", "hubspot", "crm", ("new-secret", "old-secret"), KIND.check_mapping({"currency": "EUR"}), URL)
 SAMPLES = Path("docs/senders/samples/hubspot")
 T0 = 1772701200000  # 2026-03-05T09:00:00Z
-
-
-def request(body: Any, headers: Mapping[str, str] | None = None, url: str = URL) -> Request:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Request("POST", url, headers or {}, {}, raw, NOW)
 
 
 def event(kind: str, identity: int, at: int = T0, **more: Any) -> dict[str, Any]:
@@ -57,12 +50,7 @@ def changed(kind: str, identity: int, at: int, **properties: str) -> list[dict[s
 
 
 def drafts(events: list[dict[str, Any]], record: str, source: Source = SOURCE) -> list[Draft | Waiting]:
-    parts = [one for one in KIND.read(request(events), source) if isinstance(one, Statement) and one.record == record]
-    return KIND.translate(record, in_order(parts), source)
-
-
-def by_key(parts: list[Draft | Waiting]) -> dict[str, Draft]:
-    return {one.key: one for one in parts if isinstance(one, Draft)}
+    return translated(source, parts_of(source, events), record)
 
 
 def test_the_signature_is_made_as_hubspot_documents_it() -> None:
@@ -71,15 +59,15 @@ def test_the_signature_is_made_as_hubspot_documents_it() -> None:
     signed = f"POST{URL}?to=a/b:c%20d".encode() + body + stamp.encode()
     signature = base64.b64encode(hmac.new(b"old-secret", signed, hashlib.sha256).digest()).decode()
     headers = {"x-hubspot-signature-v3": signature, "x-hubspot-request-timestamp": stamp}
-    KIND.verify(request(body, headers, url), SOURCE, NOW)
-    for wrong in (request(body + b" ", headers, url), request(body, headers, URL)):
+    KIND.verify(posted(body, headers, url=url), SOURCE, NOW)
+    for wrong in (posted(body + b" ", headers, url=url), posted(body, headers, url=URL)):
         with pytest.raises(RejectedError, match="does not fit"):
             KIND.verify(wrong, SOURCE, NOW)
 
 
 @pytest.mark.parametrize("off", [-301, 301])
 def test_what_was_signed_more_than_five_minutes_ago_is_refused(off: int) -> None:
-    one = request(b"[]", KIND.sign(b"[]", SOURCE, NOW))
+    one = posted(b"[]", KIND.sign(b"[]", SOURCE, NOW), url=URL)
     KIND.verify(one, SOURCE, NOW + timedelta(seconds=299))
     with pytest.raises(RejectedError, match="300 seconds"):
         KIND.verify(one, SOURCE, NOW + timedelta(seconds=off))
@@ -89,7 +77,7 @@ def test_what_was_signed_more_than_five_minutes_ago_is_refused(off: int) -> None
 def test_a_missing_header_is_named(missing: str) -> None:
     headers = {name: value for name, value in KIND.sign(b"[]", SOURCE, NOW).items() if name != missing}
     with pytest.raises(RejectedError, match=missing):
-        KIND.verify(request(b"[]", headers), SOURCE, NOW)
+        KIND.verify(posted(b"[]", headers, url=URL), SOURCE, NOW)
 
 
 def test_a_won_deal_gives_its_opening_with_the_lead_and_its_win() -> None:
@@ -130,7 +118,7 @@ def test_merged_contacts_are_merged_leads_and_a_merged_deal_is_listed() -> None:
 def test_one_fact_by_two_subscriptions_in_several_attempts_is_one_statement() -> None:
     classic = changed("deal", 901, T0, dealstage="closedwon")[0]
     generic = {**classic, "subscriptionType": "object.propertyChange", "objectTypeId": "0-3", "eventId": 2}
-    parts = KIND.read(request([classic, generic, {**classic, "attemptNumber": 3}]), SOURCE)
+    parts = parts_of(SOURCE, [classic, generic, {**classic, "attemptNumber": 3}])
     assert len({one.key for one in parts if isinstance(one, Statement)}) == 1
 
 
@@ -204,24 +192,22 @@ def test_what_is_not_mapped_is_ignored_with_the_reason() -> None:
         event("ticket.creation", 1), event("conversation.newMessage", 2), *changed("contact", 51, T0, email="a@b.example"),
         event("deal.associationChange", 3, associationType="DEAL_TO_LINE_ITEM", fromObjectId=3, toObjectId=4),
     ]  # fmt: skip
-    parts = KIND.read(request(several), SOURCE)
+    parts = parts_of(SOURCE, several)
     assert all(isinstance(one, Ignored) for one in parts)
     assert "a@b.example" not in repr(parts)
     other = SOURCE._replace(mapping=KIND.check_mapping({"portal": "7"}))
-    assert KIND.read(request([event("deal.creation", 1)]), other) == [
-        Ignored("portalId is not the one that the mapping names")
-    ]
+    assert parts_of(other, [event("deal.creation", 1)]) == [Ignored("portalId is not the one that the mapping names")]
 
 
 def test_one_bad_event_does_not_hold_up_the_others_and_a_wholly_bad_batch_fails() -> None:
     bad = {"subscriptionType": "deal.creation", "objectId": 1}
-    statement, ignored = KIND.read(request([event("deal.creation", 1), bad]), SOURCE)
+    statement, ignored = parts_of(SOURCE, [event("deal.creation", 1), bad])
     assert isinstance(statement, Statement)
     assert isinstance(ignored, Ignored)
     assert "event 1: occurredAt" in ignored.reason
     for body in ([bad], [], {"objectId": 1}):
         with pytest.raises(MalformedError):
-            KIND.read(request(body), SOURCE)
+            parts_of(SOURCE, body)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +231,7 @@ def back(url: str, record: str, token: str = "pat-eu1-story") -> Statement | Ign
     """Read a record back from the story's API, over real HTTP."""
     source = SOURCE._replace(mapping=KIND.check_mapping({"api_url": url}), credentials={"token": token})
     sort, identity = record.split(":")
-    parts = KIND.read(request([event(f"{sort}.creation", int(identity))]), source)
+    parts = parts_of(source, [event(f"{sort}.creation", int(identity))])
     (wanted,) = (one for one in parts if isinstance(one, Wanted))
 
     async def ask() -> Any:
@@ -262,7 +248,7 @@ def test_a_record_is_read_back_with_all_that_happened_to_it() -> None:
     with serving(api) as url:
         got = back(url, "deal:901")
     assert isinstance(got, Statement)
-    found = by_key(KIND.translate("deal:901", [got], SOURCE))
+    found = by_key(translated(SOURCE, [got]))
     assert found["opened"].data["lead_ids"] == ["51"]
     assert found["opened"].data["estimated_value"] == {"amount": "60000.00", "currency": "EUR"}
     assert found["won/2026-04-01T10:00:00Z"].data["value"] == {"amount": "75000.00", "currency": "EUR"}
@@ -290,7 +276,7 @@ def test_the_history_that_hubspot_lists_decides_between_two_values_of_one_instan
     for first, second in (("qualifiedtobuy", "closedwon"), ("closedwon", "qualifiedtobuy")):
         fields = {"properties": {"dealstage": second}, "links": {},
                   "history": {"createdate": [[at, at]], "dealstage": [[at, second], [at, first]]}}  # fmt: skip
-        parts = KIND.translate("deal:9", [Statement("deal:9", "k", at, "", "snapshot", fields)], SOURCE)
+        parts = translated(SOURCE, [Statement("deal:9", "k", at, "", "snapshot", fields)])
         assert any(one.type == "opportunity.won" for one in by_key(parts).values()) is (second == "closedwon")
 
 
@@ -298,7 +284,7 @@ def test_a_value_of_history_that_cannot_be_read_is_nothing_where_another_has_rep
     old, new = "2026-03-05T09:00:00Z", "2026-03-06T09:00:00Z"
     fields = {"properties": {"amount": "100"}, "links": {},
               "history": {"createdate": [[old, old]], "amount": [[new, "100"], [old, "a lot"]]}}  # fmt: skip
-    parts = KIND.translate("deal:9", [Statement("deal:9", "k", new, "", "snapshot", fields)], SOURCE)
+    parts = translated(SOURCE, [Statement("deal:9", "k", new, "", "snapshot", fields)])
     assert by_key(parts)[f"value/{new}"].data["estimated_value"]["amount"] == "100.00"
 
 
@@ -311,7 +297,7 @@ def test_a_property_that_holds_a_word_for_nothing_states_nothing(blank: str) -> 
 
 def test_a_merge_into_a_new_record_asks_for_that_record_where_a_token_is_given() -> None:
     merge = event("deal.merge", 51, primaryObjectId=51, mergedObjectIds=[51, 52], newObjectId=99)
-    asked = [one.record for one in KIND.read(request([merge]), SOURCE._replace(credentials={"token": "t"}))
+    asked = [one.record for one in parts_of(SOURCE._replace(credentials={"token": "t"}), [merge])
              if isinstance(one, Wanted)]  # fmt: skip
     assert asked == ["deal:99"]
 
@@ -331,11 +317,9 @@ def test_a_merged_deal_waits_with_its_money_until_the_new_record_states_what_it_
     ]
     merge = event("deal.merge", 1, T0 + 1, primaryObjectId=1, mergedObjectIds=[1, 2], newObjectId=3)
     new = [event("deal.creation", 3, T0 + 1), *changed("deal", 3, T0 + 1, **told)]
-    parts = KIND.read(request([*away, merge, *new]), SOURCE)
-    stated = [one for one in parts if isinstance(one, Statement)]
-    known = {"deal:3": [one for one in stated if one.record == "deal:3"]}
-    mine = in_order(one for one in stated if one.record == "deal:1")
-    given = KIND.translate("deal:1", mine, SOURCE._replace(known=known))
+    parts = parts_of(SOURCE, [*away, merge, *new])
+    known = {"deal:3": [one for one in parts if isinstance(one, Statement) and one.record == "deal:3"]}
+    given = translated(SOURCE._replace(known=known), parts, "deal:1")
     waiting = [one for one in given if isinstance(one, Waiting)]
     assert given == waiting
     assert [

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import permutations
 from typing import Any
 
-import httpx
 import pytest
 
 from service.intake.senders import KINDS
@@ -17,19 +15,17 @@ from service.intake.senders.contract import (
     Ignored,
     MalformedError,
     RejectedError,
-    Request,
     Source,
     Statement,
     UnavailableError,
     Waiting,
     Wanted,
-    in_order,
-)
+)  # fmt: skip
 from service.intake.senders.odoo import api
+from tests.support.kinds import NOW, asking, by_key, parts_of, posted, reason, translated
 from tests.support.stories.odoo import json2, jsonrpc, sample
 
 KIND = KINDS["odoo"]
-NOW = datetime(2026, 4, 1, 10, tzinfo=UTC)
 CURRENCIES = {"1": "EUR", "9": "KWD"}
 KEY = "0d2f7ac9e1b34c5d8a6f"
 
@@ -44,13 +40,8 @@ def with_key(name: str, **mapping: Any) -> Source:
     return Source(name, KIND.name, "erp", (), checked, credentials={"api_key": KEY, "user": "ledger@northwind.example"})
 
 
-def read(body: Any, at: Source, received: datetime = NOW) -> list[Any]:
-    return list(KIND.read(Request("POST", "https://x.test/h", {}, {}, json.dumps(body).encode(), received), at))
-
-
 def drafts(at: Source, *bodies: Any) -> list[Draft | Waiting]:
-    several = in_order(part for one in bodies for part in read(one, at) if isinstance(part, Statement))
-    return KIND.translate(several[0].record, several, at) if several else []
+    return translated(at, parts_of(at, *bodies))
 
 
 def given(at: Source, *bodies: Any) -> list[tuple[str, str]]:
@@ -60,12 +51,6 @@ def given(at: Source, *bodies: Any) -> list[tuple[str, str]]:
 def draft(at: Source, kind: str, *bodies: Any) -> dict[str, Any]:
     (found,) = [one for one in drafts(at, *bodies) if isinstance(one, Draft) and one.type == kind]
     return found.data
-
-
-def reason(parts: list[Any]) -> str:
-    (one,) = parts
-    assert isinstance(one, Ignored | Waiting)
-    return one.reason
 
 
 def converted(**changed: Any) -> dict[str, Any]:
@@ -123,7 +108,7 @@ def test_a_deleted_lead_stands_and_is_listed_unless_the_mapping_withdraws_it() -
     assert isinstance(first, Waiting)
     assert [one.type for one in rest if isinstance(one, Draft)] == ["lead.captured"]
     assert drafts(source(deleted_leads="withdraw"), gone, sample("lead")) == []
-    assert isinstance(read(sample("lead", _action="Gone(#1)"), source(deleted_action="Gone"))[0], Statement)
+    assert isinstance(parts_of(source(deleted_action="Gone"), sample("lead", _action="Gone(#1)"))[0], Statement)
 
 
 def test_a_quotation_is_sent_confirmed_changed_and_cancelled() -> None:
@@ -250,21 +235,16 @@ def test_only_the_companys_records_count_where_the_mapping_names_one() -> None:
 def test_a_message_without_fields_is_read_back_or_says_what_it_needs() -> None:
     thin = sample("thin")
     with pytest.raises(MalformedError, match=r"write_date.*API key"):
-        read(thin, source())
-    (first,), (second,) = (read(thin, with_key("s1"), at) for at in (NOW, NOW + timedelta(seconds=1)))
+        parts_of(source(), thin)
+    (first,), (second,) = (parts_of(with_key("s1"), posted(thin, at=at)) for at in (NOW, NOW + timedelta(seconds=1)))
     assert isinstance(first, Wanted)
     assert first.url == "https://odoo.example/json/2/sale.order/search_read"
     assert first.key != second.key  # the same message twice may find two states
 
 
 async def fetched(at: Source, body: Any, answer: Callable[..., tuple[int, Any]]) -> Any:
-    def handle(request: httpx.Request) -> httpx.Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        status, value = answer(request.method, request.url.path, headers, request.content)
-        return httpx.Response(status, json=value)
-
-    (wanted,) = read(body, at)
-    async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as client:
+    (wanted,) = parts_of(at, body)
+    async with asking(answer) as client:
         return await api.fetch(wanted, at, client)
 
 
@@ -276,10 +256,7 @@ async def test_a_record_is_read_back_with_the_fields_that_this_odoo_has(
     one = await fetched(at, sample("thin"), answer)
     assert isinstance(one, Statement)
     assert (one.at, one.fields["currency_id"]) == ("2026-04-01T10:00:00Z", [1, "EUR"])
-    (placed,) = [
-        each for each in KIND.translate(one.record, [one], at) if isinstance(each, Draft) and each.key == "placed"
-    ]
-    assert placed.data["campaign_id"] == "Spring Fair"
+    assert by_key(translated(at, [one]))["placed"].data["campaign_id"] == "Spring Fair"
     gone = await fetched(at, {"_model": "sale.order", "_id": 99}, answer)
     assert isinstance(gone, Ignored)
 
@@ -313,7 +290,7 @@ async def test_an_api_that_refuses_is_asked_later_and_one_that_does_not_understa
 
 def test_a_bearer_token_is_checked_where_somebody_can_send_one() -> None:
     at = source()._replace(secrets=("new", "old"))
-    good = Request("POST", "u", {"authorization": "Bearer old"}, {}, b"{}", NOW)
+    good = posted(headers={"authorization": "Bearer old"})
     KIND.verify(good, at, NOW)
     for headers in ({}, {"authorization": "Bearer no"}):
         with pytest.raises(RejectedError):
@@ -321,9 +298,9 @@ def test_a_bearer_token_is_checked_where_somebody_can_send_one() -> None:
 
 
 def test_what_states_nothing_is_ignored_and_what_is_not_from_odoo_refused() -> None:
-    assert "res.partner" in reason(read({"_model": "res.partner", "_id": 1}, source()))
+    assert "res.partner" in reason(parts_of(source(), {"_model": "res.partner", "_id": 1}))
     with pytest.raises(MalformedError, match="Send Webhook Notification"):
-        read({"model": "crm.lead"}, source())
+        parts_of(source(), {"model": "crm.lead"})
 
 
 @pytest.mark.parametrize(
@@ -356,6 +333,6 @@ def test_a_mapping_that_cannot_work_is_refused_by_name(mapping: dict[str, Any], 
 )
 def test_what_gives_no_event_says_what_would(which: str, changed: dict[str, Any], reason: str) -> None:
     at = source(company="1")
-    several = [one for one in read(sample(which, **changed), at) if isinstance(one, Statement)]
+    several = [one for one in parts_of(at, sample(which, **changed)) if isinstance(one, Statement)]
     assert KIND.translate(several[0].record, several, at) == []
     assert reason in KIND.unsaid(several[0].record, several, at)

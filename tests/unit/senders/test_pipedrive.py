@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
-from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
 
@@ -13,19 +11,16 @@ import pytest
 from service.intake.senders import KINDS
 from service.intake.senders.contract import (
     Draft,
-    Ignored,
     MalformedError,
     RejectedError,
     Request,
     Source,
-    Statement,
     Waiting,
-    in_order,
 )
+from tests.support.kinds import NOW, parts_of, posted, reason, translated
 from tests.support.stories.pipedrive import CAMPAIGN, sample
 
 KIND = KINDS["pipedrive"]
-NOW = datetime(2026, 4, 1, 10, tzinfo=UTC)
 SECRET = "ledger:päss:word"
 LEAD = "3f1c8a52-6b0d-4f6e-9d3a-8f2b1c7e5a90"
 FIELDS = {"deal": {"campaign": CAMPAIGN}, "lead": {"campaign": CAMPAIGN}}
@@ -35,13 +30,8 @@ def source(**mapping: Any) -> Source:
     return Source("s", KIND.name, "crm", (SECRET, "older:one"), KIND.check_mapping({"fields": FIELDS, **mapping}))
 
 
-def read(body: Any, at: Source) -> list[Any]:
-    return list(KIND.read(Request("POST", "https://x.test/h", {}, {}, json.dumps(body).encode(), NOW), at))
-
-
 def drafts(at: Source, record: str, *bodies: Any) -> list[Draft | Waiting]:
-    several = [part for one in bodies for part in read(one, at) if isinstance(part, Statement)]
-    return KIND.translate(record, in_order(one for one in several if one.record == record), at)
+    return translated(at, parts_of(at, *bodies), record)
 
 
 def given(at: Source, record: str, *bodies: Any) -> list[tuple[str, str]]:
@@ -54,12 +44,6 @@ def draft(at: Source, record: str, kind: str, *bodies: Any) -> dict[str, Any]:
     return found.data
 
 
-def reason(parts: list[Any]) -> str:
-    (ignored,) = parts
-    assert isinstance(ignored, Ignored)
-    return ignored.reason
-
-
 def gone(entity: str, identity: str, at: str, **more: Any) -> dict[str, Any]:
     meta = {"action": "delete", "entity": entity, "entity_id": identity, **more}
     return {**sample("deal-created", at, meta), "data": None, "previous": {"id": identity}}
@@ -68,7 +52,7 @@ def gone(entity: str, identity: str, at: str, **more: Any) -> dict[str, Any]:
 def test_user_and_password_are_checked_whole() -> None:
     def request(text: str) -> Request:
         proof = base64.b64encode(text.encode()).decode()
-        return Request("POST", "u", {"authorization": f"Basic {proof}"}, {}, b"{}", NOW)
+        return posted(headers={"authorization": f"Basic {proof}"})
 
     KIND.verify(request(SECRET), source(), NOW)
     KIND.verify(request("older:one"), source(), NOW)
@@ -181,33 +165,33 @@ def test_persons_organizations_and_deals_are_merged() -> None:
     assert isinstance(waiting, Waiting)
     assert "merged into 950" in waiting.reason
     assert waiting.amount is not None
-    (other, *_) = read(sample("deal-won", None, {"entity_id": "950"}, id=950), source())
+    (other, *_) = parts_of(source(), sample("deal-won", None, {"entity_id": "950"}, id=950))
     assert other.record == "deal:950"
     assert drafts(source()._replace(known={"deal:950": [other]}), "deal:901", sample("deal-won"), into) == []
-    (merged,) = read(into, source())
+    (merged,) = parts_of(source(), into)
     assert KIND.lookups("deal:901", [merged], source()) == ["deal:950"]
 
 
 def test_the_same_change_told_by_two_webhooks_or_twice_is_one_statement() -> None:
     other = sample("deal-won", None, {"webhook_id": "9", "id": "another", "attempt": 3})
-    first, second = read(sample("deal-won"), source()), read(other, source())
+    first, second = parts_of(source(), sample("deal-won")), parts_of(source(), other)
     assert [one.key for one in first] == [one.key for one in second]
 
 
 @pytest.mark.parametrize("written", [1775037600, "1775037600", "2026-04-01T10:00:00.000Z", "2026-04-01T12:00:00+02:00"])
 def test_the_time_of_a_change_is_read_in_each_of_its_forms(written: Any) -> None:
-    (deal, _) = read(sample("deal-won", None, {"timestamp": written}), source())
+    (deal, _) = parts_of(source(), sample("deal-won", None, {"timestamp": written}))
     assert deal.at == "2026-04-01T10:00:00Z"
 
 
 def test_what_states_nothing_is_ignored_with_the_reason() -> None:
-    assert "change.note" in reason(read(sample("deal-won", None, {"entity": "note"}), source()))
+    assert "change.note" in reason(parts_of(source(), sample("deal-won", None, {"entity": "note"})))
     host = source(host="northwind.pipedrive.com")
-    assert "other.pipedrive.com" in reason(read(sample("deal-won", None, {"host": "other.pipedrive.com"}), host))
-    assert "delete.person" in reason(read(gone("person", "19", "2026-04-02T10:00:00.000Z"), source()))
+    assert "other.pipedrive.com" in reason(parts_of(host, sample("deal-won", None, {"host": "other.pipedrive.com"})))
+    assert "delete.person" in reason(parts_of(source(), gone("person", "19", "2026-04-02T10:00:00.000Z")))
     only = source(objects={"deal": "deal"})
-    assert "create.lead" in reason(read(sample("lead-created"), only))
-    assert [one.record for one in read(sample("deal-created"), only)] == ["deal:901"]
+    assert "create.lead" in reason(parts_of(only, sample("lead-created")))
+    assert [one.record for one in parts_of(only, sample("deal-created"))] == ["deal:901"]
 
 
 @pytest.mark.parametrize(
@@ -220,11 +204,11 @@ def test_what_states_nothing_is_ignored_with_the_reason() -> None:
 )
 def test_what_is_no_message_of_version_2_is_refused(body: Any) -> None:
     with pytest.raises(MalformedError, match=r"version 2|timestamp"):
-        read(body, source())
+        parts_of(source(), body)
 
 
 def test_no_personal_data_leaves_the_inbox() -> None:
-    kept = repr([one.fields for one in [*read(sample("deal-won"), source()), *read(sample("person-merged"), source())]])
+    kept = repr([one.fields for one in parts_of(source(), sample("deal-won"), sample("person-merged"))])
     assert not [one for one in ("Contoso", "Ida", "PO-77") if one in kept]
 
 

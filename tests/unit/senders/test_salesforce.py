@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from service.intake.senders.contract import (
-    Draft,
-    Ignored,
-    MalformedError,
-    RejectedError,
-    Request,
-    Source,
-    Statement,
-    Waiting,
-    in_order,
-)
+from service.intake.senders.contract import Draft, MalformedError, RejectedError, Source, Statement, Waiting
 from service.intake.senders.salesforce import KIND, long_id
+from tests.support.kinds import by_key, parts_of, posted, translated
+from tests.support.kinds import reasons as reasons_of
 from tests.support.stories.salesforce import (
     CAMPAIGN,
     CONVERTED,
@@ -43,26 +34,12 @@ EUR: dict[str, Any] = {"CurrencyIsoCode": "EUR"}
 T1, T2, T3 = "2026-03-05T09:00:00Z", "2026-03-06T09:00:00Z", "2026-03-07T09:00:00Z"
 
 
-def request(body: bytes | Any, headers: Mapping[str, str] | None = None, **query: str) -> Request:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Request("POST", "https://x.test/h", headers or {}, query, raw, NOW)
-
-
-def parts_of(*bodies: Any, source: Source = SOURCE) -> list[Any]:
-    return [part for body in bodies for part in KIND.read(request(body), source)]
-
-
 def given(record: str, *bodies: Any, source: Source = SOURCE) -> list[Draft | Waiting]:
-    several = [one for one in parts_of(*bodies, source=source) if isinstance(one, Statement) and one.record == record]
-    return KIND.translate(record, in_order(several), source)
-
-
-def by_key(parts: list[Draft | Waiting]) -> dict[str, Draft]:
-    return {one.key: one for one in parts if isinstance(one, Draft)}
+    return translated(source, parts_of(source, *bodies), record)
 
 
 def reasons(parts: list[Any]) -> str:
-    return "; ".join(one.reason for one in parts if isinstance(one, Waiting | Ignored))
+    return "; ".join(reasons_of(parts))
 
 
 def order(kind: str, at: str, **fields: Any) -> dict[str, Any]:
@@ -80,11 +57,12 @@ def test_ids_of_fifteen_characters_are_completed_as_salesforce_completes_them() 
 def test_a_bridge_signs_or_bears_a_token_and_an_outbound_message_has_a_key(secret: str) -> None:
     body = b"{}"
     signed = KIND.sign(body, SOURCE._replace(secrets=(secret,)), NOW)
-    KIND.verify(request(body, signed), SOURCE, NOW)
-    KIND.verify(request(body, {"authorization": f"Bearer {secret}"}), SOURCE, NOW)
-    KIND.verify(request(b"<a/>", key=secret), SOURCE, NOW)
+    KIND.verify(posted(body, signed), SOURCE, NOW)
+    KIND.verify(posted(body, {"authorization": f"Bearer {secret}"}), SOURCE, NOW)
+    KIND.verify(posted(b"<a/>", query={"key": secret}), SOURCE, NOW)
     for wrong in (
-        request(body + b" ", signed), request(body, {"authorization": "Bearer no"}), request(b"<a/>", key="no"), request(body)
+        posted(body + b" ", signed), posted(body, {"authorization": "Bearer no"}),
+        posted(b"<a/>", query={"key": "no"}), posted(body),
     ):  # fmt: skip
         with pytest.raises(RejectedError) as refused:
             KIND.verify(wrong, SOURCE, NOW)
@@ -92,23 +70,23 @@ def test_a_bridge_signs_or_bears_a_token_and_an_outbound_message_has_a_key(secre
 
 
 def test_an_outbound_message_is_acknowledged_and_one_that_is_not_verified_comes_again() -> None:
-    answer = KIND.reply(request((SAMPLES / "outbound-opportunity-won.xml").read_bytes()), True)
+    answer = KIND.reply(posted((SAMPLES / "outbound-opportunity-won.xml").read_bytes()), True)
     assert answer.status == 200
     assert b"<Ack>true</Ack>" in answer.body
     assert answer.headers["content-type"].startswith("text/xml")
-    assert KIND.reply(request(b"<a/>"), False).status == 401
-    assert KIND.reply(request(b"{}"), True).status == 202
+    assert KIND.reply(posted(b"<a/>"), False).status == 401
+    assert KIND.reply(posted(b"{}"), True).status == 202
 
 
 def test_the_id_of_a_session_is_not_kept() -> None:
     body = (SAMPLES / "outbound-opportunity-won.xml").read_bytes()
     for session in (b"<SessionId>00D8z!AQcAQ.session</SessionId>", b'<s:SessionId a="b">00D8z!AQcAQ</s:SessionId>'):
-        own, foreign, _ = KIND.screened(request(body.replace(b'<SessionId xsi:nil="true"/>', session)), SOURCE)
+        own, foreign, _ = KIND.screened(posted(body.replace(b'<SessionId xsi:nil="true"/>', session)), SOURCE)
         assert own is not None
         assert b"AQcAQ" not in own
         assert session.replace(b"00D8z!AQcAQ.session", b"***").replace(b"00D8z!AQcAQ", b"***") in own
         assert foreign is None
-    assert KIND.screened(request(body), SOURCE).own == body
+    assert KIND.screened(posted(body), SOURCE).own == body
 
 
 def test_several_notifications_are_several_records() -> None:
@@ -177,11 +155,11 @@ def test_an_outbound_message_without_the_time_of_its_change_waits_and_a_resend_c
     fields = {"Id": LEAD, "Status": "Qualified", "LeadSource": "Web"}
     body = outbound(("04l1", "Lead", fields))
     first, again = (
-        [part for part in KIND.read(request(body)._replace(received_at=at), SOURCE) if isinstance(part, Statement)]
+        [part for part in parts_of(SOURCE, posted(body, at=at)) if isinstance(part, Statement)]
         for at in (NOW, datetime(2026, 7, 1, tzinfo=UTC))
     )
     assert first == again
-    bare = KIND.translate(f"lead:{LEAD}", in_order(first), SOURCE)
+    bare = translated(SOURCE, first)
     assert not by_key(bare)
     assert "does not say when" in reasons(bare)
     created = {**fields, "CreatedDate": "2026-03-01T09:00:00.000Z"}
@@ -196,10 +174,10 @@ def test_an_outbound_message_without_the_time_of_its_change_waits_and_a_resend_c
 
 def test_merged_change_events_state_the_same_of_each_record() -> None:
     several = ["00Q5f000005F6XnEAK", "00Q5f000005F6XoEAK"]
-    parts = parts_of(change("Lead", several, "UPDATE", T1, Status="Qualified"))
+    parts = parts_of(SOURCE, change("Lead", several, "UPDATE", T1, Status="Qualified"))
     assert [one.record for one in parts] == [f"lead:{one}" for one in several]
     assert len({one.key for one in parts}) == 2
-    assert "all Lead records" in reasons(parts_of(change("Lead", "00Q*", "UPDATE", T1, Status="Qualified")))
+    assert "all Lead records" in reasons(parts_of(SOURCE, change("Lead", "00Q*", "UPDATE", T1, Status="Qualified")))
 
 
 def test_a_gap_is_listed_and_what_stood_stands_until_the_record_is_stated_whole() -> None:
@@ -208,7 +186,7 @@ def test_a_gap_is_listed_and_what_stood_stands_until_the_record_is_stated_whole(
     found = given(f"deal:{OPPORTUNITY}", created, gap)
     assert "GAP_UPDATE at 2026-04-01T10:00:00Z" in reasons(found)
     assert "opened" in by_key(found)
-    assert "GAP_OVERFLOW" in reasons(parts_of(gap))
+    assert "GAP_OVERFLOW" in reasons(parts_of(SOURCE, gap))
     fields = {"Id": OPPORTUNITY, "StageName": "Closed Won", "SystemModstamp": "2026-04-01T10:00:01.000Z"}
     assert not reasons(given(f"deal:{OPPORTUNITY}", created, gap, outbound(("04l1", "Opportunity", fields))))
 
@@ -319,20 +297,20 @@ def test_a_reopened_opportunity_is_open_again() -> None:
 )
 def test_what_is_neither_change_event_nor_outbound_message_fails_and_says_why(body: bytes) -> None:
     with pytest.raises(MalformedError, match="expected"):
-        KIND.read(request(body), SOURCE)
+        parts_of(SOURCE, body)
 
 
 def test_bitmaps_that_the_bridge_has_not_decoded_are_refused() -> None:
     event = change("Lead", LEAD, "UPDATE", T1, Status="Qualified")
     event["ChangeEventHeader"]["changedFields"] = ["0x650004E0"]
     with pytest.raises(MalformedError, match="decode the bitmaps"):
-        KIND.read(request(event), SOURCE)
+        parts_of(SOURCE, event)
 
 
 def test_messages_of_another_organization_are_ignored() -> None:
     source = SOURCE._replace(mapping=KIND.check_mapping({"organization": "00D000000000000"}))
     body = (SAMPLES / "outbound-opportunity-won.xml").read_bytes()
-    assert "OrganizationId" in reasons(parts_of(body, source=source))
+    assert "OrganizationId" in reasons(parts_of(source, body))
 
 
 def test_the_page_shows_the_defaults_as_they_are() -> None:

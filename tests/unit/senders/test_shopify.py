@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
 
@@ -12,19 +11,15 @@ import pytest
 from service.intake.senders import KINDS
 from service.intake.senders.contract import (
     Draft,
-    Ignored,
     MalformedError,
     RejectedError,
-    Request,
     Source,
-    Statement,
     Waiting,
-    in_order,
 )
+from tests.support.kinds import NOW, parts_of, posted, reason, translated
 from tests.support.stories.shopify import money, priced, sample, taken_off, told
 
 KIND = KINDS["shopify"]
-NOW = datetime(2026, 4, 1, 10, tzinfo=UTC)
 AT = "2026-03-02T09:15:43.120398114Z"
 ORDER = "5842190467329"
 
@@ -36,7 +31,7 @@ def source(**mapping: Any) -> Source:
 def read(topic: str, body: Mapping[str, Any], at: Source, triggered: str = AT, **more: str) -> list[Any]:
     message = told(topic, dict(body), triggered, 1, **more)
     headers = {name.lower(): value for name, value in message.headers.items()}
-    return list(KIND.read(Request("POST", "https://x.test/h", headers, {}, message.body, NOW), at))
+    return parts_of(at, posted(message.body, headers))
 
 
 def order(**changed: Any) -> tuple[str, dict[str, Any]]:
@@ -48,9 +43,7 @@ def refund(**changed: Any) -> tuple[str, dict[str, Any]]:
 
 
 def drafts(at: Source, *messages: tuple[str, Mapping[str, Any]], record: str = "") -> list[Draft | Waiting]:
-    several = [part for topic, body in messages for part in read(topic, body, at) if isinstance(part, Statement)]
-    record = record or several[0].record
-    return KIND.translate(record, in_order(one for one in several if one.record == record), at)
+    return translated(at, [part for topic, body in messages for part in read(topic, body, at)], record)
 
 
 def given(at: Source, *messages: tuple[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -63,16 +56,10 @@ def given(at: Source, *messages: tuple[str, Mapping[str, Any]]) -> dict[str, str
     return found
 
 
-def reason(parts: list[Any]) -> str:
-    (ignored,) = parts
-    assert isinstance(ignored, Ignored)
-    return ignored.reason
-
-
 def test_the_signature_is_the_base64_hmac_of_the_body_by_any_secret() -> None:
     # Computed with `openssl dgst -sha256 -hmac hush -binary | base64` over `{"id":1}`.
     good = "VnKUjZsLuN5iZWjn5EntcBVCF9kMN43LglzCE1/GSeY="
-    one = Request("POST", "u", {"x-shopify-hmac-sha256": good}, {}, b'{"id":1}', NOW)
+    one = posted(b'{"id":1}', {"x-shopify-hmac-sha256": good})
     KIND.verify(one, source(), NOW)
     KIND.verify(one, source()._replace(secrets=("new", "hush")), NOW)
     for wrong in (
@@ -87,8 +74,7 @@ def test_the_signature_is_the_base64_hmac_of_the_body_by_any_secret() -> None:
 def test_an_attempt_has_the_id_of_the_delivery() -> None:
     message = told(*order(), AT, 7)
     headers = {name.lower(): value for name, value in message.headers.items()}
-    request = Request("POST", "u", headers, {}, message.body, NOW)
-    assert KIND.delivery_id(request) == "b54557e4-bdd9-4b37-8a5f-bf7d70bcd007"
+    assert KIND.delivery_id(posted(message.body, headers)) == "b54557e4-bdd9-4b37-8a5f-bf7d70bcd007"
 
 
 def test_a_paid_order_is_placed_and_invoiced_without_tax_on_its_day_in_the_shop() -> None:
@@ -118,9 +104,7 @@ def test_an_order_that_is_paid_later_is_invoiced_then() -> None:
 
 @pytest.mark.parametrize("missing", ["total_price", "total_tax"])
 def test_an_amount_that_is_not_stated_waits_and_is_not_zero(missing: str) -> None:
-    (waiting,) = drafts(source(), order(**{missing: None, f"{missing}_set": None}))
-    assert isinstance(waiting, Waiting)
-    assert "amount unknown" in waiting.reason
+    assert "amount unknown" in reason(drafts(source(), order(**{missing: None, f"{missing}_set": None})))
 
 
 def test_an_old_message_without_money_sets_is_read_by_its_plain_amounts() -> None:
@@ -223,9 +207,7 @@ def test_a_refund_counts_once_whether_it_comes_alone_within_its_order_or_both() 
 
 
 def test_a_refund_waits_for_its_order() -> None:
-    (waiting,) = drafts(source(), refund())
-    assert isinstance(waiting, Waiting)
-    assert "orders/create" in waiting.reason
+    assert "orders/create" in reason(drafts(source(), refund()))
 
 
 def test_a_cancelled_order_is_cancelled_with_its_reason_and_one_of_the_test_gateway_never_was() -> None:
@@ -313,7 +295,7 @@ def test_what_states_nothing_is_ignored_with_the_reason() -> None:
 
 def test_what_is_not_from_shopify_is_refused() -> None:
     with pytest.raises(MalformedError, match="is this from Shopify"):
-        KIND.read(Request("POST", "u", {}, {}, b'{"id": 1}', NOW), source())
+        parts_of(source(), b'{"id": 1}')
     with pytest.raises(MalformedError, match="updated_at"):
         read(*order(updated_at=None), source())
 

@@ -11,20 +11,11 @@ from typing import Any
 
 import pytest
 
-from service.intake.senders.contract import (
-    Draft,
-    Ignored,
-    MalformedError,
-    RejectedError,
-    Request,
-    Source,
-    Statement,
-    Waiting,
-    in_order,
-)
+from service.intake.senders.contract import Draft, MalformedError, RejectedError, Request, Source, Statement, Waiting
 from service.intake.senders.stripe import KIND
+from tests.support.kinds import NOW, parts_of, posted, stated, translated
+from tests.support.kinds import reason as reason_of
 
-NOW = datetime(2026, 4, 1, 10, tzinfo=UTC)
 NEW, OLD = "whsec_new_0123456789", "whsec_old_0123456789"
 SAMPLES = Path("docs/senders/samples/stripe")
 
@@ -34,7 +25,7 @@ def source(**mapping: Any) -> Source:
 
 
 def request(body: bytes, headers: Mapping[str, str] | None = None) -> Request:
-    return Request("POST", "https://x.test/h", headers or KIND.sign(body, source(), NOW), {}, body, NOW)
+    return posted(body, headers or KIND.sign(body, source(), NOW))
 
 
 def event(name: str, **changed: Any) -> dict[str, Any]:
@@ -44,21 +35,17 @@ def event(name: str, **changed: Any) -> dict[str, Any]:
 
 
 def statements(at: Source, *events: Mapping[str, Any]) -> list[Statement]:
-    read = [part for one in events for part in KIND.read(request(json.dumps(one).encode()), at)]
-    assert all(isinstance(one, Statement) for one in read), read
-    return [one for one in read if isinstance(one, Statement)]
+    return stated(parts_of(at, *events))
 
 
 def drafts(at: Source, *events: Mapping[str, Any]) -> list[Draft | Waiting]:
-    several = in_order(statements(at, *events))
+    several = statements(at, *events)
     assert len({one.record for one in several}) == 1
-    return KIND.translate(several[0].record, several, at)
+    return translated(at, several)
 
 
 def reason(at: Source, one: Mapping[str, Any]) -> str:
-    (ignored,) = KIND.read(request(json.dumps(one).encode()), at)
-    assert isinstance(ignored, Ignored)
-    return ignored.reason
+    return reason_of(parts_of(at, one))
 
 
 def net(**changed: Any) -> dict[str, str]:
@@ -254,7 +241,7 @@ def test_what_states_nothing_is_ignored_with_the_reason() -> None:
 
 def test_what_is_not_from_stripe_is_refused() -> None:
     with pytest.raises(MalformedError, match="is this from Stripe"):
-        KIND.read(request(b'{"id": 1}'), source())
+        parts_of(source(), b'{"id": 1}')
 
 
 def test_no_personal_data_leaves_the_inbox() -> None:

@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
 
-import httpx
 import pytest
 
 from service.intake.senders import KINDS
 from service.intake.senders.contract import (
-    Draft,
     Ignored,
     MalformedError,
     RejectedError,
-    Request,
     Source,
     Statement,
     UnavailableError,
-    Waiting,
     Wanted,
-    in_order,
 )
 from service.intake.senders.zoho import api
+from tests.support.kinds import NOW, asking, by_key, parts_of, posted, reason, translated
 from tests.support.stories import zoho as story
 from tests.support.stories.zoho import DEAL, INVOICE, LEAD, ORDER, RECORDS, TOKEN, items, note
 
 KIND = KINDS["zoho"]
-NOW = datetime(2026, 4, 1, 10, tzinfo=UTC)
 
 
 def source(name: str = "s", **mapping: Any) -> Source:
@@ -42,21 +36,12 @@ def keyed(name: str, **mapping: Any) -> Source:
     return source(name, **mapping)._replace(credentials=story.CLIENT)
 
 
-def request(body: bytes) -> Request:
-    return Request("POST", "https://x.test/h", {}, {}, body, NOW)
-
-
 def read(at: Source, module: str, operation: str, ms: int, *ids: str, **values: Any) -> list[Any]:
-    return list(KIND.read(request(note(module, operation, ms, *ids, **values).body), at))
+    return parts_of(at, note(module, operation, ms, *ids, **values).body)
 
 
 async def fetched(wanted: Wanted, at: Source, answer: Any = story.api) -> Any:
-    def handle(asked: httpx.Request) -> httpx.Response:
-        headers = {name.lower(): value for name, value in asked.headers.items()}
-        status, value = answer(asked.method, asked.url.raw_path.decode(), headers, asked.content)
-        return httpx.Response(status, content=value if isinstance(value, bytes) else json.dumps(value).encode())
-
-    async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as client:
+    async with asking(answer) as client:
         return await api.fetch(wanted, at, client)
 
 
@@ -70,20 +55,12 @@ async def read_back(at: Source, *told: tuple[str, str, int, str]) -> list[Statem
     return found
 
 
-def drafts(record: str, statements: list[Statement], at: Source) -> list[Draft | Waiting]:
-    return KIND.translate(record, in_order(one for one in statements if one.record == record), at)
-
-
-def by_key(record: str, statements: list[Statement], at: Source) -> dict[str, Draft]:
-    return {one.key: one for one in drafts(record, statements, at) if isinstance(one, Draft)}
-
-
 def test_only_a_notification_with_the_channels_token_is_taken() -> None:
     good = note("Deals", "delete", 1775037600733, "1").body
-    KIND.verify(request(good), source(), NOW)
+    KIND.verify(posted(good), source(), NOW)
     for wrong in (good.replace(TOKEN.encode(), b"another"), b"{}", b"[]", b"", b'{"token": 5}'):
         with pytest.raises(RejectedError):
-            KIND.verify(request(wrong), source(), NOW)
+            KIND.verify(posted(wrong), source(), NOW)
 
 
 def test_without_credentials_only_what_a_notification_says_is_known() -> None:
@@ -92,9 +69,7 @@ def test_without_credentials_only_what_a_notification_says_is_known() -> None:
     )
     assert isinstance(made, Statement)
     assert made.fields == {"Stage": "Qualification", "Amount": 60000, "Created_Time": "2026-03-05T09:00:01.300000Z"}
-    (ignored,) = read(source(), "Deals", "update", 1772701201300, DEAL, Description="x")
-    assert isinstance(ignored, Ignored)
-    assert "give credentials" in ignored.reason
+    assert "give credentials" in reason(read(source(), "Deals", "update", 1772701201300, DEAL, Description="x"))
     assert [type(one) for one in read(keyed("k"), "Deals", "update", 1772701201300, DEAL, Stage="x")] == [
         Statement,
         Wanted,
@@ -110,7 +85,7 @@ async def test_a_converted_lead_is_read_back_and_tied_to_its_deal_in_whatever_or
     at = keyed("converted", fields={"lead": {"campaign": "Fair"}})
     told = [("Leads", "insert", 1772443800512, LEAD), ("Deals", "insert", 1772701201300, DEAL)]
     for several in permutations(await read_back(at, *told)):
-        leads, deals = by_key(f"lead:{LEAD}", list(several), at), by_key(f"deal:{DEAL}", list(several), at)
+        leads, deals = by_key(translated(at, several, f"lead:{LEAD}")), by_key(translated(at, several, f"deal:{DEAL}"))
         assert leads["captured"].time == "2026-03-02T09:30:00Z"
         assert leads["captured"].data["campaign_id"] == "Spring Fair"
         assert (leads["qualified/sql"].time, leads["qualified/sql"].data["level"]) == ("2026-03-05T09:00:00Z", "sql")
@@ -121,7 +96,7 @@ async def test_a_converted_lead_is_read_back_and_tied_to_its_deal_in_whatever_or
 async def test_a_deal_names_its_lead_in_a_field_where_the_mapping_says_so() -> None:
     at = source(lead_field="Lead_Id")
     (made,) = read(at, "Deals", "insert", 1772701201300, DEAL, Lead_Id=LEAD, Stage="Qualification")
-    assert by_key(f"deal:{DEAL}", [made], at)["opened"].data["lead_ids"] == [LEAD]
+    assert by_key(translated(at, [made], f"deal:{DEAL}"))["opened"].data["lead_ids"] == [LEAD]
 
 
 async def test_the_net_total_is_without_the_tax_of_the_whole_and_of_the_items() -> None:
@@ -129,10 +104,10 @@ async def test_the_net_total_is_without_the_tax_of_the_whole_and_of_the_items() 
     found = await read_back(
         at, ("Sales_Orders", "insert", 1775037900100, ORDER), ("Invoices", "insert", 1776672000250, INVOICE)
     )
-    placed = by_key(f"order:{ORDER}", found, at)["placed"]
+    placed = by_key(translated(at, found, f"order:{ORDER}"))["placed"]
     assert placed.data["net_value"] == {"amount": "75000.50", "currency": "EUR"}
     assert (placed.data["opportunity_id"], placed.time) == (DEAL, "2026-04-01T10:05:00Z")
-    posted = by_key(f"invoice:{INVOICE}", found, at)["posted"]
+    posted = by_key(translated(at, found, f"invoice:{INVOICE}"))["posted"]
     assert posted.data["net_amount"] == {"amount": "50000.00", "currency": "EUR"}
     assert posted.data["tax"] == {"amount": "9500.00", "currency": "EUR"}
     assert (posted.data["order_id"], posted.data["posting_date"]) == (ORDER, "2026-04-20")
@@ -145,9 +120,7 @@ async def test_an_amount_whose_tax_or_total_is_not_stated_waits(
     monkeypatch.setitem(RECORDS, ("Invoices", INVOICE), RECORDS["Invoices", INVOICE] | changed)
     at = keyed("waits")
     found = await read_back(at, ("Invoices", "insert", 1776672000250, INVOICE))
-    (waiting,) = drafts(f"invoice:{INVOICE}", found, at)
-    assert isinstance(waiting, Waiting)
-    assert "amount unknown" in waiting.reason
+    assert "amount unknown" in reason(translated(at, found, f"invoice:{INVOICE}"))
 
 
 async def test_a_draft_invoice_is_not_posted_and_a_cancelled_one_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,9 +135,9 @@ async def test_a_draft_invoice_is_not_posted_and_a_cancelled_one_is_cancelled(mo
             RECORDS, ("Invoices", INVOICE), RECORDS["Invoices", INVOICE] | changed | {"Grand_Total": 119}
         )
         seen += await read_back(at, ("Invoices", "update", 1776672000250 + day, INVOICE))
-    assert drafts(f"invoice:{INVOICE}", seen[:1], at) == []
+    assert translated(at, seen[:1], f"invoice:{INVOICE}") == []
     for several in permutations(seen):
-        assert list(by_key(f"invoice:{INVOICE}", list(several), at)) == ["posted", "cancelled"]
+        assert list(by_key(translated(at, several, f"invoice:{INVOICE}"))) == ["posted", "cancelled"]
 
 
 async def test_what_was_deleted_is_withdrawn_until_it_is_there_again() -> None:
@@ -172,9 +145,9 @@ async def test_what_was_deleted_is_withdrawn_until_it_is_there_again() -> None:
     found = await read_back(at, ("Deals", "update", 1775037600733, DEAL))
     (gone,) = read(at, "Deals", "delete", 1775037000000, DEAL)  # before its last change
     assert isinstance(gone, Statement)
-    assert "won/2026-04-01T10:00:00Z" in by_key(f"deal:{DEAL}", [*found, gone], at)
+    assert "won/2026-04-01T10:00:00Z" in by_key(translated(at, [*found, gone], f"deal:{DEAL}"))
     (later,) = read(at, "Deals", "delete", 1775124000100, DEAL)
-    assert drafts(f"deal:{DEAL}", [*found, later], at) == []
+    assert translated(at, [*found, later], f"deal:{DEAL}") == []
     missing = await fetched(read(at, "Deals", "update", 1775124000200, "77")[0], at)
     assert isinstance(missing, Ignored)
 
@@ -231,11 +204,11 @@ def test_what_is_no_notification_is_refused_and_what_is_of_another_module_ignore
         b'{"module": "Deals", "operation": "insert"}',
     ):
         with pytest.raises(MalformedError):
-            KIND.read(request(body), source())
+            parts_of(source(), body)
     (ignored,) = read(source(), "Contacts", "insert", 1772701201300, "1")
     assert isinstance(ignored, Ignored)
     body = json.loads(note("Deals", "delete", 1775037600733, "1").body) | {"module": {"api_name": "Deals", "id": "5"}}
-    assert isinstance(KIND.read(request(json.dumps(body).encode()), source())[0], Statement)
+    assert isinstance(parts_of(source(), body)[0], Statement)
 
 
 async def test_no_personal_data_leaves_the_inbox() -> None:
@@ -260,8 +233,8 @@ def test_a_mapping_that_cannot_work_is_refused_by_name(mapping: dict[str, Any], 
 
 def test_what_is_kept_of_a_notification_has_no_token() -> None:
     whole = note("Deals", "update", 1775037600733, DEAL, Stage="Closed Won", Amount=75000.5)
-    kept = KIND.screened(request(whole.body), source()).own
+    kept = KIND.screened(posted(whole.body), source()).own
     assert kept is not None
     assert TOKEN.encode() not in kept
-    assert KIND.read(request(kept), source()) == KIND.read(request(whole.body), source())
-    assert KIND.screened(request(b"no JSON"), source()).own == b"no JSON"
+    assert parts_of(source(), kept) == parts_of(source(), whole.body)
+    assert KIND.screened(posted(b"no JSON"), source()).own == b"no JSON"

@@ -30,7 +30,8 @@ from service.intake.blanks import BLANKS
 from service.intake.senders.business_central.reading import COMPANY, fetch, items, read, selected
 from service.intake.senders.business_central.rules import translate, unsaid
 from service.intake.senders.contract import Kind, MalformedError, RejectedError, Reply, Request, Screened, Source
-from service.intake.senders.fields import blanks, with_defaults, zone
+from service.intake.senders.fields import blanks, with_defaults
+from service.intake.senders.mappings import check_campaigns, check_choice, check_zone
 from service.intake.senders.signatures import check_secret
 from service.store.rows import encode_json
 
@@ -62,7 +63,7 @@ _FOREIGN = "the clientState is missing, or does not fit any secret of this sourc
 def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """Complete the mapping."""
     checked = with_defaults(mapping, DEFAULTS, tables=("currencies", "campaigns"))
-    zone(checked["timezone"])
+    check_zone(checked)
     url = checked["company_url"]
     if url is not None and not COMPANY.fullmatch(url):
         raise ValueError(f"company_url: expected a URL that ends in /companies(<id>), got {shown(url)}")
@@ -70,15 +71,12 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
         if checked[key] is not None and checked[key] not in selected(document):
             expected = ", ".join(selected(document))
             raise ValueError(f"{key}: expected a field of {document} ({expected}), got {shown(checked[key])}")
-    if checked["deleted_orders"] not in ("keep", "cancel"):
-        raise ValueError(f"deleted_orders: expected keep or cancel, got {shown(checked['deleted_orders'])}")
+    check_choice(checked, "deleted_orders", "keep", "cancel")
     codes = {"currency": checked["currency"], **{f"currencies.{k}": v for k, v in checked["currencies"].items()}}
     for name, code in codes.items():
         if code is not None and code not in MINOR_DIGITS:
             raise ValueError(f'{name}: expected an ISO 4217 code such as "EUR", got {shown(code)}')
-    for name, value in checked["campaigns"].items():
-        if not isinstance(value, str) or not value:
-            raise ValueError(f"campaigns.{name}: expected a campaign_id, got {shown(value)}")
+    check_campaigns(checked)
     return {**checked, "blanks": blanks(checked["blanks"])}
 
 

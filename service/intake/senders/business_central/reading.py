@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote
 
 import httpx
 
@@ -122,18 +122,8 @@ async def fetch(wanted: Wanted, source: Source, client: httpx.AsyncClient) -> Fe
         following = page.get("@odata.nextLink")
         if following is None:
             return found or [Ignored(f"{wanted.record} has nothing that fits its filter any more")]
-        url = _next_page(following, wanted.url)
+        url = oauth.next_page(following, wanted.url, "@odata.nextLink")
     raise MalformedError(f"{wanted.record}: more than {_MAX_PAGES} pages; its filter is too wide")
-
-
-def _next_page(following: Any, before: str) -> str:
-    """Return the URL of the next page; the token goes nowhere but to the API's own host."""
-    try:
-        if isinstance(following, str) and urlsplit(following)[:2] == urlsplit(before)[:2]:
-            return following
-    except ValueError:  # no URL at all
-        pass
-    raise MalformedError(f"@odata.nextLink: expected a URL of the same host, got {shown(following)}")
 
 
 async def _get(client: httpx.AsyncClient, source: Source, url: str) -> dict[str, Any] | None:

@@ -9,7 +9,8 @@ from typing import Any
 from service.domain.catalogue import shown
 from service.domain.money import MINOR_DIGITS
 from service.intake.blanks import BLANKS
-from service.intake.senders.fields import blanks, with_defaults, zone
+from service.intake.senders.fields import blanks, with_defaults
+from service.intake.senders.mappings import check_campaigns, check_choice, check_zone
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 COMMON = (
@@ -94,9 +95,8 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """Complete the mapping; `states` and `labels` are added to the usual ones."""
     tables = ("currencies", "campaigns", "labels", *(f"states.{name}" for name in _STATES))
     checked = with_defaults(mapping, DEFAULTS, tables)
-    zone(checked["timezone"])
-    if checked["deleted"] not in ("cancel", "keep"):
-        raise ValueError(f"deleted: expected cancel or keep, got {shown(checked['deleted'])}")
+    check_zone(checked)
+    check_choice(checked, "deleted", "cancel", "keep")
     if checked["qualified_level"] not in ("mql", "sal", "sql"):
         raise ValueError(f"qualified_level: expected mql, sal or sql, got {shown(checked['qualified_level'])}")
     for name, code in (("currency", checked["currency"]), *_named("currencies", checked["currencies"])):
@@ -106,7 +106,8 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
         for key, meaning in _named(f"states.{table}", given):
             if meaning not in _MEANINGS[table]:
                 raise ValueError(f"{key}: expected one of {', '.join(_MEANINGS[table])}, got {shown(meaning)}")
-    for name, value in (*_named("labels", checked["labels"]), *_named("campaigns", checked["campaigns"])):
+    check_campaigns(checked)
+    for name, value in _named("labels", checked["labels"]):
         if not isinstance(value, str) or not value:
             raise ValueError(f"{name}: expected a text, got {shown(value)}")
     checked["blanks"] = blanks(checked["blanks"])

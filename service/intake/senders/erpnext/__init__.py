@@ -50,7 +50,8 @@ from service.intake.senders.erpnext.fields import (
     items,
     versions,
 )
-from service.intake.senders.fields import blanks, currency, identifier, instant, json_of, object_of, with_defaults, zone
+from service.intake.senders.fields import blanks, currency, identifier, instant, json_of, object_of, with_defaults
+from service.intake.senders.mappings import check_choice, check_zone
 
 HEADER = "X-Frappe-Webhook-Signature"
 TEMPLATE = 'let the webhook send the whole document: Request Structure "JSON", JSON Request Body {{ doc | tojson }}'
@@ -116,16 +117,12 @@ _KEPT_OF_ITEMS = ("prevdoc_docname", "sales_order", "net_amount", "base_net_amou
 def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """Check names, types and choices; costs are completed by COST."""
     checked = with_defaults(mapping, DEFAULTS, TABLES)
-    try:
-        zone(checked["timezone"])
-    except ValueError as error:
-        raise ValueError(f"timezone: {error}") from None
+    check_zone(checked)
     for name, choices in CHOICES.items():
         for status, outcome in checked[name].items():
             if outcome not in choices:
                 raise ValueError(f"{name}.{status}: expected one of {', '.join(choices)}, got {shown(outcome)}")
-    if checked["amounts"] not in ("transaction", "company"):
-        raise ValueError(f"amounts: expected transaction or company, got {shown(checked['amounts'])}")
+    check_choice(checked, "amounts", "transaction", "company")
     for name, several in (
         ("campaign_fields", checked["campaign_fields"]),
         ("qualified.values", checked["qualified"]["values"]),

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from service.domain.catalogue import shown
 from service.intake.blanks import BLANKS
@@ -48,8 +47,8 @@ from service.intake.senders.fields import (
     object_of,
     text,
     with_defaults,
-    zone,
 )
+from service.intake.senders.mappings import check_campaigns, check_url, check_zone
 
 DEFAULTS: dict[str, Any] = {
     "division": None,  # whose messages count: numbers are unique only within one
@@ -71,20 +70,13 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """Check names, types, the currency and where the API is."""
     checked = with_defaults(mapping, DEFAULTS, tables=("campaigns",))
     checked["campaigns"] = {str(name): ours for name, ours in checked["campaigns"].items()}
-    try:
-        zone(checked["timezone"])
-    except ValueError as error:
-        raise ValueError(f"timezone: {error}") from None
+    check_zone(checked)
     try:
         currency(checked["currency"], "currency")
     except MalformedError as error:
         raise ValueError(str(error)) from None
-    parts = urlsplit(checked["api_url"])
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"api_url: expected a URL such as {DEFAULTS['api_url']}, got {shown(checked['api_url'])}")
-    for name, ours in checked["campaigns"].items():
-        if not isinstance(ours, str) or not ours:
-            raise ValueError(f"campaigns.{name}: expected a campaign_id, got {shown(ours)}")
+    check_url(checked, "api_url", f"a URL such as {DEFAULTS['api_url']}")
+    check_campaigns(checked)
     for key, sort in (("campaign_field", "order"), ("order", "order"), ("opportunity", "order"),
                       ("invoiced_order", "invoice"), ("credited_invoice", "invoice")):  # fmt: skip
         if checked[key] is not None and checked[key] not in api.known(sort):

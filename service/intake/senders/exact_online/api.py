@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
 from service.domain.calendar import parse_instant
-from service.domain.catalogue import shown
 from service.intake.senders import oauth
 from service.intake.senders.contract import Ignored, MalformedError, Source, Statement, UnavailableError, Wanted
 from service.intake.senders.exact_online.rules import LINES, wall_clock
@@ -83,7 +82,7 @@ async def _rows(where: str, source: Source, client: httpx.AsyncClient) -> list[d
         more = dig(page, "__next")
         if more is None:
             return found
-        following = _next_page(more, where)
+        following = oauth.next_page(more, where, "__next")
     raise MalformedError(f"more than {_MAX_PAGES} pages of lines")
 
 
@@ -95,16 +94,6 @@ def _listed(value: Any, what: str) -> list[dict[str, Any]]:
 
 def _some(row: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return {name: row[name] for name in names if name in row}
-
-
-def _next_page(following: Any, before: str) -> str:
-    """Return the URL of the next page; the token goes nowhere but to the API's own host."""
-    try:
-        if isinstance(following, str) and urlsplit(following)[:2] == urlsplit(before)[:2]:
-            return following
-    except ValueError:  # no URL at all
-        pass
-    raise MalformedError(f"__next: expected a URL of the same host, got {shown(following)}")
 
 
 async def _get(where: str, source: Source, client: httpx.AsyncClient) -> Any:

@@ -24,7 +24,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from service.domain.catalogue import shown
 from service.intake.senders.contract import (
@@ -38,7 +37,8 @@ from service.intake.senders.contract import (
     Waiting,
     Wanted,
 )
-from service.intake.senders.fields import currency, identifier, json_of, object_of, with_defaults, zone
+from service.intake.senders.fields import currency, identifier, json_of, object_of, with_defaults
+from service.intake.senders.mappings import check_campaigns, check_choice, check_url, check_zone
 from service.intake.senders.odoo import accounts, api, crm, sales
 from service.intake.senders.odoo.records import DELETED, Version, statement, versions, written
 
@@ -71,8 +71,8 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     checked = with_defaults(mapping, DEFAULTS, TABLES)
     for key in TABLES:
         checked[key] = {str(name): ours for name, ours in checked[key].items()}
+    check_zone(checked)
     try:
-        zone(checked["timezone"])
         for key, code in {
             "currency": checked["currency"],
             **{f"currencies.{k}": v for k, v in checked["currencies"].items()},
@@ -81,21 +81,13 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
                 currency(code, key)
     except MalformedError as error:
         raise ValueError(str(error)) from None
-    except ValueError as error:
-        raise ValueError(f"timezone: {error}") from None
-    for key, choices in (("api", tuple(api.CALLS)), ("deleted_leads", ("keep", "withdraw"))):
-        if checked[key] not in choices:
-            raise ValueError(f"{key}: expected {' or '.join(choices)}, got {shown(checked[key])}")
-    parts = urlsplit(checked["url"] or "https://none")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(
-            f"url: expected that of the site, such as https://northwind.odoo.com, got {shown(checked['url'])}"
-        )
+    check_choice(checked, "api", *api.CALLS)
+    check_choice(checked, "deleted_leads", "keep", "withdraw")
+    if checked["url"]:
+        check_url(checked, "url", "that of the site, such as https://northwind.odoo.com")
     if checked["api"] == "json-rpc" and checked["url"] and not checked["database"]:
         raise ValueError("database: expected its name, which JSON-RPC needs")
-    for name, ours in checked["campaigns"].items():
-        if not isinstance(ours, str) or not ours:
-            raise ValueError(f"campaigns.{name}: expected a campaign_id, got {shown(ours)}")
+    check_campaigns(checked)
     return {**checked, "qualified_stages": [str(one) for one in checked["qualified_stages"]]}
 
 

@@ -50,8 +50,8 @@ from service.intake.senders.fields import (
     padded,
     text,
     with_defaults,
-    zone,
 )
+from service.intake.senders.mappings import check_campaigns, check_choice, check_zone
 from service.intake.senders.shopify.customers import customer
 from service.intake.senders.shopify.orders import CREATED, DELETED, MERGED, ORDERED, REDACTED, REFUNDED, UPDATED, order
 from service.intake.senders.shopify.reading import evidence, kept_order, kept_refund
@@ -89,21 +89,15 @@ _TOPICS = {"Refund": "refunds/create", "Order": "orders/updated", "Customer": "c
 def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """Check names, types, choices and the time zone."""
     checked = with_defaults(mapping, DEFAULTS, TABLES)
-    try:
-        zone(checked["timezone"])
-    except ValueError as error:
-        raise ValueError(f"timezone: {error}") from None
-    for key, choices in (("money", ("shop", "presentment")), ("deleted_orders", ("keep", "withdraw"))):
-        if checked[key] not in choices:
-            raise ValueError(f"{key}: expected {' or '.join(choices)}, got {shown(checked[key])}")
+    check_zone(checked)
+    check_choice(checked, "money", "shop", "presentment")
+    check_choice(checked, "deleted_orders", "keep", "withdraw")
     for key in ("attributes", "parameters"):
         if not all(isinstance(one, str) and one for one in checked[key]):
             raise ValueError(f"{key}: expected a list of names, got {shown(checked[key])}")
     for key in TABLES:
         checked[key] = {str(name): ours for name, ours in checked[key].items()}
-        for name, ours in checked[key].items():
-            if not isinstance(ours, str) or not ours:
-                raise ValueError(f"{key}.{name}: expected a campaign_id, got {shown(ours)}")
+        check_campaigns(checked, key)
     checked["discount_codes"] = {name.upper(): ours for name, ours in checked["discount_codes"].items()}
     return {**checked, "blanks": blanks(checked["blanks"])}
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from service.domain.catalogue import shown
 from service.intake.senders import crm, crm_events
@@ -39,6 +38,7 @@ from service.intake.senders.contract import (
     Wanted,
 )
 from service.intake.senders.fields import from_epoch, identifier, json_of, list_of, object_of
+from service.intake.senders.mappings import check_url
 from service.intake.senders.zoho import api
 from service.intake.senders.zoho.records import kept
 from service.store.rows import encode_json
@@ -100,9 +100,7 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
         if list(checked["objects"].values()).count(sort) > 1:
             raise ValueError(f"objects.{name}: another module is {sort} already")
     for key in ("api_url", "accounts_url"):
-        parts = urlsplit(checked[key])
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{key}: expected a URL such as {DEFAULTS[key]}, got {shown(checked[key])}")
+        check_url(checked, key, f"a URL such as {DEFAULTS[key]}")
     return checked
 
 
