@@ -12,7 +12,7 @@ from service.api import parameters, schemas
 from service.domain import figures
 from service.domain.figures import Figure
 from service.domain.report import Report
-from service.domain.standing import Stock
+from service.domain.standing import Persons, Stock
 from service.projections.sums.selection import column_of
 
 _TYPES: dict[str, Any] = {
@@ -113,7 +113,7 @@ def described(report: Report) -> ReportDescription:
 
 def _field(report: Report, name: str, figure: Figure) -> tuple[Any, Any]:
     kind = _TYPES[figure.unit]
-    always = isinstance(figure, Stock) or (isinstance(figure, figures.Total) and figure.unless is None)
+    always = isinstance(figure, Persons | Stock) or (isinstance(figure, figures.Total) and figure.unless is None)
     form: dict[str, Any] = {"description": told(figure), "examples": [_EXAMPLES[figure.unit]]}
     if name in report.on_request:
         return kind | None, Field(None, **form)

@@ -8,6 +8,7 @@ move no figure here.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 
@@ -23,10 +24,14 @@ class Fact(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What is kept of a type: `ties` are (field, entity kind) pairs, its own first, that tell what hangs together; `fields`."""
+    """What is kept of a type: `ties` are (field, entity kind) pairs, its own first, that tell what hangs together; `fields`.
+
+    Of fields that say more of a person than any figure needs, only what `kept_as` makes of them is kept.
+    """
 
     ties: tuple[tuple[str, str], ...]
     fields: tuple[str, ...] = ()
+    kept_as: Mapping[str, Callable[[Any], Any]] = {}
 
 
 Key = tuple[str, str]  # (entity kind, id)

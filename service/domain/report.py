@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 from service.domain.cubes import Cube
 from service.domain.figures import Age, Exact, Figure, FirstDay, Formula, Percentile, Sums, Total
-from service.domain.standing import Earlier, Stock
+from service.domain.standing import Earlier, Labels, Persons, Stock
 
 Samples = Mapping[str, Mapping[Any, int]]  # duration → length in microseconds → how often
-_NOTHING: Mapping[str, Any] = {}
+_NOTHING: Mapping[Any, Any] = {}
 F = TypeVar("F", bound=Figure)
 
 
@@ -71,6 +71,8 @@ class Report:
         figure = self.figures.get(name)
         if isinstance(figure, Total | Stock):
             return {name: figure.of}
+        if isinstance(figure, Persons):
+            return {name: {figure.of: 1}}
         if figure is None:
             return {name: {name: 1}} if name in (*self.measures, *self.cohort_measures) else self._within(name)
         found: dict[str, Mapping[str, int]] = {}
@@ -86,7 +88,7 @@ class Report:
     @cached_property
     def of_now(self) -> bool:
         """Whether an answer depends on what day it is."""
-        return bool(self.of_kind(Age) or self.of_kind(Stock))
+        return bool(self.of_kind(Age))
 
     @cached_property
     def earlier(self) -> dict[str, str]:
@@ -100,8 +102,8 @@ class Report:
 
     @cached_property
     def moved(self) -> frozenset[str]:
-        """The measures that a row is there for: those of which more than a stock is told."""
-        others = (one for one in self.figures.values() if not isinstance(one, Formula | Stock))
+        """The measures that a row is there for: those of which more is told than what stands."""
+        others = (one for one in self.figures.values() if not isinstance(one, Formula | Stock | Persons))
         return frozenset(self._measures(others))
 
 
@@ -116,12 +118,14 @@ class Row:
     samples: Samples = field(default_factory=lambda: _NOTHING)
     last_days: Mapping[str, date] = field(default_factory=lambda: _NOTHING)
     first_days: Mapping[str, date | None] = field(default_factory=lambda: _NOTHING)
-    opening: Sums = field(default_factory=lambda: _NOTHING)  # what stocks were before the period
-    closing: Sums = field(default_factory=lambda: _NOTHING)  # and are by its end
-    earlier: Sums = field(default_factory=lambda: _NOTHING)  # of what was there before the period
     today: date | None = None
     missing: frozenset[str] = frozenset()  # measures that the generation does not have
     version: str = ""
+    opening: Sums = field(default_factory=lambda: _NOTHING)  # what stocks were before the period
+    closing: Sums = field(default_factory=lambda: _NOTHING)  # and are by its end
+    people: Mapping[str | None, int] = field(default_factory=lambda: _NOTHING)  # by what they are
+    labels: Labels = frozenset()  # that the row is of
+    earlier: Sums = field(default_factory=lambda: _NOTHING)  # of what was there before the period
     reasons: dict[str, str] = field(default_factory=dict)
     _values: dict[str, Exact | None] = field(default_factory=dict)
 

@@ -26,7 +26,7 @@ def test_the_backlog_of_a_window_counts_what_was_opened_before_and_opens_down_to
     assert (entries["sum"], [one["amount"] for one in entries["entries"]]) == (1, [1, 1, -1])
     kim = api.read("/v1/reports/service", group_by="owner", owner="kim", **window)
     assert [(row["owner"], row["backlog"], row["resolved"]) for row in kim["rows"]] == [("kim", 0, 1)]
-    known_then = api.read("/v1/reports/service", group_by="owner", as_of="2", now="2026-02-06T00:00:00Z")
+    known_then = api.read("/v1/reports/service", group_by="owner", as_of="2")
     assert {row["owner"]: row["backlog"] for row in known_then["rows"]} == {"kim": 1, "lee": 1}
 
 
@@ -52,3 +52,24 @@ def test_customers_of_a_window_start_with_those_of_before_and_their_churn_is_tol
     assert [answer["total"][name] for name in names[1:]] == [1, 1, 2, 1, 0.0]
     entries = api.read("/v1/reports/retention/entries", measure="customers_at_start", **{"from": "2026-03-01"})
     assert (entries["sum"], len(entries["entries"])) == (1, 3)
+
+
+def test_people_count_once_in_the_total_and_by_channel_in_rows(api: Api) -> None:
+    api.post(
+        event("contact.registered", contact_id="A", emails=["a@example.com"], phones=["1"]),
+        event("contact.registered", contact_id="B", emails=["b@example.com"]),
+        event("contact.consent_changed", contact_id="A", channel="email", granted=True),
+        event("contact.consent_changed", contact_id="A", channel="sms", granted=True),
+        event("campaign.messages_sent", campaign_id="F", count=7),
+        event("subject.erased", subject_id="B"),
+    )
+    answer = api.read("/v1/reports/reach")
+    names = ("contacts", "consented", "addressable", "reachable", "messages_sent")
+    assert {row["channel"]: tuple(row[name] for name in names) for row in answer["rows"]} == {
+        "email": (1, 1, 1, 1, 0), "sms": (1, 1, 1, 1, 0), None: (1, 0, 0, 0, 7)
+    }  # fmt: skip
+    assert tuple(answer["total"][name] for name in names) == (1, 1, 1, 1, 7)
+    before = api.read("/v1/reports/reach", as_of="5", channel="email")
+    assert tuple(before["total"][name] for name in names) == (2, 1, 2, 1, 0)
+    entries = api.read("/v1/reports/reach/entries", measure="consented", channel="sms")
+    assert (entries["sum"], entries["entries"][0]["entity"]) == (1, {"kind": "contact", "id": "A"})

@@ -18,6 +18,7 @@ RULES = {
     "campaign.registered": Rule(_CAMPAIGN, ATTRIBUTES),
     "campaign.updated": Rule(_CAMPAIGN, ATTRIBUTES),
     "campaign.budget_set": Rule(_CAMPAIGN, ("amount", "period")),
+    "campaign.messages_sent": Rule(_CAMPAIGN, ("count", "channel")),
 }
 
 
@@ -26,6 +27,17 @@ class Budget(Entity):
 
     kind = "budget"
     fact: Fact | None = None
+
+
+class Sending(Entity):
+    """Messages that a campaign sent; `withdrawn` once that is voided."""
+
+    kind = "sending"
+    withdrawn = False
+
+    def __init__(self, fact: Fact) -> None:
+        self.fact = fact
+        self.name = f"campaign:{fact.data['campaign_id']}"
 
 
 class Description(Entity):
@@ -46,10 +58,12 @@ class Campaign:
         self.touched: dict[Entity, None] = {}
         self.description = Description("")
         self._budgets: dict[str | None, Budget] = {}
+        self._sendings: dict[tuple[str, str], Sending] = {}  # by the identity of their events
 
     def contributing(self) -> Iterator[Entity]:
         """Return everything that may contribute."""
         yield from self._budgets.values()
+        yield from self._sendings.values()
 
     def touch_all(self) -> None:
         """Have everything contribute anew: a rate may have changed."""
@@ -57,6 +71,10 @@ class Campaign:
 
     def take(self, fact: Fact) -> None:
         """Take in one live fact."""
+        if fact.type == "campaign.messages_sent":
+            sending = self._sendings[fact.source, fact.id] = Sending(fact)
+            self.touched[sending] = None
+            return
         if fact.type != "campaign.budget_set":
             for name in fact.data.keys() - {"campaign_id"}:
                 self.description.state(name, fact.data[name], fact)
@@ -70,6 +88,11 @@ class Campaign:
 
     def withdraw(self, fact: Fact, others: Iterable[Fact]) -> bool:
         """Take back a fact that was voided; `others` are the live facts that remain."""
+        if fact.type == "campaign.messages_sent":
+            sending = self._sendings.pop((fact.source, fact.id))
+            sending.withdrawn = True
+            self.touched[sending] = None
+            return True
         if fact.type == "campaign.budget_set":
             period = fact.data.get("period")
             budget = self._budgets[period]
@@ -78,7 +101,7 @@ class Campaign:
             again = [one for one in others if one.type == fact.type and one.data.get("period") == period]
         else:
             self.description = Description("")
-            again = [one for one in others if one.type != "campaign.budget_set"]
+            again = [one for one in others if one.type in ("campaign.registered", "campaign.updated")]
         for one in again:
             self.take(one)
         return True

@@ -78,7 +78,7 @@ REPORT = Report(
         "open": total("cases.open", COUNT, "cases opened in the window that are open now"),
         "backlog": Stock(
             unit=COUNT, of={"cases.backlog": 1}, definition="cases that are open when the period, or the window, ends",
-            note="without `to`, periods go on until today's",
+            note="without `to`, periods end with the last in which anything happens",
         ),
         "same_day": total("cases.same_day", COUNT, "cases first opened and last resolved on one day"),
         "same_day_rate": quotient("same_day", "resolved"),

@@ -21,7 +21,7 @@ from service.domain.figures import Parts
 from service.domain.lineage import Line
 from service.domain.postings import sum_by_key
 from service.domain.report import Report
-from service.domain.standing import Stock
+from service.domain.standing import Persons, Stock
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.closings import moved_after
 from service.projections.sums.selection import OF_CAMPAIGN, OF_SEGMENT, TIME_GROUPS, Key, Moment, Query, Selection, Sums
@@ -266,6 +266,8 @@ async def read(
         raise KeyError(name)
     if isinstance(figure, figures.Formula):
         query = replace(query, basis="cohort")
+    if isinstance(figure, Persons) and figure.how == "all":
+        query = replace(query, only=())
     if isinstance(figure, Stock):  # all that came before makes it up
         query = replace(query, since=None, until=(query.since or date.min) if figure.opening else query.until)
     parts = {measure: sign for of in reversed(made_of.values()) for measure, sign in of.items()}

@@ -47,12 +47,10 @@ class Stocks:
         return (key for key in {**self.opening, **self.closing} if key is not None)
 
 
-async def read(
-    view: Snapshot, report: Report, query: Query, moved: Mapping[Key, Sums], today: date | None
-) -> Stocks:  # fmt: skip
+async def read(view: Snapshot, report: Report, query: Query, moved: Mapping[Key, Sums]) -> Stocks:
     """Return the stocks of a report; `moved` are the sums of the window, by group.
 
-    Without an end, the window goes on until today, and longer where something moved later.
+    Without an end, the window goes on until the last period in which anything moved.
     """
     measures = report.stocks
     if not measures and not report.earlier:
@@ -62,7 +60,7 @@ async def read(
     if query.since is not None:
         before = await view.sums(replace(query, group_by=others, since=None, until=query.since), measures)
     rows = len(moved) + len(before) if len(others) == len(query.group_by) else MOST_ROWS
-    stocks = await apart(rows, _stood, query, measures, before, moved, today)
+    stocks = await apart(rows, _stood, query, measures, before, moved)
     for measure, since in report.earlier.items():
         await _read_earlier(view, query, measure, since, stocks)
     return stocks
@@ -83,7 +81,7 @@ async def _read_earlier(view: Snapshot, query: Query, measure: str, since: str, 
 
 
 def _stood(
-    query: Query, measures: Sequence[str], before: Mapping[Key, Sums], moved: Mapping[Key, Sums], today: date | None
+    query: Query, measures: Sequence[str], before: Mapping[Key, Sums], moved: Mapping[Key, Sums]
 ) -> Stocks:  # fmt: skip
     """Add up what moved period by period, from what there was before."""
     stocks = Stocks()
@@ -96,7 +94,7 @@ def _stood(
         period = tuple(key[place] for place in times)
         by_other.setdefault(tuple(one for place, one in enumerate(key) if place not in times), {})[period] = sums
     groups = {**before, **by_other}
-    periods = [*_periods(query, within, today, MOST_ROWS // max(len(groups), 1))] if times else [()]
+    periods = [*_periods(query, within, MOST_ROWS // max(len(groups), 1))] if times else [()]
     for other in groups:
         stands, moves = before.get(other, {}), by_other.get(other, {})
         for period in periods:
@@ -116,14 +114,14 @@ def _key(query: Query, other: Key, period: Key) -> Key:
     return tuple(next(of_times if group in TIME_GROUPS else of_others) for group in query.group_by)
 
 
-def _periods(query: Query, moved: Mapping[Key, Sums], today: date | None, most: int) -> Iterator[Key]:
+def _periods(query: Query, moved: Mapping[Key, Sums], most: int) -> Iterator[Key]:
     """Yield the labels of all periods, no more than `most`, from the window's beginning, or the first with a move."""
     groups = [group for group in query.group_by if group in TIME_GROUPS]
     starts = [start for key in moved if (start := _start(query, key))]
     first = query.since or min(starts, default=None)
     if first is None:
         return
-    last = query.until - timedelta(days=1) if query.until else max([*starts, *([today] if today else []), first])
+    last = query.until - timedelta(days=1) if query.until else max([*starts, first])
     for _ in range(most):
         if first > last:
             return
