@@ -73,3 +73,20 @@ def test_people_count_once_in_the_total_and_by_channel_in_rows(api: Api) -> None
     assert tuple(before["total"][name] for name in names) == (2, 1, 2, 1, 0)
     entries = api.read("/v1/reports/reach/entries", measure="consented", channel="sms")
     assert (entries["sum"], entries["entries"][0]["entity"]) == (1, {"kind": "contact", "id": "A"})
+
+
+def test_percentiles_of_many_cases_are_within_one_percent(api: Api) -> None:
+    hours = [1 + number % 40 for number in range(1_200)]
+    opened = [event("case.opened", "2026-01-05T00:00:00Z", case_id=f"C{n}", agent_id="kim") for n, _ in enumerate(hours)]
+    resolved = [
+        event("case.resolved", f"2026-01-{5 + hour // 24:02}T{hour % 24:02}:00:00Z", case_id=f"C{n}")
+        for n, hour in enumerate(hours)
+    ]
+    for at in range(0, 1_200, 400):
+        api.post(*opened[at : at + 400], *resolved[at : at + 400])
+    for window in ({}, {"from": "2026-01-01", "to": "2026-02-01"}, {"from": "2026-01-05", "to": "2026-01-08"}):
+        answer = api.read("/v1/reports/service", **window)
+        for row in (answer["rows"][0], answer["total"]):
+            assert (row["resolved"], row["mean_hours"]) == (1_200, 20.5)
+            assert abs(row["p50_hours"] - 20.5) <= 0.205
+            assert abs(row["p90_hours"] - 36.1) <= 0.361
