@@ -77,7 +77,9 @@ def test_people_count_once_in_the_total_and_by_channel_in_rows(api: Api) -> None
 
 def test_percentiles_of_many_cases_are_within_one_percent(api: Api) -> None:
     hours = [1 + number % 40 for number in range(1_200)]
-    opened = [event("case.opened", "2026-01-05T00:00:00Z", case_id=f"C{n}", agent_id="kim") for n, _ in enumerate(hours)]
+    opened = [
+        event("case.opened", "2026-01-05T00:00:00Z", case_id=f"C{n}", agent_id="kim") for n, _ in enumerate(hours)
+    ]
     resolved = [
         event("case.resolved", f"2026-01-{5 + hour // 24:02}T{hour % 24:02}:00:00Z", case_id=f"C{n}")
         for n, hour in enumerate(hours)
