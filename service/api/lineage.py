@@ -84,7 +84,10 @@ class Compared(parameters.Window):
     to_as_of: str | None = Field(None, description="known later; absent = now", examples=["2026-04-30T00:00:00Z"])
     report: str = Field("roi", description="the report", json_schema_extra={"enum": list(REPORTS)})
     measure: str | None = Field(None, description="one figure that is a sum; absent = all that add up one measure")
-    group_by: str = Field("campaign,month", description="up to 3 of what postings have themselves, and periods")
+    group_by: str | None = Field(
+        None,
+        description="up to 3 of what postings have themselves, and periods; absent = the report's first one, month",
+    )
     campaign_id: list[str] = Field(
         [], description="only this one; empty = what is unattributed; repeated = any of them"
     )
@@ -103,14 +106,18 @@ async def get_restatement(request: Request, ledger: FigureReader, asked: Annotat
     """
     if asked.report not in REPORTS:
         raise parameters.invalid("report", f"one of {', '.join(REPORTS)}", asked.report)
-    report = REPORTS[asked.report]
-    groups = parameters.read_groups(asked.group_by, restatement.groups(report))
-    query = parameters.read_query(asked, groups, {"campaign": asked.campaign_id})
     try:
-        compared = restatement.measures(report, asked.measure)
+        report = restatement.report_with(REPORTS[asked.report], asked.measure)
     except KeyError:
         known = {name for one in REPORTS.values() for name in one.of_kind(Total)}
         raise parameters.invalid("measure", f"one of {', '.join(sorted(known))}", asked.measure or "") from None
+    dimensions = report.cube.by
+    if asked.campaign_id and "campaign" not in dimensions:
+        raise parameters.invalid("campaign_id", f"none: {report.name} are of no campaign", asked.campaign_id[0])
+    group_by = f"{dimensions[0]},month" if asked.group_by is None else asked.group_by
+    groups = parameters.read_groups(group_by, restatement.groups(report))
+    query = parameters.read_query(asked, groups, {"campaign": asked.campaign_id})
+    compared = restatement.measures(report, asked.measure)
     moments = _moment("from_as_of", asked.from_as_of), parameters.read_moment(asked.to_as_of, "to_as_of")
     async with parameters.views(request, ledger, asked.min_position, *moments) as (then, now):
         if then.as_of.position > now.as_of.position:

@@ -87,7 +87,6 @@ class Rows(Known):
     """Rows of a report: grouped, sorted, page by page."""
 
     group_by: str = ""
-    include: list[str] = Field([], description="figures that rows have only if asked for")
     sort: str = Field("", description="a figure, `-` before it = falling; else by key", examples=["-roi.booked"])
     limit: int | None = Field(None, ge=1, le=_MOST_ROWS, description="rows of a page; absent = all rows at once")
     after: After = ""

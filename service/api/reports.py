@@ -56,7 +56,7 @@ async def frame(view: reading.Snapshot, query: selection.Query) -> dict[str, Any
 
 async def _names(view: reading.Snapshot, rows: Iterable[dict[str, Any]]) -> dict[str, str]:
     """Return the names of the campaigns in rows."""
-    ids = {row["campaign_id"] for row in rows if row.get("campaign_id")}
+    ids = {row[group] for row in rows for group in ("campaign_id", "parent") if row.get(group)}
     known = await view.campaigns() if ids else {}
     return {one: known[one]["name"] for one in sorted(ids) if known.get(one, {}).get("name")}
 
@@ -70,11 +70,12 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
             "sort", f"a figure, one of {', '.join(report.figures)}, perhaps with - before it", sort
         )
     page = answers.Page(sort or None, falling, parameters.read_key(asked.after, query), asked.limit)
+    include = frozenset[str](getattr(asked, "include", ()))  # of reports with figures on request only
     moment = parameters.read_moment(asked.as_of)
     async with parameters.views(request, ledger, asked.min_position, moment) as (view,):
         now = parameters.read_now(asked.now, moment, view)
         try:
-            found = await answers.read(view, report, query, now.today(ledger), frozenset(asked.include), page)
+            found = await answers.read(view, report, query, now.today(ledger), include, page)
         except TooManyPeriodsError as error:
             raise parameters.invalid("to", str(error), asked.to or "nothing") from None
         if found is None:

@@ -14,6 +14,7 @@ from service.domain import details
 from service.domain.contributions import DURATIONS, UNITS
 from service.domain.details import Converted, Detail, Unconverted
 from service.domain.figures import MONEY
+from service.domain.kinds import KINDS, RULES
 from service.domain.money import minor_of, parse_amount
 from service.domain.reports.conversion import OUTCOMES
 
@@ -36,23 +37,15 @@ class Line(NamedTuple):
         return details.read(self.measure, self.detail)
 
 
-# What an event that states something of its own entity did.
-_DONE = {
-    "campaign.cost_booked": "booked", "campaign.cost_reversed": "reversed", "campaign.budget_set": "set",
-    "lead.captured": "captured", "lead.qualified": "qualified", "lead.merged": "merged", "account.merged": "merged",
-    "opportunity.opened": "opened", "opportunity.won": "won", "opportunity.lost": "lost",
-    "opportunity.reopened": "reopened", "quote.accepted": "accepted", "order.placed": "placed", "order.amended": "amended",
-    "order.cancelled": "cancelled", "invoice.posted": "posted", "invoice.credited": "credited",
-    "invoice.cancelled": "cancelled", "fx.rate_published": "rate published", "event.voided": "voided",
-    "call.completed": "completed", "activity.completed": "completed", "case.opened": "opened", "case.resolved": "resolved",
-    "csat.recorded": "scored", "account.churned": "churned", "account.renewed": "renewed",
-}  # fmt: skip
-_OWN = {
-    "lead": "lead_id", "opportunity": "opportunity_id", "quote": "quote_id", "order": "order_id", "invoice": "invoice_id",
-    "credit_note": "credit_note_id", "cost": "cost_entry_id", "call": "call_id", "activity": "activity_id",
-    "case": "case_id", "account": "account_id",
-}  # fmt: skip
+# What an event did that states something of its own entity, where its type does not end in that.
+_DONE = {"campaign.cost_booked": "booked", "campaign.cost_reversed": "reversed", "campaign.budget_set": "set"}
+# By kind of entity, the field by which an event names its own.
+_OWN = {kind: field for rule in RULES.values() for field, kind in rule.ties[:1] if field != "survivor_id"}
 _STATING = {"campaign.cost_booked", "order.placed", "invoice.posted", "invoice.credited", "campaign.budget_set"}
+
+
+def _done(event_type: str) -> str:
+    return _DONE.get(event_type) or event_type.partition(".")[2].replace("_", " ")
 
 
 def split_entity(entity: str) -> tuple[str, str]:
@@ -132,13 +125,15 @@ def _alone(event_type: str, data: Mapping[str, Any], line: Line, others: Sequenc
     """Explain a line that no other of the same event makes up for."""
     kind, identity = split_entity(line.entity)
     own = data.get(_OWN.get(kind, "campaign_id")) == identity or kind == "budget"
-    done = _DONE.get(event_type, event_type)
+    done = _done(event_type)
     if event_type.endswith(".merged"):
         return f"merged: {data.get('merged_id')} into {data.get('survivor_id')}"
     counted = _counted(line.measure, done)
     if counted:
         return counted[0 if line.amount > 0 else 1]
     if own and event_type in _STATING and _restates(data, line, others):
+        return "restated"
+    if kind in KINDS and KINDS[kind].restates and any(one.amount < 0 for one in others):
         return "restated"
     return done if own else f"{done}: link arrived"
 
@@ -166,12 +161,6 @@ def _restates(data: Mapping[str, Any], line: Line, others: Sequence[Line]) -> bo
     return abs(moved) != parse_amount(stated["amount"], stated["currency"])
 
 
-_SUBJECTS = {
-    "campaign.cost_": ("cost entry", "cost_entry_id"), "campaign.": ("campaign", "campaign_id"),
-    "lead.": ("lead", "lead_id"), "opportunity.": ("opportunity", "opportunity_id"), "quote.": ("quote", "quote_id"),
-    "order.": ("order", "order_id"), "invoice.credited": ("credit note", "credit_note_id"),
-    "invoice.": ("invoice", "invoice_id"),
-}  # fmt: skip
 _VERBS = {
     "invoice.credited": "posted", "campaign.budget_set": "given its budget", "lead.campaign_reassigned": "reassigned",
 }  # fmt: skip
@@ -186,8 +175,7 @@ def happened(event_type: str, data: Mapping[str, Any], day: date) -> str:
     elif event_type.endswith(".merged"):
         text = f"{event_type.partition('.')[0]} {data.get('merged_id')} was merged into {data.get('survivor_id')}"
     else:
-        subjects = {prefix: one for prefix, one in _SUBJECTS.items() if event_type.startswith(prefix)}
-        name, field = subjects[max(subjects, key=len)] if subjects else (event_type, "id")
-        verb = _VERBS.get(event_type) or _DONE.get(event_type) or event_type.partition(".")[2].replace("_", " ")
-        text = f"{name} {data.get(field)} was {verb}"
+        field, kind = RULES[event_type].ties[0]
+        name = "cost entry" if kind == "cost" else kind.replace("_", " ")
+        text = f"{name} {data.get(field)} was {_VERBS.get(event_type) or _done(event_type)}"
     return f"{text} on {day}"

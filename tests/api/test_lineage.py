@@ -220,6 +220,24 @@ def test_a_restatement_says_in_words_what_moved_a_figure(api: Api) -> None:
     assert api.read("/v1/restatement", from_as_of=6)["lines"] == []
 
 
+def test_a_call_that_is_told_of_again_is_restated(api: Api) -> None:
+    for hour, outcome in ((12, "answered"), (13, "missed")):
+        call = {"call_id": "C", "rep_id": "R", "duration_s": 60, "outcome": outcome}
+        api.post(event("call.completed", f"2026-03-01T{hour}:00:00Z", **call))
+    for measure, expected in (
+        ("calls", [(1, "completed")]), ("answered", [(1, "completed"), (-1, "restated")]), ("missed", [(1, "restated")]),
+        ("talk_s", [(60, "completed"), (-60, "restated")]),
+    ):  # fmt: skip
+        found = entries(api, "/v1/reports/calls/entries", measure=measure)[1]
+        assert [(one["amount"], one["why"]) for one in found] == expected
+    for asked in ({"report": "calls"}, {"measure": "missed"}):
+        answer = api.read("/v1/restatement", from_as_of=1, **asked)
+        (row,) = [one for one in answer["rows"] if one["measure"] == "missed"]
+        assert (row["owner"], row["month"], row["difference"]) == ("R", "2026-03", 1)
+        (line,) = [one for one in answer["lines"] if one["measure"] == "calls.missed"]
+        assert line["sentence"] == "2026-03 moved by +1 because call C was completed on 2026-03-01"
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -227,7 +245,9 @@ def test_a_restatement_says_in_words_what_moved_a_figure(api: Api) -> None:
         ("roi/entries?measure=leads&chanel=web", "chanel"), ("velocity/entries?measure=budget", "measure"),
         ("restatement", "from_as_of"), ("restatement?from_as_of=x", "from_as_of"),
         ("restatement?from_as_of=0&to_as_of=x", "to_as_of"), ("restatement?from_as_of=0&group_by=channel", "group_by"),
-        ("restatement?from_as_of=0&measure=roi", "measure"),
+        ("restatement?from_as_of=0&measure=roi", "measure"), ("restatement?from_as_of=0&group_by=", "group_by"),
+        ("restatement?from_as_of=0&report=calls&group_by=campaign", "group_by"),
+        ("restatement?from_as_of=0&measure=talk_s&campaign_id=a", "campaign_id"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_a_problem_that_names_it(module_api: Api, query: str, field: str) -> None:

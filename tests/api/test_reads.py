@@ -47,7 +47,7 @@ def test_golden_cost_12000_and_margin_75000_is_a_return_of_525_percent(api: Api)
         lead("L", "fair"), event("opportunity.opened", opportunity_id="OP", lead_ids=["L"]),
         order("SO", "100000.00", opportunity_id="OP"), invoice("IN", "100000.00", order_id="SO", cogs=money("25000.00")),
     )  # fmt: skip
-    answer = api.read("/v1/roi")
+    answer = api.read("/v1/roi", include="break_even_on")
     row = by(answer)["fair"]
     assert (row["gross_margin"], row["margin_coverage"], row["roi"]["margin"]) == ("75000.00", 1.0, 5.25)
     assert (row["budget_variance"], row["break_even_on"], row["cac"]) == ("3000.00", "2026-03-01", None)
@@ -95,8 +95,9 @@ def test_the_service_answers_what_the_reference_answers(told: Api, report: str, 
         ("campaign", None, None), ("channel", "2025-01-15", "2026-02-01"), ("month", None, "2026-01-01"),
         ("owner", "2025-03-01", None),
     ]:  # fmt: skip
-        limits = {name: value for name, value in (("from", since), ("to", until)) if value}
-        answer = told.read(f"/v1/{report}", group_by=group, date_basis=basis, **limits)
+        asked = {name: value for name, value in (("from", since), ("to", until)) if value}
+        asked |= {"include": "break_even_on"} if report == "roi" else {}
+        answer = told.read(f"/v1/{report}", group_by=group, date_basis=basis, **asked)
         first, end = (date.fromisoformat(one) if one else None for one in (since, until))
         expected = oracle.answer(story(), report, group_by=group, from_=first, to=end, date_basis=basis)
         name = "campaign_id" if group == "campaign" else group
@@ -204,7 +205,8 @@ def test_an_amount_without_a_rate_is_listed_and_joins_by_itself(api: Api) -> Non
 
 def test_what_was_known_then_is_answered_by_position_and_by_time(api: Api) -> None:
     known: list[dict[str, Any]] = []
-    paths = ("/v1/roi", "/v1/conversion", "/v1/velocity", "/v1/campaigns")
+    today = {"now": "2026-04-01T00:00:00Z"}  # by which the age of a cohort is told
+    paths: dict[str, dict[str, str]] = {"/v1/roi": {}, "/v1/conversion": today, "/v1/velocity": {}, "/v1/campaigns": {}}
     steps = [
         [lead("L", "a"), cost("C", "a", "5.00")],
         [event("lead.campaign_reassigned", lead_id="L", campaign_id="b")],
@@ -212,14 +214,14 @@ def test_what_was_known_then_is_answered_by_position_and_by_time(api: Api) -> No
     ]
     for sent in steps:
         api.post(*sent)
-        known.append({path: api.read(path) for path in paths})
+        known.append({path: api.read(path, **asked) for path, asked in paths.items()})
         time.sleep(0.002)
     assert known[0]["/v1/conversion"]["rows"] != known[1]["/v1/conversion"]["rows"]
     for then in known:
         moment = then["/v1/roi"]["as_of"]
-        for path in paths:
-            assert api.read(path, as_of=moment["position"]) == then[path]
-            assert api.read(path, as_of=moment["recorded_at"]) == then[path]
+        for path, asked in paths.items():
+            assert api.read(path, **asked, as_of=moment["position"]) == then[path]
+            assert api.read(path, **asked, as_of=moment["recorded_at"]) == then[path]
     assert api.read("/v1/roi", as_of=0)["total"]["actual_cost"] == "0.00"
     assert api.read("/v1/roi", as_of="2001-01-01T00:00:00Z")["as_of"] == {"position": 0, "recorded_at": None}
     assert api.read("/v1/roi", as_of="2099-01-01T00:00:00+01:00") == known[-1]["/v1/roi"]

@@ -45,6 +45,12 @@ def test_a_parameter_that_makes_no_sense_is_a_problem_that_names_it(
     assert field in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("path", ["/v1/conversion", "/v1/reports/calls", "/v1/campaigns/c/roi"])
+def test_what_has_no_figure_on_request_knows_no_include(module_api: Api, path: str) -> None:
+    answer = module_api.http.get(f"{path}?include=break_even_on")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "include")
+
+
 @pytest.mark.parametrize("path", ["/v1/pending-links", "/v1/flags", "/v1/campaigns", "/v1/quarantine", "/v1/ledger"])
 def test_lists_name_a_misspelt_parameter_too(module_api: Api, path: str) -> None:
     answer = module_api.http.get(f"{path}?limits=3")

@@ -23,7 +23,8 @@ FORGED = 1_000_000
 # Every read that is kept, and the same question in other words.
 QUESTIONS = (
     ("/v1/roi", "/v1/roi?date_basis=event"),
-    ("/v1/conversion?group_by=month", "/v1/conversion?group_by=month&min_position=1"),
+    ("/v1/conversion?now=2026-04-01T00:00:00Z", "/v1/conversion?now=2026-04-01T00:00:00Z&min_position=1"),
+    ("/v1/reports/calls", "/v1/reports/calls?group_by=owner"),
     ("/v1/velocity?from=2026-01-01&to=2027-01-01", "/v1/velocity?to=2027-01-01&from=2026-01-01"),
     ("/v1/campaigns/c/roi?as_of=4", "/v1/campaigns/c/roi?as_of=4&date_basis=event"),
     ("/v1/roi?as_of=999", "/v1/roi?as_of=998"),

@@ -12,6 +12,7 @@ import pytest
 from service.domain import calendar, contributions
 from service.domain.components.entities import Order
 from service.domain.contributions import REPORTS
+from service.domain.fields import MAX_NUMBER
 from service.domain.postings import Book
 from service.projections.generations import rebuild, retry, verify
 from service.projections.reports import completeness, entries, reading, restatement, timeline
@@ -278,3 +279,14 @@ async def test_read_models_of_an_earlier_release_with_such_days_can_be_read_unti
     assert (await rebuild.rebuild(pool, ledger, serve="always")).differences > 0
     await read_everything(pool, ledger)
     await proven(pool, ledger)
+
+
+async def test_calls_as_long_as_a_number_may_be_add_up_exactly(pool: asyncpg.Pool) -> None:
+    ledger = await held(pool, f"{RUN}-long-calls")
+    most = {"rep_id": "R", "outcome": "answered", "duration_s": MAX_NUMBER}
+    await append(pool, ledger, [event("call.completed", call_id=f"C{number}", **most) for number in range(3)])
+    await project_all(pool, ledger, 2)
+    found = (await answers(pool, ledger, selection.Query(("owner",))))["calls"]["total"]
+    assert (found["talk_s"], found["mean_talk_s"]) == (3 * MAX_NUMBER, MAX_NUMBER)
+    await proven(pool, ledger)
+    assert (await rebuild.rebuild(pool, ledger)).differences == 0

@@ -22,7 +22,7 @@ RawEvent = dict[str, Any]
 CAMPAIGNS, LEADS, OPPORTUNITIES, QUOTES = ("c1", "c2", "c3"), ("l1", "l2", "l3"), ("p1", "p2"), ("q1", "q2")
 ORDERS, INVOICES, CREDITS, COSTS = ("o1", "o2", "o3"), ("i1", "i2"), ("n1", "n2", "n3"), ("k1", "k2")
 ACCOUNTS, OWNERS, CHANNELS = ("a1", "a2"), ("rep1", "rep2"), ("email", "events")
-CALLS, SECONDS = ("call1", "call2", "call3"), (0, 1, 312, 0.3, 90.125, 0.1234567, 2**53 - 1)
+CALLS, SECONDS = ("call1", "call2", "call3"), (0, 1, 312, 0.3, 90.125, 0.1234567, 86_400_000)
 SOURCES = ("//crm", "//erp", "//Ä")
 CURRENCIES = ("EUR", "EUR", "USD", "JPY", "GBP")
 # Each entry is one instant, written in several ways; equal ones are drawn often.

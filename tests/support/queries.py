@@ -23,7 +23,8 @@ VALUES: dict[str, tuple[str, ...]] = {
 def windows() -> st.SearchStrategy[tuple[date | None, date | None]]:
     """Windows, open ones and empty ones, too."""
     since = st.none() | st.dates(date(2023, 12, 1), date(2024, 12, 31))
-    return st.tuples(since, st.none() | st.dates(date(2024, 1, 1), date(2025, 2, 1)))
+    until = st.none() | st.dates(date(2024, 1, 1), date(2025, 2, 1))
+    return st.tuples(since, until).map(lambda days: (days[0], max(days)) if None not in days else days)  # type: ignore[type-var]
 
 
 def filters(report: Report) -> st.SearchStrategy[tuple[tuple[str, tuple[str, ...]], ...]]:

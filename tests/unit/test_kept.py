@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from service.api.response_cache import Answers, Standing
 from service.domain.contributions import LAYOUT
-from service.projections.reports.reading import AsOf, Snapshot
+from service.projections.reports.reading import AsOf, Serving, Snapshot
 from service.projections.sums.selection import Base
 from service.store.ledgers import Ledger
 
@@ -55,7 +55,7 @@ async def test_one_query_answers_all_that_came_before_it_began_and_nobody_who_ca
     assert (await standing.of(LEDGER)).checkpoint == 4
 
 
-def keep(answers: Answers, path: str, size: int) -> tuple[int, bytes, bytes]:
+def keep(answers: Answers, path: str, size: int, minute: datetime | None = None) -> tuple[int, bytes, bytes]:
     scope = {
         "type": "http",
         "method": "GET",
@@ -65,7 +65,7 @@ def keep(answers: Answers, path: str, size: int) -> tuple[int, bytes, bytes]:
         "headers": [],
     }
     view = Snapshot(None, LEDGER, 1, AsOf(1, datetime.now(UTC)), True, Base("balances", 1), "1.1.0", "1", LAYOUT)
-    answers.keep(Request(scope), view, "read", 'W/"1"', Response(b"x" * size), Response(None, 304))
+    answers.keep(Request(scope), view, "read", 'W/"1"', Response(b"x" * size), Response(None, 304), minute)
     return LEDGER.ledger, path.encode(), b""
 
 
@@ -82,3 +82,14 @@ def test_what_was_not_asked_for_longest_is_forgotten_first_and_what_is_too_large
     large = keep(answers, "/more0", 20_000)
     assert answers.get(large) is None
     assert answers.get(keep(Answers(0), "/", 1)) is None
+
+
+def test_an_answer_that_was_told_by_the_clock_holds_for_its_minute() -> None:
+    answers, now = Answers(100_000), Serving(1, 1, 1, 0, "1", LAYOUT.as_json())
+    always, then = (
+        answers.get(keep(answers, path, 1, minute))
+        for path, minute in (("/a", None), ("/b", datetime(2026, 3, 1, tzinfo=UTC)))
+    )
+    assert always
+    assert then
+    assert (always.holds(now), then.holds(now)) == (True, False)

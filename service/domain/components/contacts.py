@@ -28,12 +28,12 @@ def _networks(handles: Mapping[str, Any]) -> list[str]:
 
 
 RULES = {
+    "subject.erased": Rule((("subject_id", "contact"),)),
     "contact.registered": Rule(
         _CONTACT, ("emails", "phones", "handles"), {"emails": _some, "phones": _some, "handles": _networks}
     ),
     "contact.consent_changed": Rule(_CONTACT, ("channel", "granted")),
     "contact.merged": Rule((("survivor_id", "contact"), ("merged_id", "contact"))),
-    "subject.erased": Rule((("subject_id", "contact"),)),
 }
 
 

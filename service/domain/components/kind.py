@@ -32,8 +32,9 @@ class Folded(Protocol):
 
 
 class Kind(NamedTuple):
-    """One kind: its name, its rules by event type, and what begins a fold."""
+    """One kind: its name, its rules by event type, what begins a fold, and whether a later event restates what one has told."""
 
     name: str
     rules: Mapping[str, Rule]
     fold: Callable[[Zone], Folded]
+    restates: bool = False

@@ -69,4 +69,4 @@ def kind(name: str, identity: str, types: Mapping[str, tuple[str, ...]]) -> Kind
     """Declare a kind of things: the field that has their id, and by type of event what is kept beside it."""
     rules = {event_type: Rule(((identity, name),), fields) for event_type, fields in types.items()}
     fold: Callable[[Zone], Statements] = lambda zone: Statements(name, identity, zone)  # noqa: E731  it is all there is to say
-    return Kind(name, rules, fold)
+    return Kind(name, rules, fold, restates=True)

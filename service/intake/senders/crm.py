@@ -91,7 +91,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "invoice": ("created", "status", "amount", "currency", "tax", "posting", "due", "order", "account"),
     "credit_note": ("created", "status", "amount", "currency", "posting", "invoice", "reason"),
-    "payment": ("created", "status", "at", "amount", "currency", "invoice"),
+    "payment": ("created", "status", "at", "amount", "refunded", "currency", "invoice"),
     **dict.fromkeys(("call", "email", "meeting", "task"), _ACTIVITY),
     "case": ("created", "status", "closed", "closed_at", "owner", "account", "score"),
     "stage": ("created", "name", "rank", "probability"),
@@ -283,7 +283,7 @@ def _is_epoch(raw: Any) -> bool:
 
 
 _NUMBERS = ("seconds", "minutes", "milliseconds", "rank", "score")
-_MONEY = ("amount", "tax", "expected", "budget", "cost")
+_MONEY = ("amount", "refunded", "tax", "expected", "budget", "cost")
 _READERS: dict[str, Callable[[Any, str, str], Any]] = (
     dict.fromkeys(("created", "placed_at", "at", "closed_at"), _instant)
     | dict.fromkeys(("close", "start", "end", "posting", "due"), _day)

@@ -1,8 +1,8 @@
 """What people at a CRM do beside deals: calls, mails, meetings, cases; and payments and stages, as its records tell them.
 
 A record's kind of activity is that of its sort, or what `activities` of the mapping makes of its field `kind`: call, email,
-meeting, demo, visit or other. Of a call `outcomes` says what came of it: answered, missed or voicemail ("" where none is
-named). What neither of them lists is waited for, and never guessed.
+meeting, demo, visit or other. Of a call `outcomes` says what came of it: answered, missed or voicemail, by its outcome or else
+its status; "" is where it has neither. What neither table lists is waited for, and never guessed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def activity(kind: str | None) -> Callable[[str, Sequence[View], Rules], Drafts]
         }  # fmt: skip
         at = last.get("at") or done
         if what == "call":
-            return _call(identity, at, last["outcome"], who, rules)
+            return _call(identity, at, last, who, rules)
         return [Draft("done", "activity.completed", at, read.stated(activity_id=identity, activity=what, **who))]
 
     return made
@@ -61,8 +61,9 @@ def _seconds(values: Mapping[str, Any]) -> int | None:
     return next((one for one in lengths if one >= 0), None)
 
 
-def _call(identity: str, at: str, named: str | None, who: Mapping[str, Any], rules: Rules) -> Drafts:
-    outcome = rules["outcomes"].get(named or "")
+def _call(identity: str, at: str, last: Mapping[str, Any], who: Mapping[str, Any], rules: Rules) -> Drafts:
+    named, status = last["outcome"], last["status"]
+    outcome = rules["outcomes"].get(named or status or "", None if named else rules["outcomes"].get(""))
     if outcome is None:
         told = f"its outcome {shown(named)} is not listed" if named else "no message has stated what came of the call"
         return [Waiting(f"{told}: add it to `outcomes` in the mapping")]
@@ -110,7 +111,7 @@ def payment(identity: str, seen: Sequence[View], rules: Rules) -> Drafts:
     if at is None or last["amount"] is None or last["invoice"] is None:
         missing = "when it was made" if at is None else "its amount" if last["amount"] is None else "its invoice"
         return [Waiting(f"no message has stated {missing}")]
-    amount = dict(last["amount"])
+    amount = read.difference(last["amount"], last["refunded"])
     if found and found[1].endswith(":back"):
         amount["amount"] = "-" + amount["amount"].removeprefix("-")
     data = {"payment_id": identity, "invoice_id": last["invoice"], "amount": amount}

@@ -16,6 +16,10 @@ From HubSpot's developer documentation ("Webhooks API", "Create generic webhook 
   which the record is read back with the history of its properties, so that nothing that happened before is missing.
 - Dates are milliseconds of midnight UTC or ISO; amounts are decimal texts in the record's currency.
 
+Calls, emails, meetings, tickets and payments ("Engagements", "Tickets", "Payments API"): hs_call_disposition is the id of an
+outcome, of which there are six at first; hs_call_duration is in milliseconds; hs_email_direction EMAIL is one that
+was sent. The stages of deals are read back ("Pipelines") when a deal is created.
+
 Deals count as opened when created, unless a stage is mapped to opportunity.opened; stages of other pipelines than the
 default one have numbers, and are won or lost by hs_is_closed_won and hs_is_closed_lost where no mapping says so. See `crm`.
 """
@@ -44,53 +48,26 @@ from service.intake.senders.contract import (
     in_order,
 )
 from service.intake.senders.fields import from_epoch, identifier, json_of, list_of, object_of, padded, text
+from service.intake.senders.hubspot_mapping import DEFAULTS
 from service.intake.senders.mappings import check_url
 from service.intake.senders.signatures import check_any, check_fresh, header, hmac_base64
 
 TOLERANCE = 300  # seconds
 _LAST = "~"  # orders what a record says of now behind its history
 _DECODED = re.compile(r"%(?:3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
-_CHAIN = ("lead", "deal", "quote", "order", "invoice", "credit_note")  # a link is stated of the later record
-_COMMERCE = {"created": "hs_createdate", "currency": "hs_currency"}
-DEFAULTS = crm.defaults(
-    fields={
-        "lead": {
-            "created": "createdate", "status": "lifecyclestage", "owner": "hubspot_owner_id",
-            "campaign": "hs_analytics_first_touch_converting_campaign", "channel": "hs_analytics_source",
-            "source": "hs_analytics_source_data_1", "account": "associatedcompanyid",
-        },
-        "deal": {
-            "created": "createdate", "status": "dealstage", "amount": "amount", "currency": "deal_currency_code",
-            "account": "hs_primary_associated_company", "owner": "hubspot_owner_id", "close": "closedate",
-            "probability": "hs_deal_stage_probability", "won": "hs_is_closed_won", "lost": "hs_is_closed_lost",
-            "reason": "closed_lost_reason",
-        },
-        "quote": {**_COMMERCE, "status": "hs_status", "amount": "hs_quote_amount"},
-        "order": {
-            **_COMMERCE, "status": "hs_pipeline_stage", "amount": "hs_total_price", "tax": "hs_tax",
-            "currency": "hs_currency_code", "placed_at": "hs_external_created_date",
-        },
-        "invoice": {
-            **_COMMERCE, "status": "hs_invoice_status", "amount": "hs_amount_billed", "tax": "hs_tax",
-            "posting": "hs_invoice_date", "due": "hs_due_date",
-        },
-    },
-    events={
-        "lead": {
-            "lead": "lead.captured", "marketingqualifiedlead": ["lead.captured", "lead.qualified:mql"],
-            "salesqualifiedlead": ["lead.captured", "lead.qualified:sql"], "opportunity": "lead.captured",
-        },
-        "deal": {"closedwon": "opportunity.won", "closedlost": "opportunity.lost"},
-        "quote": {"ACCEPTED": "quote.accepted"},
-        "invoice": {"open": "invoice.posted", "paid": "invoice.posted", "voided": "invoice.cancelled"},
-    },
-    objects={"contact": "lead", "deal": "deal", "quote": "quote", "order": "order", "invoice": "invoice"},
-    probability_of=1,
-    amounts_include_tax=True,
-    portal=None,  # portalId that events have to name
-    api_url="https://api.hubapi.com",
-    associations={"deal": "contacts", "quote": "deals", "order": "deals", "invoice": "deals,orders"},
-)  # fmt: skip
+_CHAIN = (
+    "lead",
+    "deal",
+    "quote",
+    "order",
+    "invoice",
+    "credit_note",
+    "payment",
+    "call",
+    "email",
+    "meeting",
+    "case",
+)  # a link is stated of the later record
 _VERBS = {
     "creation": crm_events.CREATED, "propertyChange": crm_events.UPDATED, "deletion": crm_events.DELETED,
     "restore": crm_events.RESTORED, "privacyDeletion": crm_events.ERASED, "merge": crm_events.MERGED,
@@ -238,8 +215,10 @@ def _wanted(parts: Parts, source: Source) -> list[Wanted]:
         if one.verb == crm_events.MERGED:  # of what it was merged into, the message says nothing but its id
             survivor = f"{one.record.partition(':')[0]}:{one.fields['survivor']}"
             latest.setdefault(survivor, one._replace(record=survivor, verb=crm_events.UPDATED))
+    new = [one for one in spoken if one.verb == crm_events.CREATED and one.record.startswith("deal:")]
+    stages = [hubspot_api.stages(one.at, source) for one in new[:1]]
     gone = (crm_events.DELETED, crm_events.ERASED, crm_events.MERGED)
-    return [
+    return stages + [
         Wanted(record, f"{record}/read/{one.at}", one.at, "", crm_events.SNAPSHOT, hubspot_api.url(record, source))
         for record, one in latest.items()
         if one.verb not in gone

@@ -15,12 +15,21 @@ import httpx
 
 from service.domain.calendar import parse_instant
 from service.intake.senders import crm
-from service.intake.senders.contract import Ignored, MalformedError, Source, Statement, UnavailableError, Wanted
+from service.intake.senders.contract import (
+    Fetched,
+    Ignored,
+    MalformedError,
+    Source,
+    Statement,
+    UnavailableError,
+    Wanted,
+)
 from service.intake.senders.fields import dig, identifier, instant, json_of, list_of, object_of
 
 TYPES = {
     "0-1": "contact", "0-2": "company", "0-3": "deal", "0-5": "ticket", "0-7": "product", "0-8": "line_item",
-    "0-14": "quote", "0-53": "invoice", "0-123": "order", "0-136": "lead",
+    "0-14": "quote", "0-47": "meeting", "0-48": "call", "0-49": "email", "0-53": "invoice", "0-101": "commerce_payment",
+    "0-123": "order", "0-136": "lead",
 }  # fmt: skip
 _IDS = {name: identity for identity, name in TYPES.items()}
 
@@ -37,16 +46,39 @@ def url(record: str, source: Source) -> str:
     return f"{base}/crm/v3/objects/{quote(_IDS.get(name, name))}/{quote(identity, safe='')}?{urlencode(query)}"
 
 
-async def fetch(wanted: Wanted, source: Source, client: httpx.AsyncClient) -> Statement | Ignored:
-    """Read a record back: its properties with their history, and what it is associated with."""
+def stages(at: str, source: Source) -> Wanted:
+    """Return where the stages of deals are read back."""
+    url = f"{source.mapping['api_url'].rstrip('/')}/crm/v3/pipelines/deals"
+    return Wanted("stages:deals", f"stages/{at}", at, "", "snapshot", url, many=True)
+
+
+def _stages(wanted: Wanted, pipelines: list[Any]) -> Iterator[Statement | Ignored]:
+    """Yield what each stage of each pipeline is; its id is what deals name."""
+    for one in pipelines:
+        for stage in list_of(dig(one, "stages") or [], "stages"):
+            about = object_of(stage, "stage")
+            identity, at = identifier(about.get("id"), "stage id"), instant(about.get("updatedAt"), "updatedAt")
+            properties = {**about, "probability": dig(about, "metadata.probability")}
+            stated = {name: properties.get(name) for name in ("id", "displayOrder", "probability")}
+            fields = {"properties": stated, "history": {}, "links": {}}
+            yield Statement(f"stage:{identity}", wanted.key, at or wanted.at, "", wanted.verb, fields)
+
+
+async def fetch(wanted: Wanted, source: Source, client: httpx.AsyncClient) -> Fetched:
+    """Read a record back: its properties with their history, and what it is associated with; or the stages of deals."""
     token = source.credentials.get("token", "")
+    what = "the stages of deals" if wanted.many else wanted.record
     answer = await client.get(wanted.url, headers={"Authorization": f"Bearer {token}"})
     if answer.status_code == httpx.codes.NOT_FOUND:
-        return Ignored(f"{wanted.record} is no longer there to be read back")
+        return Ignored(f"{what} is no longer there to be read back")
+    if wanted.many and answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return Ignored("the stages of deals cannot be read: give the token the scope crm.objects.deals.read")
     if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise UnavailableError(f"HubSpot refuses the token ({answer.status_code}): check it and its scopes")
     if not answer.is_success:
-        raise UnavailableError(f"HubSpot answered {answer.status_code} when {wanted.record} was read back")
+        raise UnavailableError(f"HubSpot answered {answer.status_code} when {what} was read back")
+    if wanted.many:
+        return list(_stages(wanted, list_of(dig(json_of(answer.content), "results"), "results")))
     found = object_of(json_of(answer.content), "record")
     fields = {"properties": object_of(found.get("properties") or {}, "properties")}
     history = object_of(found.get("propertiesWithHistory") or {}, "propertiesWithHistory")

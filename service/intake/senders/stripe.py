@@ -1,4 +1,4 @@
-"""`stripe`: invoices, credit notes and customers of Stripe Billing, from snapshot events.
+"""`stripe`: invoices, payments, credit notes, quotes and customers of Stripe Billing, from snapshot events.
 
 Facts, from Stripe's documentation (docs.stripe.com):
 - `Stripe-Signature: t=<Unix seconds>,v1=<hex>[,v1=…][,v0=…]`. v1 is HMAC-SHA256 over `t.body` with the endpoint's secret
@@ -17,6 +17,8 @@ Facts, from Stripe's documentation (docs.stripe.com):
   `total_taxes` (since 2025-03-31.basil), `total_tax_amounts` or `tax_amounts` (before). The metadata of a subscription
   stands in `parent.subscription_details` (since basil) or `subscription_details`. [/api/invoices/object,
   /api/credit_notes/object, /changelog/basil]
+- A quote is a draft, open once it is finalized, accepted, or canceled, by whoever or because it has expired; `amount_total`
+  is with `total_details.amount_tax`. [/api/quotes/object, /quotes/overview]
 - A draft is final once finalized: open, paid, uncollectible, void. A credit note is issued or void. [/invoicing/overview]
 
 An invoice is posted with its net total and cancelled when it is void. Stripe knows no orders and no campaigns: `metadata`
@@ -26,58 +28,46 @@ ties its invoices to those of the CRM, or says which campaign, lead or opportuni
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from service.domain.catalogue import check_data, shown
+from service.domain.catalogue import shown
 from service.intake.blanks import BLANKS
 from service.intake.senders.contract import (
-    Draft,
     Ignored,
     Kind,
     MalformedError,
     Request,
     Source,
     Statement,
-    Waiting,
     Wanted,
 )
 from service.intake.senders.fields import (
     blanks,
-    currency,
-    day,
     dig,
     from_epoch,
     identifier,
     json_of,
-    list_of,
-    minor,
-    minor_money,
     object_of,
-    stated,
     text,
     unless_blank,
     with_defaults,
 )
 from service.intake.senders.mappings import check_zone
-from service.intake.senders.ordering import BEFORE, by_previous
+from service.intake.senders.ordering import BEFORE
 from service.intake.senders.signatures import check_any, check_fresh, header, hmac_hex
+from service.intake.senders.stripe_rules import METADATA, translate
 
 TOLERANCE = 300  # seconds
-MINOR_DIGITS = {"MGA": 0, "ISK": 2, "UGX": 2}  # where Stripe counts otherwise than ISO 4217
 # The later state of an object has the greater rank: events of one second are ordered by it.
-RANKS = {"open": "1", "uncollectible": "2", "paid": "3", "void": "4", "issued": "1"}
+RANKS = {"open": "1", "uncollectible": "2", "accepted": "2", "paid": "3", "canceled": "3", "void": "4", "issued": "1"}
+_FINAL = {"invoice": ("open", "uncollectible", "paid", "void"), "quote": ("open", "accepted", "canceled")}
 
 DEFAULTS: dict[str, Any] = {
     "timezone": "UTC",  # whose days posting dates are: that of the Stripe account
     # Where the metadata of an invoice, or of its subscription, names what it belongs to.
-    "metadata": {
-        "order_id": "order_id",
-        "campaign_id": "campaign_id",
-        "opportunity_id": "opportunity_id",
-        "lead_id": "lead_id",
-    },
+    "metadata": {one: one for one in METADATA},
     "blanks": list(BLANKS),  # what stands in metadata where nothing is stated
     "customers_as_leads": False,  # a new customer is a captured lead, and the lead of its invoices
     "invoices_as_orders": True,  # an invoice with a campaign, a lead or an opportunity but no order is an order too
@@ -88,6 +78,7 @@ _EVENT_ID = re.compile(rb'\s*\{\s*"id"\s*:\s*"(evt_\w{1,195})"', re.ASCII)
 _KEPT = (
     "id", "number", "status", "currency", "customer", "invoice", "reason", "total", "total_excluding_tax", "total_taxes",
     "total_tax_amounts", "tax_amounts", "tax", "created", "effective_at", "due_date", "status_transitions",
+    "pre_payment_credit_notes_amount", "amount_total", "total_details", "expires_at",
 )  # fmt: skip
 # The nearer metadata counts.
 _METADATA = ("subscription_details.metadata", "parent.subscription_details.metadata", "metadata")
@@ -169,12 +160,14 @@ def _merged(now: Any, before: Any) -> Any:
 def _ignored(name: str, thing: Mapping[str, Any], source: Source) -> str:
     """Return why an event states nothing for us, or nothing."""
     what, status = thing.get("object"), thing.get("status")
-    if what not in ("invoice", "credit_note", "customer"):
+    if what not in ("invoice", "credit_note", "customer", "quote"):
         return f"an object of the kind {shown(what)} gives no event"
     if what == "invoice" and not thing.get("id"):
         return "a preview is no invoice yet"
-    if what == "invoice" and str(status) not in RANKS:
-        return f"an invoice with the status {shown(status)} is not final: it may still change"
+    if what in _FINAL and status not in _FINAL[what]:
+        return f"{'an' if what == 'invoice' else 'a'} {what} with the status {shown(status)} is not final: it may still change"
+    if what == "quote" and not _metadata(thing, source).get("opportunity_id"):
+        return "a quote that names no opportunity in its metadata belongs to no deal"
     if what == "customer" and not source.mapping["customers_as_leads"]:
         return "a customer is no lead here (customers_as_leads in the mapping)"
     return "a customer who is deleted was a lead all the same" if name == "customer.deleted" else ""
@@ -191,141 +184,9 @@ def _metadata(thing: Mapping[str, Any], source: Source) -> dict[str, Any]:
     return found
 
 
-def translate(record: str, statements: Sequence[Statement], source: Source) -> list[Draft | Waiting]:
-    """Give the events of an object from its last state: each snapshot is whole."""
-    rules = {"invoice": _invoice, "credit_note": _credit_note, "customer": _customer}
-    ordered = by_previous(statements)
-    # An event about the making says when that was; any other says it in the object, or not at all.
-    made = next((one.at for one in ordered if one.verb.rpartition(".")[2] in ("created", "finalized")), None)
-    drafts = rules[record.partition(":")[0]](ordered[-1].fields, made, source)
-    for one in drafts:
-        for problem in check_data(one.type, one.data) if isinstance(one, Draft) else ():
-            raise MalformedError(f"{problem.field}: expected {problem.expected}, got {problem.got}")
-    return drafts
-
-
-def _invoice(invoice: Mapping[str, Any], made: str | None, source: Source) -> list[Draft | Waiting]:
-    net, tax = _amounts(invoice, "total_taxes", "total_tax_amounts")
-    if net is None:
-        return [Waiting("amount unknown: neither total_excluding_tax nor total and taxes are stated")]
-    identity, account = identifier(invoice.get("id"), "id"), _id(invoice.get("customer"), "customer")
-    finalized = from_epoch(dig(invoice, "status_transitions.finalized_at"), "finalized_at", unit=1) or made
-    if finalized is None:
-        return [Waiting("no message has stated when the invoice was finalized")]
-    posted = from_epoch(invoice.get("effective_at"), "effective_at", unit=1) or finalized
-    order, own = _order(invoice, identity, account, net, finalized, source)
-    due = from_epoch(invoice.get("due_date"), "due_date", unit=1)
-    drafts: list[Draft | Waiting] = [*own, Draft("posted", "invoice.posted", finalized, stated(
-        invoice_id=identity, order_id=order, account_id=account, net_amount=net, tax=tax,
-        posting_date=day(posted, "effective_at", source.mapping["timezone"]),
-        due_date=day(due, "due_date", source.mapping["timezone"]), number=text(invoice.get("number"), "number"),
-    ))]  # fmt: skip
-    if (cancelled := _cancelled(invoice, finalized, source)) is not None:
-        reason = {"reason": text(invoice.get("status"), "status")}
-        drafts.append(Draft("cancelled", "invoice.cancelled", cancelled, {"invoice_id": identity, **reason}))
-        if own:
-            drafts.append(Draft("order-cancelled", "order.cancelled", cancelled, {"order_id": identity, **reason}))
-    return drafts
-
-
-def _cancelled(invoice: Mapping[str, Any], finalized: str, source: Source) -> str | None:
-    """Return when an invoice was cancelled; None where it stands."""
-    name = {"void": "voided_at"}
-    if source.mapping["uncollectible_cancels"]:
-        name["uncollectible"] = "marked_uncollectible_at"
-    field = name.get(str(invoice.get("status")))
-    return field and (from_epoch(dig(invoice, f"status_transitions.{field}"), field, unit=1) or finalized)
-
-
-def _order(
-    invoice: Mapping[str, Any], identity: str, account: str | None, net: Mapping[str, str], at: str, source: Source
-) -> tuple[str | None, list[Draft]]:
-    """Return the order of an invoice, and what makes the sale an order of its own where only a campaign or so is named."""
-    metadata = object_of(invoice.get("metadata") or {}, "metadata")
-    order, campaign, opportunity, lead = (_id(metadata.get(one), one) for one in DEFAULTS["metadata"])
-    if lead is None and source.mapping["customers_as_leads"]:
-        lead = account
-    if order or not source.mapping["invoices_as_orders"] or not (campaign or opportunity or lead):
-        return order, []
-    drafts = []
-    if lead and not opportunity:
-        opportunity = identity
-        opened = stated(opportunity_id=identity, lead_ids=[lead], account_id=account, campaign_id=campaign)
-        drafts.append(Draft("opened", "opportunity.opened", at, opened))
-    placed = stated(
-        order_id=identity, net_value=net, opportunity_id=opportunity, account_id=account, campaign_id=campaign
-    )
-    return identity, [*drafts, Draft("placed", "order.placed", at, placed)]
-
-
-def _credit_note(note: Mapping[str, Any], made: str | None, source: Source) -> list[Draft | Waiting]:
-    if note.get("status") == "void":
-        return []
-    net, _ = _amounts(note, "total_taxes", "tax_amounts")
-    if net is None:
-        return [Waiting("amount unknown: neither total_excluding_tax nor total and taxes are stated")]
-    invoice = _id(note.get("invoice"), "invoice")
-    if invoice is None:
-        return [Waiting("the credit note names no invoice")]
-    if minor(net) == 0:
-        return []
-    created = from_epoch(note.get("created"), "created", unit=1) or made
-    if created is None:
-        return [Waiting("no message has stated when the credit note was made")]
-    posted = from_epoch(note.get("effective_at"), "effective_at", unit=1) or created
-    return [Draft("credited", "invoice.credited", created, stated(
-        credit_note_id=identifier(note.get("id"), "id"), invoice_id=invoice, net_amount=net,
-        posting_date=day(posted, "effective_at", source.mapping["timezone"]), reason=text(note.get("reason"), "reason"),
-    ))]  # fmt: skip
-
-
-def _customer(customer: Mapping[str, Any], made: str | None, _: Source) -> list[Draft | Waiting]:
-    """A customer is a lead of its own, or the lead that its metadata names."""
-    identity = identifier(customer.get("id"), "id")
-    metadata = object_of(customer.get("metadata") or {}, "metadata")
-    at = from_epoch(customer.get("created"), "created", unit=1) or made
-    if at is None:
-        return [Waiting("no message has stated when the customer was made")]
-    lead = _id(metadata.get("lead_id"), "lead_id")
-    if lead and lead != identity:
-        return [Draft("merged", "lead.merged", at, {"survivor_id": lead, "merged_id": identity})]
-    campaign = _id(metadata.get("campaign_id"), "campaign_id")
-    return [Draft("captured", "lead.captured", at, stated(lead_id=identity, campaign_id=campaign, account_id=identity))]
-
-
-def _amounts(thing: Mapping[str, Any], *taxes: str) -> tuple[dict[str, str] | None, dict[str, str] | None]:
-    """Return net amount and tax, None where they are not stated. `taxes` are the lists that may name the tax."""
-    code = currency(thing.get("currency"), "currency")
-    net, total, tax = (_units(thing.get(one), one) for one in ("total_excluding_tax", "total", "tax"))
-    if (parts := next((thing[one] for one in taxes if thing.get(one) is not None), None)) is not None:
-        units = [_units(dig(one, "amount"), "amount of tax") for one in list_of(parts, taxes[0])]
-        tax = None if None in units else sum(one for one in units if one is not None)
-    if net is None and total is not None and tax is not None:
-        net = total - tax
-    tax = None if net is None or total is None else total - net
-    return _money(net, code, "total_excluding_tax"), _money(tax, code, "tax")
-
-
-def _units(value: Any, what: str) -> int | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    raise MalformedError(f"{what}: expected a whole number of minor units, got {shown(value)}")
-
-
-def _money(value: Any, code: str, what: str) -> dict[str, str] | None:
-    return minor_money(value, code, what, MINOR_DIGITS.get(code))
-
-
-def _id(value: Any, what: str) -> str | None:
-    """Return an id, or that of an object that stands in its place; None where nothing is stated."""
-    if isinstance(value, dict):
-        value = value.get("id")
-    return None if value is None or value == "" else identifier(value, what)
-
-
 KIND = Kind(
     name="stripe",
-    about="Stripe Billing: invoices, credit notes and customers from snapshot events",
+    about="Stripe Billing: invoices, payments, quotes, credit notes and customers from snapshot events",
     check_mapping=check_mapping,
     verify=verify,
     read=read,

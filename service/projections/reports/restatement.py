@@ -29,17 +29,19 @@ def groups(report: Report) -> tuple[str, ...]:
     return (*(one for one in report.cube.by if one != "channel"), *TIME_GROUPS)
 
 
-def measures(report: Report, name: str | None) -> dict[str, Total]:
-    """Return the figure asked for, which is a sum, or else those that add up one measure. KeyError if there is none.
+def report_with(report: Report, name: str | None) -> Report:
+    """Return the report if it has the figure asked for, which is a sum, else another one that has. KeyError if there is none."""
+    having = (one for one in (report, *REPORTS.values()) if name is None or name in one.of_kind(Total))
+    found = next(having, None)
+    if found is None:
+        raise KeyError(name)
+    return found
 
-    It may be one of another report.
-    """
-    if name is None:
-        return {one: figure for one, figure in report.of_kind(Total).items() if len(figure.of) == 1}
-    for known in (report, *REPORTS.values()):
-        if name in known.of_kind(Total):
-            return {name: known.of_kind(Total)[name]}
-    raise KeyError(name)
+
+def measures(report: Report, name: str | None) -> dict[str, Total]:
+    """Return the figure asked for, which is a sum of the report, or else those that add up one measure."""
+    totals = report.of_kind(Total)
+    return {one: figure for one, figure in totals.items() if one == name or (name is None and len(figure.of) == 1)}
 
 
 async def read(

@@ -142,11 +142,31 @@ RECORDS = {
 }  # fmt: skip
 
 
+def _stage(identity: str, order: int, probability: str) -> dict[str, Any]:
+    return {
+        "id": identity, "label": identity.title(), "displayOrder": order, "archived": False,
+        "metadata": {"isClosed": str(probability in ("0.0", "1.0")).lower(), "probability": probability},
+        "createdAt": "2025-01-01T08:00:00Z", "updatedAt": "2026-01-02T08:00:00Z",
+    }  # fmt: skip
+
+
+PIPELINES = {
+    "results": [
+        {
+            "id": "default", "label": "Sales Pipeline", "displayOrder": 0, "archived": False,
+            "stages": [_stage("qualifiedtobuy", 1, "0.4"), _stage("closedwon", 5, "1.0")],
+        }
+    ]
+}  # fmt: skip
+
+
 def api(method: str, path: str, headers: Mapping[str, str], _: bytes) -> tuple[int, Any]:
     """Answer as GET /crm/v3/objects does: the properties that are asked for, and 404 for what is gone."""
     if headers.get("authorization") != "Bearer pat-eu1-story":
         return 401, {"status": "error", "category": "INVALID_AUTHENTICATION"}
     asked = urlsplit(path)
+    if asked.path == "/crm/v3/pipelines/deals":
+        return 200, PIPELINES
     name, identity = asked.path.split("/")[-2:]
     record = RECORDS.get((name, identity))
     if method != "GET" or record is None:

@@ -467,3 +467,42 @@ def test_a_dimension_that_holds_a_word_for_nothing_names_no_campaign(blank: str)
     lines = [{"code": "CAMPAIGN", "valueCode": blank}]
     placed = drafts(translated("salesOrder", {**ORDER, "status": "Open", "dimensionSetLines": lines}))["placed"]
     assert "campaign_id" not in placed[2]
+
+
+def test_an_invoice_that_is_read_as_paid_was_paid_with_its_tax() -> None:
+    opened = {
+        **invoice("SI-1", "2026-04-02T08:00:00Z", 100.0, "Open", "2026-04-01", "SO-1"),
+        "totalAmountIncludingTax": 119.0,
+    }
+    paid = {**opened, "status": "Paid", "lastModifiedDateTime": "2026-05-02T08:00:00Z"}
+    assert "paid" not in drafts(translated("salesInvoice", opened, at=source(currency="EUR")))
+    kind, at, data = drafts(translated("salesInvoice", opened, paid, at=source(currency="EUR")))["paid"]
+    assert (kind, at) == ("payment.received", "2026-05-02T08:00:00Z")
+    assert data == {"payment_id": opened["number"], "invoice_id": opened["number"], "amount": euros("119.00")}
+
+
+QUOTE = {
+    "id": guid("quote"), "number": "SQ-1006", "externalDocumentNumber": "OP-1", "customerNumber": "10000", "currencyCode": "",
+    "totalAmountExcludingTax": 6825.6, "status": "Draft", "sentDate": "0001-01-01T00:00:00Z", "validUntilDate": "0001-01-01",
+    "acceptedDate": "0001-01-01", "lastModifiedDateTime": "2026-03-01T09:00:00Z",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "types"),
+    [({"status": "Draft"}, []),
+     ({"status": "Sent", "sentDate": "2026-03-02T10:00:00Z"}, [("quote.sent", "2026-03-02T10:00:00Z")]),
+     ({"status": "Accepted", "sentDate": "2026-03-02T10:00:00Z", "acceptedDate": "2026-03-04"},
+      [("quote.sent", "2026-03-02T10:00:00Z"), ("quote.accepted", "2026-03-03T23:00:00Z")]),
+     ({"status": "Expired_x0020_"}, [("quote.expired", "2026-03-05T09:00:00Z")])],
+)  # fmt: skip
+def test_a_quote_of_an_opportunity_is_sent_accepted_and_expires(
+    changed: dict[str, str], types: list[tuple[str, str]]
+) -> None:
+    at = source(currency="EUR", quoted_opportunity="externalDocumentNumber")
+    later = {**QUOTE, **changed, "lastModifiedDateTime": "2026-03-05T09:00:00Z"}
+    found = drafts(translated("salesQuote", QUOTE, later, at=at))
+    assert [(kind, time) for kind, time, _ in found.values()] == types
+    for _, _, data in found.values():
+        assert data == {"quote_id": "SQ-1006", "opportunity_id": "OP-1", "value": euros("6825.60")}
+    assert translated("salesQuote", later, at=source(currency="EUR")) == []

@@ -189,7 +189,7 @@ def test_a_contact_erased_for_privacy_is_erased_here() -> None:
 
 def test_what_is_not_mapped_is_ignored_with_the_reason() -> None:
     several = [
-        event("ticket.creation", 1), event("conversation.newMessage", 2), *changed("contact", 51, T0, email="a@b.example"),
+        event("product.creation", 1), event("conversation.newMessage", 2), *changed("contact", 51, T0, email="a@b.example"),
         event("deal.associationChange", 3, associationType="DEAL_TO_LINE_ITEM", fromObjectId=3, toObjectId=4),
     ]  # fmt: skip
     parts = parts_of(SOURCE, several)
@@ -232,7 +232,7 @@ def back(url: str, record: str, token: str = "pat-eu1-story") -> Statement | Ign
     source = SOURCE._replace(mapping=KIND.check_mapping({"api_url": url}), credentials={"token": token})
     sort, identity = record.split(":")
     parts = parts_of(source, [event(f"{sort}.creation", int(identity))])
-    (wanted,) = (one for one in parts if isinstance(one, Wanted))
+    (wanted,) = (one for one in parts if isinstance(one, Wanted) and one.record == record)
 
     async def ask() -> Any:
         assert KIND.fetch is not None

@@ -171,7 +171,9 @@ def test_what_is_written_off_stays_invoiced_unless_the_mapping_says_otherwise() 
     assert isinstance(cancelled, Draft)
     assert (cancelled.type, cancelled.time) == ("invoice.cancelled", "2026-04-07T22:13:20Z")
     paid = event("invoice-paid") | {"created": 1775700000}
-    assert len(drafts(source(uncollectible_cancels=True), bad, paid)) == 1
+    assert [one.type for one in drafts(source(uncollectible_cancels=True), bad, paid) if isinstance(one, Draft)] == [
+        "invoice.posted", "payment.received",
+    ]  # fmt: skip
 
 
 def test_a_sale_without_an_order_is_an_order_of_its_campaign_and_lead() -> None:
@@ -306,3 +308,62 @@ def test_what_says_nowhere_when_it_was_made_waits_for_a_message_that_does() -> N
     assert captured.time == "2026-02-25T06:13:20Z"
     (late,) = drafts(source(), event("invoice-finalized", status_transitions=None) | {"type": "invoice.paid"})
     assert isinstance(late, Waiting)
+
+
+def paid(**changed: Any) -> list[Draft]:
+    several = drafts(source(), event("invoice-paid", **changed))
+    return [one for one in several if isinstance(one, Draft) and one.type == "payment.received"]
+
+
+def test_a_paid_invoice_was_paid_whole_less_the_credit_notes_that_came_before() -> None:
+    (whole,) = paid()
+    assert (whole.time, whole.data) == ("2026-04-06T18:26:30Z", {
+        "payment_id": "in_1T8QxRLkdIwHu7ixNoRtHw01", "invoice_id": "in_1T8QxRLkdIwHu7ixNoRtHw01",
+        "amount": {"amount": "11900.00", "currency": "EUR"},
+    })  # fmt: skip
+    assert paid(pre_payment_credit_notes_amount=190000)[0].data["amount"]["amount"] == "10000.00"
+    assert paid(amount_paid=0, paid_out_of_band=True) == [whole]  # by a transfer that Stripe did not see
+    assert paid(pre_payment_credit_notes_amount=1190000) == paid(status="open") == []
+
+
+QUOTE: dict[str, Any] = {
+    "id": "evt_q", "object": "event", "type": "quote.canceled", "created": 1775600000,
+    "data": {"object": {
+        "id": "qt_1SvQ", "object": "quote", "status": "canceled", "currency": "eur", "amount_subtotal": 1000000,
+        "amount_total": 1190000, "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 190000},
+        "expires_at": 1777626000, "metadata": {"opportunity_id": "OP-1"},
+        "status_transitions": {"finalized_at": 1775034000, "accepted_at": None, "canceled_at": 1775600000},
+    }},
+}  # fmt: skip
+
+
+def quote(status: str, **transitions: int | None) -> dict[str, Any]:
+    thing = QUOTE["data"]["object"]
+    dates = {"finalized_at": 1775034000, "accepted_at": None, "canceled_at": None, **transitions}
+    return {**QUOTE, "data": {"object": {**thing, "status": status, "status_transitions": dates}}}
+
+
+@pytest.mark.parametrize(
+    ("status", "transitions", "types"),
+    [("open", {}, ["quote.sent"]), ("accepted", {"accepted_at": 1775600000}, ["quote.sent", "quote.accepted"]),
+     ("canceled", {"canceled_at": 1775600000}, ["quote.sent", "quote.rejected"]),
+     ("canceled", {"canceled_at": 1777626000}, ["quote.sent", "quote.expired"]),
+     ("canceled", {"finalized_at": None, "canceled_at": 1775600000}, [])],
+)  # fmt: skip
+def test_a_quote_is_sent_and_then_accepted_rejected_or_expired(
+    status: str, transitions: dict[str, int | None], types: list[str]
+) -> None:
+    several = [one for one in drafts(source(), quote(status, **transitions)) if isinstance(one, Draft)]
+    assert [one.type for one in several] == types
+    for one in several:
+        assert one.data == {
+            "quote_id": "qt_1SvQ",
+            "opportunity_id": "OP-1",
+            "value": {"amount": "10000.00", "currency": "EUR"},
+        }
+
+
+def test_a_draft_quote_and_one_without_an_opportunity_give_nothing() -> None:
+    assert "not final" in reason(source(), quote("draft"))
+    bare = {**QUOTE, "data": {"object": {**QUOTE["data"]["object"], "metadata": {}}}}
+    assert "no opportunity" in reason(source(), bare)

@@ -51,11 +51,13 @@ DEFAULTS: dict[str, Any] = {
     "deleted_orders": "keep",  # or "cancel"
     "order": "number",  # the field of an order that is its order_id
     "opportunity": None,  # the field of an order that names the CRM's opportunity
+    "quoted_opportunity": None,  # the field of a quote that names it
     "invoiced_order": "orderNumber",  # the field of an invoice that names its order
 }
 # Which document the field is one of.
 _FIELDS = {
-    "order": "salesOrder", "opportunity": "salesOrder", "invoiced_order": "salesInvoice", "campaign_field": "purchaseInvoice",
+    "order": "salesOrder", "opportunity": "salesOrder", "invoiced_order": "salesInvoice", "quoted_opportunity": "salesQuote",
+    "campaign_field": "purchaseInvoice",
 }  # fmt: skip
 _FOREIGN = "the clientState is missing, or does not fit any secret of this source"
 

@@ -27,19 +27,30 @@ from service.intake.senders.fields import identifier, instant, json_of, list_of,
 
 _SETS = {
     "salesInvoices": "salesInvoice", "salesCreditMemos": "salesCreditMemo", "salesOrders": "salesOrder",
-    "purchaseInvoices": "purchaseInvoice",
+    "purchaseInvoices": "purchaseInvoice", "salesQuotes": "salesQuote",
 }  # fmt: skip
 _FIELDS = (
     "id", "number", "externalDocumentNumber", "postingDate", "currencyCode", "totalAmountExcludingTax", "totalTaxAmount",
     "status", "lastModifiedDateTime", "shortcutDimension1Code", "shortcutDimension2Code",
 )  # fmt: skip
 _MORE = {
-    "salesInvoice": ("dueDate", "customerNumber", "orderId", "orderNumber", "customerPurchaseOrderReference"),
+    "salesInvoice": (
+        "totalAmountIncludingTax",
+        "dueDate",
+        "customerNumber",
+        "orderId",
+        "orderNumber",
+        "customerPurchaseOrderReference",
+    ),
     "salesCreditMemo": ("customerNumber", "invoiceId", "invoiceNumber"),
     "salesOrder": ("orderDate", "customerNumber"),
     "purchaseInvoice": ("vendorNumber", "vendorInvoiceNumber"),
+    "salesQuote": ("sentDate", "acceptedDate", "validUntilDate"),
 }
-_WITHOUT = {"purchaseInvoice": ("externalDocumentNumber",)}  # fields that one of the resources does not have
+_WITHOUT = {
+    "purchaseInvoice": ("externalDocumentNumber",),
+    "salesQuote": ("postingDate", "shortcutDimension1Code", "shortcutDimension2Code"),
+}  # fields that one of the resources does not have
 _WITH_CAMPAIGN = ("salesOrder", "purchaseInvoice")
 _GUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 COMPANY = re.compile(rf".+/companies\(({_GUID})\)")

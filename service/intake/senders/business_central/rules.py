@@ -1,4 +1,4 @@
-"""What documents of Business Central give: orders, posted invoices and credit memos, and costs of campaigns."""
+"""What documents of Business Central give: quotes, orders, posted invoices and credit memos, payments, costs of campaigns."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from service.intake.senders.fields import day, instant, minor, money, stated, te
 
 NET = "totalAmountExcludingTax"
 _POSTED = ("Open", "Paid", "Canceled", "Corrective")
+_GROSS = "totalAmountIncludingTax"
 _NO_DATE = "0001-01-01"
 
 State = Mapping[str, Any]
@@ -71,6 +72,8 @@ def unsaid(record: str, statements: Sequence[Statement], source: Source) -> str:
     """Say why a document gives no event, and what would make it."""
     it = Document([(one.at, state) for one, state in states(statements)], source.mapping)
     name, last = record.partition(":")[0], it.history[-1][1]
+    if name == "salesQuote" and it.text(last, it.mapping["quoted_opportunity"]) is None:
+        return "it names no opportunity: say in quoted_opportunity which of its fields does, externalDocumentNumber for instance"
     status, wanted = _status(last) or "no status", it.mapping["order_status"] if name == "salesOrder" else _POSTED
     if name == "purchaseInvoice" and status in _POSTED and it.campaign(last) is None:
         where = it.mapping["campaign_field"] or f"the dimension {it.mapping['campaign_dimension']}"
@@ -110,6 +113,33 @@ def _invoice(it: Document) -> Drafts:
     for at, state in it.within(["Canceled"])[:1]:
         if number := it.text(state, "number"):
             yield Draft("cancelled", "invoice.cancelled", at, {"invoice_id": number})
+    for at, state in it.within(["Paid"])[:1]:
+        number, amount = it.text(state, "number"), it.amount(state, _GROSS)
+        if number and amount and minor(amount):
+            yield Draft("paid", "payment.received", at, {"payment_id": number, "invoice_id": number, "amount": amount})
+
+
+def _quote(it: Document) -> Drafts:
+    """A quote is sent and accepted on its dates, if they are stated; it expires when it is read back as expired."""
+    last = it.history[-1][1]
+    opportunity, number = it.text(last, it.mapping["quoted_opportunity"]), it.text(last, "number")
+    if opportunity is None or number is None:
+        return
+    steps = {"sent": ("Sent", "sentDate"), "accepted": ("Accepted", "acceptedDate"), "expired": ("Expired", None)}
+    for step, (status, field) in steps.items():
+        found = [one for one in it.history if _status(one[1]).strip() == status or (field and _dated(one[1], field))]
+        for at, state in found[:1]:
+            stamp = (
+                instant(_dated(state, field), field, it.mapping["timezone"]) if field and _dated(state, field) else None
+            )
+            data = stated(quote_id=number, opportunity_id=opportunity, value=it.amount(state))
+            yield Draft(step, f"quote.{step}", stamp or at, data)
+
+
+def _dated(state: State, field: str) -> Any:
+    """Return a date or time; blank ones are stated as the first day of all."""
+    value = state.get(field)
+    return None if value in (None, "") or str(value).startswith(_NO_DATE) else value
 
 
 def _credit_memo(it: Document) -> Drafts:
@@ -200,4 +230,5 @@ _RULES: dict[str, Callable[[Document], Drafts]] = {
     "salesCreditMemo": _credit_memo,
     "salesOrder": _order,
     "purchaseInvoice": _cost,
+    "salesQuote": _quote,
 }

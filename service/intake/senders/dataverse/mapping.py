@@ -30,6 +30,17 @@ _STATES: dict[str, dict[str, str]] = {
     "quote": {"0": "draft", "1": "sent", "2": "accepted", "3": "rejected", "3/7": "draft"},  # 7: revised
     "salesorder": {"0": "placed", "1": "placed", "2": "cancelled", "3": "placed", "4": "placed"},
     "invoice": {"0": "posted", "1": "posted", "2": "posted", "3": "cancelled"},
+    "phonecall": {"0": "open", "1": "completed", "2": "cancelled"},
+    "email": {
+        "0": "open",
+        "1": "open",
+        "1/2": "completed",
+        "1/3": "completed",
+        "2": "cancelled",
+    },  # 2: done, 3: sent, 4: received
+    "appointment": {"0": "open", "1": "completed", "2": "cancelled", "3": "open"},
+    "task": {"0": "open", "1": "completed", "2": "cancelled"},
+    "incident": {"0": "open", "1": "resolved", "2": "cancelled"},
 }
 _MEANINGS = {
     "lead": ("open", "qualified", "disqualified"),
@@ -37,6 +48,9 @@ _MEANINGS = {
     "quote": ("draft", "sent", "accepted", "rejected", "expired"),
     "salesorder": ("draft", "placed", "cancelled"),
     "invoice": ("draft", "posted", "cancelled"),
+    "phonecall": ("open", "completed", "voicemail", "missed", "cancelled"),
+    **dict.fromkeys(("email", "appointment", "task"), ("open", "completed", "cancelled")),
+    "incident": ("open", "resolved", "cancelled"),
 }
 # What numbers of option sets are called in events.
 _LABELS = {
@@ -47,6 +61,9 @@ _LABELS = {
          "Trade Show", "Web", "Word of Mouth", "Other"), 1)},
     "lead.statuscode.4": "Lost", "lead.statuscode.5": "Cannot Contact", "lead.statuscode.6": "No Longer Interested",
     "lead.statuscode.7": "Canceled", "opportunity.statuscode.4": "Canceled", "opportunity.statuscode.5": "Out-Sold",
+}  # fmt: skip
+_ACTIVITY = {
+    "owner": "ownerid", "regarding": "regardingobjectid", "end": "actualend", "minutes": "actualdurationminutes",
 }  # fmt: skip
 DEFAULTS: dict[str, Any] = {
     "currency": None,  # the organisation's base currency, for records that are in it
@@ -72,7 +89,8 @@ DEFAULTS: dict[str, Any] = {
         "opportunity": {
             "lead": "originatingleadid", "campaign": "campaignid", "account": "parentaccountid",
             "contact": "parentcontactid", "owner": "ownerid", "value": "estimatedvalue", "probability": "closeprobability",
-            "close": "estimatedclosedate", "stage": "stepname", "actual_value": "actualvalue", "team": None, "region": None,
+            "close": "estimatedclosedate", "stage": "stepname", "actual_value": "actualvalue", "name": "name", "team": None,
+            "region": None,
         },
         "quote": {"opportunity": "opportunityid", "value": "totalamountlessfreight", "revision": "revisionnumber"},
         "salesorder": {
@@ -83,6 +101,9 @@ DEFAULTS: dict[str, Any] = {
             "order": "salesorderid", "account": "customerid", "net": "totalamountlessfreight", "tax": "totaltax",
             "cogs": None, "posting_date": None, "due": "duedate",
         },
+        "phonecall": {**_ACTIVITY, "voicemail": "leftvoicemail"},
+        **{name: dict(_ACTIVITY) for name in ("email", "appointment", "task")},
+        "incident": {"owner": "ownerid", "account": "customerid", "score": "customersatisfactioncode"},
     },
 }  # fmt: skip
 MONEY = {

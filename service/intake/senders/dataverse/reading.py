@@ -25,6 +25,7 @@ _CLOSINGS = {
     ("Win", "opportunity"): (1, "OpportunityClose"), ("Lose", "opportunity"): (2, "OpportunityClose"),
     ("Win", "quote"): (2, "QuoteClose"), ("Close", "quote"): (3, "QuoteClose"),
     ("Cancel", "salesorder"): (2, "OrderClose"), ("Fulfill", "salesorder"): (3, "OrderClose"),
+    ("Close", "incident"): (1, "IncidentResolution"),
 }  # fmt: skip
 _KEPT_WHEN_DELETED = ("lead", "opportunity", "quote")
 _VALUED = ("Create", "Update", "SetState", "SetStateDynamicEntity")  # say nothing without their parameters

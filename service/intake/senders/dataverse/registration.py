@@ -17,7 +17,7 @@ from urllib.parse import quote
 import httpx
 
 from service.intake.senders.contract import MalformedError
-from service.intake.senders.dataverse.mapping import COMMON
+from service.intake.senders.dataverse.mapping import COMMON, MONEY
 from service.intake.senders.fields import dig, json_of, object_of
 
 # Which messages of which tables state something; some fields of every table come with an Update's image.
@@ -29,11 +29,18 @@ STEPS: dict[str, tuple[str, ...]] = {
     "quote": ("Create", "Update", "Win", "Close"),
     "salesorder": ("Create", "Update", "Cancel", "Fulfill", "Delete"),
     "invoice": ("Create", "Update", "Delete"),
+    **dict.fromkeys(("phonecall", "email", "appointment", "task"), ("Create", "Update", "Delete")),
+    "incident": ("Create", "Update", "Close", "Delete"),
     "account": ("Merge",),
     "contact": ("Merge",),
 }
 _ALWAYS = ("modifiedon", "versionnumber")
-_OF_SOME = {"merged": ("lead",)}  # columns that only these tables have
+_PRICED = (*MONEY, "lead")
+_OF_SOME = {
+    "merged": ("lead",),
+    "transactioncurrencyid": _PRICED,
+    "exchangerate": _PRICED,
+}  # columns that only these tables have
 _WEBHOOK, _KEY_IN_QUERY = 8, 4
 _AFTER, _ASYNCHRONOUS, _SERVER = 40, 1, 0
 _IMAGE_AFTER = 1

@@ -13,6 +13,7 @@ from itertools import takewhile
 from typing import Any
 
 from service.intake.senders.contract import Draft, Source, Statement, Waiting, states
+from service.intake.senders.dataverse import activities
 from service.intake.senders.dataverse.campaigns import activity, campaign
 from service.intake.senders.dataverse.mapping import MERGING, MONEY
 from service.intake.senders.dataverse.record import Record, State, changes, restated, uncreated
@@ -137,7 +138,8 @@ def _opportunity(it: Record) -> Iterator[Draft | Waiting]:
         return stated(
             opportunity_id=it.id, lead_ids=[lead] if lead else [], contact_ids=[contact] if contact else [],
             account_id=it.reference(state, "account", "account"), campaign_id=it.reference(state, "campaign", "campaign"),
-            owner_id=it.reference(state, "owner"), team=it.text(state, "team"), region=it.text(state, "region"),
+            owner_id=it.reference(state, "owner"), name=it.text(state, "name"), team=it.text(state, "team"),
+            region=it.text(state, "region"),
         )  # fmt: skip
 
     def prospects(state: State) -> dict[str, Any]:
@@ -277,4 +279,5 @@ _RULES: dict[str, Callable[[Record], Iterator[Draft | Waiting]]] = {
     "quote": _quote,
     "salesorder": _order,
     "invoice": _invoice,
+    **activities.RULES,
 }

@@ -38,7 +38,7 @@ from service.intake.senders.contract import (
     Waiting,
     Wanted,
 )
-from service.intake.senders.erpnext import accounts, sales
+from service.intake.senders.erpnext import accounts, activities, sales
 from service.intake.senders.erpnext.fields import (
     Doc,
     Parts,
@@ -79,14 +79,26 @@ DEFAULTS: dict[str, Any] = {
         "Lost": "rejected",
         "Expired": "expired",
     },
+    "call_outcomes": {"Completed": "answered", "No Answer": "missed", "Busy": "missed"},  # the status of a Call Log
+    "activities": {
+        "Meeting": "meeting",
+        "Sent/Received Email": "email",
+        "Event": "other",
+        "Other": "other",
+    },  # of an Event
+    "resolved": ["Resolved", "Closed"],  # the statuses of an Issue that is over
     "direct_quotations": True,  # a quotation straight to a lead opens an opportunity of its own name
     "amounts": "transaction",  # in the document's currency, or "company": in that of the company, as ERPNext converted
     "company_currencies": {},  # company → currency, for "company"
+    "name_field": "",  # the field of opportunities with their name: "title", which ERPNext fills with the customer's
     "cogs_field": "",  # the field of orders and invoices that holds their cost of goods, where the site has one
     "costs": {"Purchase Invoice": {}},  # doctypes that are costs of campaigns, and what differs from COST
 }
-TABLES = ("outcomes", "quote_outcomes", "company_currencies", "costs")
-CHOICES = {"outcomes": ("won", "lost"), "quote_outcomes": ("accepted", "rejected", "expired")}
+TABLES = ("outcomes", "quote_outcomes", "call_outcomes", "activities", "company_currencies", "costs")
+CHOICES = {
+    "outcomes": ("won", "lost"), "quote_outcomes": ("accepted", "rejected", "expired"),
+    "call_outcomes": ("answered", "missed", "voicemail"), "activities": ("email", "meeting", "demo", "visit", "other"),
+}  # fmt: skip
 
 HISTORIES: dict[str, Callable[[str, Sequence[Version], Source], Parts]] = {
     "Campaign": sales.campaign,
@@ -94,12 +106,16 @@ HISTORIES: dict[str, Callable[[str, Sequence[Version], Source], Parts]] = {
     "Lead": sales.lead,
     "Opportunity": sales.opportunity,
     "Sales Order": sales.sales_order,
+    "Call Log": activities.call_log,
+    "Event": activities.event,
+    "Issue": activities.issue,
+    "Payment Entry": activities.payment_entry,
 }
 GATHERED: dict[str, Callable[[str, Sequence[Statement], Source], Parts]] = {  # by statements about several documents
     "Quotation": sales.quotation,
     "Sales Invoice": accounts.sales_invoice,
 }
-SUBMITTED = ("Quotation", "Sales Order", "Sales Invoice")
+SUBMITTED = ("Quotation", "Sales Order", "Sales Invoice", "Payment Entry")
 VERBS = ("saved", "submitted", "cancelled")  # by docstatus
 
 # What translation needs, beside the mapped fields; the rest, which is personal in part, stays in the inbox.
@@ -110,7 +126,13 @@ _KEPT = (
     "expected_closing", "sales_stage", "opportunity_owner", "territory", "order_lost_reason", "quotation_to",
     "opportunity", "quotation", "transaction_date", "net_total", "base_net_total", "total_taxes_and_charges",
     "base_total_taxes_and_charges", "posting_date", "posting_time", "due_date", "is_return", "return_against",
+    "owner", "duration", "start_time", "end_time", "employee_user_id", "event_category", "starts_on", "ends_on",
+    "resolution_date", "sla_resolution_date", "_assign", "payment_type", "paid_from_account_currency",
 )  # fmt: skip
+_KEPT_TABLES = {
+    "links": ("link_doctype", "link_name"), "event_participants": ("reference_doctype", "reference_docname"),
+    "references": ("reference_doctype", "reference_name", "allocated_amount"), "lost_reasons": ("lost_reason",),
+}  # fmt: skip
 _KEPT_OF_ITEMS = ("prevdoc_docname", "sales_order", "net_amount", "base_net_amount")
 
 
@@ -126,6 +148,7 @@ def check_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     for name, several in (
         ("campaign_fields", checked["campaign_fields"]),
         ("qualified.values", checked["qualified"]["values"]),
+        ("resolved", checked["resolved"]),
     ):
         if not all(isinstance(one, str) and one for one in several):
             raise ValueError(f"{name}: expected a list of texts, got {shown(several)}")
@@ -182,11 +205,14 @@ def _unsaid(doc: Doc, name: str, cost: Mapping[str, Any] | None, source: Source)
 
 def _kept(doc: Doc, source: Source, cost: Mapping[str, Any]) -> dict[str, Any]:
     mapping = source.mapping
-    mapped = {*mapping["campaign_fields"], mapping["qualified"]["field"], mapping["cogs_field"]}
+    mapped = {*mapping["campaign_fields"], mapping["qualified"]["field"], mapping["cogs_field"], mapping["name_field"]}
     names = {*_KEPT, *mapped, *(one for one in cost.values() if isinstance(one, str))}
     tables = {"items", cost.get("items", "items")}
     of_items = {*_KEPT_OF_ITEMS, *mapping["campaign_fields"], cost.get("item_amount", "net_amount")}
     kept = {one: doc[one] for one in sorted(names - tables) if one in doc}
+    for table, columns in _KEPT_TABLES.items():
+        if doc.get(table):
+            kept[table] = [{one: row[one] for one in columns if one in row} for row in items(doc, table)]
     for table in sorted(tables & doc.keys()):
         kept[table] = [{one: row[one] for one in sorted(of_items) if one in row} for row in items(doc, table)]
     return kept
@@ -212,7 +238,7 @@ def translate(record: str, statements: Sequence[Statement], source: Source) -> l
 
 KIND = Kind(
     name="erpnext",
-    about="ERPNext: leads, deals, orders, invoices and costs from webhooks of Frappe",
+    about="ERPNext: leads, deals, orders, invoices, payments, calls, cases and costs from webhooks of Frappe",
     check_mapping=check_mapping,
     read=read,
     translate=translate,

@@ -24,6 +24,7 @@ from service.intake.senders.erpnext.fields import (
     dated_at,
     distinct,
     id_of,
+    items,
     made_at,
     money_of,
     on_day,
@@ -76,30 +77,27 @@ def opportunity(name: str, history: Sequence[Version], source: Source) -> Parts:
         yield UNDATED
         return
     party = text(doc.get("opportunity_from"), "opportunity_from")
-    value, stage = _estimate(first, source), text(first.get("sales_stage"), "sales_stage")
+    value, stage = _prospects(first, source), text(first.get("sales_stage"), "sales_stage")
     contact = id_of(doc, "contact_person")
     yield Draft("opened", "opportunity.opened", opened, stated(
-        opportunity_id=name, campaign_id=campaign_of(doc, source), estimated_value=value, stage=stage,
+        opportunity_id=name, campaign_id=campaign_of(doc, source), stage=stage, **value,
         lead_ids=[id_of(doc, "party_name")] if party == "Lead" and id_of(doc, "party_name") else None,
         account_id=id_of(doc, "party_name") if party == "Customer" else None, contact_ids=[contact] if contact else None,
-        probability=_share(first.get("probability")), owner_id=id_of(doc, "opportunity_owner"),
-        expected_close=day(first.get("expected_closing"), "expected_closing", source.mapping["timezone"]),
-        region=text(doc.get("territory"), "territory"),
+        owner_id=id_of(doc, "opportunity_owner"), region=text(doc.get("territory"), "territory"),
+        name=text(doc.get(source.mapping["name_field"]), "name_field"),
     ))  # fmt: skip
     ended = None
     for at, one in history:
         if (now := text(one.get("sales_stage"), "sales_stage")) and now != stage:
             yield Draft(f"stage/{at}", "opportunity.stage_changed", at, {"opportunity_id": name, "stage": now})
             stage = now
-        if (worth := _estimate(one, source)) and worth != value:
-            yield Draft(
-                f"value/{at}", "opportunity.value_changed", at, {"opportunity_id": name, "estimated_value": worth}
-            )
+        worth = _prospects(one, source)
+        if "estimated_value" in worth and worth != value:
+            yield Draft(f"value/{at}", "opportunity.value_changed", at, {"opportunity_id": name, **worth})
             value = worth
         outcome = source.mapping["outcomes"].get(text(one.get("status"), "status"))
         if outcome != ended:
-            reason = text(one.get("order_lost_reason"), "order_lost_reason") if outcome == "lost" else None
-            data = stated(opportunity_id=name, reason=reason)
+            data = stated(opportunity_id=name, reason=_lost_reason(one) if outcome == "lost" else None)
             yield Draft(f"{outcome or 'reopened'}/{at}", f"opportunity.{outcome or 'reopened'}", at, data)
         ended = outcome
 
@@ -179,6 +177,19 @@ def _estimate(doc: Doc, source: Source) -> Money | None:
     """Return the value of an opportunity; 0 is what ERPNext writes where nobody has estimated it."""
     value = money_of(doc, "opportunity_amount", source)
     return value if value and minor(value) else None
+
+
+def _prospects(doc: Doc, source: Source) -> dict[str, Any]:
+    return stated(
+        estimated_value=_estimate(doc, source), probability=_share(doc.get("probability")),
+        expected_close=day(doc.get("expected_closing"), "expected_closing", source.mapping["timezone"]),
+    )  # fmt: skip
+
+
+def _lost_reason(doc: Doc) -> str | None:
+    """Return why an opportunity was lost: the reasons that were chosen, else what was written."""
+    chosen = [one for row in items(doc, "lost_reasons") if (one := text(row.get("lost_reason"), "lost_reason"))]
+    return ", ".join(chosen) or text(doc.get("order_lost_reason"), "order_lost_reason")
 
 
 def _share(percent: Any) -> Decimal | None:

@@ -1,0 +1,151 @@
+"""The contract of every report on real PostgreSQL and over HTTP: `tests/property/test_report_contract.py` has many more examples.
+
+What only the database has is held to here, too: entries, what was known then, restatements, rebuilds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from service.api import parameters, report_schemas
+from service.domain.contributions import REPORTS
+from service.domain.report import Report
+from service.projections.generations import rebuild, verify
+from service.projections.reports import reading, restatement
+from service.projections.reports.answers import Page
+from service.projections.sums import closings
+from service.projections.sums.selection import Query, column_of
+from service.store import ledgers
+from tests.conftest import Api
+from tests.integration.test_engine import append, project_all, run
+from tests.reference.strategies import event_sets
+from tests.support import contract, lineage, memory
+from tests.support.queries import queries
+
+EXAMPLES = settings(
+    deadline=None, max_examples=5, suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to shrink on a database takes longer than anybody waits
+)  # fmt: skip
+OF_EACH = pytest.mark.parametrize("report", REPORTS.values(), ids=list(REPORTS))
+Events = list[dict[str, Any]]
+
+
+@OF_EACH
+@EXAMPLES
+@given(events=event_sets(), data=st.data(), batch=st.sampled_from((1, 3, 1000)), most=st.sampled_from((0, 20, 1000)))
+def test_postgresql_answers_what_memory_does_and_keeps_the_contract(
+    dsn: str, report: Report, events: Events, data: st.DataObject, batch: int, most: int
+) -> None:
+    asked = data.draw(st.lists(queries(report), min_size=2, max_size=4))
+    dimension = data.draw(st.sampled_from(parameters.dimensions_of(report)))
+    page = Page(data.draw(st.none() | st.sampled_from([*report.figures])), data.draw(st.booleans()), limit=2)
+
+    async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
+        await append(pool, ledger, events)
+        await project_all(pool, ledger, batch, most)
+        expected = memory.MemorySnapshot(await memory.project(events))
+        async with reading.snapshot(pool, ledger) as view:
+            for query in asked:
+                assert await memory.answer(view, report, query) == await memory.answer(expected, report, query)
+                await contract.check_rows(view, report, query)
+            await contract.check_periods(view, report, asked[0], "day", "week")
+            await contract.check_periods(view, report, asked[0], "month", "year")
+            await contract.check_filters(view, report, asked[0], dimension)
+            await contract.check_pages(view, report, asked[1], page)
+
+    run(dsn, work)
+
+
+@OF_EACH
+@settings(EXAMPLES, max_examples=3)
+@given(events=event_sets(), data=st.data(), limit=st.sampled_from((3, 1000)))
+def test_every_figure_opens_down_to_entries_that_add_up_to_it(
+    dsn: str, report: Report, events: Events, data: st.DataObject, limit: int
+) -> None:
+    query = data.draw(queries(report))
+
+    async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
+        await append(pool, ledger, events)
+        await project_all(pool, ledger, 1000)
+        async with reading.snapshot(pool, ledger) as view:
+            for name in parameters.of_entries(report).model_json_schema()["properties"]["measure"]["enum"]:
+                await lineage.check_entries(view, report, query, name, limit)
+
+    run(dsn, work)
+
+
+@OF_EACH
+@EXAMPLES
+@given(events=event_sets(), data=st.data(), epoch=st.sampled_from((2, 7, 1000)))
+def test_what_was_known_then_is_answered_and_restated_and_a_rebuild_gives_the_same(
+    dsn: str, report: Report, events: Events, data: st.DataObject, epoch: int
+) -> None:
+    asked = data.draw(st.lists(queries(report), min_size=2, max_size=3))
+    groups = st.lists(st.sampled_from(restatement.groups(report)), min_size=1, max_size=3, unique=True)
+    restated = replace(asked[0], group_by=tuple(data.draw(groups)), only=())
+    figure = data.draw(st.none() | st.sampled_from(sorted(restatement.measures(report, None))))
+
+    async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
+        known = []
+        for some in (events[:3], *([one] for one in events[3:10]), events[10:]):
+            await append(pool, ledger, some)
+            await project_all(pool, ledger, 2, 12)
+            async with reading.snapshot(pool, ledger) as view:
+                known.append((view.as_of.position, [await memory.answer(view, report, query) for query in asked]))
+        for _ in range(len(events) // epoch):
+            await closings.close_next(pool, ledger.ledger)
+        for position, expected in known:
+            async with reading.snapshot(pool, ledger, position) as view:
+                assert [await memory.answer(view, report, query) for query in asked] == expected
+        async with reading.snapshots(pool, ledger, known[1][0], known[-1][0]) as (then, now):
+            await lineage.check_restatement(then, now, report, restated, figure)
+        assert (await rebuild.rebuild(pool, ledger, batch=3)).differences == 0
+        async with reading.snapshot(pool, ledger) as view:
+            assert [await memory.answer(view, report, query) for query in asked] == known[-1][1]
+        for finding in await verify.verify(pool, ledger, deep=True):
+            assert finding.good, finding
+
+    with mock.patch.object(closings, "EPOCH", epoch):
+        run(dsn, work)
+
+
+@OF_EACH
+@settings(EXAMPLES, max_examples=3)
+@given(events=event_sets(), data=st.data())
+def test_an_answer_over_http_fits_the_description_that_is_made_of_the_declaration(
+    open_api: Callable[[], Api], report: Report, events: Events, data: st.DataObject
+) -> None:
+    api, asked = open_api(), data.draw(st.lists(queries(report), min_size=1, max_size=3))
+    last = api.http.post("/v1/events", json=events).json()["last_position"]
+    model = report_schemas.answer_of(report)
+    for query in asked:
+        answer = api.http.get(
+            f"/v1/reports/{report.name}", params={**parameters_of(report, query), "min_position": last}
+        )
+        assert answer.status_code == 200, answer.text
+        of_moment = {"as_of": True, "now": True}  # times may be written in several ways
+        read_back = model.model_validate_json(answer.content, strict=True).model_dump(
+            mode="json", by_alias=True, exclude_unset=True, exclude=of_moment
+        )
+        body = answer.json()
+        assert read_back == {name: value for name, value in body.items() if name not in of_moment}
+        for row in (*body["rows"], body["total"]):
+            contract.assert_reasons(report, row)
+
+
+def parameters_of(report: Report, query: Query) -> dict[str, Any]:
+    """Write a query as it is asked."""
+    window = {"from": query.since, "to": query.until}
+    return {
+        "group_by": ",".join(query.group_by), "date_basis": query.basis,
+        "include": sorted(report.on_request), **{name: str(day) for name, day in window.items() if day is not None},
+        **{column_of(name): list(values) for name, values in query.only},
+    }  # fmt: skip
