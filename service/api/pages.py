@@ -21,6 +21,7 @@ from service.domain.contributions import DURATIONS, REPORTS, UNITS
 from service.domain.cubes import total_of
 from service.domain.figures import MONEY, Age
 from service.domain.report import Report, Row, first_days_of
+from service.domain.standing import profile
 
 _MANY = 1_000  # from where on the end of a range is no more than what can be held
 _MISSING = object()
@@ -121,6 +122,12 @@ _SUMS = {
     "opportunities.booked_revenue": 16_000_000,
     "stages.entered": 40, "stages.moved_on": 26, "stages.won": 16, "stages.lost": 18, "stages.open": 6,
     "stages.open_value": 7_500_000,
+    "activities.email": 40, "activities.meeting": 12, "activities.demo": 5, "activities.visit": 2,
+    "activities.other": 1, "cases.opened": 50, "cases.resolved": 40, "cases.reopened": 4, "cases.open": 10,
+    "cases.backlog": 12, "cases.same_day": 30, "csat.count": 20, "csat.score": 85_000_000, "csat.satisfied": 17,
+    "reach.granted": 25, "reach.withdrawn": 5, "reach.messages_sent": 2400,
+    "customers.active": 200, "customers.gained": 12, "customers.churned": 8, "customers.renewals": 90,
+    "customers.renewed_amount": 9_000_000, "customers.churned_amount": 640_000,
 }  # fmt: skip
 _DAYS = (2, 3, 5, 8, 12)
 
@@ -137,6 +144,8 @@ def examples() -> dict[str, dict[str, Any]]:
             report, "EUR", sums, sums, dict.fromkeys(DURATIONS, lengths),
             {one.of: last for one in report.of_kind(Age).values()},
             {one.result: date(2026, 5, 4) for one in first_days_of(report).values()}, today,
+            opening=sums, closing=sums, earlier=sums, people={profile(["email"], ["email"]): 120, profile(["email"], []): 30},
+            labels=frozenset({"email"}),
         ).written()
         for report in REPORTS.values()
     }  # fmt: skip

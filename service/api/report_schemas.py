@@ -12,15 +12,16 @@ from service.api import parameters, schemas
 from service.domain import figures
 from service.domain.figures import Figure
 from service.domain.report import Report
+from service.domain.standing import Persons, Stock
 from service.projections.sums.selection import column_of
 
 _TYPES: dict[str, Any] = {
     figures.MONEY: str, figures.COUNT: int, figures.RATIO: float, figures.DAYS: float, figures.SECONDS: float,
-    figures.DAY: date, figures.WHOLE_DAYS: int,
+    figures.DAY: date, figures.WHOLE_DAYS: int, figures.HOURS: float, figures.NUMBER: float,
 }  # fmt: skip
 _EXAMPLES: dict[str, Any] = {
     figures.MONEY: "1234.50", figures.COUNT: 12, figures.RATIO: 5.25, figures.DAYS: 7.5, figures.SECONDS: 312,
-    figures.DAY: "2026-05-04", figures.WHOLE_DAYS: 90,
+    figures.DAY: "2026-05-04", figures.WHOLE_DAYS: 90, figures.HOURS: 7.5, figures.NUMBER: 4.25,
 }  # fmt: skip
 
 
@@ -128,7 +129,7 @@ def described(report: Report) -> ReportDescription:
 
 def _field(report: Report, name: str, figure: Figure) -> tuple[Any, Any]:
     kind = _TYPES[figure.unit]
-    always = isinstance(figure, figures.Total) and figure.unless is None
+    always = isinstance(figure, Persons | Stock) or (isinstance(figure, figures.Total) and figure.unless is None)
     form: dict[str, Any] = {"description": told(figure), "examples": [_EXAMPLES[figure.unit]]}
     if name in report.on_request:
         return kind | None, Field(None, **form)

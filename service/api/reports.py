@@ -19,6 +19,7 @@ from service.domain.figures import Dealt, PastDue
 from service.domain.report import Report
 from service.projections.reports import answers, comparison, entries, reading
 from service.projections.reports.entries import Place
+from service.projections.reports.stocks import TooManyPeriodsError
 from service.projections.sums import selection
 from service.store.ledgers import Ledger
 
@@ -81,11 +82,14 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
         view, against = views[0], views[-1]
         now = parameters.read_now(asked.now, moments[0], view)
         today = now.today(ledger)
-        if other is None:
-            found = await answers.read(view, report, query, today, include, page)
-        else:
-            beside = comparison.Other(against, other)
-            found = await comparison.read(view, beside, report, query, today, include, page)
+        try:
+            if other is None:
+                found = await answers.read(view, report, query, today, include, page)
+            else:
+                beside = comparison.Other(against, other)
+                found = await comparison.read(view, beside, report, query, today, include, page)
+        except TooManyPeriodsError as error:
+            raise parameters.invalid("to", str(error), asked.to or "nothing") from None
         if found is None:
             raise parameters.invalid("after", "what the `next` of the page before has", asked.after)
         found_names = await names(view, found.rows)

@@ -185,6 +185,20 @@ def grain_label(start: date, grain: str) -> str:
     return start.isoformat()[:7] if grain == "month" else start.isoformat()
 
 
+def labelled(label: str, grain: str) -> date:
+    """Return the first day of the period that `grain_label` names so."""
+    if grain == "quarter":
+        return date(int(label[:4]), int(label[-1]) * 3 - 2, 1)
+    return date.fromisoformat({"year": f"{label}-01-01", "month": f"{label}-01"}.get(grain, label))
+
+
+def following(start: date, grain: str) -> date:
+    """Return the first day of the period after the one that starts on a day."""
+    if grain in ("day", "week"):
+        return date.fromordinal(start.toordinal() + (7 if grain == "week" else 1))
+    return after(after(after(start))) if grain == "quarter" else _next(start, grain)
+
+
 def after(month: date) -> date:
     """Return the first day of the month after the one that starts on a day."""
     return _next(month, "month")

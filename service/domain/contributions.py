@@ -11,7 +11,7 @@ from typing import Any
 from service.domain import layout, reports
 from service.domain.components.entities import CreditNote, Entity, Payment
 from service.domain.cubes import Posts, total_of
-from service.domain.figures import COUNT, DAYS, MONEY, SECONDS
+from service.domain.figures import COUNT, DAYS, MONEY, NUMBER, SECONDS
 from service.domain.modules import found
 from service.domain.postings import Book
 from service.domain.report import Report
@@ -28,6 +28,7 @@ UNITS: dict[str, str] = {  # of what is posted to a measure, and of what the len
     **{name: MONEY for posts in POSTS for name in posts.money},
     **{name: SECONDS for posts in POSTS for name in posts.seconds},
     **{total_of(name): DAYS for posts in POSTS for name in posts.durations},
+    **{name: NUMBER for posts in POSTS for name in posts.numbers},
 }
 DURATIONS = tuple(name for posts in POSTS for name in posts.durations)
 

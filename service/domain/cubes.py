@@ -52,8 +52,8 @@ class Posts(NamedTuple):
 
     `afterwards` are rules that go by what an entity comes to by the rules of all others.
 
-    Money is posted in minor units of the ledger's currency, seconds in microseconds. A duration is posted as a count with its
-    length in microseconds; its `.total` is what the lengths add up to.
+    Money is posted in minor units of the ledger's currency, seconds and numbers in millionths. A duration is posted as a count
+    with its length in microseconds; its `.total` is what the lengths add up to.
     """
 
     cube: Cube
@@ -61,13 +61,15 @@ class Posts(NamedTuple):
     money: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
     seconds: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
     durations: tuple[str, ...] = ()
     afterwards: Mapping[str, Callable[[Any, Any], None]] = MappingProxyType({})
 
     @property
     def measures(self) -> tuple[str, ...]:
         """All that is summed."""
-        return (*self.money, *self.counts, *self.seconds, *self.durations, *(total_of(name) for name in self.durations))
+        totals = (total_of(name) for name in self.durations)
+        return (*self.money, *self.counts, *self.seconds, *self.numbers, *self.durations, *totals)
 
 
 def total_of(duration: str) -> str:

@@ -8,6 +8,8 @@ move no figure here.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 
@@ -25,11 +27,13 @@ class Fact(NamedTuple):
 class Rule(NamedTuple):
     """What is kept of a type: `ties` are (field, entity kind) pairs, its own first, that tell what hangs together; `fields`.
 
-    A type whose events have no id of their own, so that each is a thing of its own, has the field "" for it.
+    A type whose events have no id of their own, so that each is a thing of its own, has the field "" for it. Of fields that say
+    more of a person than any figure needs, only what `kept_as` makes of them is kept.
     """
 
     ties: tuple[tuple[str, str], ...]
     fields: tuple[str, ...] = ()
+    kept_as: Mapping[str, Callable[[Any], Any]] = MappingProxyType({})
 
 
 Key = tuple[str, str]  # (entity kind, id)

@@ -28,8 +28,11 @@ Unless = Callable[[Sums], "str | None"]  # the reason why there is no such figur
 Parts = Mapping[str, int]  # measure → sign
 
 MONEY, COUNT, RATIO, DAYS, SECONDS, DAY = "money", "count", "ratio", "days", "seconds", "day"
+HOURS, NUMBER = "hours", "number"
 WHOLE_DAYS = "whole days"
 _MILLION = 1_000_000
+_LENGTHS = {DAYS: MICROS_PER_DAY, HOURS: MICROS_PER_DAY // 24}  # in microseconds
+_IN_MILLIONTHS = (SECONDS, NUMBER)
 
 
 def half_even(above: int, below: int) -> int:
@@ -46,18 +49,18 @@ def terms(expression: str) -> dict[str, int]:
 
 
 def written(value: Exact, unit: str, currency: str) -> Any:
-    """Write an exact value in its unit: money as a decimal string, ratios to 6 decimals, days and seconds as numbers."""
+    """Write an exact value in its unit: money as a decimal string, ratios to 6 decimals, lengths and others as numbers."""
     if unit == MONEY:
         return format_minor(value if isinstance(value, int) else half_even(*value.as_integer_ratio()), currency)
     if unit == COUNT:
         return value
-    if unit == DAYS:
-        return float(round(Fraction(value) / MICROS_PER_DAY, 4))
+    if unit in _LENGTHS:
+        return float(round(Fraction(value) / _LENGTHS[unit], 4))
     above, below = value.as_integer_ratio()
-    if unit == SECONDS:
+    if unit in _IN_MILLIONTHS:
         below *= _MILLION
     rounded = half_even(above * _MILLION, below)
-    return rounded // _MILLION if unit == SECONDS and rounded % _MILLION == 0 else rounded / _MILLION
+    return rounded // _MILLION if unit in _IN_MILLIONTHS and rounded % _MILLION == 0 else rounded / _MILLION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +114,7 @@ class Total(Figure):
     def value(self, row: Row, name: str) -> Exact | None:
         sums, missing = row.sums, row.missing
         if missing and not missing.isdisjoint(self.of):
-            return row.unknown(name, f"is in no read model of version {row.version}: have the ledger rebuilt")
+            return not_read(row, name)
         if self.unless is not None and (reason := self.without(sums, row.version)) is not None:
             return row.unknown(name, reason)
         return sum([sign * sums.get(measure, 0) for measure, sign in self.of.items()])
@@ -358,6 +361,11 @@ class Absent(Figure):
 
     def operands(self) -> tuple[str, ...]:
         return (self.of,)
+
+
+def not_read(row: Row, name: str) -> Exact | None:
+    """Give the reason where the generation that answers does not have a measure."""
+    return row.unknown(name, f"is in no read model of version {row.version}: have the ledger rebuilt")
 
 
 # How reports declare them

@@ -52,6 +52,9 @@ def read_fact(micros: int, rest: str, source: str, identity: str, event_type: st
         for name, value in data.items()
         if name in kept and value is not None and (value != "" or name not in optional)
     }
+    for name, made in RULES[event_type].kept_as.items():
+        if name in stated:
+            stated[name] = made(stated[name])
     return Fact(micros, rest, source, identity, event_type, stated)
 
 

@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 from service.domain.cubes import COST, Cube
 from service.domain.facets import Facets
 from service.domain.figures import Age, Dealt, Exact, Figure, FirstDay, Formula, PastDue, Percentile, Sums, Total
+from service.domain.standing import Earlier, Labels, Persons, Stock
 
 Samples = Mapping[str, Mapping[Any, int]]  # duration → length in microseconds → how often
-_NOTHING: Mapping[str, Any] = {}
+_NOTHING: Mapping[Any, Any] = {}
 F = TypeVar("F", bound=Figure)
 
 
@@ -93,9 +94,9 @@ class Report:
         A figure that is a sum, or a measure of the report, is its own; of others it is what they are made of.
         """
         figure = self.figures.get(name)
-        if isinstance(figure, Total):
+        if isinstance(figure, Total | Stock):
             return {name: figure.of}
-        if isinstance(figure, Dealt | PastDue):
+        if isinstance(figure, Dealt | PastDue | Persons):
             return {name: {figure.of: 1}}
         if figure is None:
             return {name: {name: 1}} if name in (*self.measures, *self.cohort_measures) else self._within(name)
@@ -114,6 +115,22 @@ class Report:
         """Whether an answer depends on what day it is."""
         return bool(self.of_kind(Age) or self.of_kind(PastDue))
 
+    @cached_property
+    def earlier(self) -> dict[str, str]:
+        """The measures of which what was there before is told apart, each with the dimension that says since when."""
+        return {figure.of: figure.since for figure in self.of_kind(Earlier).values()}
+
+    @cached_property
+    def stocks(self) -> tuple[str, ...]:
+        """The measures whose sums since the beginning are needed."""
+        return tuple(dict.fromkeys(one for figure in self.of_kind(Stock).values() for one in figure.of))
+
+    @cached_property
+    def moved(self) -> frozenset[str]:
+        """The measures that a row is there for: those of which more is told than what stands."""
+        others = (one for one in self.figures.values() if not isinstance(one, Formula | Stock | Persons))
+        return frozenset(self._measures(others))
+
 
 @dataclass(slots=True)
 class Row:
@@ -131,6 +148,11 @@ class Row:
     version: str = ""
     whole: Row | None = None  # the row of all together, of one group's
     lacking: str = ""  # a dimension that it is by, and that costs do not have
+    opening: Sums = field(default_factory=lambda: _NOTHING)  # what stocks were before the period
+    closing: Sums = field(default_factory=lambda: _NOTHING)  # and are by its end
+    people: Mapping[str | None, int] = field(default_factory=lambda: _NOTHING)  # by what they are
+    labels: Labels = frozenset()  # that the row is of
+    earlier: Sums = field(default_factory=lambda: _NOTHING)  # of what was there before the period
     reasons: dict[str, str] = field(default_factory=dict)
     _values: dict[str, Exact | None] = field(default_factory=dict)
 

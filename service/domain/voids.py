@@ -8,6 +8,7 @@ from __future__ import annotations
 from service.domain.facts import Fact
 
 Identity = tuple[str, str]  # (source, id)
+FOR_GOOD = "subject.erased"  # the type that nothing voids
 
 
 class Voids:

@@ -248,6 +248,44 @@ class Maker:
         self.maybe(data, "interaction", ("view", "click", "response", "offline"))
         return "touchpoint.recorded", key | data
 
+    def case(self) -> tuple[str, Data]:
+        """Draw an event of a service case."""
+        kind = self.pick(("case.opened", "case.resolved", "csat.recorded"))
+        data: Data = {"case_id": self.pick(("k1", "k2"))}
+        if kind == "csat.recorded":
+            return kind, {**data, "score": self.draw(st.integers(1, 5))}
+        self.maybe(data, "agent_id", OWNERS)
+        return kind, data
+
+    def account_step(self) -> tuple[str, Data]:
+        """Draw a renewal or a churn."""
+        data: Data = {"account_id": self.pick(ACCOUNTS)}
+        self.maybe_money(data, "amount", "EUR")
+        return self.pick(("account.churned", "account.churned", "account.renewed")), data
+
+    def contact(self) -> tuple[str, Data]:
+        """Draw an event of a contact, or of messages."""
+        kind = self.pick(("contact.registered", "contact.consent_changed", "contact.merged", "campaign.messages_sent"))
+        data: Data = {"contact_id": self.pick(("t1", "t2", "t3"))}
+        if kind == "contact.registered":
+            self.maybe(data, "emails", (["t@example.com"], []))
+            self.maybe(data, "handles", ({"web": "t"}, {}))
+        elif kind == "contact.consent_changed":
+            data |= {"channel": self.pick(("email", "sms", "web")), "granted": self.draw(st.booleans())}
+        elif kind == "contact.merged":
+            data = {"survivor_id": self.pick(("t1", "t2")), "merged_id": self.pick(("t2", "t3"))}
+        else:
+            data = {"campaign_id": self.pick(CAMPAIGNS), "count": self.draw(st.integers(0, 9))}
+            self.maybe(data, "channel", ("email", "post"))
+        return kind, data
+
+    def activity(self) -> tuple[str, Data]:
+        """Draw a completed activity."""
+        done = self.pick(("email", "meeting", "demo", "visit", "other"))
+        return "activity.completed", {
+            "activity_id": self.pick(("v1", "v2")), "rep_id": self.pick(OWNERS), "activity": done
+        }  # fmt: skip
+
     def bystander(self) -> tuple[str, Data]:
         """Draw an event that changes no figure."""
         chosen: tuple[str, Data] = self.draw(
@@ -299,6 +337,7 @@ def kinds(maker: Maker) -> list[Callable[[], tuple[str, Data]]]:
         maker.sent,
         maker.touch,
     ]
+    others += [maker.case, maker.account_step, maker.contact, maker.activity]
     return [*money_side, *lead_side, *others]
 
 

@@ -19,7 +19,7 @@ from service.domain.kinds import KIND_OF, REGISTERS, keys_of
 from service.domain.postings import Book, Cells
 from service.domain.rates import Rates
 from service.domain.stages import Stages, lookup
-from service.domain.voids import Identity, Voids
+from service.domain.voids import FOR_GOOD, Identity, Voids
 from service.projections.engine.components import Component
 from service.projections.engine.folding import Folding
 from service.projections.engine.logged_facts import Row, fact_of, read_rows
@@ -189,6 +189,8 @@ class Engine:
         if not facts:
             return
         voided = facts[0][1]
+        if voided.type == FOR_GOOD:
+            return
         kind, lives = KIND_OF[voided.type], not self._voids.is_void(concerned)
         if target is not None and not (lives and kind in ("rates", "stages")):
             self.set_aside.clear(-target.position)  # it is dealt with here: a retry would take it in twice

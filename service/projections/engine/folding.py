@@ -20,7 +20,7 @@ from service.domain.contributions import contribute
 from service.domain.facts import Fact
 from service.domain.kinds import begin
 from service.domain.postings import Book, Cells, difference, sum_by_key
-from service.domain.voids import Voids
+from service.domain.voids import FOR_GOOD, Voids
 from service.projections.engine.components import Component
 from service.projections.engine.set_aside import SetAside
 from service.projections.engine.working_set import WorkingSet
@@ -74,7 +74,9 @@ class Folding:
     def _live(self, facts: Iterable[Fact]) -> Iterable[Fact]:
         """Return those of some facts that are not voided."""
         voids = self._voids
-        return (fact for fact in facts if not voids.is_void((fact[2], fact[3]))) if voids else facts
+        if not voids:
+            return facts
+        return (fact for fact in facts if fact[4] == FOR_GOOD or not voids.is_void((fact[2], fact[3])))
 
     async def _folded(self, component: Component) -> Folded:
         """Fold the live facts and the orders of a component."""

@@ -12,8 +12,10 @@ from service.domain.durations import EXACT_BELOW, middle_of
 from service.domain.figures import Age, Dealt, Exact, Formula, PastDue
 from service.domain.postings import sum_by_key
 from service.domain.report import Report, Row, first_days_of, percentiles_of
-from service.projections.reports import dealing, dues, faceted
+from service.domain.standing import PEOPLE, Persons
+from service.projections.reports import dealing, dues, faceted, stocks
 from service.projections.reports.reading import Snapshot
+from service.projections.reports.stocks import Stocks
 from service.projections.sums.selection import Key, Query, Sums
 from service.projections.sums.threads import apart
 
@@ -32,8 +34,23 @@ class _Read(NamedTuple):
     lengths: Lengths
     last_days: Days
     first_days: FirstDays
+    stocks: Stocks
+    people: People | None
     today: date | None
     missing: frozenset[str]
+
+
+class People(NamedTuple):
+    """How many people there are by what they are, and the labels, by a `dimension`, that rows are of."""
+
+    times: dict[str | None, int]
+    labels: frozenset[str | None]
+    dimension: str
+
+    def of(self, query: Query, key: Key | None) -> frozenset[str | None]:
+        """Return the labels that a row is of."""
+        grouped = key is not None and self.dimension in query.group_by
+        return frozenset({key[query.group_by.index(self.dimension)]}) if key and grouped else self.labels
 
 
 class Page(NamedTuple):
@@ -105,7 +122,9 @@ async def _read(view: Snapshot, report: Report, query: Query, today: date | None
     used = {*report.measures, *report.cohort_measures}
     missing = frozenset(one for one in used if one not in view.layout)
     first_days = await _first_days(view, report, query, asked)
-    return _Read(sums, total, cohorts, lengths, last_days, first_days, today, missing)
+    stands = await stocks.read(view, report, query, sums)
+    people = await _people(view, report, query)
+    return _Read(sums, total, cohorts, lengths, last_days, first_days, stands, people, today, missing)
 
 
 async def _sums(view: Snapshot, report: Report, query: Query) -> dict[Key, Sums]:
@@ -115,6 +134,19 @@ async def _sums(view: Snapshot, report: Report, query: Query) -> dict[Key, Sums]
     found = await view.sums(query, tuple(read))
     return (
         {key: {read[name]: amount for name, amount in sums.items()} for key, sums in found.items()} if once else found
+    )
+
+
+async def _people(view: Snapshot, report: Report, query: Query) -> People | None:
+    """Read how many people there are now, and of which labels rows are, whatever the window."""
+    named = next((figure.named for figure in report.of_kind(Persons).values()), None)
+    if named is None:
+        return None
+    (measure, by), dimension = PEOPLE, report.cube.by[0]
+    labels = await view.sums(Query((dimension,), only=query.only), [named])
+    times = await view.sums(Query((by,)), [measure])
+    return People(
+        {key[0]: sums[measure] for key, sums in times.items()}, frozenset(key[0] for key in labels), dimension
     )
 
 
@@ -155,11 +187,16 @@ def _answer(
 ) -> tuple[Answer | None, dict[str, Any]]:  # fmt: skip
     """Work out the figures of each group, in their order, of all together, and of a group without anything."""
     unattributed: list[Key] = [(None,)] if query.group_by == ("campaign",) and not query.only else []
-    summed = dict.fromkeys([*found.sums, *unattributed])  # what is unattributed has a row, also where it is empty
+    moved = found.sums  # what is unattributed has a row, also where it is empty, and so has a stock
+    if report.stocks or found.people:
+        moved = {key: sums for key, sums in moved.items() if not report.moved.isdisjoint(sums)}
+    if found.people and query.group_by == (found.people.dimension,):
+        moved = {(label,): found.sums.get((label,), {}) for label in found.people.labels}
+    summed = dict.fromkeys([*moved, *found.stocks.keys, *unattributed])
     keys = sorted({*summed, *found.cohorts}, key=_by_key)
     lacking = next((one for one in NOT_OF_COST if one in query.dimensions), "")
-    total = _row(view, report, found, None, lacking)
-    rows = {key: _row(view, report, found, key, lacking, total) for key in [*keys, _NOBODY]}
+    total = _row(view, report, query, found, None, lacking)
+    rows = {key: _row(view, report, query, found, key, lacking, total) for key in [*keys, _NOBODY]}
     order = [key for key in keys if key in summed or _says_something(report, rows[key])]
     if page.sort is not None:
         order = _sorted(order, {key: rows[key].value(page.sort) for key in order}, falling=page.falling)
@@ -193,13 +230,17 @@ def _says_something(report: Report, row: Row) -> bool:
 
 
 def _row(
-    view: Snapshot, report: Report, found: _Read, key: Key | None, lacking: str, whole: Row | None = None
+    view: Snapshot, report: Report, query: Query, found: _Read, key: Key | None, lacking: str, whole: Row | None = None
 ) -> Row:  # fmt: skip
     """Return the row of a group; None = of all together, which is the `whole` of the others."""
-    nothing: Mapping[str, Any] = {}
+    nothing: Mapping[Any, Any] = {}
+    stands, people = found.stocks, found.people
     sums = found.total if key is None else found.sums.get(key, nothing)
     cohort = sum_by_key(found.cohorts.values()) if key is None else found.cohorts.get(key, nothing)
     return Row(
         report, view.ledger.currency, sums, cohort, found.lengths.get(key, nothing), found.last_days.get(key, nothing),
         found.first_days.get(key, nothing), found.today, found.missing, view.version, whole, lacking,
+        opening=stands.opening.get(key, nothing), closing=stands.closing.get(key, nothing),
+        earlier=stands.earlier.get(key, nothing), people=people.times if people else nothing,
+        labels=people.of(query, key) if people else frozenset(),
     )  # fmt: skip

@@ -21,6 +21,7 @@ from service.domain.figures import Parts
 from service.domain.lineage import Line
 from service.domain.postings import sum_by_key
 from service.domain.report import Report
+from service.domain.standing import Persons, Stock
 from service.projections.reports import dues
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.closings import moved_after
@@ -273,6 +274,10 @@ async def read(
         query = await dues.only_past_due(view, query, figure, today)
     once = report.counted_once(query.dimensions)
     made_of = {one: {once.get(measure, measure): sign for measure, sign in of.items()} for one, of in made_of.items()}
+    if isinstance(figure, Persons) and figure.how == "all":
+        query = replace(query, only=())
+    if isinstance(figure, Stock):  # all that came before makes it up
+        query = replace(query, since=None, until=(query.since or date.min) if figure.opening else query.until)
     parts = {measure: sign for of in reversed(made_of.values()) for measure, sign in of.items()}
     if report.facets and (facet := report.facets.asked(query.dimensions)):
         query = replace(query, only=(*query.only, (report.facets.by, (facet,))))
