@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 import httpx
+import hypothesis  # noqa: F401  its plugin imports it in the summary, where Python 3.11 may fail at it
 import pytest
 
 from service.store import citus, database, embedded, ledgers, migrate
