@@ -116,6 +116,12 @@ _SUMS = {
     "calls.advanced": 15,
     "quotes.sent": 36, "quotes.accepted": 18, "quotes.rejected": 4, "quotes.expired": 8, "quotes.sent_value": 36_000_000,
     "quotes.accepted_value": 17_500_000,
+    "leads.accepted": 120, "leads.rejected": 30, "leads.disqualified": 50, "leads.booked_revenue": 15_000_000,
+    "leads.invoiced_revenue": 11_000_000, "cost": 1_200_000,
+    "payments.billed": 14_280_000, "payments.paid": 11_900_000, "payments.open": 2_380_000, "payments.completed": 12,
+    "payments.time_to_pay": 36_288_000_000_000, "overdue_items": 595_000,
+    "response.expected": 20_000_000, "response.audience": 5_000, "response.messages_sent": 4_000, "response.touches": 900,
+    "response.views": 600, "response.clicks": 240, "response.responses": 60,
     "opportunities.opened": 48, "opportunities.open": 8, "opportunities.won": 16, "opportunities.lost": 24,
     "opportunities.orders": 16, "opportunities.value": 48_000_000, "opportunities.open_value": 9_000_000,
     "opportunities.weighted_value": 3_600_000, "opportunities.unweighted_value": 1_000_000,
@@ -182,7 +188,7 @@ def _groups(report: Report) -> str:
 
 
 def _written(name: str, value: int) -> str:
-    return f"{value / 100:,.2f}" if UNITS[name] == MONEY else str(value)
+    return f"{value / 100:,.2f}" if UNITS.get(name, MONEY) == MONEY else str(value)
 
 
 def _example(row: dict[str, Any], name: str) -> str:
