@@ -148,10 +148,10 @@ def _cell(value: Any) -> str:
 
 
 def _changed(row: Flat, name: str) -> str:
-    share, moved = row.get(f"{name}.relative"), _cell(row.get(f"{name}.absolute"))
+    share, moved = row.get(f"{name}.relative"), row.get(f"{name}.absolute")
     if share is not None:
         return f"{share:+,.1%}"
-    return moved if moved in (_NONE, "0") or moved.startswith("-") else f"+{moved}"
+    return f"+{_cell(moved)}" if moved is not None and float(moved) > 0 else _cell(moved)
 
 
 def _blocks(stub: list[_Column], groups: list[list[_Column]], width: int) -> Iterator[list[_Column]]:

@@ -125,3 +125,20 @@ def test_rows_without_a_total_are_told_apart_by_their_first_column(capsys: Any) 
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
     assert lines[0] == ["measure", "target", "ahead"]
     assert lines[2:4] == [["orders", "10", "yes"], ["leads", "–", "–"]]
+
+
+def test_what_has_not_moved_has_no_sign(capsys: Any) -> None:
+    changes = {
+        "kept": ("0.00", None),
+        "new": ("5.00", None),
+        "lost": (-2, None),
+        "share": (1, 0.5),
+        "unknown": (None, None),
+    }
+    figures = dict.fromkeys(changes, 1)
+    change = {name: dict(zip(("absolute", "relative"), one, strict=True)) for name, one in changes.items()}
+    side = {"from": None, "to": None, "as_of": {"position": 1}}
+    total = {**figures, "compared": figures, "change": change}
+    tables.show_report({"rows": [{"owner": "REP-1", **total}], "total": total, "compared_to": side})
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if "REP-1" in line]
+    assert lines == [["REP-1", *(cell for one in ("0.00", "+5.00", "-2", "+50.0%", "–") for cell in ("1", "1", one))]]

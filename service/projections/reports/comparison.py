@@ -90,8 +90,10 @@ async def read(
     include |= report.on_request & {page.sort}
     now = await _side(view, report, query, today, include)
     then = await _side(other.view, report, other.query, today, include)
+    days = (query.until - query.since).days if query.since and query.until else 0
+    periods = await apart(days, _counterparts, query, other.query)
     answer: Answer | None = await apart(
-        len(now.rows) + len(then.rows), _compare, report, query, _counterparts(query, other.query), now, then, page
+        len(now.rows) + len(then.rows), _compare, report, query, periods, now, then, page
     )
     return answer
 
