@@ -12,7 +12,7 @@ from service.api import schemas_quarantine as shapes
 from service.api.auth import Guarded, Needs
 from service.api.bodies import read_body
 from service.api.problems import ProblemError, problem
-from service.api.urls import link, next_url
+from service.api.urls import page
 from service.bootstrap import Service
 from service.store import quarantine
 from service.store.ledgers import Access, Ledger
@@ -55,8 +55,8 @@ async def get_quarantine(
     service: Service = request.app.state.service
     chosen = quarantine.Chosen(type_, source, cause)
     kept = await quarantine.listed(service.pool, ledger.ledger, after, limit, state, chosen)
-    url = next_url(request, {"after": kept[-1].item} if quarantine.is_full(kept, limit) else None)
-    return _answer({"items": [_shown(one) for one in kept], "next": url}, link(url))
+    following = {"after": kept[-1].item} if quarantine.is_full(kept, limit) else None
+    return page(request, {"items": [_shown(one) for one in kept]}, following)
 
 
 @router.get(

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from service.api import operations_schemas
 from service.api.auth import Guarded, Needs
 from service.api.problems import ProblemError
-from service.api.urls import link, next_url
+from service.api.urls import page
 from service.bootstrap import Service
 from service.projections.generations import compare, lifecycle
 from service.store.ledgers import Ledger
@@ -101,8 +101,7 @@ async def get_differences(
     service: Service = request.app.state.service
     await _one(service, ledger, rebuild_id)
     rows = await compare.listed(service.pool, ledger.ledger, rebuild_id, ledger.currency, after, limit)
-    url = next_url(request, {"after": rows[-1]["line"]} if len(rows) == limit else None)
-    return _answer({"rows": rows, "next": url}, headers=link(url))
+    return page(request, {"rows": rows}, {"after": rows[-1]["line"]} if len(rows) == limit else None)
 
 
 @router.post(

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from service.api import operations_schemas
 from service.api.auth import Guarded, Needs
 from service.api.problems import ProblemError
-from service.api.urls import link, next_url
+from service.api.urls import page
 from service.bootstrap import Service
 from service.projections.generations import retry
 from service.store.ledgers import Ledger
@@ -41,8 +41,7 @@ async def get_set_aside(
         ) from None
     items = await retry.listed(service.pool, ledger.ledger, pair, limit)
     last = f"[{items[-1]['position']},{items[-1]['component']}]" if len(items) == limit else None
-    url = next_url(request, {"after": last} if last else None)
-    return Response(msgspec.json.encode({"items": items, "next": url}), headers=link(url), media_type=_JSON)
+    return page(request, {"items": items}, {"after": last} if last else None)
 
 
 @router.post(

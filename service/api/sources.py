@@ -12,7 +12,7 @@ from starlette.responses import Response
 from service.api import source_schemas as shapes
 from service.api.auth import Guarded, Needs
 from service.api.problems import ProblemError
-from service.api.urls import link, next_url
+from service.api.urls import page
 from service.bootstrap import Service
 from service.intake import connecting
 from service.store import inbox, records, sources
@@ -110,8 +110,7 @@ async def get_deliveries(
     await _found(service, ledger, source)
     found = await inbox.listed(service.pool, ledger.ledger, source, before, limit, state)
     following = {"before": found[-1].delivery} if len(found) == limit else None
-    url = next_url(request, following)
-    return _answer({"items": [_delivery(one) for one in found], "next": url}, headers=link(url))
+    return page(request, {"items": [_delivery(one) for one in found]}, following)
 
 
 @router.get(
@@ -154,8 +153,7 @@ async def get_records(
         | ({"amounts": one.amounts} if one.amounts else {})
         for one in found
     ]
-    url = next_url(request, following)
-    return _answer({"items": shown, "next": url}, headers=link(url))
+    return page(request, {"items": shown}, following)
 
 
 @router.post(

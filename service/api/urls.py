@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
+import msgspec
 from fastapi import Request
+from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope
 
@@ -42,6 +44,12 @@ def next_url(request: Request, following: Mapping[str, Any] | None) -> str | Non
         return None
     kept = [(name, value) for name, value in request.query_params.multi_items() if name not in following]
     return f"{_path(request.scope)}?{urlencode([*kept, *following.items()])}"
+
+
+def page(request: Request, body: Mapping[str, Any], following: Mapping[str, Any] | None) -> Response:
+    """Answer a page of a list: `next` in its body and its `Link` lead to the one that has the parameters of `following`."""
+    url = next_url(request, following)
+    return Response(msgspec.json.encode({**body, "next": url}), headers=link(url), media_type="application/json")
 
 
 def link(url: str | None) -> dict[str, str]:

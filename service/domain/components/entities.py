@@ -320,7 +320,7 @@ class Change(Entity):
 class Order(Entity):
     """An order: what was placed, the changes on top, of which a cancellation ends it.
 
-    `quote` and `named` are the quote and the opportunity that it names, as far as those have events of their own.
+    `quote` and `stated_opportunity` are the quote and the opportunity that it names, as far as those have events of their own.
     """
 
     kind = "order"
@@ -333,13 +333,13 @@ class Order(Entity):
     opportunity_id: str | None = None
     quote_id: str | None = None
     quote: Quote | None = None
-    named: Opportunity | None = None
+    stated_opportunity: Opportunity | None = None
     parent: Opportunity | None = None
     placings: Sequence[Fact] = ()
     changes: Series[Change]
     start: tuple[Any, ...] = ()  # what the changes start from, when they were last worked out
     standing: int | None = None  # its value in the ledger's currency, while it is live and there is a rate
-    KEPT = Entity.KEPT | {"quote", "named", "parent", "changes", "cancelled", "start", "standing"}
+    KEPT = Entity.KEPT | {"quote", "stated_opportunity", "parent", "changes", "cancelled", "start", "standing"}
 
     def __init__(self, identity: str) -> None:
         super().__init__(identity)

@@ -240,13 +240,15 @@ class Links:
     def _place_order(self, one: Order, _: Entity | None) -> tuple[Any, ...]:
         """Link a placed order with its quote and its parent: the quote's opportunity if opened, else the one that it names."""
         if one.placed is None:
-            one.quote = one.named = one.parent = None
+            one.quote = one.stated_opportunity = one.parent = None
             one.where, one.cohort, one.origin = NOWHERE, NO_DAY, None
             self._undated(one)
             return (None,)
         quote = cast("Quote | None", self.entities.get(("quote", one.quote_id or "")))
         quote = one.quote = quote if quote and quote.stated else None
-        one.named = cast("Opportunity | None", self.entities.get(("opportunity", one.opportunity_id or "")))
+        one.stated_opportunity = cast(
+            "Opportunity | None", self.entities.get(("opportunity", one.opportunity_id or ""))
+        )
         parent = one.parent = (quote.parent if quote else None) or self._opened(one.opportunity_id)
         one.origin = parent.origin if parent else None
         if parent is None:

@@ -32,7 +32,7 @@ def contribute_order(one: Order, book: Book) -> None:
         return
     if one.quote_id is not None and one.quote is None:
         book.pending(one.name, Target("quote", one.quote_id))
-    if one.opportunity_id is not None and (one.named is None or not one.named.opened):
+    if one.opportunity_id is not None and (one.stated_opportunity is None or not one.stated_opportunity.opened):
         book.pending(one.name, Target("opportunity", one.opportunity_id))
 
 

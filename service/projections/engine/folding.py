@@ -33,7 +33,7 @@ _LARGE = 1_000  # facts, from which on a component is not folded in vain
 MOST_FACTS = 250_000  # of one component: beyond, what is stored of it would take too long to write with each batch
 _NOTHING: Cells = {}
 
-Told = dict[str, AccountOrder | None]  # orders as accounts know them, None for one that no account is to know
+AccountOrders = dict[str, AccountOrder | None]  # orders as accounts know them, None for one that no account is to know
 
 
 class TooLargeError(Exception):
@@ -185,10 +185,10 @@ class Folding:
             identity = component.facts[0].data["campaign_id"]
             self._writer.journal.campaigns.append((identity, self.position, attributes))
 
-    async def _tell_accounts(self, component: Component, orders: Told, *, whole: bool) -> None:
+    async def _tell_accounts(self, component: Component, orders: AccountOrders, *, whole: bool) -> None:
         """Bring what accounts know of a journey's orders up to date, and fold those for which it changed."""
         known = component.exports
-        told: dict[int, Component] = {}
+        accounts: dict[int, Component] = {}
         for order_id in sorted(known.keys() | orders.keys()) if whole else orders:
             was, order = known.get(order_id), orders.get(order_id)
             if was == order:
@@ -196,17 +196,17 @@ class Folding:
             if was is not None:
                 del known[order_id]
                 if order is None or order.account_id != was.account_id:
-                    self._tell(was.account_id, order_id, None, told)
+                    self._tell(was.account_id, order_id, None, accounts)
             if order is not None:
                 known[order_id] = order
-                self._tell(order.account_id, order_id, order, told)
-        for identity in sorted(told):
-            await self.fold(told[identity])
+                self._tell(order.account_id, order_id, order, accounts)
+        for identity in sorted(accounts):
+            await self.fold(accounts[identity])
 
-    def _tell(self, account_id: str, order_id: str, order: AccountOrder | None, told: dict[int, Component]) -> None:
+    def _tell(self, account_id: str, order_id: str, order: AccountOrder | None, accounts: dict[int, Component]) -> None:
         """Tell an account of an order; None if it is not its any more."""
         account = self._set.component("account", [("account", account_id)])
-        told[account.id] = account
+        accounts[account.id] = account
         if order is None:
             account.orders.pop(order_id, None)
         else:
