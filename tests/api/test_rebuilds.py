@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from service.domain.contributions import REPORTS
 from tests.conftest import Api
 from tests.support import commands
 from tests.support.sending import cost, lead, order
@@ -16,6 +17,7 @@ from tests.support.sending import cost, lead, order
 # Python imports this by itself at its start: the next release, with another definition of one figure.
 NEXT_RELEASE = """
 from service.domain import contributions
+from service.domain.contributions import REPORTS
 from service.domain.reports import roi
 
 def doubled(entry, book):
@@ -108,7 +110,7 @@ def test_the_next_release_shows_which_figures_move_before_they_serve(api: Api, d
     listed = call("rebuilds", "differences", "3", "--ledger", name).splitlines()
     assert sorted(listed) == [f"c, 2026-03 ({basis}), actual_cost: 5.00 -> 10.00" for basis in ("cohort", "event")]
     rows = api.http.get("/v1/rebuilds/3/differences", params={"limit": 1})
-    assert rows.json()["rows"][0]["models"] == ["roi"]
+    assert rows.json()["rows"][0]["models"] == [one.name for one in REPORTS.values() if "actual_cost" in one.measures]
     assert len(api.http.get(rows.links["next"]["url"]).json()["rows"]) == 1
     assert api.read("/v1/roi")["total"]["actual_cost"] == "5.00"
     assert "generation 3 serves now, 2 figures differ" in call("replay", name, "--apply")
