@@ -17,7 +17,6 @@ from tests.support.sending import cost, lead, order
 # Python imports this by itself at its start: the next release, with another definition of one figure.
 NEXT_RELEASE = """
 from service.domain import contributions
-from service.domain.contributions import REPORTS
 from service.domain.reports import roi
 
 def doubled(entry, book):

@@ -387,5 +387,5 @@ def test_order_and_duplicates_change_nothing_and_counts_are_conserved(
 ) -> None:
     found = answer(events, report, date_basis=basis)
     assert answer([*reversed(events), *events[:2]], report, date_basis=basis) == found
-    for group_by in ("month", "owner", "channel"):
+    for group_by in ("month", "source", "channel"):
         assert answer(events, report, date_basis=basis, group_by=group_by)["total"] == found["total"]
