@@ -101,6 +101,10 @@ def laid_out(posts: Iterable[Posts]) -> Layout:
     letters = iter(_LETTERS)
     cubes = {}
     for cube in sorted(measures, key=lambda cube: (cube.name != "deals", cube.name)):
+        if any(kept and number for number, kept in enumerate(cube.rollups)):
+            raise ValueError(
+                f"cube {cube.name}: postings know one roll-up by dimensions, which comes first, and that of everything"
+            )
         own = _OF_DEALS if cube.name == "deals" else "".join(next(letters) for _ in range(1 + len(cube.rollups)))
         cubes[cube.name] = Stored(cube.by, cube.rollups, cube.cohort, own, tuple(measures[cube]))
         if len(measures[cube]) > COLUMNS:

@@ -13,9 +13,7 @@ from service.domain.postings import Book, Minor, Remainder
 from service.domain.report import Report
 
 # All of it stands on the posting date of the invoice.
-PAYMENTS = Cube(
-    "payments", by=(*Dimensions._fields, "due_date"), rollups=(Dimensions._fields, ("campaign",), ())
-)  # fmt: skip
+PAYMENTS = Cube("payments", by=(*Dimensions._fields, "due_date"), rollups=(Dimensions._fields, ()))
 _BILLED, _PAID = {"payments.billed": 1}, {"payments.paid": -1}
 
 
