@@ -26,7 +26,8 @@ def groups(report: Report) -> tuple[str, ...]:
 
     What a campaign is called and classed as is no posting, and may be restated too: groups by it would compare two classings.
     """
-    without = {"channel", *(report.facets.dimensions if report.facets else ())}
+    classed = ("channel",) if "campaign" in report.cube.by else ()
+    without = {*classed, *(report.facets.dimensions if report.facets else ())}
     return (*(one for one in report.dimensions if one not in without), *TIME_GROUPS)
 
 
