@@ -40,7 +40,7 @@ def contribute_messages(one: Stated, book: Book) -> None:
     """Messages name their channel, and count on the day on which they were sent."""
     channel = one.fields.get("channel")
     _put(book, NAMED, one.name, channel, NO_DAY)
-    _put(book, "reach.messages_sent", one.name, channel, one.day, one.fields["count"])
+    _put(book, "reach.messages_sent", one.name, channel, one.day, one.fields.get("count", 0))
 
 
 def _put(book: Book, measure: str, entity: str, channel: str | None, day: int, amount: int = 1) -> None:

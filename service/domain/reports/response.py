@@ -19,7 +19,7 @@ _INTERACTIONS = {"view": "response.views", "click": "response.clicks", "response
 
 def contribute_messages(messages: Stated, book: Book) -> None:
     """Count the messages of one event on its day."""
-    _count(messages, book, "response.messages_sent", messages.fields["count"])
+    _count(messages, book, "response.messages_sent", messages.fields.get("count", 0))
 
 
 def contribute_touchpoint(touch: Stated, book: Book) -> None:

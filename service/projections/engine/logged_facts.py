@@ -44,9 +44,11 @@ def fact_of(row: Row) -> Fact:
     data: Any = upcast(row.type, row.version, _json.decode(row.data))
     fact = read_fact(row.micros, row.rest, row.source, row.id, row.type, data)
     stated = fact[5]
-    for name, value in stated.items():
-        if type(value) is dict or type(value) is int:
+    for name, value in [*stated.items()]:
+        if type(value) is dict:
             stated[name] = _without_huge(value)
+        elif type(value) is int and abs(value) >= _LARGEST:
+            del stated[name]  # an earlier release took it; it is no number of anything
     if row.type == "fx.rate_published":
         try:
             parse_rate(stated["rate"])
