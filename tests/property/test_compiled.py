@@ -220,6 +220,6 @@ def test_usual_events_go_the_compiled_way(events: list[dict[str, Any]]) -> None:
         fast, general = both(json.dumps(event).encode())
         assert general is not None
         usual = set(event) <= {"specversion", "id", "source", "type", "time", "data", "subject", "datacontenttype"}
-        if usual and "" not in event["data"].values():
-            assert fast is not None
+        if usual and "" not in event["data"].values() and "handles" not in event["data"]:  # objects of any shape do not
+            assert fast is not None, event
             assert_same(fast, general, event["data"])
