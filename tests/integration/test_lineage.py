@@ -21,7 +21,7 @@ from tests.integration.test_engine import QUERIES, append, project_all, run
 from tests.reference.strategies import event_sets
 from tests.support.memory import answers_to
 
-EXAMPLES = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(deadline=None, max_examples=4, suppress_health_check=list(HealthCheck))
 
 
 def figure(row: dict[str, Any], measure: str) -> str | float | None:
