@@ -123,7 +123,7 @@ async def test_an_event_of_a_newer_version_is_kept_and_processed_after_an_upgrad
         "dataschema": "https://example.org/lead.captured/2",
         "data": {"lead_id": "L", "consent": True},
     }
-    unused = {**event("case.opened", case="C"), "dataschema": "v3"}
+    unused = {**event("case.opened", case_id="C"), "dataschema": "v3"}
     voided = {**lead("M"), "dataschema": "v2"}
     void = event("event.voided", source=voided["source"], id=voided["id"])
     await append(pool, ledger, [newer, cost("C", "c", "5.00"), unused, voided, void])
