@@ -130,7 +130,7 @@ def nearest(done: int, position: int, settled: int) -> Base:
 def moved_after(sql: Selection) -> str:
     """Return a position up to which nothing moved a window, as SQL: closings tell in which epochs something did."""
     return f"""coalesce(
-        (SELECT min(position) - {EPOCH} FROM closings WHERE {sql.places("c", sql.pieces)}
+        (SELECT min(position) - {EPOCH} FROM closings WHERE {sql.places(sql.campaign_letter, sql.pieces)}
          AND segment = ANY({sql.segments("campaign_segment")})),
         (SELECT position FROM closed WHERE ledger = $1 AND generation = $2), 0)"""
 
