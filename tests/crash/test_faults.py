@@ -17,6 +17,8 @@ from tests.crash.campaign import FAULTS, Report, filled, play, standing_still
 from tests.crash.stage import HEADERS, PATIENCE, Stage, binaries, stage
 from tests.support.hooks import connect_at
 
+pytestmark = pytest.mark.alone  # what is told how often goes by the clock
+
 TOKEN = "an-operators-token-0123456789-abcdef"
 SECRET = "whsec_YS1zZWNyZXQtZm9yLXRlc3RzLTAxMjM0NTY3ODk="
 READ_ONLY = ("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
