@@ -9,6 +9,7 @@ description and its formula follow from that. Values are exact until they are wr
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -64,16 +65,16 @@ def written(value: Exact, unit: str, currency: str) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class Figure(ABC):
     """One figure: its unit, what it means (its formula where `definition` is empty), and perhaps what else there is to know."""
 
     unit: str
     definition: str = ""
     note: str = ""
 
+    @abstractmethod
     def value(self, row: Row, name: str) -> Exact | None:
         """Return the exact value of the figure in a row, or None with a reason."""
-        raise NotImplementedError
 
     def write(self, row: Row, name: str) -> Any:
         """Return the figure as answers write it."""

@@ -45,7 +45,10 @@ def run(where: Path, *command: str | Path, **more: str) -> subprocess.CompletedP
 def needed(*tools: Path) -> None:
     missing = [str(one.relative_to(HERE)) for one in tools if not one.exists()]
     if missing:
-        pytest.skip(f"no {', '.join(missing)} in tests/clients: `make clients` gets what this takes, and needs npm")
+        pytest.skip(
+            f"generators and compilers of clients are not installed ({', '.join(missing)}): "
+            "`make clients` does that, where there is npm"
+        )
 
 
 def described(api: Api, where: Path) -> Path:

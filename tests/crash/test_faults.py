@@ -107,7 +107,10 @@ def test_a_database_that_takes_no_writes_is_answered_503_and_told_once_when_it_b
 def test_a_full_disk_is_answered_503_and_once_there_is_room_all_goes_on(external: bool) -> None:
     with stage(external=external) as on, httpx.Client(base_url=on.url, headers=HEADERS, timeout=30) as http:
         if not on.has_small_disk:
-            pytest.skip("no disk of its own can be mounted here: only root may, and not in every container")
+            pytest.skip(
+                "a disk that can be filled without filling the machine's has to be mounted: "
+                "only root may, and not in every container"
+            )
         on.recovered()
         with filled(on):
             answer = until(lambda: (one := http.get("/readyz")).status_code == 503 and one)

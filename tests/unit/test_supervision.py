@@ -85,7 +85,9 @@ def test_surprises_are_logged_with_where_they_arose_and_lost_connections_are_not
     assert [one["exc_info"] is not None for one in said] == [False, False, True]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="a log without room is tried on /dev/full, which only Linux has"
+)
 def test_a_log_on_a_full_disk_is_no_reason_for_anything_to_fail() -> None:
     program = """
 from service import telemetry
