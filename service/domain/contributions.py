@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from service.domain import layout, reports
-from service.domain.components.entities import CreditNote, Entity, Payment
+from service.domain.components.billing import CreditNote, Payment
+from service.domain.components.entities import Entity
 from service.domain.cubes import Posts, total_of
 from service.domain.figures import COUNT, DAYS, MONEY, NUMBER, SECONDS
 from service.domain.modules import found

@@ -17,19 +17,17 @@ from itertools import count
 from typing import Any, ClassVar, cast
 
 from service.domain.calendar import Zone
+from service.domain.components.billing import CreditNote, Invoice, Payment
 from service.domain.components.entities import (
     NO_DAY,
     NONE,
     Awaited,
-    CreditNote,
     Entity,
-    Invoice,
     Lead,
     Mark,
     Opportunity,
     Order,
     Origin,
-    Payment,
     Quote,
 )
 from service.domain.components.first_dates import FirstDates
@@ -280,33 +278,31 @@ class Links:
 
     def _place_credit_note(self, one: CreditNote, _: Entity | None) -> tuple[Any, ...]:
         """Link a credit note with its invoice."""
-        invoice = self._posted(one)
-        if invoice is not one.invoice:
-            self._detach(one)
-            if invoice is not None:
-                one.invoice = invoice
-                one.counted = _counted(one, invoice.amount)
-                invoice.credited += one.counted
-                invoice.credits.insert(one)
-                self._come_out(invoice)
+        if invoice := self._moved_to(one):
+            one.counted = _counted(one, invoice.amount)
+            invoice.credited += one.counted
+            invoice.credits.insert(one)
+            self._come_out(invoice)
         return ()
 
     def _place_payment(self, one: Payment, _: Entity | None) -> tuple[Any, ...]:
         """Link a payment with its invoice."""
-        invoice = self._posted(one)
-        if invoice is not one.invoice:
-            self._detach(one)
-            if invoice is not None:
-                one.invoice = invoice
-                invoice.payments.insert(one)
-                self.touched[invoice] = None
+        if invoice := self._moved_to(one):
+            invoice.payments.insert(one)
+            self.touched[invoice] = None
         return ()
 
-    def _posted(self, one: CreditNote | Payment) -> Invoice | None:
-        """Return the invoice of a credit note or a payment, if that is posted."""
+    def _moved_to(self, one: CreditNote | Payment) -> Invoice | None:
+        """Detach a credit note or a payment from the invoice that it no longer names; return the posted one that it now does."""
         named = ("invoice", one.fact.data["invoice_id"]) if one.known else None
         invoice = cast("Invoice | None", self.entities.get(named)) if named else None
-        return invoice if invoice is not None and invoice.posted else None
+        if invoice is not None and not invoice.posted:
+            invoice = None
+        if invoice is one.invoice:
+            return None
+        self._detach(one)
+        one.invoice = invoice
+        return invoice
 
     def _detach(self, one: CreditNote | Payment) -> None:
         """Take a credit note or a payment away from its invoice."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from service.domain.components.entities import Invoice, Lead, Opportunity, Order, Quote
+from service.domain.components.billing import Invoice
+from service.domain.components.entities import Lead, Opportunity, Order, Quote
 from service.domain.cubes import DEALS, Posts
 from service.domain.facts import Fact
 from service.domain.figures import COUNT, MONEY, RATIO, WHOLE_DAYS, Absent, Age, Figure, quotient, total

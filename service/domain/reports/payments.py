@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from service.domain.calendar import MICROS_PER_DAY
-from service.domain.components.entities import CreditNote, Invoice, Payment
+from service.domain.components.billing import CreditNote, Invoice, Payment
 from service.domain.cubes import Cube, Dimensions, Posts
 from service.domain.figures import DAYS, MONEY, PastDue, quotient, total
 from service.domain.money import money_of

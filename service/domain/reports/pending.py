@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from service.domain.components.entities import Awaited, Change, CreditNote, Invoice, Order, Quote
+from service.domain.components.billing import CreditNote, Invoice
+from service.domain.components.entities import Awaited, Change, Order, Quote
 from service.domain.cubes import DEALS, Posts
 from service.domain.details import PENDING_LINKS, Target
 from service.domain.postings import Book, event_name

@@ -7,9 +7,10 @@ from typing import Any
 
 from service.domain.calendar import recorded_day
 from service.domain.components.accounts import AccountsOrder
+from service.domain.components.billing import CreditNote, Invoice
 from service.domain.components.campaigns import Budget
 from service.domain.components.costs import CostEntry
-from service.domain.components.entities import NO_DAY, CreditNote, Invoice, Order
+from service.domain.components.entities import NO_DAY, Order
 from service.domain.cubes import DEALS, Dimensions, Posts
 from service.domain.facts import Fact
 from service.domain.figures import COUNT, DAY, MONEY, Figure, FirstDay, Sums, quotient, total

@@ -15,17 +15,8 @@ import msgspec
 
 from service.domain import lineage
 from service.domain.calendar import Zone
-from service.domain.components.entities import (
-    NO_DAY,
-    Change,
-    CreditNote,
-    Entity,
-    Invoice,
-    Opportunity,
-    Order,
-    Payment,
-    Quote,
-)
+from service.domain.components.billing import CreditNote, Invoice, Payment
+from service.domain.components.entities import NO_DAY, Change, Entity, Opportunity, Order, Quote
 from service.domain.components.journey import Journey, fold
 from service.domain.contributions import LAYOUT
 from service.domain.facts import Fact, Key, Merges
