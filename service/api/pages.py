@@ -19,9 +19,10 @@ from service.domain.calendar import MICROS_PER_DAY
 from service.domain.catalogue import CATALOGUE, CORE_TYPES
 from service.domain.contributions import DURATIONS, REPORTS, UNITS
 from service.domain.cubes import total_of
-from service.domain.figures import MONEY, Age
+from service.domain.figures import Age
 from service.domain.report import Report, Row, first_days_of
 from service.domain.standing import profile
+from service.domain.units import MONEY
 
 _MANY = 1_000  # from where on the end of a range is no more than what can be held
 _MISSING = object()

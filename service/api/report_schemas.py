@@ -9,19 +9,19 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from service.api import parameters, schemas
-from service.domain import figures
+from service.domain import figures, units
 from service.domain.figures import Figure
 from service.domain.report import Report
 from service.domain.standing import Persons, Stock
 from service.projections.sums.selection import column_of
 
 _TYPES: dict[str, Any] = {
-    figures.MONEY: str, figures.COUNT: int, figures.RATIO: float, figures.DAYS: float, figures.SECONDS: float,
-    figures.DAY: date, figures.WHOLE_DAYS: int, figures.HOURS: float, figures.NUMBER: float,
+    units.MONEY: str, units.COUNT: int, units.RATIO: float, units.DAYS: float, units.SECONDS: float,
+    units.DAY: date, units.WHOLE_DAYS: int, units.HOURS: float, units.NUMBER: float,
 }  # fmt: skip
 _EXAMPLES: dict[str, Any] = {
-    figures.MONEY: "1234.50", figures.COUNT: 12, figures.RATIO: 5.25, figures.DAYS: 7.5, figures.SECONDS: 312,
-    figures.DAY: "2026-05-04", figures.WHOLE_DAYS: 90, figures.HOURS: 7.5, figures.NUMBER: 4.25,
+    units.MONEY: "1234.50", units.COUNT: 12, units.RATIO: 5.25, units.DAYS: 7.5, units.SECONDS: 312,
+    units.DAY: "2026-05-04", units.WHOLE_DAYS: 90, units.HOURS: 7.5, units.NUMBER: 4.25,
 }  # fmt: skip
 
 

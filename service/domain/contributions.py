@@ -12,10 +12,10 @@ from service.domain import layout, reports
 from service.domain.components.billing import CreditNote, Payment
 from service.domain.components.entities import Entity
 from service.domain.cubes import Posts, total_of
-from service.domain.figures import COUNT, DAYS, MONEY, NUMBER, SECONDS
 from service.domain.modules import found
 from service.domain.postings import Book
 from service.domain.report import Report
+from service.domain.units import COUNT, DAYS, MONEY, NUMBER, SECONDS
 
 # Part of every ETag; a changed definition of any figure gets a new one. A release that takes a measure away still has to be
 # able to add up its postings: an older generation may have some that are in no balance yet when they are compared.

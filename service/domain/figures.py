@@ -15,31 +15,22 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from service.domain.calendar import MICROS_PER_DAY
 from service.domain.cubes import total_of
 from service.domain.durations import percentile
-from service.domain.money import format_minor
+from service.domain.units import (
+    COUNT,
+    RATIO,
+    Exact,
+    written,
+    written_quotient,
+)
 
 if TYPE_CHECKING:
     from service.domain.report import Row
 
 Sums = Mapping[str, int]  # measure → what it adds up to: minor units, a count, or microseconds
-Exact = Fraction | int
 Unless = Callable[[Sums], "str | None"]  # the reason why there is no such figure of these sums
 Parts = Mapping[str, int]  # measure → sign
-
-MONEY, COUNT, RATIO, DAYS, SECONDS, DAY = "money", "count", "ratio", "days", "seconds", "day"
-HOURS, NUMBER = "hours", "number"
-WHOLE_DAYS = "whole days"
-_MILLION = 1_000_000
-_LENGTHS = {DAYS: MICROS_PER_DAY, HOURS: MICROS_PER_DAY // 24}  # in microseconds
-_IN_MILLIONTHS = (SECONDS, NUMBER)
-
-
-def half_even(above: int, below: int) -> int:
-    """Divide by a positive integer, rounded half-even."""
-    whole, rest = divmod(above, below)
-    return whole + (2 * rest > below or (2 * rest == below and whole % 2 == 1))
 
 
 def terms(expression: str) -> dict[str, int]:
@@ -47,21 +38,6 @@ def terms(expression: str) -> dict[str, int]:
     words = expression.split()
     signs = [1, *(1 if one == "+" else -1 for one in words[1::2])]
     return dict(zip(words[::2], signs, strict=True))
-
-
-def written(value: Exact, unit: str, currency: str) -> Any:
-    """Write an exact value in its unit: money as a decimal string, ratios to 6 decimals, lengths and others as numbers."""
-    if unit == MONEY:
-        return format_minor(value if isinstance(value, int) else half_even(*value.as_integer_ratio()), currency)
-    if unit == COUNT:
-        return value
-    if unit in _LENGTHS:
-        return float(round(Fraction(value) / _LENGTHS[unit], 4))
-    above, below = value.as_integer_ratio()
-    if unit in _IN_MILLIONTHS:
-        below *= _MILLION
-    rounded = half_even(above * _MILLION, below)
-    return rounded // _MILLION if unit in _IN_MILLIONTHS and rounded % _MILLION == 0 else rounded / _MILLION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,16 +169,8 @@ class Quotient(Figure):
         return None if parts is None else Fraction(*parts)
 
     def write(self, row: Row, name: str) -> Any:
-        """Write it without reducing the fraction, which would cost more than all the rest."""
         parts = self._divide(row, name)
-        if parts is None:
-            return None
-        above, below = parts
-        if self.unit == MONEY:
-            return format_minor(half_even(above, below), row.currency)
-        if self.unit == RATIO:
-            return half_even(above * _MILLION, below) / _MILLION
-        return written(Fraction(above, below), self.unit, row.currency)
+        return None if parts is None else written_quotient(*parts, self.unit, row.currency)
 
     def _divide(self, row: Row, name: str) -> tuple[int, int] | None:
         above = row.sum_of(self.above)

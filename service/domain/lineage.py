@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from service.domain import details
 from service.domain.contributions import DURATIONS, UNITS
 from service.domain.details import Converted, Detail, Unconverted
-from service.domain.figures import MONEY
 from service.domain.kinds import KINDS, RULES
 from service.domain.money import minor_of, parse_amount
 from service.domain.reports.conversion import OUTCOMES
+from service.domain.units import MONEY
 
 
 class Line(NamedTuple):

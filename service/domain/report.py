@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 from service.domain.cubes import COST, Cube
 from service.domain.facets import Facets
-from service.domain.figures import Age, Dealt, Exact, Figure, FirstDay, Formula, PastDue, Percentile, Sums, Total
+from service.domain.figures import Age, Dealt, Figure, FirstDay, Formula, PastDue, Percentile, Sums, Total
 from service.domain.standing import Earlier, Labels, Persons, Stock
+from service.domain.units import Exact
 
 Samples = Mapping[str, Mapping[Any, int]]  # duration → length in microseconds → how often
 _NOTHING: Mapping[Any, Any] = {}

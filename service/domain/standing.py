@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from service.domain.figures import Exact, Figure, Parts, not_read
+from service.domain.figures import Figure, Parts, not_read
+from service.domain.units import Exact
 
 if TYPE_CHECKING:
     from service.domain.report import Row

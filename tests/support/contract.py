@@ -14,8 +14,9 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from service.domain.figures import DAY, Share, Total
+from service.domain.figures import Share, Total
 from service.domain.report import Report
+from service.domain.units import DAY
 from service.projections.reports.answers import Page
 from service.projections.sums.selection import TIME_GROUPS, Key, Query, column_of
 from tests.reference.oracle import PERIODS

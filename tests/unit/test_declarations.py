@@ -13,22 +13,9 @@ from service.domain import contributions, kinds, layout, modules
 from service.domain.calendar import Zone
 from service.domain.components.campaigns import topmost
 from service.domain.cubes import DEALS, Cube, Posts
-from service.domain.figures import (
-    COUNT,
-    DAYS,
-    MONEY,
-    RATIO,
-    SECONDS,
-    Absent,
-    Figure,
-    Mean,
-    Percentile,
-    quotient,
-    terms,
-    total,
-    written,
-)
+from service.domain.figures import Absent, Figure, Mean, Percentile, quotient, terms, total
 from service.domain.report import Report, Row
+from service.domain.units import COUNT, DAYS, MONEY, RATIO, SECONDS, written
 
 CALLS = Cube("calls", by=("owner",))
 VISITS = Cube("visits", by=("campaign", "owner"), rollups=(("campaign",),), cohort=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from service.domain.components import statements
 from service.domain.components.statements import Stated
 from service.domain.cubes import Posts
-from service.domain.figures import COUNT, MONEY, quotient, total
+from service.domain.figures import quotient, total
 from service.domain.postings import Book
 from service.domain.report import Report
 from service.domain.reports.calls import CALLS
+from service.domain.units import COUNT, MONEY
 
 ACTIVITIES = {"emails": "email", "meetings": "meeting", "demos": "demo", "visits": "visit", "other": "other"}
 KIND = statements.kind(

@@ -7,9 +7,10 @@ from decimal import Decimal
 from service.domain.components import statements
 from service.domain.components.statements import Stated
 from service.domain.cubes import Cube, Posts
-from service.domain.figures import COUNT, MONEY, SECONDS, quotient, total
+from service.domain.figures import quotient, total
 from service.domain.postings import Book
 from service.domain.report import Report
+from service.domain.units import COUNT, MONEY, SECONDS
 
 CALLS = Cube("calls", by=("owner",))
 KIND = statements.kind(

@@ -8,9 +8,10 @@ from service.domain.components.billing import Invoice
 from service.domain.components.entities import Lead, Opportunity, Order, Quote
 from service.domain.cubes import DEALS, Posts
 from service.domain.facts import Fact
-from service.domain.figures import COUNT, MONEY, RATIO, WHOLE_DAYS, Absent, Age, Figure, quotient, total
+from service.domain.figures import Absent, Age, Figure, quotient, total
 from service.domain.postings import Book
 from service.domain.report import Report
+from service.domain.units import COUNT, MONEY, RATIO, WHOLE_DAYS
 
 STEPS = {
     "captured": "leads captured",

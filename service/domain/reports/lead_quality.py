@@ -5,10 +5,11 @@ from __future__ import annotations
 from service.domain.components.entities import Entity, Lead, Quality
 from service.domain.cubes import Cube, Dimensions, Posts
 from service.domain.facets import Facets
-from service.domain.figures import COUNT, MONEY, Figure, quotient, total
+from service.domain.figures import Figure, quotient, total
 from service.domain.postings import Beside, Book
 from service.domain.report import Report
 from service.domain.reports import leads
+from service.domain.units import COUNT, MONEY
 
 # All of it stands on the day on which the lead was captured.
 QUALITY = Cube("quality", by=(*leads.LEADS.by, *Quality._fields))

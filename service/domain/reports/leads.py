@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from service.domain.components.entities import Entity, Lead
 from service.domain.cubes import Cube, Dimensions, Posts
-from service.domain.figures import COUNT, MONEY, RATIO, Dealt, Share, quotient, total
+from service.domain.figures import Dealt, Share, quotient, total
 from service.domain.postings import Beside, Book
 from service.domain.report import Report
+from service.domain.units import COUNT, MONEY, RATIO
 
 # All of it stands on the day on which the lead was captured.
 LEADS = Cube(

@@ -11,12 +11,13 @@ from fractions import Fraction
 from service.domain.components.entities import Opportunity, Order
 from service.domain.cubes import Cube, Dimensions, Posts
 from service.domain.details import LISTED, ORDERED
-from service.domain.figures import COUNT, DAYS, MONEY, Mean, half_even, quotient, total
+from service.domain.figures import Mean, quotient, total
 from service.domain.money import money_of
 from service.domain.postings import Book, Remainder
 from service.domain.report import Report
 from service.domain.reports.conversion import outcome_of
 from service.domain.stages import share_of
+from service.domain.units import COUNT, DAYS, MONEY, half_even
 
 OPPORTUNITIES = Cube("opportunities", by=(*Dimensions._fields, "account", "stage", "lost_reason"))
 

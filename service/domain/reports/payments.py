@@ -7,10 +7,11 @@ from fractions import Fraction
 from service.domain.calendar import MICROS_PER_DAY
 from service.domain.components.billing import CreditNote, Invoice, Payment
 from service.domain.cubes import Cube, Dimensions, Posts
-from service.domain.figures import DAYS, MONEY, PastDue, quotient, total
+from service.domain.figures import PastDue, quotient, total
 from service.domain.money import money_of
 from service.domain.postings import Book, Minor, Remainder
 from service.domain.report import Report
+from service.domain.units import DAYS, MONEY
 
 # All of it stands on the posting date of the invoice.
 PAYMENTS = Cube("payments", by=(*Dimensions._fields, "due_date"), rollups=(Dimensions._fields, ()))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from service.domain.components.entities import Quote
 from service.domain.cubes import Cube, Dimensions, Posts
-from service.domain.figures import COUNT, MONEY, quotient, total
+from service.domain.figures import quotient, total
 from service.domain.postings import Book, Remainder
 from service.domain.report import Report
+from service.domain.units import COUNT, MONEY
 
 QUOTES = Cube("quotes", by=Dimensions._fields)
 HAPPENED = ("sent", "accepted", "rejected", "expired")

@@ -6,10 +6,11 @@ from service.domain.components.contacts import Consent, Person
 from service.domain.components.entities import NO_DAY
 from service.domain.components.statements import Stated
 from service.domain.cubes import Cube, Posts
-from service.domain.figures import COUNT, total
+from service.domain.figures import total
 from service.domain.postings import Book
 from service.domain.report import Report
 from service.domain.standing import Persons
+from service.domain.units import COUNT
 
 REACH = Cube("reach", by=("channel",))
 NAMED = "reach.named"

@@ -7,11 +7,12 @@ from service.domain.components.entities import NO_DAY
 from service.domain.components.statements import Stated
 from service.domain.components.touchpoints import SUPPRESSED
 from service.domain.cubes import Cube, Dimensions, Posts
-from service.domain.figures import COUNT, MONEY, quotient, total
+from service.domain.figures import quotient, total
 from service.domain.money import money_of
 from service.domain.postings import Book, Remainder
 from service.domain.report import Report
 from service.domain.reports import roi
+from service.domain.units import COUNT, MONEY
 
 RESPONSE = Cube("response", by=("campaign",))
 _INTERACTIONS = {"view": "response.views", "click": "response.clicks", "response": "response.responses"}

@@ -6,11 +6,12 @@ from datetime import date
 
 from service.domain.components.accounts import AccountsOrder, AccountStep, Moment
 from service.domain.cubes import NOWHERE, Cube, Posts
-from service.domain.figures import COUNT, MONEY, quotient, total
+from service.domain.figures import quotient, total
 from service.domain.money import money_of
 from service.domain.postings import Book, Remainder
 from service.domain.report import Report
 from service.domain.standing import Earlier, Stock
+from service.domain.units import COUNT, MONEY
 
 CUSTOMERS = Cube("customers", by=("since",))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from service.domain.cubes import DEALS
-from service.domain.figures import MONEY, RATIO, Share, quotient
+from service.domain.figures import Share, quotient
 from service.domain.report import Report
 from service.domain.reports import conversion, roi
+from service.domain.units import MONEY, RATIO
 
 _ROI, _CONVERSION = roi.REPORT.figures, conversion.REPORT.figures
 

@@ -13,11 +13,12 @@ from service.domain.components.costs import CostEntry
 from service.domain.components.entities import NO_DAY, Order
 from service.domain.cubes import DEALS, Dimensions, Posts
 from service.domain.facts import Fact
-from service.domain.figures import COUNT, DAY, MONEY, Figure, FirstDay, Sums, quotient, total
+from service.domain.figures import Figure, FirstDay, Sums, quotient, total
 from service.domain.money import Money, money_of
 from service.domain.postings import Book, Remainder, event_name
 from service.domain.report import Report
 from service.domain.reports import lead_quality, payments, pending
+from service.domain.units import COUNT, DAY, MONEY
 
 # What entities post
 

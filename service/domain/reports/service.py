@@ -7,10 +7,11 @@ from decimal import Decimal
 from service.domain.components.cases import Case, Step
 from service.domain.cubes import Cube, Posts
 from service.domain.durations import SHARES
-from service.domain.figures import COUNT, HOURS, NUMBER, Mean, Percentile, quotient, total
+from service.domain.figures import Mean, Percentile, quotient, total
 from service.domain.postings import Book
 from service.domain.report import Report
 from service.domain.standing import Stock
+from service.domain.units import COUNT, HOURS, NUMBER
 
 CASES = Cube("cases", by=("owner",))
 _SATISFIED = 4  # of 5

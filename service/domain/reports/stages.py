@@ -11,11 +11,12 @@ from service.domain.components.entities import Opportunity
 from service.domain.cubes import Cube, Dimensions, Posts
 from service.domain.durations import SHARES
 from service.domain.facts import Fact
-from service.domain.figures import COUNT, DAYS, MONEY, Mean, Percentile, quotient, total
+from service.domain.figures import Mean, Percentile, quotient, total
 from service.domain.money import money_of
 from service.domain.postings import Book, Remainder
 from service.domain.report import Report
 from service.domain.reports.conversion import decided_by, outcome_of
+from service.domain.units import COUNT, DAYS, MONEY
 
 STAGES = Cube("stages", by=(*Dimensions._fields, "account", "stage"))
 VISIT = "stages.visit"

@@ -9,9 +9,10 @@ from service.domain.components.entities import Entity, Lead, Opportunity, Order
 from service.domain.cubes import DEALS, Posts, total_of
 from service.domain.durations import SHARES
 from service.domain.facts import Fact
-from service.domain.figures import COUNT, DAYS, MONEY, Exact, Figure, Formula, Mean, Percentile, Sums, total
+from service.domain.figures import Figure, Formula, Mean, Percentile, Sums, total
 from service.domain.postings import Book
 from service.domain.report import Report
+from service.domain.units import COUNT, DAYS, MONEY, Exact
 
 DURATIONS = {
     "captured_to_qualified": "per lead: qualified − captured",

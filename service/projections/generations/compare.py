@@ -13,8 +13,9 @@ from service.domain import layout as layouts
 from service.domain.calendar import grain_label
 from service.domain.contributions import REPORTS, UNITS
 from service.domain.cubes import total_of
-from service.domain.figures import Total, written
+from service.domain.figures import Total
 from service.domain.layout import Layout, Stored
+from service.domain.units import written
 from service.projections.generations import differences
 from service.projections.generations.differences import KNOWN, Shared
 

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from service.domain.cubes import NOT_OF_COST
 from service.domain.durations import EXACT_BELOW, middle_of
-from service.domain.figures import Age, Dealt, Exact, Formula, PastDue
+from service.domain.figures import Age, Dealt, Formula, PastDue
 from service.domain.postings import sum_by_key
 from service.domain.report import Report, Row, first_days_of, percentiles_of
 from service.domain.standing import PEOPLE, Persons
+from service.domain.units import Exact
 from service.projections.reports import dealing, dues, faceted, stocks
 from service.projections.reports.reading import Snapshot
 from service.projections.reports.stocks import Stocks

@@ -14,8 +14,9 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from service.domain.calendar import FIRST_DAY, grain_label, grain_start
-from service.domain.figures import DAY, MONEY, RATIO, Figure, written
+from service.domain.figures import Figure
 from service.domain.report import Report
+from service.domain.units import DAY, MONEY, RATIO, written
 from service.projections.reports import answers
 from service.projections.reports.answers import Answer, Page
 from service.projections.reports.reading import Snapshot

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from service.domain import details, figures, lineage
+from service.domain import details, lineage, units
 from service.domain.calendar import MICROS_PER_DAY, grain_label, grain_start
 from service.domain.catalogue import CATALOGUE
 from service.domain.components.campaigns import topmost
 from service.domain.contributions import UNITS
-from service.domain.figures import Parts
+from service.domain.figures import Formula, Parts, PastDue, Total
 from service.domain.lineage import Line
 from service.domain.postings import sum_by_key
 from service.domain.report import Report
@@ -249,7 +249,7 @@ def described(entry: Entry, query: Query, currency: str) -> dict[str, Any]:
 
 def amount(measure: str, minor: int, currency: str, unit: str | None = None) -> str | int | float:
     """Write what was posted to a measure, or a sum in a unit: money as a decimal string, all else as a number."""
-    found: str | int | float = figures.written(minor, unit or UNITS.get(measure, figures.COUNT), currency)
+    found: str | int | float = units.written(minor, unit or UNITS.get(measure, units.COUNT), currency)
     return found
 
 
@@ -268,9 +268,9 @@ async def read(
     made_of, figure = report.additive(name), report.figures.get(name)
     if made_of is None:
         raise KeyError(name)
-    if isinstance(figure, figures.Formula):
+    if isinstance(figure, Formula):
         query = replace(query, basis="cohort")
-    if isinstance(figure, figures.PastDue):
+    if isinstance(figure, PastDue):
         query = await dues.only_past_due(view, query, figure, today)
     once = report.counted_once(query.dimensions)
     made_of = {one: {once.get(measure, measure): sign for measure, sign in of.items()} for one, of in made_of.items()}
@@ -299,6 +299,6 @@ async def read(
         "count": counted,
         "entries": [described(one, query, currency) for one in found[:limit]],
     }
-    if isinstance(figure, figures.Total) and (reason := figure.without(summed, view.version)):
+    if isinstance(figure, Total) and (reason := figure.without(summed, view.version)):
         answer["reasons"] = {name: reason}
     return answer, found[limit - 1].place if len(found) > limit else None

@@ -13,8 +13,9 @@ from typing import Any
 from service.domain import lineage
 from service.domain.calendar import Zone, grain_label, grain_start
 from service.domain.contributions import REPORTS
-from service.domain.figures import Total, written
+from service.domain.figures import Total
 from service.domain.report import Report
+from service.domain.units import written
 from service.projections.reports import entries
 from service.projections.reports.entries import Entry, Place, Range
 from service.projections.reports.reading import Snapshot
