@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from service.api import parameters, schemas_lineage
+from service.api import answering, parameters, schemas_lineage
 from service.api.parameters import After, AsOf, FigureReader, Limit, MinPosition, Reader
 from service.api.problems import ProblemError
 from service.api.reports import mark, read_place
@@ -39,15 +39,15 @@ async def get_journey(
     """
     if kind not in timeline.KINDS:
         raise ProblemError(404, f"there are no journeys of a {kind}; there are those of {', '.join(timeline.KINDS)}")
-    async with parameters.views(request, ledger, min_position, parameters.read_moment(as_of)) as (view,):
+    async with answering.views(request, ledger, min_position, parameters.read_moment(as_of)) as (view,):
         try:
             page = await timeline.read(view, kind, identity, int(after or 0), limit)
         except ValueError:
             raise parameters.invalid("after", "what the `next` of the page before has", after) from None
     if page is None:
         raise ProblemError(404, f"no event names a {kind} {shown(identity)}")
-    following = parameters.Page(None if page.last is None else str(page.last))
-    return await parameters.answer(request, view, page.body, page=following)
+    following = answering.Page(None if page.last is None else str(page.last))
+    return await answering.answer(request, view, page.body, page=following)
 
 
 @router.get(
@@ -62,12 +62,12 @@ async def get_completeness(
     A source is `silent` when nothing came for three times as long as 95 % of its intervals are. A key with the scope
     `figures` alone gets no `examples`.
     """
-    async with parameters.views(request, ledger, min_position, parameters.read_moment(as_of)) as (view,):
+    async with answering.views(request, ledger, min_position, parameters.read_moment(as_of)) as (view,):
         service: Service = request.app.state.service
         body = await completeness.read(view, service.settings.overdue_days)
-    if not parameters.sees_entries(request):
+    if not answering.sees_entries(request):
         body["waiting"] = [{**one, "examples": []} for one in body["waiting"]]
-    return Response(msgspec.json.encode({**body, **parameters.frame(view)}), media_type="application/json")
+    return Response(msgspec.json.encode({**body, **answering.frame(view)}), media_type="application/json")
 
 
 def _moment(field: str, text: str) -> int | datetime:
@@ -119,18 +119,18 @@ async def get_restatement(request: Request, ledger: FigureReader, asked: Annotat
     query = parameters.read_query(asked, groups, {"campaign": asked.campaign_id})
     compared = restatement.measures(report, asked.measure)
     moments = _moment("from_as_of", asked.from_as_of), parameters.read_moment(asked.to_as_of, "to_as_of")
-    async with parameters.views(request, ledger, asked.min_position, *moments) as (then, now):
+    async with answering.views(request, ledger, asked.min_position, *moments) as (then, now):
         if then.as_of.position > now.as_of.position:
             raise parameters.invalid(
                 "to_as_of", f"a moment not before from_as_of ({asked.from_as_of})", asked.to_as_of or ""
             )
         body, following = await restatement.read(then, now, query, compared, read_place(asked.after), asked.limit)
     scope: str | None = "read"
-    if not parameters.sees_entries(request):
+    if not answering.sees_entries(request):
         body, following, scope = {**body, "lines": []}, None, None
     content = {**_between(then, now), **body, "date_basis": asked.date_basis}
     fixed = {"from_as_of": then.as_of.position, "to_as_of": now.as_of.position}
-    return await parameters.answer(request, now, content, scope, page=parameters.Page(mark(following), fixed))
+    return await answering.answer(request, now, content, scope, page=answering.Page(mark(following), fixed))
 
 
 def _between(then: reading.Snapshot, now: reading.Snapshot) -> dict[str, Any]:

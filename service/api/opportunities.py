@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field, create_model
 from starlette.responses import Response
 
-from service.api import parameters, reports, schemas
+from service.api import answering, parameters, reports, schemas
 from service.api.parameters import Reader
 from service.api.report_schemas import AnswerOfNow
 from service.api.urls import IdRoute
@@ -102,7 +102,7 @@ async def get_opportunities(request: Request, ledger: Reader, asked: Any) -> Res
     if sort not in opportunities.SORTS:
         raise parameters.invalid("sort", f"one of {', '.join(opportunities.SORTS)}, perhaps with - before it", sort)
     moment = parameters.read_moment(asked.as_of)
-    async with parameters.views(request, ledger, asked.min_position, moment) as (view,):
+    async with answering.views(request, ledger, asked.min_position, moment) as (view,):
         now = parameters.read_now(asked.now, moment, view)
         rows, total = await opportunities.read(view, query, chosen, now.today(ledger))
         rows = _after(opportunities.in_order(rows, sort, falling=falling), asked.after)
@@ -111,8 +111,8 @@ async def get_opportunities(request: Request, ledger: Reader, asked: Any) -> Res
         body = {"rows": shown, "total": total, **await reports.frame(view, query, REPORT), "names": names}
     body["now"] = now.told()
     last = msgspec.json.encode([shown[-1]["opportunity_id"]]).decode() if len(shown) < len(rows) else None
-    page = parameters.Page(last, {"now": now.at.isoformat().replace("+00:00", "Z"), "as_of": view.as_of.position})
-    return await parameters.answer(request, view, body, page=page, now=now)
+    page = answering.Page(last, {"now": now.at.isoformat().replace("+00:00", "Z"), "as_of": view.as_of.position})
+    return await answering.answer(request, view, body, page=page, now=now)
 
 
 def _after(rows: list[opportunities.Row], after: str) -> list[opportunities.Row]:

@@ -1,34 +1,25 @@
-"""How reads are asked and answered: the parameters that they share, waiting for a position, ETags and pages.
+"""How reads are asked: the parameters that they share, and how those are read.
 
 Parameters are models; those of a report follow from its declaration (`of_report`, `of_entries`).
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, create_model
-from starlette.responses import Response
 
 from service.api.auth import Needs
 from service.api.problems import ProblemError
-from service.api.response_cache import Answers, Standing, matches
-from service.api.urls import link, next_url
-from service.bootstrap import Service
 from service.domain.calendar import LAST_DAY, Zone, expected_day, parse_day, parse_instant
-from service.domain.contributions import READ_MODEL_VERSION
 from service.domain.report import Report
 from service.projections.reports import reading
 from service.projections.sums import selection
-from service.projections.sums.threads import apart
-from service.store.ledgers import Access, Ledger
-from service.store.log import heads
+from service.store.ledgers import Ledger
 
 Reader = Annotated[Ledger, Depends(Needs("read"))]
 FigureReader = Annotated[Ledger, Depends(Needs("figures"))]
@@ -265,91 +256,3 @@ def read_now(text: str | None, moment: int | datetime | None, view: reading.Snap
 def minute() -> datetime:
     """Return the clock's time to the minute: answers that depend on it are kept as long."""
     return datetime.now(UTC).replace(second=0, microsecond=0)
-
-
-@asynccontextmanager
-async def views(
-    request: Request, ledger: Ledger, min_position: int, *moments: int | datetime | None
-) -> AsyncIterator[list[reading.Snapshot]]:  # fmt: skip
-    """Open views of moments of knowing, once a position is projected and those asked about are, as far as recorded."""
-    service: Service = request.app.state.service
-    standing: Standing = request.app.state.standing
-    asked = max((one for one in moments if isinstance(one, int)), default=0)
-    if max(asked, min_position) > 0 and (at := (await standing.of(ledger)).checkpoint) < max(asked, min_position):
-        if asked > at:  # what was known at a position is known once it has been projected
-            min_position = max(min_position, min(asked, (await heads.head(service.pool, ledger.ledger))[0]))
-        async with request.state.turn.set_down():
-            await _wait(service, standing, ledger, min_position)
-    async with reading.snapshots(service.pool, ledger, *moments) as opened:
-        yield opened
-
-
-async def _wait(service: Service, standing: Standing, ledger: Ledger, position: int) -> None:
-    """Wait until the serving generation has reached what the caller needs; else a 503 problem."""
-    patience, pause = service.settings.min_position_timeout, 0.005
-    while (served := await standing.of(ledger)).checkpoint < position:
-        if patience <= 0:
-            raise ProblemError(
-                503, f"position {position} is not projected yet, only {served.checkpoint}: {_until(served)}",
-                kind="not-projected-yet", headers={"Retry-After": "1"}, position=served.checkpoint,
-            )  # fmt: skip
-        await asyncio.sleep(pause)
-        patience, pause = patience - pause, min(pause * 2, 0.1)
-
-
-def _until(served: reading.Serving) -> str:
-    """Say when to ask again: figures that an earlier release made stand still until they are rebuilt."""
-    if served.version == READ_MODEL_VERSION:
-        return "try again in a moment"
-    return f"its figures are still those of definitions {served.version}, and stand still until they are rebuilt"
-
-
-def frame(view: reading.Snapshot) -> dict[str, Any]:
-    """Return what every answer says of itself: the moment of knowing, and the version of the definitions."""
-    moment = {"position": view.as_of.position, "recorded_at": view.as_of.recorded_at}
-    return {"as_of": moment, "read_model_version": view.version}
-
-
-def sees_entries(request: Request) -> bool:
-    """Tell whether the key of a request may see single entries and entities, and not figures only."""
-    access: Access = request.state.access
-    return access.may("read")
-
-
-class Page(NamedTuple):
-    """A page of several: the `after` of the following one, if there is one, and what all of them are known as of.
-
-    All pages are as of the moment of the first one, so that they fit together whatever comes meanwhile.
-    """
-
-    following: str | None
-    known: dict[str, Any] | None = None  # by parameter, where that is not `as_of`
-
-
-async def answer(
-    request: Request, view: reading.Snapshot, body: dict[str, Any], scope: str | None = "read", *, page: Page | None = None,
-    now: Now | None = None, against: reading.Snapshot | None = None,
-) -> Response:  # fmt: skip
-    """Answer a read, or 304 to whom it tells nothing new. What has pages says where the `next` one is.
-
-    `scope` is what a key needs to have this very answer; None: it has parts left out, and is not kept for others.
-
-    The weak ETag is the tag of the read models, the position, that of the view that it is compared `against`, and, of what rests
-    on today, the time that this was told by.
-    """
-    told = f"-{against.as_of.position}" if against else ""
-    told += f"-{now.at:%Y%m%dT%H%M%S}" if now else ""
-    tag = f'W/"{view.read_model_tag}-{view.as_of.position}{told}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
-    if page is not None:
-        known = page.known or {"as_of": view.as_of.position}
-        url = next_url(request, None if page.following is None else {**known, "after": page.following})
-        body, headers = {**body, "next": url}, headers | link(url)
-    rows = body.get("rows", ())
-    content = await apart(len(rows), msgspec.json.encode, {**body, **frame(view)})
-    found, unchanged = Response(content, headers=headers, media_type="application/json"), Response(None, 304, headers)
-    if scope:
-        answers: Answers = request.app.state.answers
-        latest = against if against and against.current else view
-        answers.keep(request, latest, scope, tag, found, unchanged, now.at if now and now.origin == "clock" else None)
-    return unchanged if matches(request.headers, tag) else found

@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from service.api import parameters, schemas
+from service.api import answering, parameters, schemas
 from service.api.parameters import After, AsOf, CampaignPath, FigureReader, Limit, MinPosition, Reader
 from service.api.problems import ProblemError
 from service.api.urls import IdRoute
@@ -26,15 +26,15 @@ async def get_campaigns(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100, as_of: AsOf = None, min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """List campaigns, registered or only named, by id; `Link: rel=next` leads on while there are more."""
-    async with parameters.views(request, ledger, min_position, parameters.read_moment(as_of)) as (view,):
+    async with answering.views(request, ledger, min_position, parameters.read_moment(as_of)) as (view,):
         known = [(one, attributes) for one, attributes in (await view.campaigns()).items() if one > after]
     rows = [{"campaign_id": one, **attributes} for one, attributes in known[:limit]]
-    return await parameters.answer(
+    return await answering.answer(
         request,
         view,
         {"rows": rows},
         "figures",
-        page=parameters.Page(rows[-1]["campaign_id"] if len(known) > limit else None),
+        page=answering.Page(rows[-1]["campaign_id"] if len(known) > limit else None),
     )
 
 
@@ -48,11 +48,11 @@ async def get_campaign(
     min_position: MinPosition = 0,
 ) -> Response:  # fmt: skip
     """One campaign's attributes, the last statement of each."""
-    async with parameters.views(request, ledger, min_position, parameters.read_moment(as_of)) as (view,):
+    async with answering.views(request, ledger, min_position, parameters.read_moment(as_of)) as (view,):
         known = await view.campaigns()
     if campaign_id not in known:
         raise ProblemError(404, f"there is no campaign {shown(campaign_id)}")
-    return await parameters.answer(request, view, {"campaign_id": campaign_id, **known[campaign_id]}, scope="figures")
+    return await answering.answer(request, view, {"campaign_id": campaign_id, **known[campaign_id]}, scope="figures")
 
 
 async def _listed(
@@ -62,12 +62,12 @@ async def _listed(
         pair: tuple[str, str] = _pair.decode(after) if after else ("", "")
     except msgspec.DecodeError:
         raise parameters.invalid("after", "what the `Link` of the page before has", after) from None
-    async with parameters.views(request, ledger, 0, parameters.read_moment(as_of)) as (view,):
+    async with answering.views(request, ledger, 0, parameters.read_moment(as_of)) as (view,):
         found = await view.listed(measure, pair, limit)
     names = ("from", "to") if measure == PENDING_LINKS else ("entity", "reason")
     rows = [dict(zip((*names, "campaign_id", "since_position"), one, strict=True)) for one in found]
     following = msgspec.json.encode(found[-1][:2]).decode() if len(found) == limit else None
-    return await parameters.answer(request, view, {"rows": rows}, page=parameters.Page(following))
+    return await answering.answer(request, view, {"rows": rows}, page=answering.Page(following))
 
 
 @router.get("/v1/pending-links", summary="Pending links", response_model=schemas.Links)

@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from service.api import comparing, parameters, report_schemas, schemas_lineage
+from service.api import answering, comparing, parameters, report_schemas, schemas_lineage
 from service.api.parameters import CampaignPath, FigureReader, Reader
 from service.api.problems import ProblemError
 from service.api.urls import IdRoute
@@ -52,7 +52,7 @@ async def frame(view: reading.Snapshot, query: selection.Query, report: Report) 
     return {
         "currency": view.ledger.currency,
         "date_basis": query.basis,
-        **parameters.frame(view),
+        **answering.frame(view),
         "unconverted": unconverted,
         "pending_links": pending_links,
     }
@@ -78,7 +78,7 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
     page = answers.Page(sort or None, falling, parameters.read_key(asked.after, query), asked.limit)
     include = frozenset[str](getattr(asked, "include", ()))  # of reports with figures on request only
     other, moments = comparing.read_query(asked, query), comparing.read_moments(asked)
-    async with parameters.views(request, ledger, asked.min_position, *moments) as views:
+    async with answering.views(request, ledger, asked.min_position, *moments) as views:
         view, against = views[0], views[-1]
         now = parameters.read_now(asked.now, moments[0], view)
         today = now.today(ledger)
@@ -98,7 +98,7 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
             body["compared_to"] = comparing.told(other, await frame(against, other, report))
     if report.of_now:
         body["now"] = now.told()
-    return await parameters.answer(
+    return await answering.answer(
         request, view, body, "figures", page=_following(found.last, views, now if report.of_now else None),
         now=now if report.of_now else None, against=against if len(views) > 1 else None,
     )  # fmt: skip
@@ -106,7 +106,7 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
 
 def _following(
     last: selection.Key | None, views: Sequence[reading.Snapshot], now: parameters.Now | None
-) -> parameters.Page:  # fmt: skip
+) -> answering.Page:  # fmt: skip
     """Return where the next page is: all pages rest on what was known, and what time it was, for the first one."""
     after = None if last is None else msgspec.json.encode(last).decode()
     known: dict[str, Any] = {
@@ -114,7 +114,7 @@ def _following(
     }
     if now is not None:
         known["now"] = now.at.isoformat().replace("+00:00", "Z")
-    return parameters.Page(after, known)
+    return answering.Page(after, known)
 
 
 async def _campaign(
@@ -122,7 +122,7 @@ async def _campaign(
 ) -> Response:  # fmt: skip
     query = parameters.read_query(asked, ("campaign",), {"campaign": [campaign]})
     moment = parameters.read_moment(asked.as_of)
-    async with parameters.views(request, ledger, asked.min_position, moment) as (view,):
+    async with answering.views(request, ledger, asked.min_position, moment) as (view,):
         today = parameters.read_now(now, moment, view)
         found = await answers.read(view, report, query, today.today(ledger))
         if found is None or (not found.rows and campaign not in await view.campaigns()):
@@ -130,7 +130,7 @@ async def _campaign(
         body = {"campaign_id": campaign, **found.total, **await frame(view, query, report)}
     if report.of_now:
         body["now"] = today.told()
-    return await parameters.answer(request, view, body, "figures", now=today if report.of_now else None)
+    return await answering.answer(request, view, body, "figures", now=today if report.of_now else None)
 
 
 def _check_facets(report: Report, query: selection.Query) -> None:
@@ -173,17 +173,17 @@ async def _entries(
     if dealt := report.of_kind(Dealt).keys() & made_of.keys():
         _refuse_filters_of_dealt(min(dealt), query)
     moment = parameters.read_moment(asked.as_of)
-    async with parameters.views(request, ledger, asked.min_position, moment) as (view,):
+    async with answering.views(request, ledger, asked.min_position, moment) as (view,):
         now = parameters.read_now(asked.now, moment, view)
         body, following = await entries.read(
             view, query, report, asked.measure, read_place(asked.after), asked.limit, now.today(ledger)
         )  # fmt: skip
     told = {"currency": ledger.currency, "date_basis": query.basis}
     if not isinstance(report.figures.get(asked.measure), PastDue):
-        return await parameters.answer(request, view, {**body, **told}, page=parameters.Page(mark(following)))
+        return await answering.answer(request, view, {**body, **told}, page=answering.Page(mark(following)))
     known = {"as_of": view.as_of.position, "now": now.at.isoformat().replace("+00:00", "Z")}
-    page = parameters.Page(mark(following), known)
-    return await parameters.answer(request, view, {**body, **told, "now": now.told()}, page=page, now=now)
+    page = answering.Page(mark(following), known)
+    return await answering.answer(request, view, {**body, **told, "now": now.told()}, page=page, now=now)
 
 
 def _routes(report: Report) -> Iterable[tuple[str, str, str, Endpoint, Any]]:
