@@ -33,53 +33,58 @@ from tests.support.description import Description
 from tests.support.queries import queries
 
 EXAMPLES = settings(
-    deadline=None, max_examples=5, suppress_health_check=list(HealthCheck),
+    deadline=None, max_examples=8, suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to shrink on a database takes longer than anybody waits
 )  # fmt: skip
-OF_EACH = pytest.mark.parametrize("report", REPORTS.values(), ids=list(REPORTS))
+SEVERAL = [[*REPORTS.values()][first::3] for first in range(3)]  # what is projected serves several reports
+OF_EACH = pytest.mark.parametrize("reports", SEVERAL, ids=["+".join(one.name for one in some) for some in SEVERAL])
 Events = list[dict[str, Any]]
+Reports = list[Report]
 
 
 @OF_EACH
 @EXAMPLES
 @given(events=event_sets(), data=st.data(), batch=st.sampled_from((1, 3, 1000)), most=st.sampled_from((0, 20, 1000)))
 def test_postgresql_answers_what_memory_does_and_keeps_the_contract(
-    dsn: str, report: Report, events: Events, data: st.DataObject, batch: int, most: int
+    dsn: str, reports: Reports, events: Events, data: st.DataObject, batch: int, most: int
 ) -> None:
-    asked = data.draw(st.lists(queries(report), min_size=2, max_size=4))
-    dimension = data.draw(st.sampled_from(parameters.dimensions_of(report)))
-    page = Page(data.draw(st.none() | st.sampled_from([*report.figures])), data.draw(st.booleans()), limit=2)
+    asked = [data.draw(st.lists(queries(report), min_size=2, max_size=4)) for report in reports]
+    dimensions = [data.draw(st.sampled_from(parameters.dimensions_of(report))) for report in reports]
+    sorts = [data.draw(st.none() | st.sampled_from([*report.figures])) for report in reports]
+    falling = data.draw(st.booleans())
 
     async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
         await append(pool, ledger, events)
         await project_all(pool, ledger, batch, most)
         expected = memory.MemorySnapshot(await memory.project(events))
         async with reading.snapshot(pool, ledger) as view:
-            for query in asked:
-                assert await memory.answer(view, report, query) == await memory.answer(expected, report, query)
-                await contract.check_rows(view, report, query)
-            await contract.check_periods(view, report, asked[0], "day", "week")
-            await contract.check_periods(view, report, asked[0], "month", "year")
-            await contract.check_filters(view, report, asked[0], dimension)
-            await contract.check_pages(view, report, asked[1], page)
+            for report, several, dimension, sort in zip(reports, asked, dimensions, sorts, strict=True):
+                for query in several:
+                    assert await memory.answer(view, report, query) == await memory.answer(expected, report, query)
+                    await contract.check_rows(view, report, query)
+                await contract.check_periods(view, report, several[0], "day", "week")
+                await contract.check_periods(view, report, several[0], "month", "year")
+                await contract.check_filters(view, report, several[0], dimension)
+                await contract.check_pages(view, report, several[1], Page(sort, falling, limit=2))
 
     run(dsn, work)
 
 
 @OF_EACH
-@settings(EXAMPLES, max_examples=3)
+@settings(EXAMPLES, max_examples=5)
 @given(events=event_sets(), data=st.data(), limit=st.sampled_from((3, 1000)))
 def test_every_figure_opens_down_to_entries_that_add_up_to_it(
-    dsn: str, report: Report, events: Events, data: st.DataObject, limit: int
+    dsn: str, reports: Reports, events: Events, data: st.DataObject, limit: int
 ) -> None:
-    query = data.draw(queries(report))
+    asked = [data.draw(queries(report)) for report in reports]
 
     async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
         await append(pool, ledger, events)
         await project_all(pool, ledger, 1000)
         async with reading.snapshot(pool, ledger) as view:
-            for name in parameters.of_entries(report).model_json_schema()["properties"]["measure"]["enum"]:
-                await lineage.check_entries(view, report, query, name, limit)
+            for report, query in zip(reports, asked, strict=True):
+                for name in parameters.of_entries(report).model_json_schema()["properties"]["measure"]["enum"]:
+                    await lineage.check_entries(view, report, query, name, limit)
 
     run(dsn, work)
 
@@ -88,12 +93,20 @@ def test_every_figure_opens_down_to_entries_that_add_up_to_it(
 @EXAMPLES
 @given(events=event_sets(), data=st.data(), epoch=st.sampled_from((2, 7, 1000)))
 def test_what_was_known_then_is_answered_and_restated_and_a_rebuild_gives_the_same(
-    dsn: str, report: Report, events: Events, data: st.DataObject, epoch: int
+    dsn: str, reports: Reports, events: Events, data: st.DataObject, epoch: int
 ) -> None:
-    asked = data.draw(st.lists(queries(report), min_size=2, max_size=3))
-    groups = st.lists(st.sampled_from(restatement.groups(report)), min_size=1, max_size=3, unique=True)
-    restated = replace(asked[0], group_by=tuple(data.draw(groups)), only=())
-    figure = data.draw(st.none() | st.sampled_from(sorted(restatement.measures(report, None))))
+    asked = [
+        (report, query) for report in reports for query in data.draw(st.lists(queries(report), min_size=2, max_size=3))
+    ]
+    restated = []
+    for report in reports:
+        groups = st.lists(st.sampled_from(restatement.groups(report)), min_size=1, max_size=3, unique=True)
+        query = replace(data.draw(queries(report)), group_by=tuple(data.draw(groups)), only=())
+        figure = data.draw(st.none() | st.sampled_from(sorted(restatement.measures(report, None))))
+        restated.append((report, query, figure))
+
+    async def answers(view: reading.Snapshot) -> list[Any]:
+        return [await memory.answer(view, report, query) for report, query in asked]
 
     async def work(pool: asyncpg.Pool, ledger: ledgers.Ledger) -> None:
         known = []
@@ -101,17 +114,18 @@ def test_what_was_known_then_is_answered_and_restated_and_a_rebuild_gives_the_sa
             await append(pool, ledger, some)
             await project_all(pool, ledger, 2, 12)
             async with reading.snapshot(pool, ledger) as view:
-                known.append((view.as_of.position, [await memory.answer(view, report, query) for query in asked]))
+                known.append((view.as_of.position, await answers(view)))
         for _ in range(len(events) // epoch):
             await closings.close_next(pool, ledger.ledger)
         for position, expected in known:
             async with reading.snapshot(pool, ledger, position) as view:
-                assert [await memory.answer(view, report, query) for query in asked] == expected
+                assert await answers(view) == expected
         async with reading.snapshots(pool, ledger, known[1][0], known[-1][0]) as (then, now):
-            await lineage.check_restatement(then, now, report, restated, figure)
+            for report, query, figure in restated:
+                await lineage.check_restatement(then, now, report, query, figure)
         assert (await rebuild.rebuild(pool, ledger, batch=3)).differences == 0
         async with reading.snapshot(pool, ledger) as view:
-            assert [await memory.answer(view, report, query) for query in asked] == known[-1][1]
+            assert await answers(view) == known[-1][1]
         for finding in await verify.verify(pool, ledger, deep=True):
             assert finding.good, finding
 
@@ -120,12 +134,12 @@ def test_what_was_known_then_is_answered_and_restated_and_a_rebuild_gives_the_sa
 
 
 @OF_EACH
-@settings(EXAMPLES, max_examples=3)
+@settings(EXAMPLES, max_examples=5)
 @given(events=event_sets(), data=st.data())
 def test_all_that_is_answered_of_a_report_fits_the_description_of_the_service(
-    open_api: Callable[[], Api], report: Report, events: Events, data: st.DataObject
+    open_api: Callable[[], Api], reports: Reports, events: Events, data: st.DataObject
 ) -> None:
-    api, query = open_api(), data.draw(queries(report))
+    api, asked = open_api(), [data.draw(queries(report)) for report in reports]
     last = api.http.post("/v1/events", json=events).json()["last_position"]
     description = Description(api.http.get("/openapi.json").json())
 
@@ -135,17 +149,18 @@ def test_all_that_is_answered_of_a_report_fits_the_description_of_the_service(
         assert not list(description.faults(description.answer(path, "get", 200), answer.json()))
         return answer.json()
 
-    path, asked = f"/v1/reports/{report.name}", parameters_of(query)
-    body = read(path, group_by=",".join(query.group_by), include=sorted(report.on_request), **asked)
-    for row in (*body["rows"], body["total"]):
-        contract.assert_reasons(report, row)
-    of_leads = any(name not in OF_WHOLE_CAMPAIGNS for name, _ in query.only)
-    for figure in report.figures:
-        if of_leads and not report.of_kind(Dealt).keys().isdisjoint(report.additive(figure) or ()):
-            continue  # its entries are those of campaigns: such a filter is refused
-        read(f"{path}/entries", measure=figure, **asked)
-    for groups in ({}, {"group_by": "day,week"}):
-        read("/v1/restatement", report=report.name, from_as_of=0, **groups)
+    for report, query in zip(reports, asked, strict=True):
+        path, told = f"/v1/reports/{report.name}", parameters_of(query)
+        body = read(path, group_by=",".join(query.group_by), include=sorted(report.on_request), **told)
+        for row in (*body["rows"], body["total"]):
+            contract.assert_reasons(report, row)
+        of_leads = any(name not in OF_WHOLE_CAMPAIGNS for name, _ in query.only)
+        for figure in report.figures:
+            if of_leads and not report.of_kind(Dealt).keys().isdisjoint(report.additive(figure) or ()):
+                continue  # its entries are those of campaigns: such a filter is refused
+            read(f"{path}/entries", measure=figure, **told)
+        for groups in ({}, {"group_by": "day,week"}):
+            read("/v1/restatement", report=report.name, from_as_of=0, **groups)
 
 
 def parameters_of(query: Query) -> dict[str, Any]:
