@@ -117,7 +117,7 @@ async def get_restatement(request: Request, ledger: FigureReader, asked: Annotat
     group_by = f"{dimensions[0]},month" if asked.group_by is None else asked.group_by
     groups = parameters.read_groups(group_by, restatement.groups(report))
     query = parameters.read_query(asked, groups, {"campaign": asked.campaign_id})
-    compared = restatement.measures(report, asked.measure)
+    compared = restatement.measures(report, asked.measure, groups)
     moments = _moment("from_as_of", asked.from_as_of), parameters.read_moment(asked.to_as_of, "to_as_of")
     async with answering.views(request, ledger, asked.min_position, *moments) as (then, now):
         if then.as_of.position > now.as_of.position:

@@ -6,7 +6,7 @@ two moments of knowing or two rebuilds are compared, and its description.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -35,10 +35,6 @@ class Report:
     on_request: frozenset[str] = frozenset()  # figures that rows have only if `include` asks for them
     sort: str = ""  # a figure that rows come by, `-` before it = falling, unless that is said; else by key
     facets: Facets | None = None  # what its entities may stand in several rows by
-    once: tuple[str, Mapping[str, str]] = (
-        "",
-        _NOTHING,
-    )  # a dimension; by measure, what counts things once where not by that
     notes: tuple[str, ...] = ()  # what else its readers should know, line by line
 
     @cached_property
@@ -57,20 +53,14 @@ class Report:
 
     @cached_property
     def measures(self) -> tuple[str, ...]:
-        """The measures that are summed for its rows."""
-        return tuple(
-            dict.fromkeys(self._measures(one for one in self.figures.values() if not isinstance(one, Formula)))
-        )
+        """The measures that its rows are made of, whatever they are by."""
+        of_figures = self._measures(one for one in self.figures.values() if not isinstance(one, Formula))
+        return tuple(dict.fromkeys((*of_figures, *(self.facets.measures.values() if self.facets else ()))))
 
     @cached_property
     def cohort_measures(self) -> tuple[str, ...]:
         """The measures that are summed on the cohort basis, whatever the basis of the rows."""
         return tuple(dict.fromkeys(self._measures(self.of_kind(Formula).values())))
-
-    def counted_once(self, dimensions: Collection[str]) -> Mapping[str, str]:
-        """Return the measures to read instead of others in what is by these dimensions."""
-        dimension, measures = self.once
-        return _NOTHING if dimension in dimensions else measures
 
     @cached_property
     def of_cost(self) -> frozenset[str]:

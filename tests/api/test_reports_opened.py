@@ -66,3 +66,16 @@ def test_criteria_open_down_to_the_leads_that_state_them_and_one_such_group_is_a
         assert api.http.get(path, params=parameters).status_code == 422
     refused = api.http.get(f"{path}/entries", params={"measure": "leads", "criterion": "budget", "state": "unstated"})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "state")
+
+
+def test_a_restatement_of_stages_counts_an_opportunity_once_unless_it_is_by_stage(api: Api) -> None:
+    then = api.post(lead("L"))["last_position"]
+    api.post(
+        event("opportunity.opened", "2026-03-02", opportunity_id="O", stage="first"),
+        event("opportunity.stage_changed", "2026-03-05", opportunity_id="O", stage="second"),
+    )  # fmt: skip
+    asked = {"report": "stages", "measure": "entered", "from_as_of": then}
+    months = api.read("/v1/restatement", group_by="month", **asked)
+    assert [(row["month"], row["difference"]) for row in months["rows"]] == [("2026-03", 1)]
+    stages = api.read("/v1/restatement", group_by="stage", **asked)
+    assert [(row["stage"], row["difference"]) for row in stages["rows"]] == [("first", 1), ("second", 1)]

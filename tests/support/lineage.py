@@ -56,7 +56,7 @@ async def check_entries(view: Any, report: Report, query: Query, name: str, limi
 
 async def check_restatement(then: Any, now: Any, report: Report, query: Query, name: str | None) -> None:
     """Rows have the difference of what was answered then and now, and the lines of a row add up to it."""
-    compared = restatement.measures(report, name)
+    compared = restatement.measures(report, name, query.group_by)
     after, lines = (0, 0), []
     while True:
         body, following = await restatement.read(then, now, query, compared, after, 4)

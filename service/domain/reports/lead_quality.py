@@ -5,7 +5,7 @@ from __future__ import annotations
 from service.domain.components.entities import Entity, Lead, Quality
 from service.domain.cubes import Cube, Dimensions, Posts
 from service.domain.facets import Facets
-from service.domain.figures import Figure, quotient, total
+from service.domain.figures import quotient, total
 from service.domain.postings import Beside, Book
 from service.domain.report import Report
 from service.domain.reports import leads
@@ -60,47 +60,38 @@ POSTS = Posts(
     rules={"lead": contribute_lead},
 )  # fmt: skip
 
-FACETS = Facets(
-    by="facet",
-    groups={
-        "criterion": ("criterion", "state"), "reason": ("reason",), "level": ("level",), "score": ("score",),
-    },
-    measures={
-        "funnel.captured": "quality.leads", "leads.handed_over": "quality.handed_over", "leads.accepted": "quality.accepted",
-        "leads.rejected": "quality.rejected", "funnel.opportunity": "quality.opportunity",
-        "funnel.ordered": "quality.ordered", "leads.booked_revenue": "quality.booked_revenue",
-    },
-    rest={"criterion": "unstated", "level": None, "score": None},
-)  # fmt: skip
-
-
-def _count(measure: str, definition: str) -> Figure:
-    return total(measure, COUNT, definition, beside=(FACETS.measures[measure],))
-
-
 REPORT = Report(
     "lead-quality",
     "Do leads that meet our criteria become customers, and why are others rejected?",
     QUALITY,
     {
-        "leads": _count("funnel.captured", "leads captured"),
-        "handed_over": _count("leads.handed_over", "of them, those that were handed over"),
-        "accepted": _count("leads.accepted", "those that were accepted, and not rejected since"),
-        "rejected": _count("leads.rejected", "those that were rejected, and not accepted since"),
-        "opportunity": _count("funnel.opportunity", "those with an opportunity opened in their branch"),
-        "ordered": _count("funnel.ordered", "those with a live order in their branch"),
+        "leads": total("funnel.captured", COUNT, "leads captured"),
+        "handed_over": total("leads.handed_over", COUNT, "of them, those that were handed over"),
+        "accepted": total("leads.accepted", COUNT, "those that were accepted, and not rejected since"),
+        "rejected": total("leads.rejected", COUNT, "those that were rejected, and not accepted since"),
+        "opportunity": total("funnel.opportunity", COUNT, "those with an opportunity opened in their branch"),
+        "ordered": total("funnel.ordered", COUNT, "those with a live order in their branch"),
         "rate_to_accepted": quotient("accepted", "leads"),
         "rate_to_rejected": quotient("rejected", "leads"),
         "rate_to_opportunity": quotient("opportunity", "leads"),
         "rate_to_ordered": quotient("ordered", "leads"),
-        "booked_revenue": total(
-            "leads.booked_revenue", MONEY, "Σ value of live orders whose cohort day they gave",
-            beside=("quality.booked_revenue",),
-        ),
+        "booked_revenue": total("leads.booked_revenue", MONEY, "Σ value of live orders whose cohort day they gave"),
         "booked_revenue_per_lead": quotient("booked_revenue", "leads", MONEY, note="rounded half-even"),
     },
     group_by="criterion,state",
-    facets=FACETS,
+    facets=Facets(
+        by="facet",
+        groups={
+            "criterion": ("criterion", "state"), "reason": ("reason",), "level": ("level",), "score": ("score",),
+        },
+        measures={
+            "funnel.captured": "quality.leads", "leads.handed_over": "quality.handed_over", "leads.accepted": "quality.accepted",
+            "leads.rejected": "quality.rejected", "funnel.opportunity": "quality.opportunity",
+            "funnel.ordered": "quality.ordered", "leads.booked_revenue": "quality.booked_revenue",
+        },
+        rest={"criterion": "unstated", "level": None, "score": None},
+        partial=frozenset({"reason"}),
+    ),
     notes=(
         "By criterion, each lead stands once for every criterion that any of them states: `true`, `false` or `unstated`.",
         "By reason, of leads that are rejected: the reason of the last rejection. Level and score, in tens, are the last stated.",

@@ -1,6 +1,6 @@
 """Stages (REPORTS section 3): how far opportunities get from each, how long they stay, and what is in it.
 
-An opportunity counts in every stage that it ever entered, and in all of them together once (`once`).
+An opportunity counts in every stage that it ever entered, and in all of them together once (`stages.once`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from service.domain.components.entities import Opportunity
 from service.domain.cubes import Cube, Dimensions, Posts
 from service.domain.durations import SHARES
+from service.domain.facets import Facets
 from service.domain.facts import Fact
 from service.domain.figures import Mean, Percentile, quotient, total
 from service.domain.money import money_of
@@ -82,19 +83,19 @@ REPORT = Report(
     "How far do opportunities get from each stage, and how long do they stay in it?",
     STAGES,
     {
-        "entered": total("stages.entered", COUNT, _ENTERED),
-        "moved_on": total("stages.moved_on", COUNT, "those that ever entered one with a greater order, or are won"),
-        "won": total("stages.won", COUNT, "those that are won"),
-        "lost": total("stages.lost", COUNT, "those that are lost"),
-        "open": total("stages.open", COUNT, "those that are open"),
+        "entered": total("stages.once.entered", COUNT, _ENTERED),
+        "moved_on": total("stages.once.moved_on", COUNT, "those that ever entered one with a greater order, or are won"),
+        "won": total("stages.once.won", COUNT, "those that are won"),
+        "lost": total("stages.once.lost", COUNT, "those that are lost"),
+        "open": total("stages.once.open", COUNT, "those that are open"),
         "rate_on": quotient("moved_on", "entered"),
         "win_rate": quotient("won", "won + lost"),
         "mean_days": Mean(unit=DAYS, of=VISIT, definition="mean length of a visit to the stage", note="of those that ended"),
         "p50_days": Percentile(unit=DAYS, of=VISIT, share=SHARES[0], definition="median length of a visit"),
         "p90_days": Percentile(unit=DAYS, of=VISIT, share=SHARES[1], definition="90th percentile length of a visit"),
-        "open_value": total("stages.open_value", MONEY, "Σ value of the open ones", "wherever they stand"),
+        "open_value": total("stages.once.open_value", MONEY, "Σ value of the open ones", "wherever they stand"),
     },
     group_by="stage",
-    once=("stage", {f"stages.{one}": f"stages.once.{one}" for one in (*_COUNTS, "open_value")}),
+    facets=Facets({"stage": ("stage",)}, {f"stages.once.{one}": f"stages.{one}" for one in (*_COUNTS, "open_value")}),
     notes=("In the total, and in rows that are not by stage, an opportunity counts once.",),
 )  # fmt: skip

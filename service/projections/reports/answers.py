@@ -101,11 +101,9 @@ async def _read(view: Snapshot, report: Report, query: Query, today: date | None
     """Read all that the figures of a report are made of."""
     together: Sums | None = None
     if report.facets is not None:
-        sums, together = await faceted.read(view, query, report.facets)
+        sums, together = await faceted.read(view, query, report.facets, report.measures)
     else:
-        sums = await _sums(view, report, query)
-        if report.once[0] in query.group_by:
-            together = (await _sums(view, report, replace(query, group_by=()))).get((), {})
+        sums = await view.sums(query, report.measures)
     for name, figure in report.of_kind(Dealt).items():
         sums = dealing.in_place(sums, figure.of, name, await dealing.deal(view, query, figure))
     for name, overdue in report.of_kind(PastDue).items():
@@ -126,16 +124,6 @@ async def _read(view: Snapshot, report: Report, query: Query, today: date | None
     stands = await stocks.read(view, report, query, sums)
     people = await _people(view, report, query)
     return _Read(sums, total, cohorts, lengths, last_days, first_days, stands, people, today, missing)
-
-
-async def _sums(view: Snapshot, report: Report, query: Query) -> dict[Key, Sums]:
-    """Return the sums of the measures by group; what may count in several groups counts once where it is not by these."""
-    once = report.counted_once(query.dimensions)
-    read = {once.get(measure, measure): measure for measure in report.measures}
-    found = await view.sums(query, tuple(read))
-    return (
-        {key: {read[name]: amount for name, amount in sums.items()} for key, sums in found.items()} if once else found
-    )
 
 
 async def _people(view: Snapshot, report: Report, query: Query) -> People | None:

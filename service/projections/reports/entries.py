@@ -22,7 +22,7 @@ from service.domain.lineage import Line
 from service.domain.postings import sum_by_key
 from service.domain.report import Report
 from service.domain.standing import Persons, Stock
-from service.projections.reports import dues
+from service.projections.reports import dues, faceted
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.closings import moved_after
 from service.projections.sums.selection import OF_CAMPAIGN, OF_SEGMENT, TIME_GROUPS, Key, Moment, Query, Selection, Sums
@@ -272,19 +272,16 @@ async def read(
         query = replace(query, basis="cohort")
     if isinstance(figure, PastDue):
         query = await dues.only_past_due(view, query, figure, today)
-    once = report.counted_once(query.dimensions)
-    made_of = {one: {once.get(measure, measure): sign for measure, sign in of.items()} for one, of in made_of.items()}
     if isinstance(figure, Persons) and figure.how == "all":
         query = replace(query, only=())
     if isinstance(figure, Stock):  # all that came before makes it up
         query = replace(query, since=None, until=(query.since or date.min) if figure.opening else query.until)
-    parts = {measure: sign for of in reversed(made_of.values()) for measure, sign in of.items()}
-    if report.facets and (facet := report.facets.asked(query.dimensions)):
-        query = replace(query, only=(*query.only, (report.facets.by, (facet,))))
+    if report.facets:
+        query, instead = faceted.stated(query, report.facets)
         made_of = {
-            one: {report.facets.measures[measure]: sign for measure, sign in of.items()} for one, of in made_of.items()
+            one: {instead.get(measure, measure): sign for measure, sign in of.items()} for one, of in made_of.items()
         }
-        parts = {measure: sign for of in made_of.values() for measure, sign in of.items()}
+    parts = {measure: sign for of in reversed(made_of.values()) for measure, sign in of.items()}
     currency, positions = view.ledger.currency, Range(0, view.as_of.position)
     summed = sum_by_key((await view.sums(replace(query, group_by=()), tuple({*parts, *report.measures}))).values())
     sums = {

@@ -11,10 +11,13 @@ from service.projections.reports.reading import Snapshot
 from service.projections.sums.selection import Key, Query, Sums
 
 
-async def read(view: Snapshot, query: Query, facets: Facets) -> tuple[dict[Key, Sums], Sums]:
+async def read(
+    view: Snapshot, query: Query, facets: Facets, measures: Iterable[str]
+) -> tuple[dict[Key, Sums], Sums]:  # fmt: skip
     """Return the sums by group, and those of all together, in which an entity counts once whatever it states."""
+    by_facet = {*facets.measures.values()}
+    measures = tuple(one for one in measures if one not in by_facet)
     facet = facets.asked(query.dimensions)
-    measures = tuple(facets.measures)
     if facet is None:
         found = await view.sums(query, measures)
         return found, sum_by_key(found.values())
@@ -23,12 +26,9 @@ async def read(view: Snapshot, query: Query, facets: Facets) -> tuple[dict[Key, 
         query, group_by=tuple(one for one in query.group_by if one not in own),
         only=tuple(one for one in query.only if one[0] not in own),
     )  # fmt: skip
-    stated = await _stated(view, plain, facets, facet)
-    rows, everything = stated, None
-    if facet in facets.rest:
-        base = await view.sums(plain, measures)
-        everything = sum_by_key(base.values())
-        rows = stated | _rest(stated, base, len(own), facets.rest[facet])
+    of_facet = await _stated(view, plain, facets, facet, measures)
+    base = {} if facet in facets.partial else await view.sums(plain, measures)
+    rows = of_facet | _rest(of_facet, base, len(own), facets.rest[facet]) if facet in facets.rest else of_facet
     names = (*own, *plain.group_by)
     filters = [(names.index(name), values) for name, values in query.only if name in own]
     chosen = {key: sums for key, sums in rows.items() if all((key[place] or "") in values for place, values in filters)}
@@ -36,9 +36,17 @@ async def read(view: Snapshot, query: Query, facets: Facets) -> tuple[dict[Key, 
     for key, sums in chosen.items():
         group = tuple(key[names.index(name)] for name in query.group_by)
         found[group] = sum_by_key((found[group], sums)) if group in found else sums
-    if everything is not None and _is_whole(chosen, len(own) - 1, [place for place, _ in filters]):
-        return found, everything
-    return found, sum_by_key(chosen.values())
+    whole = facet not in facets.partial and _is_whole(chosen, len(own) - 1, [place for place, _ in filters])
+    return found, sum_by_key((base if whole else chosen).values())
+
+
+def stated(query: Query, facets: Facets) -> tuple[Query, Mapping[str, str]]:
+    """Return a query for what is stated of the facet that it is by, if it is, and by measure the one to read instead."""
+    facet = facets.asked(query.dimensions)
+    if facet is None:
+        return query, {}
+    of_facet = ((facets.by, (facet,)),) if facets.by else ()
+    return replace(query, only=(*query.only, *of_facet)), facets.measures
 
 
 def _is_whole(chosen: Iterable[Key], state: int, filtered: list[int]) -> bool:
@@ -47,11 +55,12 @@ def _is_whole(chosen: Iterable[Key], state: int, filtered: list[int]) -> bool:
     return not filtered or (len(heads) > 1 and state not in filtered)
 
 
-async def _stated(view: Snapshot, plain: Query, facets: Facets, facet: str) -> dict[Key, Sums]:
+async def _stated(
+    view: Snapshot, plain: Query, facets: Facets, facet: str, measures: tuple[str, ...]
+) -> dict[Key, Sums]:  # fmt: skip
     """Return what is stated, by the dimensions of the facet and the other groups."""
-    own = facets.groups[facet]
-    asked = replace(plain, group_by=(*own, *plain.group_by), only=(*plain.only, (facets.by, (facet,))))
-    called = {by_facet: measure for measure, by_facet in facets.measures.items()}
+    asked, instead = stated(replace(plain, group_by=(*facets.groups[facet], *plain.group_by)), facets)
+    called = {instead.get(one, one): one for one in measures}
     found = await view.sums(asked, tuple(called))
     return {key: {called[one]: amount for one, amount in sums.items()} for key, sums in found.items()}
 

@@ -6,7 +6,8 @@ difference of the two figures.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -28,7 +29,7 @@ def groups(report: Report) -> tuple[str, ...]:
     What a campaign is called and classed as is no posting, and may be restated too: groups by it would compare two classings.
     """
     classed = ("channel",) if "campaign" in report.cube.by else ()
-    without = {*classed, *(report.facets.dimensions if report.facets else ())}
+    without = {*classed, *(report.facets.not_posted if report.facets else ())}
     return (*(one for one in report.dimensions if one not in without), *TIME_GROUPS)
 
 
@@ -41,10 +42,14 @@ def report_with(report: Report, name: str | None) -> Report:
     return found
 
 
-def measures(report: Report, name: str | None) -> dict[str, Total]:
-    """Return the figure asked for, which is a sum of the report, or else those that add up one measure."""
-    totals = report.of_kind(Total)
-    return {one: figure for one, figure in totals.items() if one == name or (name is None and len(figure.of) == 1)}
+def measures(report: Report, name: str | None, dimensions: Collection[str] = ()) -> dict[str, Total]:
+    """Return the figure asked for, which is a sum of the report, or those that add up one measure, as by these dimensions."""
+    instead = report.facets.measures if report.facets and report.facets.asked(dimensions) else {}
+    return {
+        one: replace(figure, of={instead.get(posted, posted): sign for posted, sign in figure.of.items()})
+        for one, figure in report.of_kind(Total).items()
+        if one == name or (name is None and len(figure.of) == 1)
+    }
 
 
 async def read(
