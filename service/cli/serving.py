@@ -14,11 +14,11 @@ from typing import Annotated
 import typer
 
 from service import telemetry
-from service.api.server import interruption, listen, serving
 from service.bootstrap import Projection, database_of, opened, run
 from service.cli import processes
 from service.cli.common import DataDir, say, settings_of
 from service.projections.worker import Worker
+from service.server import interruption, listen, serving
 from service.settings import Settings
 from service.store import migrate as migrations
 from service.supervision import Parts
