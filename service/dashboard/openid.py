@@ -26,7 +26,7 @@ _ASYMMETRIC = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "
 _CLAIMS = ["exp", "iat", "iss", "aud", "sub"]
 _TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 _KNOWN_SECONDS = 3600.0  # that what a provider says of itself is believed without asking again
-_PATIENCE = 10.0  # seconds between looks for keys that were not there
+_PATIENCE = 2.0  # seconds between looks for keys that were not there
 _LEEWAY = 60  # seconds that clocks may differ
 _MOST_BYTES = 1_048_576
 _MOST_GROUPS = 500

@@ -136,7 +136,7 @@ class SignIn:
 
     def keep_on_the_way(self, request: Request, response: Response, ticket: str) -> None:
         """Have a browser keep what ties it to its sign-in with the provider; "" = no longer."""
-        _set(request, response, _named(request), ticket, int(_ON_THE_WAY_SECONDS) if ticket else 0)
+        _set(request, response, _named(request), ticket, int(_ON_THE_WAY_SECONDS))
 
     async def _of_identity(self, request: Request, identity: Identity, by: str, wanted: str | None = None) -> str:
         found = await sessions.ledgers_of(self._service.pool, identity)
@@ -188,7 +188,10 @@ def _named(request: Request) -> str:
 
 def _set(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
     secure = request.scope.get("scheme") == "https"
-    response.set_cookie(name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="lax")
+    if value:
+        response.set_cookie(name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="lax")
+    else:
+        response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="lax")
 
 
 def _site(address: str | None) -> str:
