@@ -11,12 +11,12 @@ import typer
 from rich.console import Console
 
 from service import telemetry
-from service.api.server import listen, url_of
 from service.bootstrap import database_of, run
 from service.cli.common import DataDir, settings_of
 from service.cli.serving import Host, Port
 from service.demo.run import LEADS, console
 from service.demo.run import run as run_demo
+from service.server import listen, url_of
 from service.settings import Settings
 from service.store.embedded import default_data_dir
 

@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
-from service.api.server import interruption, serving
 from service.bootstrap import opened
 from service.demo import showing
 from service.demo.outbox import Event
 from service.demo.portfolio import portfolio
 from service.demo.sending import Sent, read, send
+from service.server import interruption, serving
 from service.settings import Settings
 from service.store import ledgers
 

@@ -50,14 +50,17 @@ async def serving(service: Service, listener: socket.socket) -> AsyncIterator[st
 
     from service.api import connections  # noqa: PLC0415
     from service.api.app import create  # noqa: PLC0415
+    from service.dashboard import login  # noqa: PLC0415
 
     settings = service.settings
     most = connections.room_for(settings.max_connections)
     crowd = connections.Crowd(connections.Limits(settings.max_head_bytes, settings.request_timeout, most))
     url = url_of(listener)
+    front = create(service)
+    login.mount(front.app, service)
     config = uvicorn.Config(
-        create(service), lifespan="off", log_config=None, access_log=False, server_header=False,
-        timeout_graceful_shutdown=10, timeout_keep_alive=65, backlog=_BACKLOG, ws="none",
+        front, lifespan="off", log_config=None, access_log=False, server_header=False,
+        timeout_graceful_shutdown=10, timeout_keep_alive=65, backlog=_BACKLOG, ws="none", proxy_headers=False,
         http=functools.partial(connections.Connection, crowd),  # type: ignore[arg-type]  # it is only called
     )  # fmt: skip
     server = uvicorn.Server(config)
