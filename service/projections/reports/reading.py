@@ -51,6 +51,10 @@ class Snapshot:
     layout: Layout
     _tops: dict[str, str] = field(default_factory=dict)
 
+    async def at(self, as_of: int | datetime | None) -> Snapshot:
+        """The same books as known at another moment, from the same moment of the database."""
+        return await _view(self.connection, self.ledger, as_of)
+
     async def moment(self, query: Query) -> Moment:
         """Where its reads look."""
         if "parent" in query.dimensions and not self._tops:
