@@ -6,7 +6,8 @@ import asyncio
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,8 +21,9 @@ from service.intake.hooks import Hooks
 from service.intake.translator import Translator
 from service.projections.worker import Worker
 from service.settings import Settings
-from service.store import database, embedded, faults, ledgers, migrate, quarantine
+from service.store import database, embedded, faults, ledgers, migrate, quarantine, sessions
 from service.store.log.group_commit import Appender
+from service.store.uses import Uses
 from service.store.vault import Vault
 from service.store.watch import Watch
 from service.supervision import Parts
@@ -33,6 +35,7 @@ _CONNECTIONS_KEPT = 3  # of the pool, from reads: to store events, look keys up,
 _SETTLING_SECONDS = 600.0  # between looks for what has left the quarantine
 _STARTING_SECONDS = 120.0  # that a command waits for a service that is starting: the first time takes longest
 _HELD_SECONDS = 15.0  # that a service waits for a command, or for a service that is ending
+_USES_SECONDS = 2.0  # between writes of when keys and sessions were used
 _LAST_SECONDS = 10.0  # that the translator has to finish what it has in hand
 
 
@@ -55,6 +58,10 @@ class Service:
         self.watch = Watch(pool, self.parts)
         self.hooks = Hooks(pool, self.vault, settings, self.translator.wake)
         self.newest_migration = migrate.newest()
+        self.uses = Uses(pool)
+        self.session_life = sessions.Lifetime(
+            timedelta(minutes=settings.session_idle_minutes), timedelta(hours=settings.session_hours)
+        )
 
     @property
     def reads_at_once(self) -> int:
@@ -72,12 +79,16 @@ class Service:
         task = asyncio.create_task(self.translator.run()) if self.vault.is_open else None
         watching = asyncio.create_task(self.watch.run())
         settling = asyncio.create_task(self.parts.beside("quarantine").repeat(self._settle))
+        noting = asyncio.create_task(self.parts.beside("uses of keys").repeat(self._note_uses))
         try:
             yield
         finally:
             watching.cancel()
             settling.cancel()
-            await asyncio.gather(watching, settling, return_exceptions=True)
+            noting.cancel()
+            await asyncio.gather(watching, settling, noting, return_exceptions=True)
+            with suppress(Exception):  # without its database, the service ends all the same
+                await database.within(_LAST_SECONDS, self.uses.write())
             self.translator.stop()
             if task and not (await asyncio.wait({task}, timeout=_LAST_SECONDS))[0]:
                 task.cancel()  # it waits for a sender's API; what it has in hand is done again
@@ -87,7 +98,13 @@ class Service:
     async def _settle(self) -> float:
         """Note what has left the quarantine, and drop what left it long ago."""
         await quarantine.settle(self.pool, self.settings.quarantine_days)
+        await sessions.forget(self.pool, self.session_life)
         return _SETTLING_SECONDS
+
+    async def _note_uses(self) -> float:
+        """Write when keys and sessions were used."""
+        await self.uses.write()
+        return _USES_SECONDS
 
 
 def _tell_of_waiting(process: str) -> None:

@@ -58,7 +58,7 @@ async def serving(service: Service, listener: socket.socket) -> AsyncIterator[st
     front = create(service)
     config = uvicorn.Config(
         front, lifespan="off", log_config=None, access_log=False, server_header=False,
-        timeout_graceful_shutdown=10, timeout_keep_alive=65, backlog=_BACKLOG, ws="none",
+        timeout_graceful_shutdown=10, timeout_keep_alive=65, backlog=_BACKLOG, ws="none", proxy_headers=False,
         http=functools.partial(connections.Connection, crowd),  # type: ignore[arg-type]  # it is only called
     )  # fmt: skip
     server = uvicorn.Server(config)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -82,4 +84,36 @@ class Settings(BaseSettings):
     )
     kept_answers_bytes: int = Field(32 * 1024 * 1024, ge=0, description="of answers to reads kept for who asks again")
     cors_origins: list[str] = Field([], description="origins whose pages may read, as a JSON list; none by default")
+    session_idle_minutes: int = Field(480, ge=1, description="after which a session that is not used ends")
+    session_hours: int = Field(168, ge=1, description="after which a session ends, used or not")
+    sign_ins_per_minute: int = Field(10, ge=1, description="attempts to sign in from one address before 429")
+    oidc_issuer: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="of the OpenID provider that people may sign in with, as it calls itself",
+    )
+    oidc_client_id: str | None = Field(None, min_length=1, description="by which the provider knows this service")
+    oidc_client_secret: SecretStr | None = Field(None, min_length=1, description="that the provider gave for it")
+    proxies: list[str] = Field(
+        [],
+        description="networks, as a JSON list, whose X-Forwarded-For and X-Forwarded-Proto are believed; none by default",
+    )
+    proxy_user_header: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9-]+$", description="in which these proxies tell who has signed in with them"
+    )
+    proxy_groups_header: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9-]+$", description="in which they tell the groups, divided by commas"
+    )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @model_validator(mode="after")
+    def _sign_in_is_whole(self) -> Self:
+        """Refuse half of a way to sign in: it would be open to nobody, or to everybody."""
+        given = [self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret]
+        if any(given) and not all(given):
+            raise ValueError("oidc_issuer, oidc_client_id and oidc_client_secret go together: set all three or none")
+        if self.proxy_user_header and not self.proxies:
+            raise ValueError("proxy_user_header needs proxies, the addresses that it is believed from")
+        for one in self.proxies:
+            ip_network(one)
+        return self

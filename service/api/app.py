@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import __version__
 from service.api import (
+    access,
     described,
     events,
     hooks,
@@ -28,10 +29,12 @@ from service.api import (
 from service.api.auth import Doorkeeper
 from service.api.bodies import Held, Room
 from service.api.exchange import Exchange
+from service.api.presented import forwarded
 from service.api.problems import HANDLERS, answer_error
 from service.api.turns import Turns
 from service.bootstrap import Service
 from service.settings import Settings
+from service.store import networks
 
 _EXPOSED = [  # that a page in a browser may read
     "ETag", "Link", "Location", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After", "X-Request-Id",
@@ -56,6 +59,7 @@ class Front:
     def __init__(self, app: App, settings: Settings) -> None:
         self.app = app
         self._most_bytes = settings.max_body_bytes
+        self._proxies = networks.of(settings.proxies)
         self._room = Room(settings.bodies_bytes)
         self._inner: ASGIApp = self._shortcut
         if settings.cors_origins:
@@ -66,6 +70,7 @@ class Front:
             )  # fmt: skip
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102  ASGI
+        scope = forwarded(scope, self._proxies)
         exchange = Exchange(scope, receive, send, self.app.state.doorkeeper, self._most_bytes)
         held = exchange.scope["held"] = Held(self._room)
         try:
@@ -115,6 +120,7 @@ def create_app() -> App:
     app.include_router(set_aside.router)
     app.include_router(rebuilds.router)
     app.include_router(sources.router)
+    app.include_router(access.router)
     app.router.add_route("/docs", _docs, include_in_schema=False)
     for path in hooks.PATHS:
         app.router.add_route(path, hooks.hook, methods=hooks.METHODS, include_in_schema=False)

@@ -1,4 +1,9 @@
-"""Authentication: `Authorization: Bearer <key>`; the key decides the ledger, its scopes what may be done."""
+"""Authentication: an API key or a session decides the ledger, its scopes what may be done.
+
+Programs send `Authorization: Bearer <key>`; tools that know no more than that, HTTP Basic with the key as the password, to read.
+Browsers have the cookie of a session, and send `X-CSRF-Token` with whatever changes something: the cookie alone would also come
+with what another site's page has them send.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +17,20 @@ from fastapi._compat import ModelField
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
+from starlette.datastructures import Headers
+from starlette.types import Scope
 
 from service.api.bodies import read_body
+from service.api.presented import Presented, presented
 from service.api.problems import ProblemError, refuse_unknown
 from service.api.turns import Turns
 from service.bootstrap import Service
 from service.intake.decoding import BOM, repeated_name
 from service.intake.limits import Buckets, LookedUp, retry_after
-from service.store import ledgers
+from service.settings import Settings
+from service.store import audit, ledgers, sessions
 
 _TRUST_SECONDS = 5.0  # a revoked key stops working at most this much later
-_LONGEST_KEY = 512  # characters; what is longer opens nothing and is not looked up
 _MOST_JSON = 1_048_576  # bytes of a body that is no event: what it asks for is parsed at once
 bearer = HTTPBearer(auto_error=False, description="An API key: `campaign-ledger keys create` makes one.")
 
@@ -35,33 +43,74 @@ class Doorkeeper:
         self._known: LookedUp[ledgers.Access] = LookedUp(_TRUST_SECONDS)
         self._buckets = Buckets()
 
-    async def admit(self, authorization: str | None, scope: str) -> ledgers.Access:
-        """Return what a key opens that has a scope; raises a 401 or 403 problem."""
-        if not _secret(authorization):
-            raise ProblemError(
-                401, "send an API key as `Authorization: Bearer <key>`", headers={"WWW-Authenticate": "Bearer"}
-            )
-        access = await self.known(authorization)
+    async def admit(self, scope: Scope, needed: str | None, ledger: str | None = None) -> ledgers.Access:
+        """Return what a request may open that needs a scope, or any; raises a 401 or 403 problem. It acts from here on.
+
+        With `ledger`, a person who may see several sees the one of that name.
+        """
+        brought = presented(scope)
+        if not brought.secret:
+            detail = "send an API key as `Authorization: Bearer <key>`, or sign in at /login"
+            raise ProblemError(401, detail, headers=_challenge(scope))
+        _refuse_forged(scope, brought)
+        access = await self._looked_up(brought, ledger)
         if access is None:
-            headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-            raise ProblemError(401, "this API key is unknown or revoked", headers=headers)
+            told = (
+                "session has ended: sign in at /login" if brought.way == "session" else "API key is unknown or revoked"
+            )
+            raise ProblemError(401, f"this {told}", headers=_challenge(scope, ' error="invalid_token"'))
+        if access.has_ended():
+            detail = "this session has ended: sign in at /login" if access.session else "this API key has expired"
+            raise ProblemError(401, detail, headers=_challenge(scope, ' error="invalid_token"'))
+        address = client_of(scope)
+        if not access.opens_for(address):
+            raise ProblemError(403, f"this API key does not open from the address {address}")
+        if access.issuer == sessions.PROXY and subject_told(scope, self._service.settings) != access.subject:
+            raise ProblemError(401, "this session is of another person than the proxy tells: sign in at /login")
         self._refuse_too_many(access.key_id)
-        if not access.may(scope):
-            have = ", ".join(sorted(access.scopes))
-            raise ProblemError(403, f"this needs the scope {scope}; this API key has {have}")
+        if needed is not None and not access.may(needed):
+            have = ", ".join(sorted(access.scopes)) or "none"
+            raise ProblemError(
+                403, f"this needs the scope {needed}; this {'session' if access.session else 'API key'} has {have}"
+            )
+        self._note(scope, access, address)
         return access
 
-    async def known(self, authorization: str | None) -> ledgers.Access | None:
-        """Return what a key opens, without letting anybody in."""
-        secret = _secret(authorization)
-        if not secret or len(secret) > _LONGEST_KEY:
-            return None
-        return await self._known.get(ledgers.hash_of(secret), lambda: ledgers.access(self._service.pool, secret))
+    def _note(self, scope: Scope, access: ledgers.Access, address: str | None) -> None:
+        """Remember that it was used, and by whom what follows is done."""
+        actor = audit.Actor(access.key_id, address, scope["exchange"].request_id)
+        audit.ACTOR.set(actor)
+        if access.session is None:
+            self._service.uses.of_key(actor)
+        else:
+            self._service.uses.of_session(access.session)
 
-    def is_operator(self, authorization: str | None) -> bool:
+    async def known(self, scope: Scope) -> ledgers.Access | None:
+        """Return what a request would open, without letting anybody in."""
+        brought = presented(scope)
+        return await self._looked_up(brought) if brought.secret else None
+
+    async def _looked_up(self, brought: Presented, ledger: str | None = None) -> ledgers.Access | None:
+        pool, secret = self._service.pool, brought.secret
+        if brought.way == "session":
+            life, named = self._service.session_life, f"{secret} {ledger or ''}"
+            return await self._known.get(
+                ledgers.hash_of(named), lambda: sessions.access(pool, secret, life, ledger)
+            )  # fmt: skip
+        return await self._known.get(ledgers.hash_of(secret), lambda: ledgers.access(pool, secret))
+
+    def forget(self, changed: Callable[[ledgers.Access], bool]) -> None:
+        """Look the keys and sessions up anew that have changed; other processes do within seconds anyway."""
+        self._known.drop(changed)
+
+    def is_operator(self, scope: Scope) -> bool:
         """Tell whether this is the operator's token, which is set and opens what is of all ledgers."""
-        token, secret = self._service.settings.operator_token, _secret(authorization)
-        return token is not None and hmac.compare_digest(token.get_secret_value().encode(), secret.encode())
+        token, brought = self._service.settings.operator_token, presented(scope)
+        return (
+            token is not None
+            and brought.way in ("bearer", "basic")
+            and hmac.compare_digest(token.get_secret_value().encode(), brought.secret.encode())
+        )
 
     def _refuse_too_many(self, key_id: str) -> None:
         most, now = self._service.settings.key_rate_per_minute, time.monotonic()
@@ -77,9 +126,47 @@ class Doorkeeper:
         return [(name.lower().encode(), value.encode()) for name, value in told.items()]
 
 
-def _secret(authorization: str | None) -> str:
-    kind, _, secret = (authorization or "").partition(" ")
-    return secret.strip() if kind.lower() == "bearer" else ""
+def client_of(scope: Scope) -> str | None:
+    """Return the address that a request comes from."""
+    client = scope.get("client")
+    return client[0] if client else None
+
+
+def subject_told(scope: Scope, settings: Settings) -> str | None:
+    """Return who has signed in with a trusted proxy, as it tells; None where it does not, or is not trusted."""
+    if settings.proxy_user_header is None or not scope.get("proxied"):
+        return None
+    return Headers(scope=scope).get(settings.proxy_user_header) or None
+
+
+def is_of_elsewhere(headers: Headers) -> bool:
+    """Tell whether a browser says that another site's page has it send this."""
+    if (site := headers.get("sec-fetch-site")) is not None:
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != headers.get("host", "")
+
+
+def _refuse_forged(scope: Scope, brought: Presented) -> None:
+    """Refuse to change anything for what a browser sends by itself: another site's page may have asked it to."""
+    if scope["method"] in ("GET", "HEAD") or brought.way == "bearer":
+        return
+    if brought.way == "basic":
+        detail = "HTTP Basic opens reads; send the API key as `Authorization: Bearer <key>`"
+        raise ProblemError(401, detail, headers={"WWW-Authenticate": "Bearer"})
+    headers = Headers(scope=scope)
+    token = headers.get("x-csrf-token", "").encode()
+    if is_of_elsewhere(headers) or not hmac.compare_digest(token, sessions.csrf_of(brought.secret).encode()):
+        raise ProblemError(403, "a session changes things only with its X-CSRF-Token, from a page of this service")
+
+
+def _challenge(scope: Scope, error: str = "") -> dict[str, str]:
+    """Ask for a key. Not for HTTP Basic where a browser asks: pages of elsewhere could have it open a dialogue for one."""
+    browser = any(name == b"sec-fetch-mode" for name, _ in scope["headers"])
+    basic = (
+        "" if browser or scope["method"] not in ("GET", "HEAD") else ', Basic realm="campaign-ledger", charset="UTF-8"'
+    )
+    return {"WWW-Authenticate": f"Bearer{error}{basic}"}
 
 
 class Needs:
@@ -91,7 +178,7 @@ class Needs:
     async def admit(self, request: Request) -> ledgers.Access | None:
         """Let a request in, or raise a problem."""
         doorkeeper: Doorkeeper = request.app.state.doorkeeper
-        return await doorkeeper.admit(request.headers.get("authorization"), self.scope)
+        return await doorkeeper.admit(request.scope, self.scope)
 
     async def __call__(  # noqa: D102  the class says it
         self, request: Request, _: HTTPAuthorizationCredentials | None = Depends(bearer)
@@ -109,7 +196,7 @@ class NeedsOversight(Needs):
     async def admit(self, request: Request) -> ledgers.Access | None:
         """Let a request in, or raise a problem."""
         doorkeeper: Doorkeeper = request.app.state.doorkeeper
-        if doorkeeper.is_operator(request.headers.get("authorization")):
+        if doorkeeper.is_operator(request.scope):
             return None
         return await super().admit(request)
 

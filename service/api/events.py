@@ -46,7 +46,7 @@ async def post_events(request: Request) -> Response:
     """Take events in whatever form they come."""
     service: Service = request.app.state.service
     headers = request.headers
-    access = await request.app.state.doorkeeper.admit(headers.get("authorization"), "ingest")
+    access = await request.app.state.doorkeeper.admit(request.scope, "ingest")
     request.scope["exchange"].access, ledger = access, access.ledger
     if request.scope["query_string"]:
         refuse_unknown(request, ())

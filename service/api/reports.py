@@ -151,15 +151,10 @@ def check_opened(report: Report, query: selection.Query, made_of: Iterable[str])
 
 
 def _check_filters_of_facets(report: Report, query: selection.Query) -> None:
-    """Refuse to open what states nothing of a facet: no entry says so."""
-    if report.facets is None:
-        return
+    """Refuse to open what states nothing of several things: each entity would be in it several times."""
     _check_facets(report, query)
-    facet = report.facets.asked(query.dimensions)
-    for name, values in query.only:
-        rest = facet and name in report.facets.groups[facet] and facet in report.facets.rest
-        if rest and (report.facets.rest[facet or ""] or "") in values:
-            raise parameters.invalid(name, "what is stated: what states nothing has no entries", ", ".join(values))
+    if report.facets is not None and (name := report.facets.to_name(query.only)) is not None:
+        raise parameters.invalid(name, f"one {name}, to open what states nothing of it", "")
 
 
 def _refuse_filters_of_dealt(name: str, query: selection.Query) -> None:

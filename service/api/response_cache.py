@@ -139,8 +139,7 @@ async def again(app: FastAPI, scope: Scope) -> Response | None:
     answers: Answers = app.state.answers
     standing: Standing = app.state.standing
     headers = Headers(scope=scope)
-    authorization = headers.get("authorization")
-    access = await doorkeeper.known(authorization)
+    access = await doorkeeper.known(scope)
     if access is None or (kept := answers.get(question := _key(access.ledger, scope))) is None:
         return None
     exchange: Exchange = scope["exchange"]
@@ -149,7 +148,7 @@ async def again(app: FastAPI, scope: Scope) -> Response | None:
         return None  # the route itself refuses it, or leaves out what this key may not see
     if not kept.holds(await standing.of(access.ledger)):
         return None
-    await doorkeeper.admit(authorization, kept.scope)  # refuses as it would without all this
+    await doorkeeper.admit(scope, kept.scope)  # refuses as it would without all this
     if matches(headers, kept.tag):
         return _Again(304, kept.unchanged)
     if len(kept.body) > WORTH_IT and (coding := exchange.coding):

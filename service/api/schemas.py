@@ -51,7 +51,7 @@ class Unconverted(BaseModel):
 
 
 _STORED: dict[str, Any] = {
-    name: (str | None, None) for report in REPORTS.values() for name in report.cube.by if name != "campaign"
+    name: (str | None, None) for report in REPORTS.values() for name in report.dimensions if name != "campaign"
 }
 _PERIODS = {"day": "2026-03-17", "week": "2026-W12", "month": "2026-03", "quarter": "2026-Q1", "year": "2026"}
 _OF_PERIODS: dict[str, Any] = {name: (str | None, Field(None, examples=[one])) for name, one in _PERIODS.items()}

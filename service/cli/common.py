@@ -17,7 +17,7 @@ from rich.table import Table
 
 from service import bootstrap, telemetry
 from service.settings import Settings
-from service.store import database, ledgers, migrate
+from service.store import audit, database, ledgers, migrate
 
 DataDir = Annotated[Path | None, typer.Option(help="Where the embedded PostgreSQL keeps its data.", show_default="XDG")]
 LedgerName = Annotated[str, typer.Option("--ledger", help="The ledger's name.")]
@@ -53,7 +53,8 @@ def with_pool(data_dir: Path | None, work: Callable[[asyncpg.Pool], Awaitable[T]
                 raise RuntimeError(
                     f"the database is at migration {at}, this version needs {newest}: run `campaign-ledger migrate`"
                 )
-            return await work(pool)
+            with audit.acting(audit.operator()):
+                return await work(pool)
         finally:
             await pool.close()
 

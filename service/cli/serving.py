@@ -14,8 +14,8 @@ from typing import Annotated
 import typer
 
 from service import telemetry
-from service.bootstrap import Projection, database_of, opened, run
-from service.cli import processes
+from service.bootstrap import Projection, Service, database_of, opened, run
+from service.cli import access, processes
 from service.cli.common import DataDir, say, settings_of
 from service.projections.worker import Worker
 from service.server import interruption, listen, serving
@@ -68,7 +68,16 @@ async def _serve(
             serving(service, listener) as url,
         ):
             telemetry.logger("service").info("listening", url=url, processes=workers)
+            if sys.stdout.isatty():
+                say(await _welcome(service, url))
             await interrupted.wait()
+
+
+async def _welcome(service: Service, url: str) -> str:
+    """Say where the page is, with a link that signs in whoever sits at this terminal, once."""
+    base = (service.settings.public_url or url).rstrip("/")
+    link = await access.new_link(service.pool, base)
+    return f"Campaign Ledger is at {base}. Sign in, once and within 15 minutes: {link}"
 
 
 async def _serve_too(settings: Settings, listener: socket.socket, first: processes.FirstProcess) -> None:

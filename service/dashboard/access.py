@@ -1,18 +1,17 @@
 """Who may see which ledger on the page.
 
-A seam: whatever else lets somebody in, a session for example, is one more function of WAYS.
+A seam: whatever else lets somebody in is one more function of WAYS.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 
 from service.api.auth import Doorkeeper
+from service.api.presented import presented
 from service.api.problems import ProblemError
 from service.bootstrap import Service
 from service.store import ledgers
@@ -33,32 +32,29 @@ async def reader(request: Request, scope: str = "figures") -> Access:
         if access is not None:
             break
     else:
-        raise ProblemError(401, "sign in with an API key of the ledger", headers=_ASK)
+        raise ProblemError(401, "sign in at /login")
     wanted = request.path_params.get("ledger")
-    if wanted is not None and wanted != access.ledger.name:
+    if wanted is not None and (wanted != access.ledger.name or not access.scopes):
         raise ProblemError(404, f"there is no ledger {wanted[:100]!r} that you may see")
     if not access.may(scope):
         raise ProblemError(403, f"this needs the scope {scope}; you have {', '.join(sorted(access.scopes))}")
     return access
 
 
-async def _by_key(request: Request) -> Access | None:
-    """Let in by an API key, as a bearer token or as the password of HTTP Basic; a wrong one is refused."""
-    authorization = request.headers.get("authorization")
-    if authorization is None:
+async def _by_key_or_session(request: Request) -> Access | None:
+    """Let in by what the API lets in by: a key as a bearer token or the password of HTTP Basic, or a session."""
+    brought = presented(request.scope)
+    if not brought.secret and "authorization" not in request.headers:
         return None
-    kind, _, given = authorization.partition(" ")
-    if kind.lower() == "basic":
-        try:
-            authorization = "Bearer " + base64.b64decode(given, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
-            raise ProblemError(401, "this is not HTTP Basic", headers=_ASK) from None
     doorkeeper: Doorkeeper = request.app.state.doorkeeper
     try:
-        return await doorkeeper.admit(authorization, "figures")
+        return await doorkeeper.admit(request.scope, None, request.path_params.get("ledger"))
     except ProblemError as problem:
-        if problem.status == 401:  # noqa: PLR2004  so that a browser asks once more
-            problem.headers = _ASK
+        if problem.status != 401:  # noqa: PLR2004  HTTP's
+            raise
+        if brought.way == "session":
+            return None  # it has ended: as if there was none
+        problem.headers = _ASK  # so that a browser asks once more
         raise
 
 
@@ -89,4 +85,4 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-WAYS: list[Way] = [_by_key, _by_open_ledger]
+WAYS: list[Way] = [_by_key_or_session, _by_open_ledger]

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import jinja2
@@ -150,6 +151,9 @@ def moment_of(text: str | None, timezone: str) -> int | datetime | None:
 async def on_error(request: Request, error: Exception, spoken: Language) -> Response:
     """Answer an error as the API does, in words for people."""
     problem = await answer_error(request, error)
+    if problem.status_code == 401 and "www-authenticate" not in problem.headers:  # noqa: PLR2004  HTTP's
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"/login?{urlencode({'next': here})}", 303, {"Cache-Control": "no-store"})
     told = msgspec.json.decode(bytes(problem.body))
     body = render("problem.html", spoken, problem=told, here=request.url.path)
     kept = {name: value for name, value in problem.headers.items() if name not in ("content-type", "content-length")}

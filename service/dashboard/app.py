@@ -12,9 +12,10 @@ from starlette.types import Scope
 
 from service.api import app as api
 from service.bootstrap import Service
-from service.dashboard import answering, assets, live, screens
+from service.dashboard import answering, assets, live, login, screens
 from service.dashboard.kept import Pages
 from service.dashboard.screen import Screen
+from service.dashboard.signing_in import SignIn
 from service.domain.modules import found
 
 SCREENS: list[Screen] = [one for several in found(screens, "SCREENS") for one in several]
@@ -42,6 +43,7 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/", answering.go_home),
         Route("/language", answering.choose_language),
+        *(Route(path, handler, methods=[method]) for path, method, handler in login.ROUTES),
         Route("/static/{name}", assets.serve),
         _PathRoute("/ledgers/{ledger}/live", live.serve),
         *(_PathRoute(f"/ledgers/{{ledger}}/{one.path}", partial(screen, one)) for one in SCREENS),
@@ -53,5 +55,6 @@ def create(service: Service) -> api.Front:
     front = api.create(service)
     front.app.state.pages = Pages(service.settings.kept_answers_bytes)
     front.app.state.live = live.Live(front.app.state.standing)
+    front.app.state.sign_in = SignIn(service, front.app.state.doorkeeper)
     front.app.router.routes.extend(routes())
     return front

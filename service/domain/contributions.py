@@ -24,6 +24,8 @@ READ_MODEL_VERSION = "3"
 POSTS: list[Posts] = found(reports, "POSTS")
 LAYOUT = layout.laid_out(POSTS)
 REPORTS: dict[str, Report] = {report.name: report for report in found(reports, "REPORT")}
+# What reports are by. Others are kept for the sums alone, like the channels that somebody can be addressed by, all in one.
+DIMENSIONS = frozenset(name for report in REPORTS.values() for name in report.dimensions)
 UNITS: dict[str, str] = {  # of what is posted to a measure, and of what the lengths of a duration add up to
     **{name: COUNT for posts in POSTS for name in (*posts.counts, *posts.durations)},
     **{name: MONEY for posts in POSTS for name in posts.money},

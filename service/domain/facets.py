@@ -39,3 +39,13 @@ class Facets:
         if len(found) > 1:
             raise ValueError(" and ".join(found))
         return found[0] if found else None
+
+    def to_name(self, only: Iterable[tuple[str, tuple[str, ...]]]) -> str | None:
+        """Return the dimension of which filters have to name one value, so that what states nothing of it can be opened."""
+        filters = dict(only)
+        facet = self.asked(filters)
+        if facet is None or facet not in self.rest:
+            return None
+        *heads, state = self.groups[facet]
+        rest = (self.rest[facet] or "") in filters.get(state, ())
+        return next((head for head in heads if rest and len(filters.get(head, ())) != 1), None)

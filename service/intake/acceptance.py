@@ -16,13 +16,14 @@ from service.intake import compiled, days
 from service.intake.corrections import CORRECTIONS, wrong_currency
 from service.intake.decoding import Limits, decode
 from service.intake.refused import reason_of, refused
-from service.store import quarantine
+from service.store import audit, quarantine
 from service.store.log import heads
 from service.store.log.append import Outcome
 from service.store.log.group_commit import Appender
 from service.store.rows import Row, encode_json, row_of
 
 _AT_ONCE = 50  # items read between two turns of the event loop
+_AUDITED = {"attribution.model_published": "model.published", "subject.erased": "subject.erased"}
 
 
 class Result(msgspec.Struct, frozen=True, gc=False):
@@ -136,7 +137,7 @@ class Intake:
     ) -> Taken:  # fmt: skip
         rows: dict[int, Row] = {}
         invalid: dict[int, Result] = {}
-        distant = correcting = False
+        distant = correcting = audited = False
         for index, raw in enumerate(raws):
             if index % _AT_ONCE == _AT_ONCE - 1:
                 await asyncio.sleep(0)  # others, and the database's answers, get their turn
@@ -147,6 +148,7 @@ class Intake:
                 continue
             distant = distant or days.at_the_ends(row)
             correcting = correcting or row.type in CORRECTIONS
+            audited = audited or row.type in _AUDITED
         if turn is not None:
             await turn
         for check, needed in ((days.outside, distant), (wrong_currency, correcting)):
@@ -155,6 +157,8 @@ class Intake:
                 invalid[index] = _invalid({"source": row.source, "id": row.id}, InvalidEventError([problem]))
         invalid = dict(sorted(invalid.items()))
         taken = Taken(rows, await self._appender.append(ledger, list(rows.values())), invalid)
+        if audited:
+            await self._audit(ledger, taken)
         if invalid and keep:
             new = next((one.position for one in taken.outcomes if one.status == "accepted"), None)
             items = [refused(raws[index], one.problem or {}) for index, one in invalid.items()]
@@ -162,6 +166,12 @@ class Intake:
         for status, count in taken.counts().items():
             telemetry.EVENTS.labels(status).inc(count)
         return taken
+
+    async def _audit(self, ledger: int, taken: Taken) -> None:
+        """Note who has published a model or had a person erased; by position, for ids may be the person's."""
+        for row, outcome in zip(taken.rows.values(), taken.outcomes, strict=True):
+            if row.type in _AUDITED and outcome.status == "accepted":
+                await audit.note(self._pool, ledger, _AUDITED[row.type], f"event {outcome.position}")
 
     async def retry(self, ledger: int, kept: quarantine.Kept, corrected: bytes | None = None) -> Result:
         """Try a quarantined item again, as it was or as its sender has corrected it."""

@@ -86,6 +86,11 @@ class LookedUp(Generic[_T]):
                 remembered.popitem(last=False)
         return value
 
+    def drop(self, unwanted: Callable[[_T], bool]) -> None:
+        """Look what was found and is unwanted up anew the next time."""
+        for key in [key for key, (_, value) in self._found.items() if unwanted(value)]:
+            del self._found[key]
+
     def forget(self, key: bytes) -> None:
         """Look a key up anew the next time."""
         self._found.pop(key, None)

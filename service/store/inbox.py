@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from service.store import audit
 from service.store.database import Queryable
 
 STATES = ("received", "accepted", "duplicate", "ignored", "rejected", "failed", "discarded")
@@ -138,6 +139,7 @@ async def discard(pool: asyncpg.Pool, ledger: int, source: str, delivery: int, r
         found = bool(done != "UPDATE 0")
         if found:
             await connection.execute(_UNSTATE, ledger, source, delivery)
+            await audit.note(connection, ledger, "delivery.discarded", f"{source} {delivery}")
     return found
 
 

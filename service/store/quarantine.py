@@ -16,6 +16,7 @@ import asyncpg
 import msgspec
 
 from service.domain.money import Money
+from service.store import audit
 from service.store.database import Queryable
 
 STATES = ("waiting", "resolved", "dismissed")
@@ -284,8 +285,12 @@ async def dismiss(
     pool: asyncpg.Pool, ledger: int, dismissal: str, by: str, *, chosen: Chosen = Chosen(), item: int | None = None
 ) -> int:  # fmt: skip
     """Put waiting items away for a reason: one, or those chosen; return how many there were."""
-    done: str = await pool.execute(_DISMISS, ledger, *chosen, dismissal, by, item)
-    return int(done.rpartition(" ")[2])
+    async with pool.acquire() as connection, connection.transaction():
+        done: str = await connection.execute(_DISMISS, ledger, *chosen, dismissal, by, item)
+        if count := int(done.rpartition(" ")[2]):
+            about = None if item is None else f"item {item}"
+            await audit.note(connection, ledger, "quarantine.dismissed", about, items=count, reason=dismissal)
+    return count
 
 
 async def settle(pool: asyncpg.Pool, days: int) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import asyncpg
 import msgspec
 
+from service.store import audit
 from service.store.rows import encode_json
 from service.store.vault import Vault
 
@@ -112,17 +113,20 @@ async def create(
 ) -> Stored:
     """Create a source under an unguessable id; ValueError if its name is taken, even by a deleted one."""
     locked = [vault.lock(one.encode()) for one in first.secrets or ()]
-    row = await pool.fetchrow(
-        _CREATE, ledger, f"src_{random.token_urlsafe(24)}", kind, name, locked, [datetime.now(UTC)] * len(locked),
-        vault.lock(encode_json(first.credentials)) if first.credentials else None,
-        path_hash(path_secret) if path_secret else None, encode_json(first.mapping or {}).decode(),
-        first.rate_per_minute, first.retention_days,
-    )  # fmt: skip
-    if row is None:
-        raise ValueError(
-            f"name: expected one of its own, there is or was a source named {name!r}, and events carry that name"
-        )
-    return Stored(*row)
+    async with pool.acquire() as connection, connection.transaction():
+        row = await connection.fetchrow(
+            _CREATE, ledger, f"src_{random.token_urlsafe(24)}", kind, name, locked, [datetime.now(UTC)] * len(locked),
+            vault.lock(encode_json(first.credentials)) if first.credentials else None,
+            path_hash(path_secret) if path_secret else None, encode_json(first.mapping or {}).decode(),
+            first.rate_per_minute, first.retention_days,
+        )  # fmt: skip
+        if row is None:
+            raise ValueError(
+                f"name: expected one of its own, there is or was a source named {name!r}, and events carry that name"
+            )
+        made = Stored(*row)
+        await audit.note(connection, ledger, "source.created", made.source, kind=kind, name=name)
+    return made
 
 
 async def change(pool: asyncpg.Pool, vault: Vault, stored: Stored, wanted: Change, path_secret: str | None) -> Stored:
@@ -135,21 +139,28 @@ async def change(pool: asyncpg.Pool, vault: Vault, stored: Stored, wanted: Chang
     credentials = stored.credentials
     if wanted.credentials is not None:
         credentials = vault.lock(encode_json(wanted.credentials)) if wanted.credentials else None
-    row = await pool.fetchrow(
-        _CHANGE, stored.ledger, stored.source, locked, dates, credentials,
-        path_hash(path_secret) if path_secret else stored.path_hash,
-        stored.mapping if wanted.mapping is None else encode_json(wanted.mapping).decode(),
-        wanted.rate_per_minute or stored.rate_per_minute, wanted.retention_days or stored.retention_days,
-    )  # fmt: skip
-    if row is None:
-        raise LookupError(f"there is no source {stored.source}")
+    given = [name for name, value in wanted._asdict().items() if value is not None]
+    changed = [*given, "path_secret"] if path_secret else given
+    async with pool.acquire() as connection, connection.transaction():
+        row = await connection.fetchrow(
+            _CHANGE, stored.ledger, stored.source, locked, dates, credentials,
+            path_hash(path_secret) if path_secret else stored.path_hash,
+            stored.mapping if wanted.mapping is None else encode_json(wanted.mapping).decode(),
+            wanted.rate_per_minute or stored.rate_per_minute, wanted.retention_days or stored.retention_days,
+        )  # fmt: skip
+        if row is None:
+            raise LookupError(f"there is no source {stored.source}")
+        await audit.note(connection, stored.ledger, "source.changed", stored.source, name=stored.name, changed=changed)
     return Stored(*row)
 
 
 async def delete(pool: asyncpg.Pool, ledger: int, source: str) -> bool:
     """Close a source and forget its secrets. What it gave stays, and so does its name."""
-    done = await pool.execute(_DELETE, ledger, source)
-    return bool(done == "UPDATE 1")
+    async with pool.acquire() as connection, connection.transaction():
+        done = bool(await connection.execute(_DELETE, ledger, source) == "UPDATE 1")
+        if done:
+            await audit.note(connection, ledger, "source.deleted", source)
+    return done
 
 
 async def of_ledger(pool: asyncpg.Pool, ledger: int) -> list[Stored]:

@@ -64,8 +64,16 @@ def test_criteria_open_down_to_the_leads_that_state_them_and_one_such_group_is_a
     assert api.read(f"{path}/entries", measure="leads")["sum"] == 2
     for parameters in ({"group_by": "level,score"}, {"group_by": "level", "reason": "spam"}):
         assert api.http.get(path, params=parameters).status_code == 422
-    refused = api.http.get(f"{path}/entries", params={"measure": "leads", "criterion": "budget", "state": "unstated"})
-    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "state")
+    assert (opened["entries"][0]["criterion"], "facet" in opened["entries"][0]) == ("budget", False)
+    unstated = api.read(f"{path}/entries", measure="leads", criterion="budget", state="unstated")
+    assert (unstated["sum"], [(one["entity"]["id"], one["amount"]) for one in unstated["entries"]]) == (
+        1, [("L1", 1), ("L1", -1), ("L2", 1)],
+    )  # fmt: skip
+    assert api.read(f"{path}/entries", measure="leads", criterion="budget")["sum"] == 2
+    assert api.read(f"{path}/entries", measure="leads", score="")["sum"] == 1
+    assert api.read(f"{path}/entries", measure="leads", score=["", "70-79"])["sum"] == 2
+    refused = api.http.get(f"{path}/entries", params={"measure": "leads", "state": "unstated"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "criterion")
 
 
 def test_a_restatement_of_stages_counts_an_opportunity_once_unless_it_is_by_stage(api: Api) -> None:

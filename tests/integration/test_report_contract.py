@@ -156,6 +156,8 @@ def test_all_that_is_answered_of_a_report_fits_the_description_of_the_service(
             contract.assert_reasons(report, row)
         of_leads = any(name not in OF_WHOLE_CAMPAIGNS for name, _ in query.only)
         for figure in report.figures:
+            if report.facets is not None and report.facets.to_name(query.only) is not None:
+                continue  # several things of which nothing is stated: such a filter is refused
             if of_leads and not report.of_kind(Dealt).keys().isdisjoint(report.additive(figure) or ()):
                 continue  # its entries are those of campaigns: such a filter is refused
             read(f"{path}/entries", measure=figure, **told)

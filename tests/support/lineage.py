@@ -27,6 +27,8 @@ async def check_entries(view: Any, report: Report, query: Query, name: str, limi
     """
     if report.facets:
         query = replace(query, group_by=tuple(one for one in query.group_by if one not in report.facets.dimensions))
+        if report.facets.to_name(query.only) is not None:
+            return  # such a filter is refused
     after, lines = (0, 0), []
     while True:
         body, following = await entries.read(view, query, report, name, after, limit)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from service.domain import contributions
+from service.store import audit
 from service.store.ledgers import Ledger
 
 SERVE = ("identical", "always", "never")  # when a rebuilt generation is to serve
@@ -121,6 +122,7 @@ async def begin(
             """,
             ledger.ledger, contributions.READ_MODEL_VERSION, serve, holder, lease, contributions.LAYOUT.as_json(),
         )  # fmt: skip
+        await audit.note(connection, ledger.ledger, "rebuild.begun", f"rebuild {generation}", serve=serve)
     return generation
 
 
@@ -130,13 +132,16 @@ async def ask(pool: asyncpg.Pool, ledger: Ledger, generation: int, action: str) 
     if state == "building":
         cancel = f"cancel it (`campaign-ledger rebuilds cancel {generation} --ledger {ledger.name}`) and begin another"
         _refuse_others(await one(pool, ledger, generation), cancel)
-    done = await pool.execute(
-        """
-        UPDATE generations SET state = $4, serve = CASE WHEN $5 = 'apply' THEN 'always' ELSE serve END
-        WHERE ledger = $1 AND generation = $2 AND serve IS NOT NULL AND state = ANY($3)
-        """,
-        ledger.ledger, generation, allowed, state, action,
-    )  # fmt: skip
+    async with pool.acquire() as connection, connection.transaction():
+        done = await connection.execute(
+            """
+            UPDATE generations SET state = $4, serve = CASE WHEN $5 = 'apply' THEN 'always' ELSE serve END
+            WHERE ledger = $1 AND generation = $2 AND serve IS NOT NULL AND state = ANY($3)
+            """,
+            ledger.ledger, generation, allowed, state, action,
+        )  # fmt: skip
+        if done != "UPDATE 0":
+            await audit.note(connection, ledger.ledger, f"rebuild.{action}", f"rebuild {generation}")
     found = await one(pool, ledger, generation)
     if done == "UPDATE 0":
         raise NotPossibleError(
@@ -175,6 +180,8 @@ async def roll_back(pool: asyncpg.Pool, ledger: Ledger) -> int:
             """,
             ledger.ledger, last.generation,
         )  # fmt: skip
+        if done != "UPDATE 0":
+            await audit.note(connection, ledger.ledger, "generation.rolled_back", f"generation {last.generation}")
     if done == "UPDATE 0":
         raise NotPossibleError(f"a rebuild of ledger {ledger.name} is under way: cancel it first")
     return last.generation
@@ -183,14 +190,16 @@ async def roll_back(pool: asyncpg.Pool, ledger: Ledger) -> int:
 async def prune(pool: asyncpg.Pool, ledger: Ledger, *, built: bool = False) -> list[int]:
     """Drop what is retired or cancelled (with `built`, also what was built and not served); return which generations."""
     states = ["retired", "cancelled", "pruned", *(["built"] if built else [])]
-    rows = await pool.fetch(
-        """
-        UPDATE generations SET state = 'pruned' WHERE ledger = $1 AND state = ANY($2) AND (holder IS NULL OR lease_until < now())
-        RETURNING generation
-        """,
-        ledger.ledger, states,
-    )  # fmt: skip
-    numbers = sorted(row[0] for row in rows)
+    async with pool.acquire() as connection, connection.transaction():
+        rows = await connection.fetch(
+            """
+            UPDATE generations SET state = 'pruned'
+            WHERE ledger = $1 AND state = ANY($2) AND (holder IS NULL OR lease_until < now()) RETURNING generation
+            """,
+            ledger.ledger, states,
+        )  # fmt: skip
+        if numbers := sorted(row[0] for row in rows):
+            await audit.note(connection, ledger.ledger, "generation.pruned", ", ".join(map(str, numbers)))
     tables = await pool.fetch(
         """
         SELECT table_name::text FROM information_schema.columns WHERE table_schema = current_schema()

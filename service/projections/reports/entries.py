@@ -16,7 +16,7 @@ from service.domain import details, lineage, units
 from service.domain.calendar import MICROS_PER_DAY, grain_label, grain_start
 from service.domain.catalogue import CATALOGUE
 from service.domain.components.campaigns import topmost
-from service.domain.contributions import UNITS
+from service.domain.contributions import DIMENSIONS, UNITS
 from service.domain.figures import Formula, Parts, PastDue, Total
 from service.domain.lineage import Line
 from service.domain.postings import sum_by_key
@@ -228,7 +228,7 @@ def described(entry: Entry, query: Query, currency: str) -> dict[str, Any]:
     groups = {name: value for name, value in zip(query.names, entry.key, strict=True) if name != "campaign_id"}
     return {
         "campaign_id": line.where.get("campaign"),
-        **{name: label for name, label in line.where.items() if name != "campaign"},
+        **{name: label for name, label in line.where.items() if name in DIMENSIONS - {"campaign"}},
         **groups,
         "measure": line.measure,
         "amount": amount(line.measure, line.amount, currency),
@@ -265,9 +265,10 @@ async def read(
 
     `today` is the local day of now.
     """
-    made_of, figure = report.additive(name), report.figures.get(name)
-    if made_of is None:
+    found_of, figure = report.additive(name), report.figures.get(name)
+    if found_of is None:
         raise KeyError(name)
+    made_of = {one: {**of} for one, of in found_of.items()}
     if isinstance(figure, Formula):
         query = replace(query, basis="cohort")
     if isinstance(figure, PastDue):
@@ -277,10 +278,7 @@ async def read(
     if isinstance(figure, Stock):  # all that came before makes it up
         query = replace(query, since=None, until=(query.since or date.min) if figure.opening else query.until)
     if report.facets:
-        query, instead = faceted.stated(query, report.facets)
-        made_of = {
-            one: {instead.get(measure, measure): sign for measure, sign in of.items()} for one, of in made_of.items()
-        }
+        query, made_of = await faceted.opened(view, query, report.facets, made_of)
     parts = {measure: sign for of in reversed(made_of.values()) for measure, sign in of.items()}
     currency, positions = view.ledger.currency, Range(0, view.as_of.position)
     summed = sum_by_key((await view.sums(replace(query, group_by=()), tuple({*parts, *report.measures}))).values())

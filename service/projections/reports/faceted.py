@@ -40,6 +40,40 @@ async def read(
     return found, sum_by_key((base if whole else chosen).values())
 
 
+async def opened(
+    view: Snapshot, query: Query, facets: Facets, made_of: Mapping[str, Mapping[str, int]]
+) -> tuple[Query, dict[str, dict[str, int]]]:  # fmt: skip
+    """Return the query and the measures, with their signs, whose postings make up figures by what is stated.
+
+    What states nothing is made up of all that there is, less what states something.
+    """
+    plain = {name: {**of} for name, of in made_of.items()}
+    facet = facets.asked(query.dimensions)
+    if facet is None:
+        return query, plain
+    *heads, state = own = facets.groups[facet]
+    of_facet = {name: values for name, values in query.only if name in own}
+    without = [(name, values) for name, values in query.only if name not in own]
+    chosen = of_facet.pop(state, None)
+    of_heads = replace(query, only=(*without, *of_facet.items()))
+    found = await _stated(view, of_heads, facets, facet, tuple(facets.measures))
+    with_rest = facet in facets.rest and (chosen is None or (facets.rest[facet] or "") in chosen)
+    if not with_rest or (heads and not found):
+        asked, instead = stated(query, facets)
+        return asked, {name: {instead.get(one, one): sign for one, sign in of.items()} for name, of in plain.items()}
+    others = {str(key[len(heads)]) for key in found} - {*(chosen or ())} if chosen else ()
+    if not others:
+        return replace(query, only=tuple(without)), plain
+    less = {state: tuple(sorted(others))} | of_facet | ({facets.by: (facet,)} if facets.by else {})
+    # what is posted of an entity itself states nothing of any facet
+    asked = replace(query, only=(*without, *((name, (*values, "")) for name, values in less.items())))
+    by_facet = facets.measures
+    return asked, {
+        name: {**of, **{by_facet[one]: -sign for one, sign in of.items() if one in by_facet}}
+        for name, of in plain.items()
+    }
+
+
 def stated(query: Query, facets: Facets) -> tuple[Query, Mapping[str, str]]:
     """Return a query for what is stated of the facet that it is by, if it is, and by measure the one to read instead."""
     facet = facets.asked(query.dimensions)
