@@ -9,6 +9,7 @@ from typing import Any
 from service.dashboard.desk import Desk
 
 Build = Callable[[Desk], Awaitable[dict[str, Any]]]
+WITHOUT_RETURN = ("period", "basis", "as_of", "filters")
 EVERY_CONTROL = ("period", "compare", "basis", "return", "as_of", "filters")
 
 
