@@ -38,7 +38,7 @@ class Column:
     label: str
     note: str = ""
     numeric: bool = True
-    rank: str = ""  # "" = always; p2, p3: only where there is room
+    rank: str = ""  # "" = always; p2, p3, p4: only where there is room
     sort: str | None = None
     sorted: str | None = None  # ascending, descending
 

@@ -22,8 +22,8 @@ async def build(desk: Desk) -> dict[str, Any]:
 async def _leads(desk: Desk) -> Table | None:
     groups = tuple(desk.state.among("group_by", _GROUPS, "channel").split(","))
     shown = [
-        Shown("leads"), Shown("share", "p3"), Shown("qualified", "p3"), Shown("rate_to_qualified", "p2"),
-        Shown("rate_to_opportunity", "p3"), Shown("ordered", "p2"), Shown("rate_to_ordered", "p2"), Shown("cost", "p2"),
+        Shown("leads"), Shown("share", "p4"), Shown("qualified", "p4"), Shown("rate_to_qualified", "p2"),
+        Shown("rate_to_opportunity", "p3"), Shown("ordered", "p4"), Shown("rate_to_ordered", "p2"), Shown("cost", "p2"),
         Shown("cost_per_lead"), Shown("cpa", "p3"), Shown("invoiced_revenue"), Shown("roas", "p3"),
     ]  # fmt: skip
     caption = desk.gettext("What comes of the leads?")

@@ -55,7 +55,7 @@ async def _pipeline(desk: Desk) -> Table | None:
 async def _stages(desk: Desk) -> Table | None:
     shown = [
         Shown("entered"), Shown("rate_on", "p2"), Shown("win_rate"), Shown("p50_days", "p2"), Shown("p90_days", "p3"),
-        Shown("open"),
+        Shown("open", "p2"),
         Shown("open_value"),
     ]  # fmt: skip
     caption = desk.gettext("How far do deals get from each stage?")
