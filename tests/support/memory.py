@@ -35,7 +35,9 @@ from service.store.rows import row_of
 
 LEDGER = Ledger(1, "memory", "EUR", "UTC")
 _MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
-REGISTERS = ("fx.rate_published", "event.voided", "stage.defined")
+REGISTERS = (
+    "fx.rate_published", "event.voided", "stage.defined", "sla.defined", "account.merged", "contact.merged"
+)  # fmt: skip
 NOW = int(_MOMENT.timestamp()) * 1_000_000
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from service.domain.clocks import clocks
 from service.domain.facts import Fact
 
@@ -17,7 +19,8 @@ def agreed(at: int, start: str, end: str) -> Fact:
 
 
 def ran(told: Told, *definitions: Fact) -> list[tuple[int, int | None]]:
-    return [(one.start.micros, one.stop.micros if one.stop else None) for one in clocks(marks(told), definitions)]
+    of_type: Callable[[str], list[Fact]] = lambda name: [one for one in marks(told) if one.type == name]
+    return [(one.start.micros, one.stop.micros if one.stop else None) for one in clocks(of_type, definitions)]
 
 
 FIRST = agreed(0, "lead.captured", "lead.followed_up")
