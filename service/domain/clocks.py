@@ -36,7 +36,7 @@ def clocks(marks: Marks, definitions: Sequence[Fact]) -> Iterator[Clock]:
             starts = starts[:1]
         until = len(starts) if following is None else _place(starts, following[:4])
         while (at := _place(starts, max(free, definition[:4]))) < until:
-            after = bisect_right(stops, starts[at][:4], key=_order)
+            after = bisect_right(stops, _order(starts[at]), key=_order)
             if after == len(stops):
                 yield Clock(definition, starts[at], None)
                 return

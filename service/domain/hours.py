@@ -16,7 +16,9 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)
 _LAST_YEAR = 9998
-_FIRST, _LAST = ((datetime(year, 1, 2, tzinfo=UTC) - _EPOCH) // _MICRO for year in (1900, _LAST_YEAR))  # what days there are
+_FIRST, _LAST = (
+    (datetime(year, 1, 2, tzinfo=UTC) - _EPOCH) // _MICRO for year in (1900, _LAST_YEAR)
+)  # what days there are
 _CYCLE, _REGULAR = 400, 2038  # years after which the calendar comes again; from when on clocks change by one rule
 
 
@@ -45,7 +47,7 @@ class Hours:
     def beyond(self, start: int, length: int) -> int | None:
         """Return the instant after which more than `length` that counts has passed since `start`; None if that never comes."""
         if self._always:
-            return start + length
+            return start + length if start + length <= _LAST else None
         year, left = self._place(start)
         left += length
         while year <= _LAST_YEAR:

@@ -1,8 +1,8 @@
 """Which events belong together, by their kind of component, and what is kept of each.
 
 The kinds are those of the modules of `components` and `reports` that have a `KIND`. Registers reach further than one component
-and are taken in by the engine itself; merges of accounts and contacts are both. Events of other types are kept in the log and move
-no figure.
+and are taken in by the engine itself; merges of accounts and contacts are of both. Events of other types are kept in the log and
+move no figure.
 """
 
 from __future__ import annotations

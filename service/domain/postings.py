@@ -134,7 +134,8 @@ class _Numbers(dict[Labels, int]):
 class Book:
     """Collects what the entities of one component contribute, and what they asked registers for.
 
-    `campaigns` is what is known of each. `found` is what each has contributed since `begin`, and `cells` that of the one whose turn it is.
+    `found` is what each has contributed since `begin`, and `cells` that of the one whose turn it is. `campaigns` is what is known
+    of each campaign.
     """
 
     __slots__ = (

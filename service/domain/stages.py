@@ -43,4 +43,3 @@ class Stages:
         """Return which place a stage has among others, if that is defined."""
         stated = self._stated.get(stage)
         return int(stated.data["order"]) if stated and "order" in stated.data else None
-

@@ -159,7 +159,9 @@ class Journey(Links):
         return cast("E", found)
 
     def _lead(self, fact: Fact) -> Lead:
-        return self._entity(Lead, self._merges.name(fact[5]["lead_id"]))
+        lead = self._entity(Lead, self._merges.name(fact[5]["lead_id"]))
+        lead.step(fact)
+        return lead
 
     def _take_captured(self, fact: Fact) -> None:
         lead, data = self._lead(fact), fact[5]
@@ -237,6 +239,7 @@ class Journey(Links):
         data = fact[5]
         one = self._entity(Opportunity, data["opportunity_id"])
         one.opened = earliest(one.opened, fact)
+        one.openings = put_in(one.openings, fact)
         for field, attribute in _OPPORTUNITY_STATES:
             if field in data:
                 one.state(attribute, data[field], fact)

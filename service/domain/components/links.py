@@ -60,6 +60,7 @@ class Links:
 
     def _settle(self, entity: Entity) -> None:
         """Place an entity whose own facts have changed."""
+        before = entity.names
         self._link(entity)
         if self._dates is not None and entity.ties:
             moved = self._dates.note((entity.kind, entity.id), (entity.names, entity.first_day(self._zone)))
@@ -69,6 +70,16 @@ class Links:
                 for one in moved:
                     self._place(one)
         self._place(entity)
+        if isinstance(entity, Opportunity):
+            self._tell_leads({*before, *entity.names})
+
+    def _tell_leads(self, names: Iterable[Key]) -> None:
+        """Have leads contribute anew whose opportunity was opened, or lists them, otherwise than before."""
+        for key in names:
+            lead = cast("Lead | None", self.entities.get(key))
+            if lead is not None:
+                lead.listing = self._referring.get(key, ())
+                self.touched[lead] = None
 
     def _link(self, entity: Entity) -> None:
         """Note what an entity refers to now."""
@@ -142,6 +153,7 @@ class Links:
         else:
             lead.cohort = self._dated_day(lead)
         lead.origin = Origin(lead.where, lead.qualities())
+        lead.listing = self._referring.get(("lead", lead.id), ())
         return (lead.captured, lead.origin)
 
     def _place_opportunity(self, one: Opportunity, by: Entity | None) -> tuple[Any, ...]:

@@ -2,8 +2,8 @@
 
 For each event in log order: find the component that the event's entities belong to (joining components that turn out to
 hang together), insert the fact, fold again, and post new minus old, tagged with the event's position. What reaches further
-than one component: registers, as of exchange rates, and what campaigns are like (every component that asked), a void (the component
-of the voided event) and an account's orders (which order brought a new customer).
+than one component: registers, as of exchange rates, and what campaigns are like (every component that asked), a void (the
+component of the voided event) and an account's orders (which order brought a new customer).
 """
 
 from __future__ import annotations

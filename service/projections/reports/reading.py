@@ -36,6 +36,17 @@ class AsOf(NamedTuple):
     recorded_at: datetime | None
 
 
+class Posted(NamedTuple):
+    """What is posted of an entity with a detail: the group that it is in, its labels by dimension, and its day."""
+
+    key: Key
+    entity: str
+    detail: str
+    where: Mapping[str, str | None]
+    day: date
+    amount: int
+
+
 @dataclass
 class Snapshot:
     """One consistent view of a ledger's serving generation, at a position."""
@@ -76,6 +87,25 @@ class Snapshot:
             *sql.values,
         )
         return await apart(len(rows), _by_key, sql, rows)
+
+    async def posted(self, query: Query, measure: str) -> list[Posted]:
+        """Return what is posted to a measure with details, and stands."""
+        if measure not in self.layout:
+            return []
+        sql = Selection(await self.moment(query), query, [measure])
+        postings = f"{sql.postings()} AND campaign = ANY({sql.segments('campaign_segment')})"
+        rows = await self.connection.fetch(
+            f"""
+            {sql.campaigns()}
+            SELECT {sql.keys()}, entity, detail, s.labels, start, sum(amount)::bigint FROM {sql.joined(postings)}
+            GROUP BY {sql.key_numbers()}, entity, detail, s.labels, start HAVING sum(amount) <> 0
+            """,
+            *sql.values,
+        )
+        return [
+            Posted(sql.key(row), row[-5], row[-4], dict(zip(sql.stored.by, row[-3], strict=True)), row[-2], row[-1])
+            for row in map(tuple, rows)
+        ]
 
     async def last_day(self, query: Query, measure: str) -> dict[Key | None, date]:
         """Return the last day with a positive sum of a measure that no day has less than 0 of, by group.

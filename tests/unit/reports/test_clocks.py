@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from service.domain.clocks import clocks
 from service.domain.facts import Fact
 
@@ -19,7 +17,9 @@ def agreed(at: int, start: str, end: str) -> Fact:
 
 
 def ran(told: Told, *definitions: Fact) -> list[tuple[int, int | None]]:
-    of_type: Callable[[str], list[Fact]] = lambda name: [one for one in marks(told) if one.type == name]
+    def of_type(name: str) -> list[Fact]:
+        return [one for one in marks(told) if one.type == name]
+
     return [(one.start.micros, one.stop.micros if one.stop else None) for one in clocks(of_type, definitions)]
 
 
