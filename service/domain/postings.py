@@ -183,8 +183,15 @@ class Book:
         self.lookups.add(lookup("stage", stage))
         return self.stages.order(stage)
 
-    def name(self, names: Names, identity: str) -> str:
-        """Return what an account or a contact goes by, as `probability`."""
+    def account(self, identity: str | None) -> str | None:
+        """Return what an account goes by, as `probability`."""
+        return None if identity is None else self._name(self.accounts, identity)
+
+    def contact(self, identity: str) -> str:
+        """Return what a contact goes by, as `probability`."""
+        return self._name(self.contacts, identity)
+
+    def _name(self, names: Names, identity: str) -> str:
         self.lookups.add(names.lookup(identity))
         return names.name(identity)
 

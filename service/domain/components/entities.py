@@ -8,7 +8,7 @@ looked at again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from math import floor
 from types import MappingProxyType
@@ -241,11 +241,12 @@ class Opportunity(Entity):
             if not at or self.stages[at - 1].data["stage"] != self.stages[at].data["stage"]:
                 yield self.stages[at]
 
-    def linked_contacts(self) -> list[str]:
-        """Return the contacts that it names or that were linked with it, and not unlinked later."""
+    def linked_contacts(self, name: Callable[[str], str]) -> list[str]:
+        """Return the contacts, by the `name` of each, that it names or that were linked with it, and not unlinked later."""
         named = self.named_contacts
-        stated = dict.fromkeys(named.data["contact_ids"], named) if named else {}
-        for one, fact in self.contacts.items():
+        stated = dict.fromkeys(map(name, named.data["contact_ids"]), named) if named else {}
+        for contact, fact in self.contacts.items():
+            one = name(contact)
             if one not in stated or stated[one] < fact:
                 stated[one] = fact
         return sorted(one for one, fact in stated.items() if fact.type != "opportunity.contact_unlinked")
@@ -363,6 +364,11 @@ class Order(Entity):
     def __init__(self, identity: str) -> None:
         super().__init__(identity)
         self.changes = Series()
+
+    @property
+    def customer(self) -> str | None:
+        """The account that it is reported under: its opportunity's, else its own."""
+        return (self.parent and self.parent.account) or self.account
 
     @property
     def base(self) -> Money | None:

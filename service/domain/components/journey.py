@@ -62,7 +62,9 @@ RULES: dict[str, Rule] = {
     ),
     "order.amended": Rule(_ORDER, ("net_value",)),
     "order.cancelled": Rule(_ORDER),
-    "invoice.posted": Rule((*_INVOICE, *_ORDER), ("net_amount", "posting_date", "cogs", "tax", "due_date")),
+    "invoice.posted": Rule(
+        (*_INVOICE, *_ORDER), ("net_amount", "posting_date", "cogs", "tax", "due_date", "account_id")
+    ),
     "invoice.credited": Rule((("credit_note_id", "credit_note"), *_INVOICE), ("net_amount", "posting_date", "cogs")
     ),
     "invoice.cancelled": Rule(_INVOICE),
@@ -85,6 +87,7 @@ _ORDER_STATES = (
     ("campaign_id", "campaign"), ("account_id", "account"), ("new_customer", "new_customer"),
     ("opportunity_id", "opportunity_id"), ("quote_id", "quote_id"),
 )  # fmt: skip
+_INVOICE_STATES = (("order_id", "order_id"), ("account_id", "account"), ("due_date", "due_date"))
 
 
 class Journey(Links):
@@ -317,9 +320,9 @@ class Journey(Links):
         data = fact[5]
         one = self._entity(Invoice, data["invoice_id"])
         one.posted = earliest(one.posted, fact)
-        for field in ("order_id", "due_date"):
+        for field, attribute in _INVOICE_STATES:
             if field in data:
-                one.state(field, data[field], fact)
+                one.state(attribute, data[field], fact)
         day = recorded_day(data["posting_date"])
         one.day = day if one.day == NO_DAY else min(one.day, day)
         one.postings = put_in(one.postings, fact)

@@ -183,7 +183,7 @@ class Links:
             self._undated(one)
         one.origin = attributing_lead.origin if attributing_lead else None
         self._develop(one)
-        return (one.opened is not None, one.where, one.cohort, one.origin)
+        return (one.opened is not None, one.where, one.cohort, one.origin, one.account)
 
     def _develop(self, one: Opportunity) -> None:
         """Have an opportunity contribute anew, and its orders where they are reported elsewhere now."""
@@ -245,7 +245,7 @@ class Links:
         else:
             self._undated(one)
             one.where, one.cohort = (parent.where, parent.cohort) if parent else (NOWHERE, NO_DAY)
-        return (one.accepted, parent, bool(one.stated), one.where, one.cohort, one.origin)
+        return (one.accepted, parent, bool(one.stated), one.where, one.cohort, one.origin, parent and parent.account)
 
     def _place_order(self, one: Order, _: Entity | None) -> tuple[Any, ...]:
         """Link a placed order with its quote and its parent: the quote's opportunity if opened, else the one that it names."""
@@ -267,7 +267,7 @@ class Links:
             self._undated(one)
             one.where = parent.where if one.campaign is None else parent.where._replace(campaign=one.campaign)
             one.cohort = parent.cohort
-        return (True, one.where, one.cohort, one.origin)
+        return (True, one.where, one.cohort, one.origin, parent and parent.account, one.account)
 
     def _place_invoice(self, one: Invoice, _: Entity | None) -> tuple[Any, ...]:
         """Link a posted invoice with its order."""

@@ -48,6 +48,8 @@ async def read(view: Snapshot, query: Query, chosen: Chosen, today: date) -> tup
         | {"orders": sorted(orders.get(one.entity, ()))}
         for one in await view.posted(query, LISTED)
     ]
+    aliases = await view.aliases("contact", chosen.contacts) if chosen.contacts else {}
+    chosen = chosen._replace(contacts=frozenset(aliases.get(one, one) for one in chosen.contacts))
     rows = sorted((row for row in found if chosen.holds(row)), key=lambda row: row["opportunity_id"])
     total = {
         "opened": len(rows), "pipeline_value": _sum(rows, "value"), "weighted_value": _sum(rows, "weighted_value"),

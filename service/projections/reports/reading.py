@@ -5,7 +5,7 @@ One snapshot answers one request: position, sums, lists and attributes all come 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -20,6 +20,7 @@ from service.domain.components.campaigns import topmost
 from service.domain.details import PENDING_LINKS, UNCONVERTED
 from service.domain.figures import Parts
 from service.domain.layout import Layout
+from service.projections.reports import aliases
 from service.projections.sums import break_even, closings, durations, known_campaigns
 from service.projections.sums.selection import Base, Key, Moment, Query, Selection, Sums, amounts
 from service.projections.sums.threads import apart
@@ -66,7 +67,16 @@ class Snapshot:
         """Where its reads look."""
         if "parent" in query.dimensions and not self._tops:
             self._tops = topmost({one: known.get("parent_id") for one, known in (await self.campaigns()).items()})
-        return Moment(self.ledger.ledger, self.generation, self.as_of.position, self.base, self.layout, self._tops)
+        accounts = [one for name, values in query.only if name == "account" for one in values]
+        named = await self.aliases("account", accounts) if accounts else {}
+        return Moment(
+            self.ledger.ledger, self.generation, self.as_of.position, self.base, self.layout, self._tops, named
+        )
+
+    async def aliases(self, kind: str, identities: Iterable[str]) -> dict[str, str]:
+        """Return by id what accounts or contacts go by that were merged."""
+        key = (self.ledger.ledger, self.generation)
+        return await aliases.read(self.connection, key, self.as_of.position, kind, identities)
 
     async def sums(self, query: Query, measures: Sequence[str]) -> dict[Key, Sums]:
         """Return the sums of measures by group, whichever cubes they are in; a group without any is not there."""

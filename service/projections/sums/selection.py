@@ -103,7 +103,10 @@ class Base(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """Where a read looks: one generation of a ledger, as known at a position; `tops` are the topmost ancestors of campaigns."""
+    """Where a read looks: one generation of a ledger, as known at a position.
+
+    `tops` are the topmost ancestors of campaigns, `aliases` what merged accounts go by.
+    """
 
     ledger: int
     generation: int
@@ -111,6 +114,7 @@ class Moment(NamedTuple):
     base: Base
     layout: Layout
     tops: Mapping[str, str] = {}
+    aliases: Mapping[str, str] = {}
 
 
 class Selection:
@@ -232,7 +236,8 @@ class Selection:
         for name, values in self.query.only:
             expression = self.dimension(name)
             some = [f"{expression} IS NULL"] if "" in values else []
-            if stated := [value for value in values if value]:
+            aliases = self.moment.aliases if name == "account" else {}
+            if stated := [aliases.get(value, value) for value in values if value]:
                 some.append(f"{expression} = ANY({self.parameter(stated)})")
             conditions.append(f"({' OR '.join(some)})")
         return " AND ".join(conditions)

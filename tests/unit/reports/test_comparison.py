@@ -16,7 +16,6 @@ from service.projections.sums.selection import Query
 from tests.support import memory
 from tests.support.sending import cost, event, lead, money, order
 
-
 NOW = now_at(datetime(2026, 4, 1, tzinfo=UTC), "UTC")
 
 
