@@ -173,7 +173,7 @@ async def _entries(
             view, query, report, asked.measure, read_place(asked.after), asked.limit, now.of(ledger)
         )  # fmt: skip
     told = {"currency": ledger.currency, "date_basis": query.basis}
-    if not isinstance(report.figures.get(asked.measure), PastDue):
+    if made_of.keys().isdisjoint(report.of_kind(PastDue)):
         return await answering.answer(request, view, {**body, **told}, page=answering.Page(mark(following)))
     known = {"as_of": view.as_of.position, "now": now.at.isoformat().replace("+00:00", "Z")}
     page = answering.Page(mark(following), known)

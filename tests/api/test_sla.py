@@ -57,7 +57,9 @@ def test_clocks_that_run_open_down_to_what_started_them(told: Api) -> None:
         assert {one["why"] for one in found["entries"]} == {"defined"}
     alone = told.read("/v1/reports/sla/entries", measure="overdue", channel="web", **NOW)
     assert (alone["sum"], alone["count"]) == (1, 1)
-    assert told.read("/v1/reports/sla/entries", measure="met")["sum"] == 1
+    rate = told.read("/v1/reports/sla/entries", measure="met_rate", **NOW)
+    assert rate["sums"] == {"met": 1, "late": 0, "overdue": 2}
+    assert {one["entity"]["id"] for one in rate["entries"]} == {"L1", "L2", "L4"}
 
 
 def test_the_overdue_ones_are_listed_the_oldest_first_page_by_page(told: Api) -> None:

@@ -270,8 +270,9 @@ async def read(
     made_of = {one: {**of} for one, of in found_of.items()}
     if isinstance(figure, Formula):
         query = replace(query, basis="cohort")
-    if isinstance(figure, PastDue):
-        query = await dues.only_past_due(view, query, figure, now)
+    past_due = {one: report.of_kind(PastDue)[one] for one in made_of.keys() & report.of_kind(PastDue).keys()}
+    for of_now in past_due.values():
+        query = await dues.only_past_due(view, query, of_now, now)
     if isinstance(figure, Persons) and figure.how == "all":
         query = replace(query, only=())
     if isinstance(figure, Stock):  # all that came before makes it up
@@ -285,9 +286,9 @@ async def read(
         one: amount(one, figure_of(summed, of), currency, report.figures[one].unit if one in report.figures else None)
         for one, of in made_of.items()
     }
-    for one in made_of.keys() & report.of_kind(PastDue).keys():
-        due = await dues.past_due(view, replace(query, group_by=()), report.of_kind(PastDue)[one], now)
-        sums[one] = amount(one, sum(due.values()), currency, report.figures[one].unit)
+    for one, of_now in past_due.items():
+        due = await dues.past_due(view, replace(query, group_by=()), of_now, now)
+        sums[one] = amount(one, sum(due.values()), currency, of_now.unit)
     found, counted = await page(view, query, parts, positions, after, limit + 1)
     answer: dict[str, Any] = {
         "measure": name,
