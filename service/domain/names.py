@@ -27,7 +27,7 @@ class Names:
     def add(self, fact: Fact) -> Iterable[Lookup]:
         """Take in a merge; return what to ask for those who go by another name now."""
         pair = (fact.data["survivor_id"], fact.data["merged_id"])
-        before = {name: self._classes.pop(name, {name}) for name in map(self.name, pair)}
+        before = {name: self._classes.pop(name, {name}) for name in {*map(self.name, pair)}}
         self._merges.take(fact)
         after = self.name(pair[0])
         self._classes[after] = set().union(*before.values())
