@@ -24,6 +24,7 @@ from service.api import (
     reports,
     response_cache,
     set_aside,
+    sla,
     sources,
 )
 from service.api.auth import Doorkeeper
@@ -112,6 +113,7 @@ def create_app() -> App:
     )  # first: the hot one
     app.include_router(events.router)
     app.include_router(opportunities.router)
+    app.include_router(sla.router)
     app.include_router(reports.router)  # before the reads: ids of campaigns may have slashes
     app.include_router(lineage.router)
     app.include_router(reads.router)

@@ -133,6 +133,7 @@ _SUMS = {
     "activities.other": 1, "cases.opened": 50, "cases.resolved": 40, "cases.reopened": 4, "cases.open": 10,
     "cases.backlog": 12, "cases.same_day": 30, "csat.count": 20, "csat.score": 85_000_000, "csat.satisfied": 17,
     "reach.granted": 25, "reach.withdrawn": 5, "reach.messages_sent": 2400,
+    "sla.started": 60, "sla.met": 40, "sla.late": 8, "sla.waiting": 12, "running": 7, "overdue": 5,
     "customers.active": 200, "customers.gained": 12, "customers.churned": 8, "customers.renewals": 90,
     "customers.renewed_amount": 9_000_000, "customers.churned_amount": 640_000,
 }  # fmt: skip

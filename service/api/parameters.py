@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from service.api.auth import Needs
 from service.api.problems import ProblemError
-from service.domain.calendar import LAST_DAY, Zone, expected_day, parse_day, parse_instant
+from service.domain.calendar import LAST_DAY, expected_day, parse_day, parse_instant
 from service.domain.report import Report
-from service.projections.reports import reading
+from service.projections.reports import dues, reading
 from service.projections.sums import selection
 from service.store.ledgers import Ledger
 
@@ -232,10 +232,9 @@ class Now(NamedTuple):
     at: datetime
     origin: Literal["now", "as_of", "clock"]
 
-    def today(self, ledger: Ledger) -> date:
-        """Return the ledger's local day."""
-        micros = (self.at - _EPOCH) // timedelta(microseconds=1)
-        return date.fromordinal(Zone(ledger.timezone).day(micros))
+    def of(self, ledger: Ledger) -> dues.Now:
+        """Return it as a ledger has it."""
+        return dues.now_at(self.at, ledger.timezone)
 
     def told(self) -> dict[str, Any]:
         """Return it as answers have it."""

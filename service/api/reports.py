@@ -81,13 +81,12 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
     async with answering.views(request, ledger, asked.min_position, *moments) as views:
         view, against = views[0], views[-1]
         now = parameters.read_now(asked.now, moments[0], view)
-        today = now.today(ledger)
         try:
             if other is None:
-                found = await answers.read(view, report, query, today, include, page)
+                found = await answers.read(view, report, query, now.of(ledger), include, page)
             else:
                 beside = comparison.Other(against, other)
-                found = await comparison.read(view, beside, report, query, today, include, page)
+                found = await comparison.read(view, beside, report, query, now.of(ledger), include, page)
         except TooManyPeriodsError as error:
             raise parameters.invalid("to", str(error), asked.to or "nothing") from None
         if found is None:
@@ -124,7 +123,7 @@ async def _campaign(
     moment = parameters.read_moment(asked.as_of)
     async with answering.views(request, ledger, asked.min_position, moment) as (view,):
         today = parameters.read_now(now, moment, view)
-        found = await answers.read(view, report, query, today.today(ledger))
+        found = await answers.read(view, report, query, today.of(ledger))
         if found is None or (not found.rows and campaign not in await view.campaigns()):
             raise ProblemError(404, f"there is no campaign {campaign!r}")
         body = {"campaign_id": campaign, **found.total, **await frame(view, query, report)}
@@ -171,10 +170,10 @@ async def _entries(
     async with answering.views(request, ledger, asked.min_position, moment) as (view,):
         now = parameters.read_now(asked.now, moment, view)
         body, following = await entries.read(
-            view, query, report, asked.measure, read_place(asked.after), asked.limit, now.today(ledger)
+            view, query, report, asked.measure, read_place(asked.after), asked.limit, now.of(ledger)
         )  # fmt: skip
     told = {"currency": ledger.currency, "date_basis": query.basis}
-    if not isinstance(report.figures.get(asked.measure), PastDue):
+    if made_of.keys().isdisjoint(report.of_kind(PastDue)):
         return await answering.answer(request, view, {**body, **told}, page=answering.Page(mark(following)))
     known = {"as_of": view.as_of.position, "now": now.at.isoformat().replace("+00:00", "Z")}
     page = answering.Page(mark(following), known)

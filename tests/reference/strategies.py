@@ -23,6 +23,7 @@ CAMPAIGNS, LEADS, OPPORTUNITIES, QUOTES = ("c1", "c2", "c3"), ("l1", "l2", "l3")
 ORDERS, INVOICES, CREDITS, COSTS = ("o1", "o2", "o3"), ("i1", "i2"), ("n1", "n2", "n3"), ("k1", "k2")
 CRITERIA: tuple[dict[str, bool], ...] = ({"budget": True}, {"budget": False, "need": True}, {})
 PAYMENTS = ("m1", "m2", "m3")
+STAGES = ("new", "offer")
 ACCOUNTS, OWNERS, CHANNELS = ("a1", "a2"), ("rep1", "rep2"), ("email", "events")
 CALLS, SECONDS = ("call1", "call2", "call3"), (0, 1, 312, 0.3, 90.125, 0.1234567, 86_400_000)
 SOURCES = ("//crm", "//erp", "//Ä")
@@ -162,12 +163,47 @@ class Maker:
         self.maybe(data, "owner_id", OWNERS)
         self.maybe(data, "team", ("north", "south"))
         self.maybe(data, "region", ("emea", "apac"))
+        self.maybe(data, "account_id", ACCOUNTS)
+        self.maybe(data, "contact_ids", (["t1"], ["t1", "t2"], ["t3"], []))
+        self.maybe(data, "probability", (0, 0.25, 1))
+        self.maybe(data, "expected_close", DATES)
+        self.maybe(data, "stage", STAGES)
+        self.maybe_money(data, "estimated_value", self.pick(self.currencies))
         if self.draw(st.integers(0, 3)) == 0:
             data["campaign_id"] = self.pick(CAMPAIGNS)
         return "opportunity.opened", data
 
     def outcome(self) -> tuple[str, Data]:
-        return f"opportunity.{self.pick(('won', 'lost', 'reopened'))}", {"opportunity_id": self.pick(OPPORTUNITIES)}
+        data: Data = {"opportunity_id": self.pick(OPPORTUNITIES)}
+        self.maybe(data, "reason", ("price", "time"))
+        return f"opportunity.{self.pick(('won', 'lost', 'reopened'))}", data
+
+    def development(self) -> tuple[str, Data]:
+        """Draw how an opportunity goes on: its stage, what it is worth, or who has to do with it."""
+        kind = self.pick(("stage_changed", "stage_changed", "value_changed", "contact_linked", "contact_unlinked"))
+        data: Data = {"opportunity_id": self.pick(OPPORTUNITIES)}
+        if kind == "stage_changed":
+            data["stage"] = self.pick(STAGES)
+        elif kind == "value_changed":
+            data["estimated_value"] = self.money(self.pick(self.currencies), zero=True)
+            self.maybe(data, "probability", (0, 0.25, 1))
+            self.maybe(data, "expected_close", DATES)
+        else:
+            data["contact_id"] = self.pick(("t1", "t2", "t3"))
+        return f"opportunity.{kind}", data
+
+    def definition(self) -> tuple[str, Data]:
+        """Draw the definition of a stage, or of an agreement."""
+        if self.draw(st.booleans()):
+            stage: Data = {"stage": self.pick(STAGES)}
+            self.maybe(stage, "probability", (0, 0.5))
+            self.maybe(stage, "order", (1, 2))
+            return "stage.defined", stage
+        start, end = self.draw(st.permutations(("lead.captured", "lead.followed_up", "opportunity.opened")))[:2]
+        data: Data = {"sla_id": "s1", "from_event": start, "to_event": end, "within_hours": 24}
+        self.maybe(data, "where", ({"channel": "email"}, {"campaign_type": "fair"}))
+        self.maybe(data, "holidays", (["2024-02-01"],))
+        return "sla.defined", data
 
     def quote(self) -> tuple[str, Data]:
         data: Data = {"quote_id": self.pick(QUOTES), "opportunity_id": self.pick(OPPORTUNITIES)}
@@ -200,6 +236,7 @@ class Maker:
         self.maybe_money(data, "cogs", currency)
         self.maybe_money(data, "tax", currency)
         self.maybe(data, "due_date", DATES)
+        self.maybe(data, "account_id", ACCOUNTS)
         return "invoice.posted", data
 
     def credited(self) -> tuple[str, Data]:
@@ -288,15 +325,7 @@ class Maker:
 
     def bystander(self) -> tuple[str, Data]:
         """Draw an event that changes no figure."""
-        chosen: tuple[str, Data] = self.draw(
-            st.sampled_from(
-                (
-                    ("opportunity.stage_changed", {"opportunity_id": "p1", "stage": "demo"}),
-                    ("subject.erased", {"subject_id": "l1"}),
-                )
-            )
-        )
-        return chosen
+        return "subject.erased", {"subject_id": "l1"}
 
 
 def spine(maker: Maker) -> list[tuple[str, Data]]:
@@ -327,6 +356,7 @@ def kinds(maker: Maker) -> list[Callable[[], tuple[str, Data]]]:
     money_side += [maker.paid, maker.paid]
     lead_side = [maker.captured, maker.captured, maker.qualified, maker.reassigned, maker.lead_merged, maker.lead_step]
     lead_side += [maker.opened, maker.opened, maker.outcome, maker.quote, maker.placed, maker.account_merged]
+    lead_side += [maker.development, maker.development, maker.definition]
     others = [
         maker.campaign,
         maker.campaign,

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from service.domain.calendar import Zone, grain_label, grain_start
+from service.domain.calendar import grain_label, grain_start
 from service.domain.components.campaigns import topmost
 from service.domain.contributions import LAYOUT, REPORTS
 from service.domain.durations import bucket_of
@@ -26,7 +26,8 @@ from service.projections.engine.engine import Engine
 from service.projections.engine.set_aside import Entry, SetAside
 from service.projections.engine.tables import Changes, Journal
 from service.projections.reports.answers import Answer, Page, read
-from service.projections.reports.reading import AsOf
+from service.projections.reports.dues import Now, now_at
+from service.projections.reports.reading import AsOf, Posted
 from service.projections.sums.known_campaigns import Known
 from service.projections.sums.selection import OF_CAMPAIGN, TIME_GROUPS, Query
 from service.store.ledgers import Ledger
@@ -35,7 +36,9 @@ from service.store.rows import row_of
 
 LEDGER = Ledger(1, "memory", "EUR", "UTC")
 _MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
-REGISTERS = ("fx.rate_published", "event.voided", "stage.defined")
+REGISTERS = (
+    "fx.rate_published", "event.voided", "stage.defined", "sla.defined", "account.merged", "contact.merged"
+)  # fmt: skip
 NOW = int(_MOMENT.timestamp()) * 1_000_000
 
 
@@ -125,13 +128,16 @@ class MemorySnapshot:
         self._lines = [(*cell[:2], _where(tables, cell[2]), *cell[3:], amount) for _, cell, amount in tables.postings]
 
     def _selected(self, query: Query, measures: Iterable[str]) -> Iterable[tuple[Any, str, date, Any, Any, str, int]]:
+        return ((*found,) for *found, _ in self._found(query, measures))
+
+    def _found(self, query: Query, measures: Iterable[str]) -> Iterable[tuple[Any, ...]]:
         wanted = set(measures)
         for measure, entity, where, day, cohort, value, detail, amount in self._lines:
             start = date.fromordinal(day if query.basis == "event" else cohort)
             undated = start == date.min
             inside = (query.since or date.min) <= start and (query.until is None or start < query.until)
             if measure in wanted and (undated or inside) and self._chosen(query, where):
-                yield self._key(query, where, start), measure, start, value, detail, entity, amount
+                yield self._key(query, where, start), measure, start, value, detail, entity, amount, where
 
     def _dimension(self, name: str, where: dict[str, str | None]) -> str | None:
         campaign = where.get("campaign")
@@ -166,6 +172,19 @@ class MemorySnapshot:
             for key, sums in found.items()
         }
         return {key: sums for key, sums in kept.items() if sums}
+
+    async def posted(self, query: Query, measure: str) -> list[Posted]:
+        found: dict[Any, int] = defaultdict(int)
+        for key, _, start, _, detail, entity, amount, where in self._found(query, [measure]):
+            found[key, entity, detail, tuple(where.items()), start] += amount
+        return [
+            Posted(key, entity, detail, dict(where), start, amount)
+            for (key, entity, detail, where, start), amount in found.items()
+            if amount
+        ]
+
+    async def aliases(self, _: str, __: Iterable[str]) -> dict[str, str]:
+        return {}  # what is asked for by an alias is tried on PostgreSQL
 
     async def last_day(self, query: Query, measure: str) -> dict[Any, date]:
         daily: dict[Any, int] = defaultdict(int)
@@ -256,9 +275,9 @@ async def retry(tables: MemoryTables, ledger: Ledger = LEDGER) -> None:
     await engine.store()
 
 
-def today(ledger: Ledger) -> date:
-    """Return the ledger's local day of the moment at which all of it is recorded."""
-    return date.fromordinal(Zone(ledger.timezone).day(NOW))
+def now(ledger: Ledger) -> Now:
+    """Return the moment at which all of it is recorded."""
+    return now_at(_MOMENT, ledger.timezone)
 
 
 def answers_to(report: Report, query: Query) -> bool:
@@ -276,7 +295,7 @@ def of_one_facet(report: Report, query: Query) -> bool:
 
 async def answer(view: Any, report: Report, query: Query, page: Page = Page()) -> Answer:
     """Return a report with all figures that there are of a row."""
-    found = await read(view, report, query, today(view.ledger), report.on_request, page)
+    found = await read(view, report, query, now(view.ledger), report.on_request, page)
     assert found is not None
     return found
 

@@ -62,7 +62,9 @@ RULES: dict[str, Rule] = {
     ),
     "order.amended": Rule(_ORDER, ("net_value",)),
     "order.cancelled": Rule(_ORDER),
-    "invoice.posted": Rule((*_INVOICE, *_ORDER), ("net_amount", "posting_date", "cogs", "tax", "due_date")),
+    "invoice.posted": Rule(
+        (*_INVOICE, *_ORDER), ("net_amount", "posting_date", "cogs", "tax", "due_date", "account_id")
+    ),
     "invoice.credited": Rule((("credit_note_id", "credit_note"), *_INVOICE), ("net_amount", "posting_date", "cogs")
     ),
     "invoice.cancelled": Rule(_INVOICE),
@@ -85,6 +87,7 @@ _ORDER_STATES = (
     ("campaign_id", "campaign"), ("account_id", "account"), ("new_customer", "new_customer"),
     ("opportunity_id", "opportunity_id"), ("quote_id", "quote_id"),
 )  # fmt: skip
+_INVOICE_STATES = (("order_id", "order_id"), ("account_id", "account"), ("due_date", "due_date"))
 
 
 class Journey(Links):
@@ -159,7 +162,9 @@ class Journey(Links):
         return cast("E", found)
 
     def _lead(self, fact: Fact) -> Lead:
-        return self._entity(Lead, self._merges.name(fact[5]["lead_id"]))
+        lead = self._entity(Lead, self._merges.name(fact[5]["lead_id"]))
+        lead.step(fact)
+        return lead
 
     def _take_captured(self, fact: Fact) -> None:
         lead, data = self._lead(fact), fact[5]
@@ -237,6 +242,7 @@ class Journey(Links):
         data = fact[5]
         one = self._entity(Opportunity, data["opportunity_id"])
         one.opened = earliest(one.opened, fact)
+        one.openings = put_in(one.openings, fact)
         for field, attribute in _OPPORTUNITY_STATES:
             if field in data:
                 one.state(attribute, data[field], fact)
@@ -314,9 +320,9 @@ class Journey(Links):
         data = fact[5]
         one = self._entity(Invoice, data["invoice_id"])
         one.posted = earliest(one.posted, fact)
-        for field in ("order_id", "due_date"):
+        for field, attribute in _INVOICE_STATES:
             if field in data:
-                one.state(field, data[field], fact)
+                one.state(attribute, data[field], fact)
         day = recorded_day(data["posting_date"])
         one.day = day if one.day == NO_DAY else min(one.day, day)
         one.postings = put_in(one.postings, fact)

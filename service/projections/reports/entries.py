@@ -23,6 +23,7 @@ from service.domain.postings import sum_by_key
 from service.domain.report import Report
 from service.domain.standing import Persons, Stock
 from service.projections.reports import dues, faceted
+from service.projections.reports.dues import Now
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.closings import moved_after
 from service.projections.sums.selection import OF_CAMPAIGN, OF_SEGMENT, TIME_GROUPS, Key, Moment, Query, Selection, Sums
@@ -162,7 +163,8 @@ def _matching(several: Sequence[Selection], low: int, until: int) -> str:
     return f"""
         SELECT * FROM postings WHERE ledger = $1 AND generation = $2 AND position > {sql.parameter(low)}
         AND position <= {sql.parameter(until)} AND measure = ANY({sql.parameter(measures)})
-        AND segment = ANY({" || ".join(one.segments("segment") for one in several)}) AND ({window} OR {day} = '-infinity')"""
+        AND segment = ANY({" || ".join(one.segments("segment") for one in several)}) AND ({window} OR {day} = '-infinity')
+        {sql.overdue()}"""
 
 
 def line_of(view: Snapshot, row: Sequence[Any]) -> Line:
@@ -259,20 +261,18 @@ def written(day: date) -> str | None:
 
 
 async def read(
-    view: Snapshot, query: Query, report: Report, name: str, after: Place, limit: int, today: date | None = None
+    view: Snapshot, query: Query, report: Report, name: str, after: Place, limit: int, now: Now | None = None
 ) -> tuple[dict[str, Any], Place | None]:  # fmt: skip
-    """Return a page of the entries of a figure, with the figure itself, and where the next page begins; KeyError if unknown.
-
-    `today` is the local day of now.
-    """
+    """Return a page of the entries of a figure, with the figure itself, and where the next page begins; KeyError if unknown."""
     found_of, figure = report.additive(name), report.figures.get(name)
     if found_of is None:
         raise KeyError(name)
     made_of = {one: {**of} for one, of in found_of.items()}
     if isinstance(figure, Formula):
         query = replace(query, basis="cohort")
-    if isinstance(figure, PastDue):
-        query = await dues.only_past_due(view, query, figure, today)
+    past_due = {one: report.of_kind(PastDue)[one] for one in made_of.keys() & report.of_kind(PastDue).keys()}
+    for of_now in past_due.values():
+        query = await dues.only_past_due(view, query, of_now, now)
     if isinstance(figure, Persons) and figure.how == "all":
         query = replace(query, only=())
     if isinstance(figure, Stock):  # all that came before makes it up
@@ -286,6 +286,9 @@ async def read(
         one: amount(one, figure_of(summed, of), currency, report.figures[one].unit if one in report.figures else None)
         for one, of in made_of.items()
     }
+    for one, of_now in past_due.items():
+        due = await dues.past_due(view, replace(query, group_by=()), of_now, now)
+        sums[one] = amount(one, sum(due.values()), currency, of_now.unit)
     found, counted = await page(view, query, parts, positions, after, limit + 1)
     answer: dict[str, Any] = {
         "measure": name,

@@ -5,7 +5,7 @@ One snapshot answers one request: position, sums, lists and attributes all come 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -20,6 +20,7 @@ from service.domain.components.campaigns import topmost
 from service.domain.details import PENDING_LINKS, UNCONVERTED
 from service.domain.figures import Parts
 from service.domain.layout import Layout
+from service.projections.reports import aliases
 from service.projections.sums import break_even, closings, durations, known_campaigns
 from service.projections.sums.selection import Base, Key, Moment, Query, Selection, Sums, amounts
 from service.projections.sums.threads import apart
@@ -34,6 +35,17 @@ class AsOf(NamedTuple):
 
     position: int
     recorded_at: datetime | None
+
+
+class Posted(NamedTuple):
+    """What is posted of an entity with a detail: the group that it is in, its labels by dimension, and its day."""
+
+    key: Key
+    entity: str
+    detail: str
+    where: Mapping[str, str | None]
+    day: date
+    amount: int
 
 
 @dataclass
@@ -55,7 +67,16 @@ class Snapshot:
         """Where its reads look."""
         if "parent" in query.dimensions and not self._tops:
             self._tops = topmost({one: known.get("parent_id") for one, known in (await self.campaigns()).items()})
-        return Moment(self.ledger.ledger, self.generation, self.as_of.position, self.base, self.layout, self._tops)
+        accounts = [one for name, values in query.only if name == "account" for one in values]
+        named = await self.aliases("account", accounts) if accounts else {}
+        return Moment(
+            self.ledger.ledger, self.generation, self.as_of.position, self.base, self.layout, self._tops, named
+        )
+
+    async def aliases(self, kind: str, identities: Iterable[str]) -> dict[str, str]:
+        """Return by id what accounts or contacts go by that were merged."""
+        key = (self.ledger.ledger, self.generation)
+        return await aliases.read(self.connection, key, self.as_of.position, kind, identities)
 
     async def sums(self, query: Query, measures: Sequence[str]) -> dict[Key, Sums]:
         """Return the sums of measures by group, whichever cubes they are in; a group without any is not there."""
@@ -76,6 +97,25 @@ class Snapshot:
             *sql.values,
         )
         return await apart(len(rows), _by_key, sql, rows)
+
+    async def posted(self, query: Query, measure: str) -> list[Posted]:
+        """Return what is posted to a measure with details, and stands."""
+        if measure not in self.layout:
+            return []
+        sql = Selection(await self.moment(query), query, [measure])
+        postings = f"{sql.postings()} AND campaign = ANY({sql.segments('campaign_segment')})"
+        rows = await self.connection.fetch(
+            f"""
+            {sql.campaigns()}
+            SELECT {sql.keys()}, entity, detail, s.labels, start, sum(amount)::bigint FROM {sql.joined(postings)}
+            GROUP BY {sql.key_numbers()}, entity, detail, s.labels, start HAVING sum(amount) <> 0
+            """,
+            *sql.values,
+        )
+        return [
+            Posted(sql.key(row), row[-5], row[-4], dict(zip(sql.stored.by, row[-3], strict=True)), row[-2], row[-1])
+            for row in map(tuple, rows)
+        ]
 
     async def last_day(self, query: Query, measure: str) -> dict[Key | None, date]:
         """Return the last day with a positive sum of a measure that no day has less than 0 of, by group.
