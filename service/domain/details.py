@@ -14,6 +14,11 @@ UNCONVERTED = "unconverted"
 FLAG = "flag"
 LISTED = "opportunities.listed"  # with what an opportunity is like, as JSON
 ORDERED = "opportunities.orders"  # with the opportunity of an order
+# What attribution needs to know, each as JSON.
+TOLD = tuple(
+    f"told.{kind}"
+    for kind in ("order", "invoice", "credit_note", "quote", "opportunity", "lead", "touch", "merging", "model")
+)
 
 
 class Converted(NamedTuple):
@@ -70,7 +75,7 @@ def read(measure: str, text: str | None) -> Detail | None:
         return pending(text)
     if measure == UNCONVERTED:
         return unconverted(text)
-    return Reason(text) if measure in {FLAG, LISTED} else Converted(*text.split(" "))
+    return Reason(text) if measure in {FLAG, LISTED, *TOLD} else Converted(*text.split(" "))
 
 
 def converted(measure: str, text: str | None) -> Converted | None:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from service.domain.fields import ID, MAX_NUMBER, NUMBER
+from service.domain.fields import ID, MAX_NUMBER, NUMBER, OBJECT, Kind
 from service.domain.stages import share_of
 
 OFFICIAL = "source_campaign"  # unless another model is published as the official one
@@ -37,6 +37,30 @@ _OF_MILESTONES: dict[str, Mapping[str, Fraction]] = {
 _PUBLISHED_ONLY = ("weighted_activities", "milestones")
 KINDS = (OFFICIAL, *_OF_MILESTONES, "time_decay", *_PUBLISHED_ONLY)
 RESERVED = frozenset({*KINDS, "shapley", "markov", "official"})
+
+
+DEFINITION = Kind(
+    OBJECT.check,
+    {
+        "type": "object", "required": ["kind"],
+        "properties": {
+            "kind": {"enum": list(KINDS)},
+            "weights": {
+                "type": "object", "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1},
+                "description": "of weighted_activities: a share by activity_type; others have 0",
+            },
+            "normalised": {"type": "boolean", "description": "false: what the weights do not come up to is unattributed"},
+            "half_life_days": {"type": "number", "exclusiveMinimum": 0, "description": "of time_decay: 7 unless stated"},
+            "lookback_days": {"type": "number", "minimum": 0, "maximum": MOST_DAYS, "description": "90 unless stated"},
+            "view_lookback_days": {"type": "number", "minimum": 0, "maximum": MOST_DAYS, "description": "7 unless stated"},
+            "shares": {
+                "type": "object", "properties": {name: {"type": "number", "minimum": 0, "maximum": 1} for name in MILESTONES},
+                "description": "of milestones: 1 in all at most; the rest goes to the touches between",
+            },
+        },
+        "examples": [{"kind": "time_decay", "half_life_days": 14}],
+    },
+)  # fmt: skip
 
 
 class Model(NamedTuple):

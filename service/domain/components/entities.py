@@ -135,6 +135,7 @@ class Lead(Entity):
     medium: str | None = None
     lead_magnet: str | None = None
     owner: str | None = None
+    contact: str | None = None
     level: str | None = None
     score: Any = None
 
@@ -163,6 +164,17 @@ class Lead(Entity):
             self.state(attribute, getattr(other, attribute), fact)
         self.captured = earliest(self.captured, other.captured)
         self.qualified = earliest(self.qualified, other.qualified)
+
+
+class Merging(Entity):
+    """A merge, as such: it makes two leads or contacts (`of`) one."""
+
+    kind = "merging"
+
+    def __init__(self, fact: Fact) -> None:
+        self.of = fact.type.partition(".")[0]
+        self.ids = (fact.data["survivor_id"], fact.data["merged_id"])
+        self.name = f"{fact.type}:{fact.source} {fact.id}"
 
 
 class Awaited(Entity):
