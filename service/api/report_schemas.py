@@ -151,7 +151,9 @@ def _nested(report: Report, prefix: str, of: dict[str, Figure], base: Any = None
     for name, figures_inside in inner.items():
         if name == report.keyed:
             one = next(iter(dict.fromkeys(key.partition(".")[0] for key in figures_inside)))
-            of_one = {key.partition(".")[2]: figure for key, figure in figures_inside.items() if key.startswith(f"{one}.")}
+            of_one = {
+                key.partition(".")[2]: figure for key, figure in figures_inside.items() if key.startswith(f"{one}.")
+            }
             fields[name] = (dict[str, _nested(report, f"{prefix}{_camel(one)}", of_one)], ...)  # type: ignore[misc]
             continue
         fields[name] = (_nested(report, f"{prefix}{_camel(name)}", figures_inside), ...)

@@ -204,7 +204,9 @@ CATALOGUE: dict[str, EventType] = {
         {"base": CURRENCY, "quote": CURRENCY, "rate": RATE, "rate_date": DATE}, {"provider": TEXT}
     ),
     "attribution.model_published": EventType(
-        {"model_id": ID, "version": NUMBER_OR_TEXT, "definition": models.DEFINITION}, {"official": BOOL}, agrees=models.check
+        {"model_id": ID, "version": NUMBER_OR_TEXT, "definition": models.DEFINITION},
+        {"official": BOOL},
+        agrees=models.check,
     ),
     "stage.defined": EventType({"stage": TEXT}, {"probability": SHARE, "order": WHOLE}),
     "target.set": EventType(

@@ -37,7 +37,9 @@ class Report:
     facets: Facets | None = None  # what its entities may stand in several rows by
     notes: tuple[str, ...] = ()  # what else its readers should know, line by line
     keyed: str = ""  # a member whose own members are named by what is asked for, all alike
-    paths: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NOTHING)  # where answers have figures, unless by name
+    paths: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: _NOTHING
+    )  # where answers have figures, unless by name
 
     @cached_property
     def places(self) -> list[tuple[str, Figure, tuple[str, ...]]]:

@@ -23,7 +23,7 @@ class Hand:
         return [amount] if len(self._weights) == 1 else dealt(amount, self._weights)
 
     def by_day(self, moves: Mapping[int, int]) -> Iterable[tuple[str | None, int, int]]:
-        """Yield (campaign, day, amount) of what moves on days: what stands at the end of each is dealt, and it has the difference."""
+        """Yield (campaign, day, amount): what stands at the end of each day is dealt, and that day has the difference."""
         stands, before = 0, [0] * len(self.campaigns)
         for day in sorted(moves):
             stands += moves[day]

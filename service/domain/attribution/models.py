@@ -1,6 +1,6 @@
 """Models: by which rule touches are weighed. Ten are built in, and others are published as definitions of such a kind.
 
-    read({"kind": "time_decay", "half_life_days": 14})    # → Model
+read({"kind": "time_decay", "half_life_days": 14})    # → Model
 """
 
 from __future__ import annotations
@@ -106,7 +106,9 @@ def read(definition: Mapping[str, Any], *, kept: bool = False) -> Model:
     if type(kind) is not str or kind not in KINDS:
         raise UnusableError("kind", f"one of {', '.join(KINDS)}")
     if kind != "milestones" and _stated(definition, "shares"):
-        raise UnusableError("shares", f"to be absent: {kind} has its own, and those of your own are of the kind milestones")
+        raise UnusableError(
+            "shares", f"to be absent: {kind} has its own, and those of your own are of the kind milestones"
+        )
     normalised = definition["normalised"] if _stated(definition, "normalised") else True
     if type(normalised) is not bool:
         raise UnusableError("normalised", "true or false")
@@ -140,7 +142,7 @@ def _stated(definition: Mapping[str, Any], name: str) -> bool:
 class _Numbers:
     """Reads the numbers of a definition, exactly to 40 digits after the point."""
 
-    def __init__(self, definition: Mapping[str, Any], kept: bool) -> None:  # noqa: FBT001
+    def __init__(self, definition: Mapping[str, Any], kept: bool) -> None:
         self._definition = definition
         self._kept = kept
 
@@ -157,7 +159,9 @@ class _Numbers:
 
     def weights(self, *, required: bool) -> Mapping[str, Fraction]:
         """Return the weights of activities."""
-        expected = 'an object with a share from 0 to 1 by activity_type, such as {"newsletter": 0.05, "white paper": 0.3}'
+        expected = (
+            'an object with a share from 0 to 1 by activity_type, such as {"newsletter": 0.05, "white paper": 0.3}'
+        )
         if not required and not _stated(self._definition, "weights"):
             return {}
         found = self._object("weights", expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
@@ -25,6 +26,13 @@ class Moment(NamedTuple):
         """In microseconds."""
         return self.micros + Fraction(Decimal(f"0.{self.rest}")) if self.rest else Fraction(self.micros)
 
+    @property
+    def written(self) -> str:
+        """As RFC 3339 in UTC, with all of its digits."""
+        moment = datetime(1970, 1, 1) + timedelta(microseconds=self.micros)  # noqa: DTZ001  in UTC, as all of it is
+        digits = f"{moment.microsecond:06}{self.rest}".rstrip("0")
+        return f"{moment:%Y-%m-%dT%H:%M:%S}{f'.{digits}' if digits else ''}Z".rjust(20, "0")
+
 
 class Touch(NamedTuple):
     """A campaign reached somebody: first what touches are ordered by, time and id."""
@@ -38,7 +46,7 @@ class Touch(NamedTuple):
 
 
 class Deal(NamedTuple):
-    """The moments of a deal: its order, the capture of its earliest lead, the opening of its opportunity, as far as there are any."""
+    """The moments of a deal: its order, the capture of its earliest lead and the opening of its opportunity, if any."""
 
     ordered: Moment
     captured: Moment | None = None

@@ -16,7 +16,18 @@ from typing import Any, ClassVar, TypeVar, cast
 from service.domain.calendar import Zone, recorded_day
 from service.domain.catalogue import states_nothing
 from service.domain.components.billing import CreditNote, Invoice, Payment
-from service.domain.components.entities import CRITERION, NO_DAY, NONE, Change, Entity, Lead, Merging, Opportunity, Order, Quote
+from service.domain.components.entities import (
+    CRITERION,
+    NO_DAY,
+    NONE,
+    Change,
+    Entity,
+    Lead,
+    Merging,
+    Opportunity,
+    Order,
+    Quote,
+)
 from service.domain.components.kind import Kind
 from service.domain.components.links import NO_MERGES, Links
 from service.domain.components.series import earliest, put_in

@@ -21,13 +21,13 @@ from service.domain.facts import Fact
 from service.domain.postings import Book
 
 BY_PART = Cube("told", by=("part",))
-_PARTS = 64
+PARTS = tuple(f"{number:02x}" for number in range(64))
 EVERYWHERE = None  # the part of what concerns all deals
 
 
 def part_of(kind: str, identity: str) -> str:
     """Return the part in which that is told which is an entity's."""
-    return f"{crc32(f'{kind}:{identity}'.encode()) % _PARTS:02x}"
+    return PARTS[crc32(f"{kind}:{identity}".encode()) % len(PARTS)]
 
 
 def _tell(book: Book, of: Entity, part: str | None, said: dict[str, Any], *, kind: str = "", day: int = NO_DAY) -> None:
@@ -47,7 +47,7 @@ def tell_order(order: Order, book: Book) -> None:
     """Tell of a placed order whose deal it is, what it names, and where and when it counts."""
     if order.placed is not None:
         said = {
-            "at": _moment(order.placed), "live": order.live, "opportunity": order.parent and order.parent.id,
+            "at": _moment(order.placed), "live": order.live, "opportunity": order.parent.id if order.parent else None,
             "names": order.names, "where": _where(order.where), "day": book.zone.day(order.placed.micros),
             "cohort": order.cohort,
         }  # fmt: skip
@@ -57,8 +57,8 @@ def tell_order(order: Order, book: Book) -> None:
 def tell_invoice(invoice: Invoice, book: Book) -> None:
     """Tell of a posted invoice which order it is of, if that is placed."""
     if invoice.posted is not None:
-        order = invoice.parent and invoice.parent.id
-        part = part_of(*(("order", order) if order is not None else ("invoice", invoice.id)))
+        order = invoice.parent.id if invoice.parent else None
+        part = part_of("invoice", invoice.id) if order is None else part_of("order", order)
         _tell(book, invoice, part, {"order": order, "where": _where(invoice.where)})
 
 
@@ -83,7 +83,9 @@ def tell_opportunity(one: Opportunity, book: Book) -> None:
     for contact, fact in one.contacts.items():
         if contact not in contacts or contacts[contact] < fact:
             contacts[contact] = fact
-    told = [(contact, fact.type != "opportunity.contact_unlinked", *fact[:4]) for contact, fact in sorted(contacts.items())]
+    told = [
+        (contact, fact.type != "opportunity.contact_unlinked", *fact[:4]) for contact, fact in sorted(contacts.items())
+    ]
     said = {"at": _moment(one.opened), "leads": sorted({lead for _, lead in one.names}), "contacts": told}
     _tell(book, one, part_of("opportunity", one.id), said)
 

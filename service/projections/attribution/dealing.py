@@ -20,6 +20,7 @@ from service.projections.attribution.deals import Deals
 from service.projections.attribution.hands import Cell, Weighed, cells
 from service.projections.sums.selection import TIME_GROUPS, Key, Query, Sums
 
+
 class Campaigns(NamedTuple):
     """What is known of campaigns: their attributes, and their topmost ancestors."""
 

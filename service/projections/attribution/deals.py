@@ -52,7 +52,9 @@ class Deals:
         self._touches: dict[Party, dict[str, Touch]] = defaultdict(dict)
         self._reaching: dict[str, list[tuple[Party, Touch]]] = {}  # by touch
         self._orders: dict[str, set[str]] = defaultdict(set)  # by opportunity id
-        self._listing: dict[Party, set[str]] = defaultdict(set)  # by party, the ids of opportunities that it may belong to
+        self._listing: dict[Party, set[str]] = defaultdict(
+            set
+        )  # by party, the ids of opportunities that it may belong to
         self._ties: dict[Node, set[Node]] = defaultdict(set)
         self._loose: set[str] = set()  # orders without an opportunity that name something
         self._journeys: dict[str, frozenset[str]] = {}  # of these, the leads of their journeys, if any
@@ -192,12 +194,10 @@ class Deals:
         for party, _ in was:
             self._touches[party].pop(identity, None)
         for said in now:
-            touch = Touch(
-                Moment(*said["at"]), identity, said["campaign"], said["activity"], said["interaction"], said["suppressed"]
-            )
-            party: Party = (said["reached"][0], said["reached"][1])
-            self._touches[party][identity] = touch
-            self._reaching.setdefault(entity, []).append((party, touch))
+            told = (said[name] for name in ("campaign", "activity", "interaction", "suppressed"))
+            touch, (kind, reached) = Touch(Moment(*said["at"]), identity, *told), said["reached"]
+            self._touches[kind, reached][identity] = touch
+            self._reaching.setdefault(entity, []).append(((kind, reached), touch))
         for party, touch in (*was, *self._reaching.get(entity, ())):
             for opportunity in self._opportunities_of(*party):
                 self._lists.pop(opportunity, None)
@@ -264,7 +264,9 @@ class Deals:
         opportunity = self._opportunity_of(said)
         leads = opportunity["leads"] if opportunity else self._journeys.get(name, ())
         captured = [Moment(*one["at"]) for one in self._leads(leads)]
-        return Deal(Moment(*said["at"]), min(captured, default=None), Moment(*opportunity["at"]) if opportunity else None)
+        return Deal(
+            Moment(*said["at"]), min(captured, default=None), Moment(*opportunity["at"]) if opportunity else None
+        )
 
     def touches(self, name: str) -> Sequence[Touch]:
         """Return the touches of an order's deal, in order, but those that are out of every model's reach."""
@@ -294,7 +296,12 @@ class Deals:
         """Return the leads and contacts that are linked with an order's deal, by all of their ids."""
         opportunity = self._opportunity_of(self.said["order"][name])
         leads = opportunity["leads"] if opportunity else self._journeys.get(name, ())
-        named = [(contact, True, *order) for one in self._leads(leads) if one["contact"] for contact, *order in [one["contact"]]]
+        named = [
+            (contact, True, *order)
+            for one in self._leads(leads)
+            if one["contact"]
+            for contact, *order in [one["contact"]]
+        ]
         last: dict[frozenset[Party], tuple[Any, bool]] = {}
         for contact, linked, *order in (*named, *(opportunity["contacts"] if opportunity else ())):
             members = self._classes.members(("contact", contact))
@@ -306,7 +313,9 @@ class Deals:
         return found.union(*(members for members, (_, linked) in last.items() if linked))
 
     def _opportunity_of(self, said: Said) -> Said | None:
-        return None if said["opportunity"] is None else self.said["opportunity"].get(f"opportunity:{said['opportunity']}")
+        return (
+            None if said["opportunity"] is None else self.said["opportunity"].get(f"opportunity:{said['opportunity']}")
+        )
 
     def _leads(self, identities: Iterable[str]) -> list[Said]:
         told = self.said["lead"]
@@ -321,6 +330,10 @@ class Deals:
 
     def official(self) -> str:
         """Return the model that is official: the one last said to be, unless another, or none, was said to be since."""
-        said = [(one["official"][1:], one["official"][0], name) for name, one in self.said["model"].items() if one["official"]]
+        said = [
+            (one["official"][1:], one["official"][0], name)
+            for name, one in self.said["model"].items()
+            if one["official"]
+        ]
         _, official, name = max(said, default=((), False, ""))
         return name.partition(":")[2] if official else OFFICIAL

@@ -89,12 +89,12 @@ def cells(deals: Deals, name: str, weighed: Weighed, model: Model, basis: str = 
 def _dealt(
     deals: Deals, entity: str, entities: tuple[str, ...], hand: Hand, where: Where, basis: str
 ) -> Iterator[Cell]:  # fmt: skip
-    """Deal what stands of an entity, less what is deducted from it, at the end of each day."""
+    """Deal what stands of an entity, less what is deducted from it, at the end of each day; of a cohort, there is one day."""
     moves: dict[str, dict[int, int]] = {}
-    other = 0  # the day of the other basis: on the event basis all of an entity has one cohort day
+    cohort = 0  # all of an entity has one
     for one in entities:
         for (measure, day, cohort), amount in deals.amounts.get(one, {}).items():
-            on, other = (day, cohort) if basis == "event" else (cohort, day)
+            on = day if basis == "event" else cohort
             for name, sign in _DEALT[measure]:
                 days = moves.setdefault(name, {})
                 days[on] = days.get(on, 0) + sign * amount
@@ -104,14 +104,7 @@ def _dealt(
             if name in (_GROSS, _NET):
                 credited[campaign, on] += amount if name == _GROSS else -amount
             if name != _NET:
-                yield _cell(entity, campaign, where, on, other, name, amount, basis)
+                yield Cell(entity, campaign, where, on, cohort, name, amount)
     for (campaign, on), amount in credited.items():
         if amount:
-            yield _cell(entity, campaign, where, on, other, _CREDITED, amount, basis)
-
-
-def _cell(
-    entity: str, campaign: str | None, where: Where, on: int, other: int, name: str, amount: int, basis: str
-) -> Cell:  # fmt: skip
-    day, cohort = (on, other) if basis == "event" else (other, on)
-    return Cell(entity, campaign, where, day, cohort, name, amount)
+            yield Cell(entity, campaign, where, on, cohort, _CREDITED, amount)

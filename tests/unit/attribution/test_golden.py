@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -15,10 +16,9 @@ DAY = 86_400_000_000
 ORDER = 1_000 * DAY
 
 
-def touch(campaign: str, days_before: float, **more: object) -> Touch:
-    return Touch(
-        Moment(ORDER - round(days_before * DAY)), f"{campaign}{days_before}", campaign, str(more.pop("activity", "mail")), **more
-    )  # type: ignore[arg-type]
+def touch(campaign: str, days_before: float, activity: str = "mail", **more: Any) -> Touch:
+    at = Moment(ORDER - round(days_before * DAY))
+    return Touch(at, f"{campaign}{days_before}", campaign, activity, **more)
 
 
 def weights(model: Model | str, touches: list[Touch], **moments: float) -> list[Fraction]:
@@ -74,7 +74,11 @@ def test_few_touches_have_all_of_it() -> None:
 
 
 def test_weighted_activities() -> None:
-    touches = [touch("a", 3, activity="newsletter"), touch("b", 2, activity="white paper"), touch("c", 1, activity="call")]
+    touches = [
+        touch("a", 3, activity="newsletter"),
+        touch("b", 2, activity="white paper"),
+        touch("c", 1, activity="call"),
+    ]
     definition = {"kind": "weighted_activities", "weights": {"newsletter": "0.05", "white paper": "0.30"}}
     normalised, absolute = read(definition, kept=True), read({**definition, "normalised": False}, kept=True)
     assert weights(normalised, touches) == [Fraction(1, 7), Fraction(6, 7), 0]
@@ -97,7 +101,9 @@ def test_why_touches_are_not_eligible() -> None:
     assert why_not == {
         "late-0.5": "after_order", "gone5": "suppressed", "old90.1": "outside_lookback", "unseen7.1": "outside_lookback",
     }  # fmt: skip
-    found, why_not = eligible(BUILT_IN["linear"], Deal(Moment(ORDER)), [*touches, touch("click", 80, interaction="click")])
+    found, why_not = eligible(
+        BUILT_IN["linear"], Deal(Moment(ORDER)), [*touches, touch("click", 80, interaction="click")]
+    )
     assert [one.campaign for one in found] == ["edge", "click"]
     assert why_not["seen7"] == "click_beats_view"
     old_click = touch("click", 91, interaction="click")  # not eligible itself: the view stays
@@ -108,7 +114,9 @@ def test_instants_count_at_full_precision() -> None:
     deal = Deal(Moment(ORDER, "5"))
     just = Touch(Moment(ORDER - 90 * DAY, "5"), "1", "a", "mail")
     assert eligible(BUILT_IN["linear"], deal, [just])[1] == {}
-    assert eligible(BUILT_IN["linear"], deal, [just._replace(at=Moment(ORDER - 90 * DAY, "49"))])[1] == {"1": "outside_lookback"}
+    assert eligible(BUILT_IN["linear"], deal, [just._replace(at=Moment(ORDER - 90 * DAY, "49"))])[1] == {
+        "1": "outside_lookback"
+    }
     assert eligible(BUILT_IN["linear"], deal, [just._replace(at=Moment(ORDER, "51"))])[1] == {"1": "after_order"}
 
 
@@ -121,7 +129,8 @@ def test_instants_count_at_full_precision() -> None:
         ({"kind": "milestones", "shares": {"first": "0.7"}}, "shares.first"),
         ({"kind": "weighted_activities"}, "weights"), ({"kind": "weighted_activities", "weights": {"a": 0}}, "weights"),
         ({"kind": "weighted_activities", "weights": {"a": 1.5}}, "weights.a"),
-        ({"kind": "time_decay", "half_life_days": 0}, "half_life_days"), ({"kind": "linear", "lookback_days": 366}, "lookback_days"),
+        ({"kind": "time_decay", "half_life_days": 0}, "half_life_days"),
+        ({"kind": "linear", "lookback_days": 366}, "lookback_days"),
         ({"kind": "linear", "view_lookback_days": -1}, "view_lookback_days"), ({"kind": "linear", "normalised": 1}, "normalised"),
     ],
 )  # fmt: skip

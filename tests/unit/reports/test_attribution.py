@@ -12,7 +12,11 @@ from tests.support.sending import cost, credit, event, invoice, lead, order
 def touch(key: str, campaign: str, day: str, **more: Any) -> dict[str, Any]:
     reached = {} if "lead_id" in more else {"contact_id": "C"}
     return event(
-        "touchpoint.recorded", day, touchpoint_id=key, campaign_id=campaign, **{"activity_type": "mail", **reached, **more}
+        "touchpoint.recorded",
+        day,
+        touchpoint_id=key,
+        campaign_id=campaign,
+        **{"activity_type": "mail", **reached, **more},
     )
 
 
@@ -30,7 +34,9 @@ def booked(events: list[dict[str, Any]], model: str = "linear", query: Query | N
     answer = ask("attribution", events, query)
     name = (query or Query()).names[0]
     found = {row[name]: row["models"][model]["booked_revenue"] for row in answer.rows}
-    assert (query and query.only) or answer.total["models"][model]["booked_revenue"] == answer.total["models"]["source_campaign"]["booked_revenue"]
+    assert (query and query.only) or answer.total["models"][model]["booked_revenue"] == answer.total["models"][
+        "source_campaign"
+    ]["booked_revenue"]
     return {key: amount for key, amount in found.items() if amount != "0.00"}
 
 
@@ -50,7 +56,9 @@ def test_dealt_money_has_the_orders_owner_and_the_campaigns_channel() -> None:
     registered = event("campaign.registered", "2026-01-01", campaign_id="a", name="A", channel="web")
     assert booked(STORY, query=Query(("owner",))) == {"ada": "100.00"}
     assert booked([*STORY, registered], query=Query(("channel",))) == {"web": "33.34", None: "66.66"}
-    assert booked(STORY, query=Query(("campaign",), only=(("owner", ("ada",)), ("campaign", ("b", ""))))) == {"b": "33.33"}
+    assert booked(STORY, query=Query(("campaign",), only=(("owner", ("ada",)), ("campaign", ("b", ""))))) == {
+        "b": "33.33"
+    }
 
 
 def test_a_late_touch_a_suppression_and_a_restatement_deal_anew() -> None:
@@ -102,8 +110,8 @@ def test_credit_notes_and_amendments_deal_what_stands_at_the_end_of_each_day() -
     billed = [invoice("IN", "100.00", "2026-03-21", order_id="SO"), credit("CN", "IN", "100.00", "2026-04-09")]
     for row in ask("attribution", [*STORY, *billed]).rows:
         assert all(of["invoiced_revenue"] == "0.00" for of in row["models"].values())
-    found = ask("attribution", [*STORY, *billed], Query(("month",))).rows
-    assert [row["models"]["w_shaped"]["invoiced_revenue"] for row in found] == ["100.00", "-100.00"]
+    months = ask("attribution", [*STORY, *billed], Query(("month",))).rows
+    assert [row["models"]["w_shaped"]["invoiced_revenue"] for row in months] == ["100.00", "-100.00"]
 
 
 def test_deals_are_those_of_live_orders() -> None:
