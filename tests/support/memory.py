@@ -127,7 +127,7 @@ class MemorySnapshot:
         self._attributes = tables.attributes
         self.layout = LAYOUT
         self.version = "memory"
-        self._told = [
+        self.told = [
             Line(measure, entity, day, cohort, detail, amount, position)
             for position, (measure, entity, _, day, cohort, _, detail), amount in tables.postings
             if measure in (*TOLD, *AMOUNTS)
@@ -169,7 +169,7 @@ class MemorySnapshot:
         return self._attributes
 
     async def deals(self) -> Deals:
-        return deals_of(self._told)
+        return deals_of(self.told)
 
     async def sums(self, query: Query, measures: Sequence[str]) -> dict[Any, dict[str, int]]:
         dealt: dict[Any, dict[str, int]] = {}

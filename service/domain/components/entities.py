@@ -174,7 +174,8 @@ class Merging(Entity):
     def __init__(self, fact: Fact) -> None:
         self.of = fact.type.partition(".")[0]
         self.ids = (fact.data["survivor_id"], fact.data["merged_id"])
-        self.name = f"{fact.type}:{fact.source} {fact.id}"
+        super().__init__(f"{fact.source} {fact.id}")
+        self.name = f"{fact.type}:{self.id}"
 
 
 class Awaited(Entity):
