@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service import __version__
 from service.api import (
     access,
+    attribution,
     described,
     events,
     hooks,
@@ -114,6 +115,7 @@ def create_app() -> App:
     app.include_router(events.router)
     app.include_router(opportunities.router)
     app.include_router(sla.router)
+    app.include_router(attribution.router)
     app.include_router(reports.router)  # before the reads: ids of campaigns may have slashes
     app.include_router(lineage.router)
     app.include_router(reads.router)

@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from service.api import answering, comparing, parameters, report_schemas, schemas_lineage
+from service.api import answering, attributed, comparing, parameters, report_schemas, schemas_lineage
 from service.api.parameters import CampaignPath, FigureReader, Reader
 from service.api.problems import ProblemError
 from service.api.urls import IdRoute
@@ -71,15 +71,16 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
     _check_facets(report, query)
     by = asked.sort or report.sort
     falling, sort = by.startswith("-"), by.removeprefix("-")
-    if sort and sort not in report.figures:
-        raise parameters.invalid(
-            "sort", f"a figure, one of {', '.join(report.figures)}, perhaps with - before it", sort
-        )
     page = answers.Page(sort or None, falling, parameters.read_key(asked.after, query), asked.limit)
     include = frozenset[str](getattr(asked, "include", ()))  # of reports with figures on request only
     other, moments = comparing.read_query(asked, query), comparing.read_moments(asked)
     async with answering.views(request, ledger, asked.min_position, *moments) as views:
         view, against = views[0], views[-1]
+        report = await attributed.asked_for(view, report, asked)
+        if sort and sort not in report.figures:
+            raise parameters.invalid(
+                "sort", f"a figure, one of {', '.join(report.figures)}, perhaps with - before it", sort
+            )
         now = parameters.read_now(asked.now, moments[0], view)
         try:
             if other is None:
@@ -161,13 +162,16 @@ async def _entries(
     request: Request, ledger: Ledger, report: Report, asked: parameters.Entries, only: dict[str, list[str]]
 ) -> Response:  # fmt: skip
     query = parameters.read_query(asked, ("campaign",), only)
-    if (made_of := report.additive(asked.measure)) is None:
+    if report.additive(asked.measure) is None and not report.keyed:
         raise parameters.invalid("measure", f"one of {', '.join(report.figures)}", asked.measure)
     _check_filters_of_facets(report, query)
-    if dealt := report.of_kind(Dealt).keys() & made_of.keys():
+    if dealt := report.of_kind(Dealt).keys() & (report.additive(asked.measure) or {}).keys():
         _refuse_filters_of_dealt(min(dealt), query)
     moment = parameters.read_moment(asked.as_of)
     async with answering.views(request, ledger, asked.min_position, moment) as (view,):
+        report = await attributed.asked_for(view, report, asked)
+        if (made_of := report.additive(asked.measure)) is None:
+            raise parameters.invalid("measure", f"one of {', '.join(report.figures)}", asked.measure)
         now = parameters.read_now(asked.now, moment, view)
         body, following = await entries.read(
             view, query, report, asked.measure, read_place(asked.after), asked.limit, now.of(ledger)

@@ -19,6 +19,11 @@ _NEVER = 2**62
 LISTED = "opportunities.listed"  # with what an opportunity is like, as JSON
 ORDERED = "opportunities.orders"  # with the opportunity of an order
 WAITING = "sla.waiting"  # with when a clock started, and when it is overdue
+# What attribution needs to know, each as JSON.
+TOLD = tuple(
+    f"told.{kind}"
+    for kind in ("order", "invoice", "credit_note", "quote", "opportunity", "lead", "touch", "merging", "model")
+)
 
 
 class Converted(NamedTuple):
@@ -104,7 +109,7 @@ def read(measure: str, text: str | None) -> Detail | None:
         return unconverted(text)
     if measure == WAITING:
         return waiting(text)
-    return Reason(text) if measure in {FLAG, LISTED} else Converted(*text.split(" "))
+    return Reason(text) if measure in {FLAG, LISTED, *TOLD} else Converted(*text.split(" "))
 
 
 def converted(measure: str, text: str | None) -> Converted | None:

@@ -188,3 +188,31 @@ def happened(event_type: str, data: Mapping[str, Any], day: date) -> str:
         name = "cost entry" if kind == "cost" else kind.replace("_", " ")
         text = f"{name} {data.get(field)} was {_VERBS.get(event_type) or _done(event_type)}"
     return f"{text} on {day}"
+
+
+_TOUCHED = {"contact_linked": "was linked", "contact_unlinked": "was unlinked"}
+
+
+def why_dealt(event_type: str, data: Mapping[str, Any], *, anew: bool) -> str:
+    """Say why an event changed what is dealt of a deal; `anew` where some of it was dealt before."""
+    kind, _, done = event_type.partition(".")
+    if event_type == "event.voided":
+        return f"voided: {data.get('source')} {data.get('id')} counts as never sent"
+    if event_type == "fx.rate_published":
+        return f"rate {data.get('base')}/{data.get('quote')} of {data.get('rate_date')} published"
+    if kind in {"order", "invoice"} or not anew:
+        return _done(event_type) if kind in {"order", "invoice"} else f"{_done(event_type)}: link arrived"
+    return f"dealt anew because {_dealt_anew(kind, done, data)}"
+
+
+def _dealt_anew(kind: str, done: str, data: Mapping[str, Any]) -> str:
+    if kind == "touchpoint":
+        came = {"recorded": "came in late, or was restated", "suppressed": "was suppressed"}
+        return f"touch {data.get('touchpoint_id')} {came.get(done, done)}"
+    if done == "merged":
+        return f"{kind} {data.get('merged_id')} was merged into {data.get('survivor_id')}"
+    if done in _TOUCHED:
+        return f"contact {data.get('contact_id')} {_TOUCHED[done]}"
+    if kind == "attribution":
+        return f"model {data.get('model_id')} was published"
+    return f"{kind} {data.get(f'{kind}_id')} was {done.replace('_', ' ')}"

@@ -29,7 +29,14 @@ HOURS = (
     None,
     {"fri": [["09:00", "17:00"], ["12:00", "24:00"]], "sun": [["00:00", "24:00"]], "mon": [["09:00", "12:30"]]},
 )
-WHERE = ({}, {}, {"channel": "email"}, {"campaign_type": "fair"}, {"parent": "c2"}, {"owner": "", "campaign_id": "c1"})
+WHERE: Any = (
+    {},
+    {},
+    {"channel": "email"},
+    {"campaign_type": "fair"},
+    {"parent": "c2"},
+    {"owner": "", "campaign_id": "c1"},
+)
 NAMES = ("started", "met", "late", "running", "overdue")
 Events = list[dict[str, Any]]
 

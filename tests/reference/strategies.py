@@ -26,6 +26,16 @@ PAYMENTS = ("m1", "m2", "m3")
 STAGES = ("new", "offer")
 ACCOUNTS, OWNERS, CHANNELS = ("a1", "a2"), ("rep1", "rep2"), ("email", "events")
 CALLS, SECONDS = ("call1", "call2", "call3"), (0, 1, 312, 0.3, 90.125, 0.1234567, 86_400_000)
+TOUCHES, CONTACTS = ("h1", "h2", "h3", "h4", "h5"), ("t1", "t2", "t3")
+DEFINITIONS: tuple[dict[str, Any], ...] = (
+    {"kind": "linear", "lookback_days": 365, "view_lookback_days": 30},
+    {"kind": "time_decay", "half_life_days": 0.1},
+    {"kind": "weighted_activities", "weights": {"call": 0.3, "mail": 0.05}},
+    {"kind": "weighted_activities", "weights": {"call": 0.9, "paper": 0.2}, "normalised": False, "lookback_days": 365},
+    {"kind": "milestones", "shares": {"first": 0.5, "last": 0.25, "lead_creation": 0.1}},
+    {"kind": "milestones", "shares": {"lead_creation": 0.7, "opportunity_creation": 0.3}, "lookback_days": 365},
+    {"kind": "source_campaign"},
+)
 SOURCES = ("//crm", "//erp", "//Ä")
 CURRENCIES = ("EUR", "EUR", "USD", "JPY", "GBP")
 # Each entry is one instant, written in several ways; equal ones are drawn often.
@@ -122,6 +132,7 @@ class Maker:
         self.maybe(data, "lead_magnet", ("guide", "trial"))
         self.maybe(data, "owner_id", OWNERS)
         self.maybe(data, "criteria", CRITERIA)
+        self.maybe(data, "contact_id", CONTACTS)
         utm = {"source": "bing", "medium": "mail", "campaign": "c3"}  # which names no campaign
         self.maybe(data, "utm", (utm, utm | {"source": "google"}, {"source": "", "medium": "cpc"}, {"source": "fair"}))
         return "lead.captured", data
@@ -160,6 +171,7 @@ class Maker:
         data: Data = {"opportunity_id": opportunity or self.pick(OPPORTUNITIES)}
         lists: tuple[list[str], ...] = (["l1"], ["l1", "l2"], ["l2", "l3"], ["l3", "l2", "l1"], [])
         self.maybe(data, "lead_ids", lists)
+        self.maybe(data, "contact_ids", (["t1"], ["t2", "t3"], []))
         self.maybe(data, "owner_id", OWNERS)
         self.maybe(data, "team", ("north", "south"))
         self.maybe(data, "region", ("emea", "apac"))
@@ -278,12 +290,29 @@ class Maker:
         return "campaign.messages_sent", {"campaign_id": self.pick(CAMPAIGNS), "count": self.draw(st.integers(0, 5))}
 
     def touch(self) -> tuple[str, Data]:
-        key: Data = {"touchpoint_id": self.pick(("t1", "t2"))}
-        if self.draw(st.integers(0, 2)) == 0:
+        key: Data = {"touchpoint_id": self.pick(TOUCHES)}
+        if self.draw(st.integers(0, 5)) == 0:
             return "touchpoint.suppressed", key
-        data: Data = {"campaign_id": self.pick(CAMPAIGNS), "activity_type": "call", "lead_id": self.pick(LEADS)}
+        data: Data = {"campaign_id": self.pick(CAMPAIGNS), "activity_type": self.pick(("call", "mail", "paper"))}
+        reached = self.draw(st.sampled_from(("lead_id", "contact_id", "contact_id", "both")))
+        if reached != "contact_id":
+            data["lead_id"] = self.pick(LEADS)
+        if reached != "lead_id":
+            data["contact_id"] = self.pick(CONTACTS)
         self.maybe(data, "interaction", ("view", "click", "response", "offline"))
         return "touchpoint.recorded", key | data
+
+    def contact_link(self) -> tuple[str, Data]:
+        """Draw who is linked with an opportunity, or no longer."""
+        data = {"opportunity_id": self.pick(OPPORTUNITIES), "contact_id": self.pick(CONTACTS)}
+        return f"opportunity.contact_{self.pick(('linked', 'linked', 'unlinked'))}", data
+
+    def model(self) -> tuple[str, Data]:
+        """Draw a published model."""
+        definition = self.draw(st.sampled_from(DEFINITIONS))
+        data: Data = {"model_id": self.pick(("m.1", "m:2")), "version": 1, "definition": definition}
+        self.maybe(data, "official", (True, False))
+        return "attribution.model_published", data
 
     def case(self) -> tuple[str, Data]:
         """Draw an event of a service case."""
@@ -366,9 +395,36 @@ def kinds(maker: Maker) -> list[Callable[[], tuple[str, Data]]]:
         maker.rate,
         maker.sent,
         maker.touch,
+        maker.touch,
+        maker.contact_link,
+        maker.model,
     ]
     others += [maker.case, maker.account_step, maker.contact, maker.activity]
     return [*money_side, *lead_side, *others]
+
+
+@st.composite
+def touched_sets(draw: Draw) -> list[RawEvent]:
+    """Events of deals with touches, contacts and models, in any order."""
+    maker = Maker(draw)
+    made = [*spine(maker), *(maker.touch() for _ in range(draw(st.integers(2, 8))))]
+    made[2][1]["contact_ids"] = draw(st.sampled_from((["t1"], ["t2", "t3"], ["t1", "t2"])))
+    made += [maker.model() for _ in range(draw(st.integers(0, 2)))]
+    several = [maker.touch, maker.touch, maker.contact, maker.contact_link, maker.model, maker.captured, maker.opened]
+    several += [maker.placed, maker.amended, maker.order_cancelled, maker.posted, maker.credited, maker.quote]
+    several += [maker.lead_merged, maker.rate, maker.campaign, maker.invoice_cancelled]
+    made += [draw(st.sampled_from(several))() for _ in range(draw(st.integers(0, 8)))]
+    names = draw(st.permutations([(source, f"e{n}") for n in range(12) for source in SOURCES]))
+    if draw(st.booleans()):
+        target = names[draw(st.integers(0, len(made) - 1))]
+        made.append(("event.voided", {"source": target[0], "id": target[1]}))
+    events: list[RawEvent] = []
+    for (kind, data), (source, name) in zip(made, names, strict=False):
+        ways = draw(st.sampled_from(TIMES[5:8] if kind == "order.placed" else TIMES[:7]))
+        events.append({"specversion": "1.0", "id": name, "source": source, "type": kind, "time": draw(st.sampled_from(ways)),
+                       "data": data})  # fmt: skip
+    shuffled: list[RawEvent] = draw(st.permutations(events))
+    return shuffled
 
 
 @st.composite

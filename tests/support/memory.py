@@ -13,14 +13,19 @@ from typing import Any
 
 import msgspec
 
+from service.domain.attribution.measures import AMOUNTS, model_of
 from service.domain.calendar import grain_label, grain_start
 from service.domain.components.campaigns import topmost
 from service.domain.contributions import LAYOUT, REPORTS
+from service.domain.details import TOLD
 from service.domain.durations import bucket_of
 from service.domain.events import read_event
 from service.domain.facts import Key
 from service.domain.postings import Segments
 from service.domain.report import Report
+from service.projections.attribution import dealing
+from service.projections.attribution.deals import Deals, deals_of
+from service.projections.attribution.lines import Line
 from service.projections.engine.components import Component, decode
 from service.projections.engine.engine import Engine
 from service.projections.engine.set_aside import Entry, SetAside
@@ -125,6 +130,11 @@ class MemorySnapshot:
         self._attributes = tables.attributes
         self.layout = LAYOUT
         self.version = "memory"
+        self.told = [
+            Line(measure, entity, day, cohort, detail, amount, position)
+            for position, (measure, entity, _, day, cohort, _, detail), amount in tables.postings
+            if measure in (*TOLD, *AMOUNTS)
+        ]
         self._lines = [(*cell[:2], _where(tables, cell[2]), *cell[3:], amount) for _, cell, amount in tables.postings]
 
     def _selected(self, query: Query, measures: Iterable[str]) -> Iterable[tuple[Any, str, date, Any, Any, str, int]]:
@@ -161,7 +171,21 @@ class MemorySnapshot:
             for group in query.group_by
         )
 
+    async def campaigns(self) -> dict[str, dict[str, Any]]:
+        return self._attributes
+
+    async def deals(self) -> Deals:
+        return deals_of(self.told)
+
     async def sums(self, query: Query, measures: Sequence[str]) -> dict[Any, dict[str, int]]:
+        dealt: dict[Any, dict[str, int]] = {}
+        if any(map(model_of, measures)):
+            dealt = dealing.sums(await self.deals(), query, measures, dealing.campaigns(self._attributes))
+        for key, sums in (await self._posted(query, measures)).items():
+            dealt[key] = {**dealt.get(key, {}), **sums}
+        return dealt
+
+    async def _posted(self, query: Query, measures: Sequence[str]) -> dict[Any, dict[str, int]]:
         found: dict[Any, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         plain = {one.removesuffix(".total") for one in measures}
         for key, measure, _, value, _, _, amount in self._selected(query, plain):
@@ -201,6 +225,8 @@ class MemorySnapshot:
         self, query: Query, cost: dict[str, int], returns: dict[str, dict[str, int]]
     ) -> dict[Any, dict[str, date | None]]:
         measures = {*cost, *(one for of in returns.values() for one in of)}
+        if any(map(model_of, measures)):
+            return await dealing.first_days(self.sums, query, cost, returns)
         daily: dict[Any, dict[date, Any]] = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
         for key, measure, start, _, _, _, amount in self._selected(query, measures):
             daily[key][start][measure] += amount

@@ -136,6 +136,7 @@ class Lead(Entity):
     medium: str | None = None
     lead_magnet: str | None = None
     owner: str | None = None
+    contact: str | None = None
     level: str | None = None
     score: Any = None
     steps: Mapping[str, Sequence[Fact]] = NONE
@@ -181,6 +182,18 @@ class Lead(Entity):
         for event_type, facts in other.steps.items():
             both = (*self.steps.get(event_type, ()), *facts)
             self.steps = {**self.steps, event_type: sorted(both, key=lambda fact: fact[:4])}
+
+
+class Merging(Entity):
+    """A merge, as such: it makes two leads or contacts (`of`) one."""
+
+    kind = "merging"
+
+    def __init__(self, fact: Fact) -> None:
+        self.of = fact.type.partition(".")[0]
+        self.ids = (fact.data["survivor_id"], fact.data["merged_id"])
+        super().__init__(f"{fact.source} {fact.id}")
+        self.name = f"{fact.type}:{self.id}"
 
 
 class Awaited(Entity):

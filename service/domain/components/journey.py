@@ -16,7 +16,18 @@ from typing import Any, ClassVar, TypeVar, cast
 from service.domain.calendar import Zone, recorded_day
 from service.domain.catalogue import states_nothing
 from service.domain.components.billing import CreditNote, Invoice, Payment
-from service.domain.components.entities import CRITERION, NO_DAY, NONE, Change, Entity, Lead, Opportunity, Order, Quote
+from service.domain.components.entities import (
+    CRITERION,
+    NO_DAY,
+    NONE,
+    Change,
+    Entity,
+    Lead,
+    Merging,
+    Opportunity,
+    Order,
+    Quote,
+)
 from service.domain.components.kind import Kind
 from service.domain.components.links import NO_MERGES, Links
 from service.domain.components.series import earliest, put_in
@@ -31,7 +42,7 @@ _ORDER = (("order_id", "order"),)
 _INVOICE = (("invoice_id", "invoice"),)
 RULES: dict[str, Rule] = {
     "lead.captured": Rule(
-        _LEAD, ("campaign_id", "channel", "source", "medium", "utm", "lead_magnet", "owner_id", "criteria")
+        _LEAD, ("campaign_id", "channel", "source", "medium", "utm", "lead_magnet", "owner_id", "contact_id", "criteria")
     ),
     "lead.qualified": Rule(_LEAD, ("owner_id", "level", "score", "criteria")),
     "lead.campaign_reassigned": Rule(_LEAD, ("campaign_id",)),
@@ -72,6 +83,7 @@ RULES: dict[str, Rule] = {
 }  # fmt: skip
 _LEAD_STATES = (
     ("campaign_id", "campaign"), ("channel", "channel"), ("lead_magnet", "lead_magnet"), ("owner_id", "owner"),
+    ("contact_id", "contact"),
 )  # fmt: skip
 _UTM_STATES = ("source", "medium")  # what a link says stands in where an event states none itself
 _QUALIFIED_STATES = (("owner_id", "owner"), ("level", "level"), ("score", "score"))
@@ -93,14 +105,16 @@ _INVOICE_STATES = (("order_id", "order_id"), ("account_id", "account"), ("due_da
 class Journey(Links):
     """The fold of the facts of one component of entities that hang together."""
 
-    __slots__ = ("_statements",)
+    __slots__ = ("_merged", "_statements")
 
     def __init__(self, zone: Zone) -> None:
         super().__init__(zone)
+        self._merged: list[Merging] = []
         self._statements: dict[Key, list[Fact]] | None = None  # by what they are about, once something was taken back
 
     def contributing(self) -> Iterator[Entity]:
         """Return everything that may contribute: all entities, and the changes of orders and invoices."""
+        yield from self._merged
         for one in self.entities.values():
             yield one
             if isinstance(one, Order):
@@ -212,6 +226,8 @@ class Journey(Links):
             self._merges = Merges()
         classes = dict.fromkeys(map(self._merges.name, pair))
         self._merges.take(fact)
+        self._merged.append(Merging(fact))
+        self.touched[self._merged[-1]] = None
         name = self._merges.name(pair[0])
         referring: dict[Entity, None] = {}
         for old in classes:

@@ -7,7 +7,9 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, NamedTuple
 
+from service.domain.attribution.measures import model_of
 from service.domain.cubes import NOT_OF_COST
+from service.domain.details import TOLD
 from service.domain.durations import EXACT_BELOW, middle_of
 from service.domain.figures import Age, Dealt, Formula, PastDue
 from service.domain.postings import sum_by_key
@@ -120,7 +122,7 @@ async def _read(view: Snapshot, report: Report, query: Query, now: Now | None, a
         for key, day in (await view.last_day(query, measure)).items():
             last_days.setdefault(key, {})[measure] = day
     used = {*report.measures, *report.cohort_measures}
-    missing = frozenset(one for one in used if one not in view.layout)
+    missing = frozenset(one for one in used if (one if model_of(one) is None else TOLD[0]) not in view.layout)
     first_days = await _first_days(view, report, query, asked)
     stands = await stocks.read(view, report, query, sums)
     people = await _people(view, report, query)

@@ -15,11 +15,14 @@ import asyncpg
 
 from service.domain import details
 from service.domain import layout as layouts
+from service.domain.attribution.measures import model_of
 from service.domain.calendar import after
 from service.domain.components.campaigns import topmost
 from service.domain.details import PENDING_LINKS, UNCONVERTED
 from service.domain.figures import Parts
 from service.domain.layout import Layout
+from service.projections.attribution import dealing, lines
+from service.projections.attribution.deals import Deals, deals_of
 from service.projections.reports import aliases
 from service.projections.sums import break_even, closings, durations, known_campaigns
 from service.projections.sums.selection import Base, Key, Moment, Query, Selection, Sums, amounts
@@ -28,6 +31,7 @@ from service.store.ledgers import Ledger
 from service.store.log import heads
 
 _MOST_LISTED = 1_000
+_MANY = 1_000  # rows: what is done apart, however many there are
 
 
 class AsOf(NamedTuple):
@@ -62,6 +66,7 @@ class Snapshot:
     version: str  # of the definitions behind the figures
     layout: Layout
     _tops: dict[str, str] = field(default_factory=dict)
+    _deals: Deals | None = None
 
     async def moment(self, query: Query) -> Moment:
         """Where its reads look."""
@@ -81,14 +86,29 @@ class Snapshot:
     async def sums(self, query: Query, measures: Sequence[str]) -> dict[Key, Sums]:
         """Return the sums of measures by group, whichever cubes they are in; a group without any is not there."""
         by_cube: dict[str, list[str]] = {}
+        if any(model_of(one) for one in measures):
+            dealt = await apart(_MANY, dealing.sums, await self.deals(), query, measures, await self._classed())
+        else:
+            dealt = {}
         for measure in measures:
             if (cube := self.layout.cube_of(measure)) is not None:
                 by_cube.setdefault(cube, []).append(measure)
-        found: dict[Key, Sums] = {}
+        found: dict[Key, Sums] = dealt
         for of_cube in by_cube.values():
             for key, sums in (await self._sums(Selection(await self.moment(query), query, of_cube))).items():
                 found[key] = {**found.get(key, {}), **sums}
         return found
+
+    async def deals(self) -> Deals:
+        """Return the deals as they were known then."""
+        if self._deals is None:
+            key = (self.ledger.ledger, self.generation)
+            found = await lines.standing(self.connection, key, self.as_of.position)
+            self._deals = await apart(len(found), deals_of, found)
+        return self._deals
+
+    async def _classed(self) -> dealing.Campaigns:
+        return dealing.campaigns(await self.campaigns())
 
     async def _sums(self, sql: Selection) -> dict[Key, Sums]:
         summed = ", ".join(f"sum({column})::text" for column in sql.columns.values())
@@ -150,6 +170,8 @@ class Snapshot:
         self, query: Query, cost: Parts, returns: Mapping[str, Parts]
     ) -> dict[Key, dict[str, date | None]]:
         """Return by group, for each of the returns, the first day on which it comes up to the cost, both cumulative."""
+        if any(model_of(one) for of in returns.values() for one in of):
+            return await dealing.first_days(self.sums, query, cost, returns)
         return await break_even.first_days(self.connection, await self.moment(query), query, cost, returns)
 
     async def samples(
