@@ -49,15 +49,13 @@ async def serving(service: Service, listener: socket.socket) -> AsyncIterator[st
     import uvicorn  # noqa: PLC0415  the framework, which commands that serve nothing need not wait for
 
     from service.api import connections  # noqa: PLC0415
-    from service.api.app import create  # noqa: PLC0415
-    from service.dashboard import login  # noqa: PLC0415
+    from service.dashboard.app import create  # noqa: PLC0415
 
     settings = service.settings
     most = connections.room_for(settings.max_connections)
     crowd = connections.Crowd(connections.Limits(settings.max_head_bytes, settings.request_timeout, most))
     url = url_of(listener)
     front = create(service)
-    login.mount(front.app, service)
     config = uvicorn.Config(
         front, lifespan="off", log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=10, timeout_keep_alive=65, backlog=_BACKLOG, ws="none", proxy_headers=False,
@@ -73,6 +71,7 @@ async def serving(service: Service, listener: socket.socket) -> AsyncIterator[st
             async with crowd.watched():
                 yield url
     finally:
+        front.app.state.live.close()
         server.should_exit = True
         await task
 

@@ -25,6 +25,10 @@ class Settings(BaseSettings):
     pool_size: int = Field(10, ge=2, le=200, description="database connections of one process")
     statement_timeout: float = Field(60.0, gt=0, description="seconds after which the database ends a statement")
 
+    open_ledger: str | None = Field(
+        None,
+        description="the name of a ledger whose page anybody on this machine may see, as the demo's; none by default",
+    )
     operator_token: SecretStr | None = Field(
         None, min_length=16, description="opens /metrics of all ledgers; a ledger's own keys see their ledger's"
     )

@@ -43,14 +43,17 @@ class Doorkeeper:
         self._known: LookedUp[ledgers.Access] = LookedUp(_TRUST_SECONDS)
         self._buckets = Buckets()
 
-    async def admit(self, scope: Scope, needed: str | None) -> ledgers.Access:
-        """Return what a request may open that needs a scope, or any; raises a 401 or 403 problem. It acts from here on."""
+    async def admit(self, scope: Scope, needed: str | None, ledger: str | None = None) -> ledgers.Access:
+        """Return what a request may open that needs a scope, or any; raises a 401 or 403 problem. It acts from here on.
+
+        With `ledger`, a person who may see several sees the one of that name.
+        """
         brought = presented(scope)
         if not brought.secret:
             detail = "send an API key as `Authorization: Bearer <key>`, or sign in at /login"
             raise ProblemError(401, detail, headers=_challenge(scope))
         _refuse_forged(scope, brought)
-        access = await self._looked_up(brought)
+        access = await self._looked_up(brought, ledger)
         if access is None:
             told = (
                 "session has ended: sign in at /login" if brought.way == "session" else "API key is unknown or revoked"
@@ -87,11 +90,13 @@ class Doorkeeper:
         brought = presented(scope)
         return await self._looked_up(brought) if brought.secret else None
 
-    async def _looked_up(self, brought: Presented) -> ledgers.Access | None:
+    async def _looked_up(self, brought: Presented, ledger: str | None = None) -> ledgers.Access | None:
         pool, secret = self._service.pool, brought.secret
         if brought.way == "session":
-            life = self._service.session_life
-            return await self._known.get(ledgers.hash_of(secret), lambda: sessions.access(pool, secret, life))
+            life, named = self._service.session_life, f"{secret} {ledger or ''}"
+            return await self._known.get(
+                ledgers.hash_of(named), lambda: sessions.access(pool, secret, life, ledger)
+            )  # fmt: skip
         return await self._known.get(ledgers.hash_of(secret), lambda: ledgers.access(pool, secret))
 
     def forget(self, changed: Callable[[ledgers.Access], bool]) -> None:

@@ -143,6 +143,13 @@ def _check_facets(report: Report, query: selection.Query) -> None:
             raise parameters.invalid("group_by", one, str(error)) from None
 
 
+def check_opened(report: Report, query: selection.Query, made_of: Iterable[str]) -> None:
+    """Refuse to open, by the filters of a query, figures that are `made_of` what has no such entries."""
+    _check_filters_of_facets(report, query)
+    if dealt := report.of_kind(Dealt).keys() & set(made_of):
+        _refuse_filters_of_dealt(min(dealt), query)
+
+
 def _check_filters_of_facets(report: Report, query: selection.Query) -> None:
     """Refuse to open what states nothing of several things: each entity would be in it several times."""
     _check_facets(report, query)
@@ -164,9 +171,7 @@ async def _entries(
     query = parameters.read_query(asked, ("campaign",), only)
     if report.additive(asked.measure) is None and not report.keyed:
         raise parameters.invalid("measure", f"one of {', '.join(report.figures)}", asked.measure)
-    _check_filters_of_facets(report, query)
-    if dealt := report.of_kind(Dealt).keys() & (report.additive(asked.measure) or {}).keys():
-        _refuse_filters_of_dealt(min(dealt), query)
+    check_opened(report, query, report.additive(asked.measure) or {})
     moment = parameters.read_moment(asked.as_of)
     async with answering.views(request, ledger, asked.min_position, moment) as (view,):
         report = await attributed.asked_for(view, report, asked)

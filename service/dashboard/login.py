@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable
-from functools import cache
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
-from fastapi import FastAPI
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -18,32 +16,16 @@ from service.api.bodies import read_body
 from service.api.presented import presented
 from service.api.problems import ProblemError
 from service.bootstrap import Service
+from service.dashboard import answering, language, policy
 from service.dashboard.signing_in import CALLBACK, SignIn
+from service.dashboard.writing import Writer
 from service.store import sessions
 from service.store.ledgers import Access
 
-_HOME = "/sessions"
+_HOME = "/"
 _MOST_FORM = 16_384  # bytes
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
+_HEADERS = {"Cache-Control": "no-store"}
 Handler = Callable[[Request], Awaitable[Response]]
-
-
-def mount(app: FastAPI, service: Service) -> None:
-    """Add the pages to an application."""
-    doorkeeper: Doorkeeper = app.state.doorkeeper
-    app.state.sign_in = SignIn(service, doorkeeper)
-    for path, method, handler in (
-        ("/login", "GET", _login), ("/login", "POST", _by_key), ("/login/openid", "GET", _to_provider),
-        (CALLBACK, "GET", _from_provider), ("/logout", "POST", _logout), ("/sessions", "GET", _sessions),
-        ("/sessions/end", "POST", _end), ("/sessions/ledger", "POST", _move),
-    ):  # fmt: skip
-        app.router.add_route(path, _told(handler), methods=[method], include_in_schema=False)
 
 
 def _told(handler: Handler) -> Handler:
@@ -74,8 +56,8 @@ async def _by_key(request: Request) -> Response:
     if is_of_elsewhere(request.headers):
         raise ProblemError(403, "this form was sent from another site: sign in here")
     sign_in: SignIn = request.app.state.sign_in
-    token = await sign_in.by_key(request, form.get("key", "").strip())
-    return _in(request, token, local(form.get("next", "")))
+    token = await sign_in.by_key(request, text_of(form, "key"))
+    return _in(request, token, local(text_of(form, "next")))
 
 
 async def _to_provider(request: Request) -> Response:
@@ -95,7 +77,7 @@ async def _from_provider(request: Request) -> Response:
 
 
 async def _logout(request: Request) -> Response:
-    await signed_in(request, await read_form(request))
+    await signed_in(request)
     sign_in: SignIn = request.app.state.sign_in
     await sign_in.out(request)
     response = RedirectResponse("/login", 303, _HEADERS)
@@ -109,61 +91,73 @@ async def _sessions(request: Request) -> Response:
     found = await sessions.listed(service.pool, access.ledger.ledger, service.session_life)
     return _page(
         request, "sessions.html", access=access, sessions=[one for one in found if one.actor == access.key_id],
-        ledgers=await sessions.open_to(service.pool, access.session or ""),
-        csrf=sessions.csrf_of(presented(request.scope).secret),
+        ledgers=await sessions.open_to(service.pool, access.session or ""), csrf=csrf_of(request),
+        writer=Writer(language.of(request), access.ledger.currency, access.ledger.timezone),
     )  # fmt: skip
 
 
 async def _end(request: Request) -> Response:
-    form = await read_form(request)
-    access = await signed_in(request, form)
+    access, form = await signed_in(request)
     service: Service = request.app.state.service
     doorkeeper: Doorkeeper = request.app.state.doorkeeper
-    session = form.get("session", "")
+    session = text_of(form, "session")
     if await sessions.end(service.pool, access.ledger.ledger, session, access.key_id):
         doorkeeper.forget(lambda one: one.session == session)
     return RedirectResponse("/sessions", 303, _HEADERS)
 
 
 async def _move(request: Request) -> Response:
-    form = await read_form(request)
-    access = await signed_in(request, form)
+    access, form = await signed_in(request)
     service: Service = request.app.state.service
     doorkeeper: Doorkeeper = request.app.state.doorkeeper
     try:
-        await sessions.move(service.pool, access.session or "", form.get("ledger", ""))
+        await sessions.move(service.pool, access.session or "", text_of(form, "ledger"))
     except LookupError as error:
         raise ProblemError(404, str(error)) from None
     doorkeeper.forget(lambda one: one.session == access.session)
-    return RedirectResponse(local(form.get("next", "")), 303, _HEADERS)
+    return RedirectResponse(local(text_of(form, "next")), 303, _HEADERS)
 
 
-async def signed_in(request: Request, form: dict[str, str], scope: str | None = None) -> Access:
-    """Return what a form may do that a signed-in browser has sent, from a page of this service; raises a problem."""
+def csrf_of(request: Request) -> str:
+    """Return what forms of a page have to send along; "" for whoever is not signed in, and can change nothing on a page."""
+    brought = presented(request.scope)
+    return sessions.csrf_of(brought.secret) if brought.way == "session" else ""
+
+
+async def signed_in(request: Request, scope: str | None = None, most: int = _MOST_FORM) -> tuple[Access, FormData]:
+    """Return what a signed-in browser may do, and the form that it has sent from a page of this service; raises a problem."""
     access = await _access(request, scope)
-    given = form.get("csrf", "").encode()
-    wanted = sessions.csrf_of(presented(request.scope).secret).encode()
-    if is_of_elsewhere(request.headers) or not hmac.compare_digest(given, wanted):
+    form = await read_form(request, most, access.ledger.ledger)
+    if is_of_elsewhere(request.headers) or not hmac.compare_digest(
+        text_of(form, "csrf").encode(), csrf_of(request).encode()
+    ):
         raise ProblemError(403, "this form was not sent from a page of this service: load the page again")
-    return access
+    return access, form
 
 
 async def _access(request: Request, scope: str | None = None) -> Access:
-    """Return what a session opens; raises a problem where there is none."""
+    """Return what a session opens, in the ledger that the URL names; raises a problem where there is none."""
     doorkeeper: Doorkeeper = request.app.state.doorkeeper
     if presented(request.scope).way != "session":
-        raise ProblemError(401, "sign in")
-    access = await doorkeeper.admit({**request.scope, "method": "GET"}, scope)
+        raise ProblemError(401, "sign in at /login")
+    named = request.path_params.get("ledger")
+    access = await doorkeeper.admit({**request.scope, "method": "GET"}, scope, named)
+    if named is not None and named != access.ledger.name:
+        raise ProblemError(404, f"there is no ledger {named[:100]!r} that you may see")
     request.scope["exchange"].access = access
     return access
 
 
-async def read_form(request: Request) -> dict[str, str]:
-    """Return the fields of a form."""
-    body = await read_body(request, _MOST_FORM, 0)
-    return {
-        name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True).items()
-    }
+async def read_form(request: Request, most: int = _MOST_FORM, ledger: int = 0) -> FormData:
+    """Return the fields of a form, of so many bytes at most."""
+    request._body = await read_body(request, most, ledger)  # noqa: SLF001  where the framework looks for it first
+    return await request.form(max_files=1, max_fields=200, max_part_size=most)
+
+
+def text_of(form: FormData, name: str) -> str:
+    """Return a field of a form as it was typed, "" where it is missing."""
+    value = form.get(name)
+    return value.strip() if isinstance(value, str) else ""
 
 
 def local(path: str) -> str:
@@ -184,17 +178,18 @@ def _in(request: Request, token: str, after: str) -> Response:
     return response
 
 
-@cache
-def _templates() -> Environment:
-    loader = PackageLoader("service.dashboard")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-
-
 def _page(
     request: Request, name: str, status: int = 200, headers: dict[str, str] | None = None, **given: Any
 ) -> Response:  # fmt: skip
     sign_in: SignIn = request.app.state.sign_in
     openid_url = "/login/openid?" + urlencode({"next": given.get("next", _HOME)})
-    shared = {"provider": sign_in.provider, "told": None, "openid_url": openid_url}
-    html = _templates().get_template(name).render({**shared, **given})
-    return HTMLResponse(html, status, {**_HEADERS, **(headers or {})})
+    shared = {"provider": sign_in.provider, "told": None, "openid_url": openid_url, "here": request.url.path}
+    html = answering.render(name, language.of(request), **{**shared, **given})
+    return HTMLResponse(html, status, {**policy.HEADERS, "Cache-Control": "no-store", **(headers or {})})
+
+
+ROUTES = (
+    ("/login", "GET", _told(_login)), ("/login", "POST", _told(_by_key)), ("/login/openid", "GET", _told(_to_provider)),
+    (CALLBACK, "GET", _told(_from_provider)), ("/logout", "POST", _told(_logout)), ("/sessions", "GET", _told(_sessions)),
+    ("/sessions/end", "POST", _told(_end)), ("/sessions/ledger", "POST", _told(_move)),
+)  # fmt: skip

@@ -46,6 +46,7 @@ def console() -> Console:
 
 async def run(settings: Settings, dsn: str, listener: socket.socket, out: Console, *, leads: int, stay: bool) -> None:
     """Serve, send the portfolio, show the figures, and `stay` until SIGINT or SIGTERM."""
+    settings = settings.model_copy(update={"open_ledger": _ledger_name(leads)})
     with interruption() as interrupted:
         async with opened(settings, dsn, projector=True) as service, serving(service, listener) as url:
             key = await _key(service.pool, leads)
@@ -73,9 +74,13 @@ async def _unless(interrupted: asyncio.Event, work: Coroutine[Any, Any, _Shown])
     return None
 
 
+def _ledger_name(leads: int) -> str:
+    return "demo" if leads == LEADS else f"demo-{leads}"
+
+
 async def _key(pool: asyncpg.Pool, leads: int) -> str:
     """Return a new key on the demo's ledger, in place of those of earlier runs; each size has a ledger of its own."""
-    name = "demo" if leads == LEADS else f"demo-{leads}"
+    name = _ledger_name(leads)
     ledger = await ledgers.ledger_named(pool, name) or await ledgers.create_ledger(pool, name)
     for one in await ledgers.keys(pool, ledger):
         if one.name == "demo" and one.revoked_at is None:

@@ -125,6 +125,8 @@ def sent(what: Sent, ready: float) -> Table:
 def commands(url: str, key: str, moment: str) -> str:
     """Return what to try next, to be pasted into a shell."""
     return rf"""
+Open {url} in a browser on this machine: which campaigns paid off, and why?
+
 KEY={key}
 
 # return by channel

@@ -34,11 +34,12 @@ _ACCESS = """
     SELECT l.ledger, l.name, l.currency, l.timezone,
         CASE WHEN s.key_id IS NOT NULL THEN k.scopes WHEN s.issuer = $3 THEN $4 ELSE coalesce((
             SELECT array_agg(DISTINCT scope) FROM grants g, unnest(g.scopes) scope
-            WHERE g.ledger = s.ledger AND g.issuer = s.issuer AND (g.subject = s.subject OR g.in_group = ANY(s.groups))
+            WHERE g.ledger = l.ledger AND g.issuer = s.issuer AND (g.subject = s.subject OR g.in_group = ANY(s.groups))
         ), '{}') END,
         coalesce(s.key_id, s.subject || ' @ ' || s.issuer), least(s.expires_at, s.seen_at + $2, k.expires_at),
         coalesce(k.addresses, '{}'), s.session_id, s.issuer, s.subject
-    FROM sessions s JOIN ledgers l USING (ledger)
+    FROM sessions s JOIN ledgers l
+        ON CASE WHEN $5::text IS NULL OR s.key_id IS NOT NULL THEN l.ledger = s.ledger ELSE l.name = $5 END
     LEFT JOIN api_keys k ON k.key_id = s.key_id AND k.revoked_at IS NULL
     WHERE s.hash = $1 AND (s.key_id IS NULL OR k.key_id IS NOT NULL)
 """
@@ -127,9 +128,9 @@ async def begin(
     return token
 
 
-async def access(pool: asyncpg.Pool, token: str, life: Lifetime) -> Access | None:
-    """Return what a session opens; None if there is none."""
-    row = await pool.fetchrow(_ACCESS, ledgers.hash_of(token), life.idle, TERMINAL, list(ledgers.SCOPES))
+async def access(pool: asyncpg.Pool, token: str, life: Lifetime, ledger: str | None = None) -> Access | None:
+    """Return what a session opens, of an identity in the ledger of a name; None if there is none."""
+    row = await pool.fetchrow(_ACCESS, ledgers.hash_of(token), life.idle, TERMINAL, list(ledgers.SCOPES), ledger)
     if row is None:
         return None
     found = Access(Ledger(*row[:4]), frozenset(row[4]), row[5], row[6], networks.of(row[7]), *row[8:])

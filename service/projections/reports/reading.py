@@ -68,6 +68,10 @@ class Snapshot:
     _tops: dict[str, str] = field(default_factory=dict)
     _deals: Deals | None = None
 
+    async def at(self, as_of: int | datetime | None) -> Snapshot:
+        """The same books as known at another moment, from the same moment of the database."""
+        return await _view(self.connection, self.ledger, as_of)
+
     async def moment(self, query: Query) -> Moment:
         """Where its reads look."""
         if "parent" in query.dimensions and not self._tops:

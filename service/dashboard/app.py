@@ -1,0 +1,60 @@
+"""The application with the page: the API's, and the routes of the screens."""
+
+from __future__ import annotations
+
+from functools import partial
+from urllib.parse import unquote
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
+
+from service.api import app as api
+from service.bootstrap import Service
+from service.dashboard import answering, assets, live, login, screens
+from service.dashboard.kept import Pages
+from service.dashboard.screen import Screen
+from service.dashboard.signing_in import SignIn
+from service.domain.modules import found
+
+SCREENS: list[Screen] = [one for several in found(screens, "SCREENS") for one in several]
+
+
+class _PathRoute(Route):
+    """A route that is matched as it was sent, and unescaped only then: a ledger's name may have anything in it."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        raw = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+        match, more = super().matches({**scope, "path": raw})
+        if match is not Match.NONE:
+            more["path_params"] = {name: unquote(value) for name, value in more["path_params"].items()}
+        return match, more
+
+
+def routes() -> list[BaseRoute]:
+    """Return the page's routes."""
+
+    async def screen(one: Screen, request: Request) -> Response:
+        return await answering.answer(request, one, SCREENS)
+
+    return [
+        Route("/", answering.go_home),
+        Route("/language", answering.choose_language),
+        *(Route(path, handler, methods=[method]) for path, method, handler in login.ROUTES),
+        Route("/static/{name}", assets.serve),
+        _PathRoute("/ledgers/{ledger}/live", live.serve),
+        *(_PathRoute(f"/ledgers/{{ledger}}/{one.path}", partial(screen, one)) for one in SCREENS),
+    ]
+
+
+def create(service: Service) -> api.Front:
+    """Return the application of a service."""
+    front = api.create(service)
+    front.app.state.pages = Pages(service.settings.kept_answers_bytes)
+    front.app.state.live = live.Live(front.app.state.standing)
+    front.app.state.sign_in = SignIn(service, front.app.state.doorkeeper)
+    front.app.router.routes.extend(routes())
+    return front

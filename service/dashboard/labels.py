@@ -1,0 +1,62 @@
+"""What figures, groups and steps are called, in the field's words; the catalogues have them in other languages.
+
+A name that is not here is called what it is called in answers, with blanks.
+"""
+
+from __future__ import annotations
+
+from service.dashboard.language import N_, Language
+
+FIGURES = {
+    "budget": N_("Budget"), "actual_cost": N_("Cost"), "budget_variance": N_("Budget left"),
+    "booked_revenue": N_("Booked"), "invoiced_revenue": N_("Invoiced"), "invoiced_revenue_gross": N_("Invoices"),
+    "credited": N_("Credited"), "cogs": N_("Cost of goods"), "gross_margin": N_("Margin"), "margin_coverage": N_("Coverage"),
+    "roi.booked": N_("ROI on booked"), "roi.invoiced": N_("ROI on invoiced"), "roi.margin": N_("ROI on margin"),
+    "roas": N_("ROAS"), "cost_to_revenue": N_("Cost to revenue"), "break_even_roas": N_("Break-even ROAS"),
+    "left.booked": N_("Left after cost"), "left.invoiced": N_("Left after cost"), "left.margin": N_("Left after cost"),
+    "leads": N_("Leads"), "qualified_leads": N_("Qualified leads"), "opportunities": N_("Opportunities"),
+    "orders": N_("Orders"), "new_customers": N_("New customers"), "cost_per_lead": N_("Cost per lead"),
+    "cost_per_qualified_lead": N_("Cost per qualified lead"), "cost_per_opportunity": N_("Cost per opportunity"),
+    "cost_per_order": N_("Cost per order"), "cac": N_("CAC"), "break_even_on": N_("Break-even"),
+    "pipeline_velocity": N_("Pipeline velocity"), "win_rate": N_("Win rate"), "won": N_("Won"), "lost": N_("Lost"),
+    "open": N_("Open"), "average_deal_size": N_("Average deal"), "maturity_days": N_("Days since the last lead"),
+    "margin_rate": N_("Margin rate"), "share": N_("Share"),
+    "qualified": N_("Qualified"), "accepted": N_("Accepted"), "rejected": N_("Rejected"), "disqualified": N_("Disqualified"),
+    "opportunity": N_("Opportunity"), "ordered": N_("Ordered"), "invoiced": N_("Invoiced"), "cost": N_("Cost"),
+    "rate_to_qualified": N_("Qualified %"), "rate_to_opportunity": N_("Opportunity %"), "rate_to_ordered": N_("Ordered %"),
+    "cpa": N_("CPA"),
+}  # fmt: skip
+STEPS = {
+    "captured": N_("Captured"), "qualified": N_("Qualified"), "opportunity": N_("Opportunity"),
+    "quote_accepted": N_("Quote accepted"), "ordered": N_("Ordered"), "invoiced": N_("Invoiced"),
+}  # fmt: skip
+DURATIONS = {
+    "captured_to_qualified": N_("Captured → qualified"), "qualified_to_opened": N_("Qualified → opportunity"),
+    "opened_to_accepted": N_("Opportunity → quote accepted"), "accepted_to_ordered": N_("Quote accepted → order"),
+    "ordered_to_invoiced": N_("Order → invoice"), "sales_cycle": N_("Opportunity → order"),
+    "full_cycle": N_("Captured → order"), "lead_to_cash": N_("Captured → invoice"),
+}  # fmt: skip
+GROUPS = {
+    "campaign": N_("Campaign"), "campaign_type": N_("Campaign type"), "channel": N_("Channel"), "parent": N_("Campaign group"),
+    "source": N_("Source"), "medium": N_("Medium"), "lead_magnet": N_("Lead magnet"), "owner": N_("Owner"), "team": N_("Team"),
+    "region": N_("Region"), "account": N_("Account"), "stage": N_("Stage"), "lost_reason": N_("Reason lost"),
+    "criterion": N_("Criterion"), "state": N_("State"), "level": N_("Level"), "score": N_("Score"), "reason": N_("Reason"),
+    "day": N_("Day"), "week": N_("Week"), "month": N_("Month"), "quarter": N_("Quarter"), "year": N_("Year"),
+}  # fmt: skip
+KINDS = {
+    "lead": N_("lead"), "opportunity": N_("opportunity"), "quote": N_("quote"), "order": N_("order"), "invoice": N_("invoice"),
+    "credit_note": N_("credit note"), "payment": N_("payment"), "cost": N_("cost entry"), "campaign": N_("campaign"),
+    "account": N_("account"), "call": N_("call"), "case": N_("case"), "touchpoint": N_("touchpoint"), "budget": N_("budget"),
+}  # fmt: skip
+RETURNS = {"margin": N_("margin"), "invoiced": N_("invoiced"), "booked": N_("booked")}
+# What changed may be told of these, and of figures of reports.
+_BESIDE = {"group": GROUPS, "step": STEPS, "duration": DURATIONS, "kind": KINDS, "figure": FIGURES, "return": RETURNS}
+
+
+def called(language: Language, what: str, name: str) -> str:
+    """Return what something is called: a figure, group, step, duration, kind or return."""
+    known = _BESIDE[what].get(name)
+    if known is not None:
+        return language.texts.gettext(known)
+    words = name.rpartition(".")[2].replace("_", " ")
+    return language.texts.gettext(words[:1].upper() + words[1:])

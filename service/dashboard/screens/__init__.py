@@ -1,0 +1,1 @@
+"""The screens, one file each: what has SCREENS is found."""
