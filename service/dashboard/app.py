@@ -38,7 +38,8 @@ def routes() -> list[BaseRoute]:
     """Return the page's routes."""
 
     async def screen(one: Screen, request: Request) -> Response:
-        return await answering.answer(request, one, SCREENS)
+        answer = answering.act if request.method == "POST" else answering.answer
+        return await answer(request, one, SCREENS)
 
     return [
         Route("/", answering.go_home),
@@ -46,7 +47,14 @@ def routes() -> list[BaseRoute]:
         *(Route(path, handler, methods=[method]) for path, method, handler in login.ROUTES),
         Route("/static/{name}", assets.serve),
         _PathRoute("/ledgers/{ledger}/live", live.serve),
-        *(_PathRoute(f"/ledgers/{{ledger}}/{one.path}", partial(screen, one)) for one in SCREENS),
+        *(
+            _PathRoute(
+                f"/ledgers/{{ledger}}/{one.path}",
+                partial(screen, one),
+                methods=["GET", *(["POST"] if one.acts else [])],
+            )
+            for one in SCREENS
+        ),
     ]
 
 
