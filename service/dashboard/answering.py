@@ -155,8 +155,8 @@ async def _made(
         context = await screen.build(desk)
         context |= {"as_of": await as_of.read(desk), "bar": await bar.of(desk, screen)}
     return render(
-        screen.template, spoken, desk=desk, screen=screen, menu=_menu(screens, access, asked), stand=_stand(view),
-        here=asked.url(), shown=shown or {}, **context,
+        screen.template, spoken, desk=desk, screen=screen, menu=_menu(screens, access, asked),
+        stand="" if shown else _stand(view), here=asked.url(), shown=shown or {}, **context,
     )  # fmt: skip
 
 
@@ -197,13 +197,17 @@ async def on_error(request: Request, error: Exception, spoken: Language) -> Resp
     return Response(body, problem.status_code, {**kept, **policy.HEADERS, "Cache-Control": "no-store"}, "text/html")
 
 
-async def go_home(request: Request) -> Response:
-    """Lead to the first screen of the ledger that the reader may see."""
+async def go_home(request: Request, screens: list[Screen]) -> Response:
+    """Lead to the first screen of the ledger that the reader may see; of an empty one, to how figures come in."""
     try:
         access = await entrance.reader(request)
     except Exception as error:  # noqa: BLE001
         return await on_error(request, error, language.of(request))
-    return RedirectResponse(state.State(access.ledger.name, "campaigns", {}).url(), 303, {"Cache-Control": "no-store"})
+    seen = [one for one in sorted(screens, key=lambda one: one.order) if one.menu and access.may(one.scope)]
+    standing: Standing = request.app.state.standing
+    empty = access.may("admin") and not (await standing.of(access.ledger)).checkpoint
+    first = "start" if empty or not seen else seen[0].path
+    return RedirectResponse(state.State(access.ledger.name, first, {}).url(), 303, _NEVER_KEPT)
 
 
 async def choose_language(request: Request) -> Response:
