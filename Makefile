@@ -7,8 +7,9 @@ ROUNDS ?= 100
 WORKERS ?= 2
 
 CLIENTS := tests/clients
+BROWSER := tests/browser
 
-.PHONY: setup clients demo test crash check format bench openapi lock clean
+.PHONY: setup clients browser demo test crash check format bench openapi lock clean
 
 setup: $(STAMP)  ## .venv with all that is needed
 
@@ -24,7 +25,7 @@ demo: setup  ## the main job on the embedded database; stays up until Ctrl-C
 	$(BIN)/campaign-ledger demo
 
 # By file, in the order of their folders: those that take long begin, so that no process waits for the other at the end.
-test: setup $(if $(shell command -v npm),clients)  ## all tests; WORKERS=0 for one process, without xdist
+test: setup browser $(if $(shell command -v npm),clients)  ## all tests; WORKERS=0 for one process, without xdist
 	$(BIN)/python -m pytest -m "not alone" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m alone
 
@@ -35,6 +36,11 @@ $(CLIENTS)/.ready: $(CLIENTS)/package.json $(CLIENTS)/package-lock.json $(CLIENT
 	$(CLIENTS)/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(CLIENTS)/requirements.txt
 	cd $(CLIENTS) && npm ci --ignore-scripts --silent
 	@touch $@
+
+browser:  ## what the page is looked at with, for the tests: chromium, as root on Debian, and axe-core, where there is npm
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get install -y -qq chromium >/dev/null; } \
+		|| { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } 2>/dev/null || echo "there is no chromium here: tests of the page will be skipped"
+	@! command -v npm >/dev/null || test -e $(BROWSER)/node_modules/axe-core/axe.min.js || (cd $(BROWSER) && npm ci --ignore-scripts --silent)
 
 crash: setup  ## rounds of faults under load, as in `make crash ROUNDS=1000`; a few seconds each, exit code 1 if anything is lost
 	$(BIN)/python -m tests.crash.campaign --rounds $(ROUNDS)
@@ -66,4 +72,4 @@ lock: setup  ## new versions into the lock files, with hashes and without hosts
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --quiet $(CLIENTS)/requirements.in -o $(CLIENTS)/requirements.txt --upgrade
 
 clean:
-	rm -rf $(CLIENTS)/.venv $(CLIENTS)/node_modules $(CLIENTS)/.ready .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(CLIENTS)/.venv $(CLIENTS)/node_modules $(CLIENTS)/.ready $(BROWSER)/node_modules .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -13,9 +13,8 @@ from service.dashboard.desk import Desk
 from service.dashboard.labels import RETURNS, called
 from service.dashboard.language import N_
 from service.dashboard.screen import Screen
-from service.dashboard.state import BASES, COMPARED
+from service.dashboard.state import ANY, BASES, COMPARED
 
-ANY = "*"  # chosen in a filter, it is none
 _RELATIVE = {
     "ytd": N_("This year so far"),
     "12m": N_("Last 12 months"),

@@ -20,6 +20,7 @@ from service.projections.sums.selection import column_of
 RETURNS = ("margin", "invoiced", "booked")
 BASES = ("event", "cohort")
 COMPARED = ("year", "previous", "none")
+ANY = "*"  # chosen in a filter, it is none
 _OF_A_PAGE = ("after", "at")  # what holds for one page of something only
 Values = tuple[str, ...]
 
@@ -84,7 +85,7 @@ def read(request: Request, screen: str) -> State:
     for name, value in request.query_params.multi_items():
         if "\0" in name + value:
             raise parameters.invalid(name.replace("\0", ""), "text without U+0000", "it")
-        if value or name in filters():
+        if value != ANY if name in filters() else value:
             given.setdefault(name, []).append(value)
     return State(request.path_params["ledger"], screen, {name: tuple(values) for name, values in given.items()})
 

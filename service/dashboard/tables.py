@@ -52,6 +52,7 @@ class Cell:
     value: str | None = None  # as answers have it
     tone: str = ""  # bad = less than nothing
     picture: Markup | None = None
+    note: str = ""  # what stands below
     plain: bool = False  # a link that looks like one
     own: bool = False  # a name that somebody gave, in whatever direction it is written
 

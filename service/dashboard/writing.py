@@ -19,6 +19,7 @@ from service.domain.calendar import labelled
 NONE = "–"
 _MINUS = "\N{MINUS SIGN}"
 _TIMES = ("roas", "cost_to_revenue", "break_even_roas")  # ratios that are told as a multiple, and not per hundred
+_LONG = 13  # characters
 _TENTHS = (units.DAYS, units.HOURS, units.NUMBER)
 _WHOLE = ("roi.", "change")  # ratios of which per cents are near enough
 
@@ -74,7 +75,10 @@ class Writer:
         if digits is not None:
             number = number.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN)
         whole, _, part = f"{abs(number):,f}".partition(".")
-        text = whole.replace(",", self._group) + (self._point + part if part else "")
+        group = self._group + (
+            "\N{ZERO WIDTH SPACE}" if len(whole) > _LONG else ""
+        )  # where it may go on in another line
+        text = whole.replace(",", group) + (self._point + part if part else "")
         return _MINUS + text if number < 0 else text
 
     def money(self, value: str | Decimal, currency: str | None = None, *, cents: bool = False) -> str:

@@ -95,15 +95,14 @@ def _table(desk: Desk, body: dict[str, Any]) -> Table:
     measures = {one["measure"] for one in body["entries"]}
     lines = []
     for one in body["entries"]:
-        unit, campaign = UNITS.get(one["measure"], COUNT), one["campaign_id"]
-        event, amount = one["event"], one["amount"]
+        campaign, event, amount = one["campaign_id"], one["event"], one["amount"]
         shown = (
-            f"{desk.writer.number(words.decimal(one['days']), 4)}"
+            desk.writer.number(words.decimal(one["days"]), 4)
             if "days" in one
-            else desk.writer.exactly(amount, unit)
+            else desk.writer.number(words.decimal(amount))
         )
         cells = [
-            Cell(words.why(desk.writer, one["why"])), _entity(desk, one["entity"]),
+            _entity(desk, one),
             Cell(desk.campaign(campaign), own=True),
             Cell(shown, value=str(amount), title=_original(desk, one), tone="bad" if str(amount).startswith("-") else ""),
             _event(desk, event),
@@ -112,13 +111,18 @@ def _table(desk: Desk, body: dict[str, Any]) -> Table:
             cells.insert(0, Cell(called(desk.language, "figure", one["measure"])))
         lines.append(Line(Cell(desk.writer.day(one["day"]) if one["day"] else desk.gettext("no day")), cells))
     columns = [
-        Column(desk.gettext("Why"), numeric=False), Column(desk.gettext("Of"), numeric=False),
+        Column(desk.gettext("Of, and why"), numeric=False),
         Column(desk.gettext("Campaign"), numeric=False, rank="p2"), Column(desk.gettext("Amount")),
         Column(desk.gettext("Event"), desk.gettext("its position in the log")),
     ]  # fmt: skip
     if len(measures) > 1:
         columns.insert(0, Column(desk.gettext("Measure"), numeric=False, rank="p2"))
-    return Table(desk.gettext("Entries"), [Column(desk.gettext("Day"), numeric=False)], columns, lines, name="entries")
+    note = desk.gettext("in %(currency)s, in the order in which they were recorded") % {
+        "currency": desk.writer.currency
+    }
+    return Table(
+        desk.gettext("Entries"), [Column(desk.gettext("Day"), numeric=False)], columns, lines, note, name="entries"
+    )
 
 
 def _event(desk: Desk, event: dict[str, Any]) -> Cell:
@@ -136,10 +140,12 @@ def _original(desk: Desk, entry: dict[str, Any]) -> str:
     return desk.gettext("%(amount)s at a rate of %(rate)s of %(day)s") % rate
 
 
-def _entity(desk: Desk, entity: dict[str, str]) -> Cell:
-    kind, identity = entity["kind"], entity["id"]
+def _entity(desk: Desk, entry: dict[str, Any]) -> Cell:
+    kind, identity = entry["entity"]["kind"], entry["entity"]["id"]
     href = desk.state.url("journey", kind=kind, id=identity) if kind in timeline.KINDS else None
-    return Cell(f"{called(desk.language, 'kind', kind)} {identity}", href, own=True)
+    return Cell(
+        f"{called(desk.language, 'kind', kind)} {identity}", href, own=True, note=words.why(desk.writer, entry["why"])
+    )
 
 
 SCREENS = [

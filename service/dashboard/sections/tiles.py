@@ -69,16 +69,16 @@ def _tile(
     large = desk.money(value) if figure.unit == MONEY else desk.writer.figure(value, figure.unit, name)
     if name == "pipeline_velocity" and value is not None:
         large = desk.gettext("%(amount)s/day") % {"amount": large}
+    was = None if before is None else value_of(before, name)
     tile = Tile(
         called(desk.language, "figure", name), large, desk.entries(report, name),
         desk.writer.exactly(value, figure.unit, name), beside,
         reason=now["reasons"].get(name, "") if value is None else "",
     )  # fmt: skip
-    if change and change["absolute"] is not None and before is not None:
+    if change and change["absolute"] is not None and (Decimal(str(value)) or Decimal(str(was))):
         tile.change, tile.tone = _change(desk, name, figure.unit, change)
-        was = value_of(before, name)
-        was = desk.money(was) if figure.unit == MONEY else desk.writer.figure(was, figure.unit, name)
-        tile.against = desk.gettext("against %(amount)s") % {"amount": was}
+        against = desk.money(was) if figure.unit == MONEY else desk.writer.figure(was, figure.unit, name)
+        tile.against = desk.gettext("against %(amount)s") % {"amount": against}
     if months and len(months) > 1:
         tile.picture = Markup(bars.spark(months, "cost" if name == "actual_cost" else "good"))  # noqa: S704  charts escape
     return tile

@@ -26,7 +26,11 @@ async def read(desk: Desk) -> Table:
             Cell(desk.writer.number(late), desk.entries("velocity", f"{name}.out_of_sequence"), value=str(late))
         )
         lines.append(Line(Cell(called(desk.language, "duration", name)), cells))
-    scale = desk.gettext("0 … %(days)s days, mark = 90%%") % {"days": desk.writer.figure(longest, "days")}
+    scale = (
+        desk.gettext("0 … %(days)s days, mark = 90%%") % {"days": desk.writer.figure(longest, "days")}
+        if longest
+        else ""
+    )
     columns = [
         Column(desk.gettext("Count")), Column(desk.gettext("Median")), Column(desk.gettext("90%")),
         Column(scale, numeric=False, rank="p2"), Column(desk.gettext("Mean"), rank="p3"),
