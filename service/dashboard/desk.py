@@ -12,8 +12,12 @@ from datetime import date
 from functools import cached_property
 from typing import Any
 
+from starlette.requests import Request
+
 from service.api import parameters
+from service.bootstrap import Service
 from service.dashboard import figures, periods
+from service.dashboard.forms import csrf_of
 from service.dashboard.language import Language
 from service.dashboard.periods import Window
 from service.dashboard.state import RETURNS, State
@@ -41,12 +45,29 @@ class Desk:
     language: Language
     writer: Writer
     looked: int | None = None  # the position that the reader has seen last
+    request: Request | None = None
     years: tuple[int, ...] = ()
     returns: str = "margin"  # which return is set against cost
     _campaigns: dict[str, dict[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         self.gettext, self.ngettext = self.language.texts.gettext, self.language.texts.ngettext
+
+    @property
+    def service(self) -> Service:
+        """The service, for what is not in the books: keys, sources, sessions. Only for screens that are made anew each time."""
+        assert self.request is not None  # noqa: S101  whoever answers a request gives it
+        found: Service = self.request.app.state.service
+        return found
+
+    @property
+    def csrf(self) -> str:
+        """What forms have to send along; "" for whoever is not signed in. Only for screens that are made anew each time."""
+        return csrf_of(self.request) if self.request is not None else ""
+
+    def may(self, scope: str) -> bool:
+        """Tell whether the reader is signed in, so that forms can be sent, and has a scope."""
+        return bool(self.csrf) and self.access.may(scope)
 
     @property
     def sees_entries(self) -> bool:

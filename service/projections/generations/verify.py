@@ -94,14 +94,20 @@ class Proof(NamedTuple):
     position: int
     good: bool
     deep: bool
+    findings: list[Finding]
 
 
-async def last_proofs(pool: asyncpg.Pool) -> list[Proof]:
-    """Return the last proof of each ledger that has one."""
+async def last_proofs(pool: asyncpg.Pool, ledger: int | None = None) -> list[Proof]:
+    """Return the last proof of each ledger, or of one, that has one."""
     rows = await pool.fetch(
-        "SELECT l.name, p.checked_at, p.position, p.good, p.deep FROM proofs p JOIN ledgers l USING (ledger) ORDER BY l.ledger"
+        """
+        SELECT l.name, p.checked_at, p.position, p.good, p.deep, p.findings FROM proofs p JOIN ledgers l USING (ledger)
+        WHERE coalesce(l.ledger = $1, true) ORDER BY l.ledger
+        """,
+        ledger,
     )
-    return [Proof(*row) for row in rows]
+    found = [(*row[:5], [Finding(**one) for one in json.loads(row[5])]) for row in rows]
+    return [Proof._make(one) for one in found]
 
 
 async def _log(pool: asyncpg.Pool, ledger: Ledger, against: Anchor | None) -> list[Finding]:
