@@ -34,6 +34,7 @@ ACTIONS = {
     "generation.rolled_back": "the generation before is to serve again", "generation.pruned": "old generations were dropped",
     "quarantine.dismissed": "items were put away",
     "grant.created": "an identity was given scopes", "grant.revoked": "they were taken back",
+    "bi.granted": "a role of the database may read the views", "bi.revoked": "it may no longer",
     "session.created": "somebody signed in", "session.moved": "a session went on to another ledger",
     "session.ended": "a session was ended", "session.refused": "a sign-in was refused to somebody who is known",
 }  # fmt: skip
