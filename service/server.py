@@ -16,7 +16,8 @@ import functools
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import Any
 
 from service.bootstrap import Service
 
@@ -44,7 +45,9 @@ def url_of(listener: socket.socket) -> str:
 
 
 @contextlib.asynccontextmanager
-async def serving(service: Service, listener: socket.socket) -> AsyncIterator[str]:
+async def serving(
+    service: Service, listener: socket.socket, demo: Callable[[], Iterable[dict[str, Any]]] | None = None
+) -> AsyncIterator[str]:  # fmt: skip
     """Serve in the background and give the URL; at the end of the block, requests in hand are finished first."""
     import uvicorn  # noqa: PLC0415  the framework, which commands that serve nothing need not wait for
 
@@ -55,7 +58,7 @@ async def serving(service: Service, listener: socket.socket) -> AsyncIterator[st
     most = connections.room_for(settings.max_connections)
     crowd = connections.Crowd(connections.Limits(settings.max_head_bytes, settings.request_timeout, most))
     url = url_of(listener)
-    front = create(service)
+    front = create(service, demo)
     config = uvicorn.Config(
         front, lifespan="off", log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=10, timeout_keep_alive=65, backlog=_BACKLOG, ws="none", proxy_headers=False,
@@ -74,6 +77,8 @@ async def serving(service: Service, listener: socket.socket) -> AsyncIterator[st
         front.app.state.live.close()
         server.should_exit = True
         await task
+        under_way = [one for one in front.app.state.importing if one.cancel()]  # which can go on where they are
+        await asyncio.gather(*under_way, return_exceptions=True)
 
 
 @contextlib.contextmanager

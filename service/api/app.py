@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service import __version__
 from service.api import (
     access,
+    attribution,
     described,
     events,
     hooks,
@@ -24,6 +25,7 @@ from service.api import (
     reports,
     response_cache,
     set_aside,
+    sla,
     sources,
 )
 from service.api.auth import Doorkeeper
@@ -39,6 +41,7 @@ from service.store import networks
 _EXPOSED = [  # that a page in a browser may read
     "ETag", "Link", "Location", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After", "X-Request-Id",
 ]  # fmt: skip
+_EXPORT_WAIT = 60.0  # seconds that a long file waits for the one before it
 
 
 class App(FastAPI):
@@ -112,6 +115,8 @@ def create_app() -> App:
     )  # first: the hot one
     app.include_router(events.router)
     app.include_router(opportunities.router)
+    app.include_router(sla.router)
+    app.include_router(attribution.router)
     app.include_router(reports.router)  # before the reads: ids of campaigns may have slashes
     app.include_router(lineage.router)
     app.include_router(reads.router)
@@ -135,4 +140,5 @@ def create(service: Service) -> Front:
     app.state.standing = response_cache.Standing(service.pool)
     app.state.answers = response_cache.Answers(service.settings.kept_answers_bytes)
     app.state.turns = Turns(service.reads_at_once, max(1, service.reads_at_once // 2), service.settings.read_wait)
+    app.state.exports = Turns(max(1, service.reads_at_once // 2), 1, _EXPORT_WAIT)
     return Front(app, service.settings)

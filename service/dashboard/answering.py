@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -14,11 +15,12 @@ from starlette.responses import RedirectResponse, Response
 
 from service.api import answering as api
 from service.api import parameters
-from service.api.problems import answer_error
+from service.api.problems import ProblemError, answer_error
 from service.api.response_cache import Standing, matches
 from service.api.turns import Turns
+from service.bootstrap import Service
 from service.dashboard import access as entrance
-from service.dashboard import as_of, assets, bar, language, looked, periods, policy, state
+from service.dashboard import as_of, assets, bar, forms, language, looked, periods, policy, state
 from service.dashboard.desk import Desk
 from service.dashboard.kept import Pages
 from service.dashboard.language import Language
@@ -27,6 +29,7 @@ from service.dashboard.writing import Writer
 from service.projections.reports import reading
 from service.store.ledgers import Access
 
+_NEVER_KEPT = {"Cache-Control": "no-store"}
 _VARY = "Accept-Encoding, Accept-Language, Authorization, Cookie"
 
 
@@ -87,6 +90,9 @@ async def _screen(
     )
     stand = await standing.of(ledger)
     made_of = f"{stand.read_model_tag}-{stand.checkpoint}-{clock:%Y%m%dT%H%M}-{assets.release()}"
+    if screen.fresh:
+        fresh = await _made(request, screen, screens, access, spoken, asked, seen)
+        return Response(fresh, headers={**policy.HEADERS, **_NEVER_KEPT}, media_type="text/html")
     body = pages.get(key, made_of)
     if body is None:
         body = await _made(request, screen, screens, access, spoken, asked, seen)
@@ -99,24 +105,55 @@ async def _screen(
     return Response(body, headers=headers, media_type="text/html")
 
 
+async def act(request: Request, screen: Screen, screens: list[Screen]) -> Response:
+    """Have done what a form of a screen asks for, and lead to where that shows."""
+    spoken = language.of(request)
+    try:
+        access, done = await _done(request, screen)
+        asked = state.State(access.ledger.name, done.screen, {name: (text,) for name, text in done.parameters.items()})
+        if done.shown is None:
+            return RedirectResponse(asked.url(), 303, _NEVER_KEPT)
+        target = next(each for each in screens if each.path == done.screen)
+        turns: Turns = request.app.state.turns
+        async with turns.turn(access.key_id) as request.state.turn:
+            body = await _made(request, target, screens, access, spoken, asked, None, done.shown)
+        return Response(body, headers={**policy.HEADERS, **_NEVER_KEPT}, media_type="text/html")
+    except Exception as error:  # noqa: BLE001  answered as the API answers it, in words for people
+        return await on_error(request, error, spoken)
+
+
+async def _done(request: Request, screen: Screen) -> tuple[Access, forms.Done]:
+    """Do what a form asks for, if its sender may; raises a problem."""
+    service: Service = request.app.state.service
+    most = service.settings.max_body_bytes if screen.uploads else forms.MOST_BYTES
+    access, form = await forms.signed_in(request, None, most)
+    one = screen.acts.get(name := forms.text_of(form, "do"))
+    if one is None:
+        raise forms.unfit(f"do: expected one of {', '.join(screen.acts)}, got {name[:80]!r}")
+    if not access.may(one.scope):
+        have = ", ".join(sorted(access.scopes)) or "none"
+        raise ProblemError(403, f"this needs the scope {one.scope}; you have {have}")
+    return access, await one.do(forms.Deed(request, service, access, form))
+
+
 async def _made(
     request: Request, screen: Screen, screens: list[Screen], access: Access, spoken: Language, asked: state.State,
-    seen: looked.Looked | None,
+    seen: looked.Looked | None, shown: Mapping[str, Any] | None = None,
 ) -> bytes:  # fmt: skip
     ledger = access.ledger
     moment = periods.moment_of(asked.one("as_of") or None, ledger.timezone)
     async with api.views(request, ledger, 0, moment) as (view,):
         desk = Desk(
             access, asked, view, parameters.read_now(asked.one("now") or None, moment, view), spoken,
-            Writer(spoken, ledger.currency, ledger.timezone), seen.before if seen else None,
+            Writer(spoken, ledger.currency, ledger.timezone), seen.before if seen else None, request,
         )  # fmt: skip
         await desk.read_years()
         await desk.campaigns()
         context = await screen.build(desk)
         context |= {"as_of": await as_of.read(desk), "bar": await bar.of(desk, screen)}
     return render(
-        screen.template, spoken, desk=desk, screen=screen, menu=_menu(screens, access, asked), stand=_stand(view),
-        here=asked.url(), **context,
+        screen.template, spoken, desk=desk, screen=screen, menu=_menu(screens, access, asked),
+        stand="" if shown else _stand(view), here=asked.url(), shown=shown or {}, **context,
     )  # fmt: skip
 
 
@@ -147,13 +184,17 @@ async def on_error(request: Request, error: Exception, spoken: Language) -> Resp
     return Response(body, problem.status_code, {**kept, **policy.HEADERS, "Cache-Control": "no-store"}, "text/html")
 
 
-async def go_home(request: Request) -> Response:
-    """Lead to the first screen of the ledger that the reader may see."""
+async def go_home(request: Request, screens: list[Screen]) -> Response:
+    """Lead to the first screen of the ledger that the reader may see; of an empty one, to how figures come in."""
     try:
         access = await entrance.reader(request)
     except Exception as error:  # noqa: BLE001
         return await on_error(request, error, language.of(request))
-    return RedirectResponse(state.State(access.ledger.name, "campaigns", {}).url(), 303, {"Cache-Control": "no-store"})
+    seen = [one for one in sorted(screens, key=lambda one: one.order) if one.menu and access.may(one.scope)]
+    standing: Standing = request.app.state.standing
+    empty = access.may("admin") and not (await standing.of(access.ledger)).checkpoint
+    first = "start" if empty or not seen else seen[0].path
+    return RedirectResponse(state.State(access.ledger.name, first, {}).url(), 303, _NEVER_KEPT)
 
 
 async def choose_language(request: Request) -> Response:

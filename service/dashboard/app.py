@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 from urllib.parse import unquote
 
 from starlette.requests import Request
@@ -19,6 +21,9 @@ from service.dashboard.signing_in import SignIn
 from service.domain.modules import found
 
 SCREENS: list[Screen] = [one for several in found(screens, "SCREENS") for one in several]
+
+
+Demo = Callable[[], Iterable[dict[str, Any]]]
 
 
 class _PathRoute(Route):
@@ -38,23 +43,36 @@ def routes() -> list[BaseRoute]:
     """Return the page's routes."""
 
     async def screen(one: Screen, request: Request) -> Response:
-        return await answering.answer(request, one, SCREENS)
+        answer = answering.act if request.method == "POST" else answering.answer
+        return await answer(request, one, SCREENS)
+
+    async def home(request: Request) -> Response:
+        return await answering.go_home(request, SCREENS)
 
     return [
-        Route("/", answering.go_home),
+        Route("/", home),
         Route("/language", answering.choose_language),
         *(Route(path, handler, methods=[method]) for path, method, handler in login.ROUTES),
         Route("/static/{name}", assets.serve),
         _PathRoute("/ledgers/{ledger}/live", live.serve),
-        *(_PathRoute(f"/ledgers/{{ledger}}/{one.path}", partial(screen, one)) for one in SCREENS),
+        *(
+            _PathRoute(
+                f"/ledgers/{{ledger}}/{one.path}",
+                partial(screen, one),
+                methods=["GET", *(["POST"] if one.acts else [])],
+            )
+            for one in SCREENS
+        ),
     ]
 
 
-def create(service: Service) -> api.Front:
-    """Return the application of a service."""
+def create(service: Service, demo: Demo | None = None) -> api.Front:
+    """Return the application of a service; with the events of a `demo`, it can be loaded into an empty ledger."""
     front = api.create(service)
     front.app.state.pages = Pages(service.settings.kept_answers_bytes)
     front.app.state.live = live.Live(front.app.state.standing)
+    front.app.state.demo = demo
+    front.app.state.importing = set()  # imports of files that are under way here
     front.app.state.sign_in = SignIn(service, front.app.state.doorkeeper)
     front.app.router.routes.extend(routes())
     return front

@@ -12,8 +12,12 @@ from datetime import date
 from functools import cached_property
 from typing import Any
 
+from starlette.requests import Request
+
 from service.api import parameters
+from service.bootstrap import Service
 from service.dashboard import figures, periods
+from service.dashboard.forms import csrf_of
 from service.dashboard.language import Language
 from service.dashboard.periods import Window
 from service.dashboard.state import RETURNS, State
@@ -22,6 +26,7 @@ from service.domain.calendar import LAST_DAY
 from service.domain.report import Report
 from service.projections.reports import answers, comparison
 from service.projections.reports.answers import Answer, Page
+from service.projections.reports.dues import Now
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.selection import Query, column_of
 from service.store.ledgers import Access
@@ -40,6 +45,7 @@ class Desk:
     language: Language
     writer: Writer
     looked: int | None = None  # the position that the reader has seen last
+    request: Request | None = None
     years: tuple[int, ...] = ()
     returns: str = "margin"  # which return is set against cost
     _campaigns: dict[str, dict[str, Any]] | None = None
@@ -48,14 +54,35 @@ class Desk:
         self.gettext, self.ngettext = self.language.texts.gettext, self.language.texts.ngettext
 
     @property
+    def service(self) -> Service:
+        """The service, for what is not in the books: keys, sources, sessions. Only for screens that are made anew each time."""
+        assert self.request is not None  # noqa: S101  whoever answers a request gives it
+        found: Service = self.request.app.state.service
+        return found
+
+    @property
+    def csrf(self) -> str:
+        """What forms have to send along; "" for whoever is not signed in. Only for screens that are made anew each time."""
+        return csrf_of(self.request) if self.request is not None else ""
+
+    def may(self, scope: str) -> bool:
+        """Tell whether the reader is signed in, so that forms can be sent, and has a scope."""
+        return bool(self.csrf) and self.access.may(scope)
+
+    @property
     def sees_entries(self) -> bool:
         """Whether the reader may see single entries and events, and not figures only."""
         return self.access.may("read")
 
     @cached_property
+    def local(self) -> Now:
+        """The time by which figures are told, as the ledger has it."""
+        return self.now.of(self.view.ledger)
+
+    @property
     def today(self) -> date:
         """The ledger's local day."""
-        return self.now.today(self.view.ledger)
+        return self.local.today
 
     @cached_property
     def window(self) -> Window:
@@ -129,7 +156,7 @@ class Desk:
         """Answer a report as the API does, for the page's period, basis and filters unless others are given."""
         report = figures.report(name)
         query = self.query(report, *groups, window=window, basis=basis)
-        found = await answers.read(self.view, report, query, self.today, frozenset(include), page)
+        found = await answers.read(self.view, report, query, self.local, frozenset(include), page)
         if found is None:
             raise parameters.invalid("after", "what the page before has", str(page.after))
         return found

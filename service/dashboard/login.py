@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from service.api.auth import Doorkeeper, is_of_elsewhere
-from service.api.bodies import read_body
-from service.api.presented import presented
 from service.api.problems import ProblemError
 from service.bootstrap import Service
 from service.dashboard import answering, language, policy
+from service.dashboard.forms import csrf_of, read_form, session_of, signed_in, text_of
 from service.dashboard.signing_in import CALLBACK, SignIn
 from service.dashboard.writing import Writer
 from service.store import sessions
-from service.store.ledgers import Access
 
 _HOME = "/"
-_MOST_FORM = 16_384  # bytes
 _HEADERS = {"Cache-Control": "no-store"}
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -86,7 +81,7 @@ async def _logout(request: Request) -> Response:
 
 
 async def _sessions(request: Request) -> Response:
-    access = await _access(request)
+    access = await session_of(request)
     service: Service = request.app.state.service
     found = await sessions.listed(service.pool, access.ledger.ledger, service.session_life)
     return _page(
@@ -116,48 +111,6 @@ async def _move(request: Request) -> Response:
         raise ProblemError(404, str(error)) from None
     doorkeeper.forget(lambda one: one.session == access.session)
     return RedirectResponse(local(text_of(form, "next")), 303, _HEADERS)
-
-
-def csrf_of(request: Request) -> str:
-    """Return what forms of a page have to send along; "" for whoever is not signed in, and can change nothing on a page."""
-    brought = presented(request.scope)
-    return sessions.csrf_of(brought.secret) if brought.way == "session" else ""
-
-
-async def signed_in(request: Request, scope: str | None = None, most: int = _MOST_FORM) -> tuple[Access, FormData]:
-    """Return what a signed-in browser may do, and the form that it has sent from a page of this service; raises a problem."""
-    access = await _access(request, scope)
-    form = await read_form(request, most, access.ledger.ledger)
-    if is_of_elsewhere(request.headers) or not hmac.compare_digest(
-        text_of(form, "csrf").encode(), csrf_of(request).encode()
-    ):
-        raise ProblemError(403, "this form was not sent from a page of this service: load the page again")
-    return access, form
-
-
-async def _access(request: Request, scope: str | None = None) -> Access:
-    """Return what a session opens, in the ledger that the URL names; raises a problem where there is none."""
-    doorkeeper: Doorkeeper = request.app.state.doorkeeper
-    if presented(request.scope).way != "session":
-        raise ProblemError(401, "sign in at /login")
-    named = request.path_params.get("ledger")
-    access = await doorkeeper.admit({**request.scope, "method": "GET"}, scope, named)
-    if named is not None and named != access.ledger.name:
-        raise ProblemError(404, f"there is no ledger {named[:100]!r} that you may see")
-    request.scope["exchange"].access = access
-    return access
-
-
-async def read_form(request: Request, most: int = _MOST_FORM, ledger: int = 0) -> FormData:
-    """Return the fields of a form, of so many bytes at most."""
-    request._body = await read_body(request, most, ledger)  # noqa: SLF001  where the framework looks for it first
-    return await request.form(max_files=1, max_fields=200, max_part_size=most)
-
-
-def text_of(form: FormData, name: str) -> str:
-    """Return a field of a form as it was typed, "" where it is missing."""
-    value = form.get(name)
-    return value.strip() if isinstance(value, str) else ""
 
 
 def local(path: str) -> str:

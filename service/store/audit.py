@@ -24,18 +24,19 @@ _LONGEST = 500  # characters of an object
 # What is noted.
 ACTIONS = {
     "ledger.created": "a ledger was made",
-    "key.created": "an API key was made", "key.changed": "its name, end or addresses were changed",
-    "key.revoked": "it opens nothing any more", "key.first_used": "it was used for the first time",
-    "source.created": "a sending system was connected", "source.changed": "its secrets, mapping or limits were changed",
-    "source.deleted": "it was disconnected", "delivery.discarded": "a delivery counts as if it had never come",
-    "model.published": "an attribution model was published", "subject.erased": "a person's data was made unreadable",
-    "rebuild.begun": "read models are made anew", "rebuild.pause": "a rebuild rests", "rebuild.resume": "it goes on",
-    "rebuild.cancel": "it was given up", "rebuild.apply": "what it made is to serve",
-    "generation.rolled_back": "the generation before is to serve again", "generation.pruned": "old generations were dropped",
-    "quarantine.dismissed": "items were put away",
-    "grant.created": "an identity was given scopes", "grant.revoked": "they were taken back",
-    "session.created": "somebody signed in", "session.moved": "a session went on to another ledger",
-    "session.ended": "a session was ended", "session.refused": "a sign-in was refused to somebody who is known",
+    "key.created": "an API key was made", "key.changed": "an API key was changed", "key.revoked": "an API key was revoked",
+    "key.first_used": "an API key was used for the first time",
+    "source.created": "a system was connected", "source.changed": "a connected system was changed",
+    "source.deleted": "a connected system was closed", "delivery.discarded": "a delivery was taken out",
+    "model.published": "an attribution model was published", "subject.erased": "a person was erased",
+    "rebuild.begun": "a rebuild was begun", "rebuild.pause": "a rebuild was paused", "rebuild.resume": "a rebuild was resumed",
+    "rebuild.cancel": "a rebuild was given up", "rebuild.apply": "a rebuild was made to serve",
+    "generation.rolled_back": "the generation before was made to serve", "generation.pruned": "old generations were dropped",
+    "quarantine.dismissed": "items of the quarantine were dismissed",
+    "grant.created": "scopes were granted", "grant.revoked": "a grant was taken back",
+    "bi.granted": "a role of the database was granted the views", "bi.revoked": "that grant was taken back",
+    "session.created": "somebody signed in", "session.moved": "somebody went on to another ledger",
+    "session.ended": "a session was ended", "session.refused": "signing in was refused",
 }  # fmt: skip
 
 # The next number of a ledger's entries. The row stays locked until the commit, so that entries are seen in their order.

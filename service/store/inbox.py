@@ -143,6 +143,26 @@ async def discard(pool: asyncpg.Pool, ledger: int, source: str, delivery: int, r
     return found
 
 
+_COUNTS = """
+    SELECT source, state, count(*), max(received_at) FROM deliveries WHERE ledger = $1
+    GROUP BY source, state ORDER BY source, state
+"""
+
+
+class Count(NamedTuple):
+    """How many deliveries of a source are in a state, and when the last of them came."""
+
+    source: str
+    state: str
+    deliveries: int
+    last: datetime
+
+
+async def counts(connection: Queryable, ledger: int) -> list[Count]:
+    """Return how many deliveries the sources of a ledger have in each state."""
+    return [Count(*row) for row in await connection.fetch(_COUNTS, ledger)]
+
+
 async def waiting(connection: Queryable) -> int:
     """Return how many deliveries are due."""
     count: int = await connection.fetchval(_WAITING)

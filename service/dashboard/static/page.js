@@ -65,6 +65,7 @@ async function refresh() {
     tell("away");
   } finally {
     busy = false;
+    lookAgain();
     if (again) { again = false; refresh(); }
   }
 }
@@ -108,10 +109,20 @@ function at(root, place) {
   return place.path.split(".").reduce((one, step) => one && one.children[step], root);
 }
 
+// What goes on elsewhere than in the log – a rebuild, an import, a delivery – is looked at again after the seconds that it names.
+let looking = 0;
+function lookAgain() {
+  clearTimeout(looking);
+  const place = main() && main().querySelector("[data-again]");
+  if (place && !document.hidden) looking = setTimeout(refresh, 1000 * Number(place.dataset.again));
+}
+
 document.addEventListener("visibilitychange", () => {
   hush();
+  lookAgain();
   if (!document.hidden) listen();
 });
 addEventListener("pagehide", hush);
 addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
 listen();
+lookAgain();

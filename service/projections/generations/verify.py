@@ -10,6 +10,7 @@ import asyncpg
 
 from service.domain.contributions import READ_MODEL_VERSION
 from service.domain.layout import Layout
+from service.domain.postings import LISTS
 from service.projections.engine.lag import lags
 from service.projections.generations.refold_proof import fold_afresh
 from service.projections.reports.reading import serving
@@ -93,14 +94,20 @@ class Proof(NamedTuple):
     position: int
     good: bool
     deep: bool
+    findings: list[Finding]
 
 
-async def last_proofs(pool: asyncpg.Pool) -> list[Proof]:
-    """Return the last proof of each ledger that has one."""
+async def last_proofs(pool: asyncpg.Pool, ledger: int | None = None) -> list[Proof]:
+    """Return the last proof of each ledger, or of one, that has one."""
     rows = await pool.fetch(
-        "SELECT l.name, p.checked_at, p.position, p.good, p.deep FROM proofs p JOIN ledgers l USING (ledger) ORDER BY l.ledger"
+        """
+        SELECT l.name, p.checked_at, p.position, p.good, p.deep, p.findings FROM proofs p JOIN ledgers l USING (ledger)
+        WHERE coalesce(l.ledger = $1, true) ORDER BY l.ledger
+        """,
+        ledger,
     )
-    return [Proof(*row) for row in rows]
+    found = [(*row[:5], [Finding(**one) for one in json.loads(row[5])]) for row in rows]
+    return [Proof._make(one) for one in found]
 
 
 async def _log(pool: asyncpg.Pool, ledger: Ledger, against: Anchor | None) -> list[Finding]:
@@ -208,7 +215,7 @@ def _conserving(layout: Layout) -> str:
         balanced AS ({cells}),
         posted AS (
             SELECT measure, sum(postings.amount) AS amount FROM postings JOIN serving USING (ledger, generation)
-            WHERE position <= settled AND measure NOT IN ('unconverted', 'flag') GROUP BY 1
+            WHERE position <= settled AND measure NOT IN ({quoted(LISTS)}) GROUP BY 1
         )
         SELECT DISTINCT measure FROM posted FULL JOIN balanced USING (measure)
         WHERE coalesce(posted.amount, 0) <> coalesce(balanced.amount, 0) ORDER BY 1
