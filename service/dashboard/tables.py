@@ -21,9 +21,10 @@ from service.dashboard.labels import called
 from service.dashboard.periods import Window
 from service.domain import units
 from service.domain.calendar import following, labelled
+from service.domain.figures import Dealt, Share
 from service.domain.report import Report
 from service.projections.reports.answers import Answer
-from service.projections.sums.selection import TIME_GROUPS, column_of
+from service.projections.sums.selection import OF_WHOLE_CAMPAIGNS, TIME_GROUPS, column_of
 
 Row = Mapping[str, Any]
 ROWS = 100  # of a page
@@ -37,7 +38,7 @@ class Column:
     label: str
     note: str = ""
     numeric: bool = True
-    rank: str = ""  # "" = always; p2, p3: only where there is room
+    rank: str = ""  # "" = always; p2, p3, p4: only where there is room
     sort: str | None = None
     sorted: str | None = None  # ascending, descending
 
@@ -177,11 +178,29 @@ def _cells(
     window, filters = _of_row(row, groups)
     found = []
     for one in shown:
-        href = desk.entries(report.name, one.figure, window, **filters)
+        href = _opened(desk, report, one.figure, window, filters)
         found.append(figure_cell(desk, report, row, one.figure, href))
         if one.picture is not None:
             found.append(Cell() if total else Cell(picture=Markup(one.picture(row))))  # noqa: S704  charts escape
     return found
+
+
+def _opened(
+    desk: Desk, report: Report, name: str, window: Window | None, filters: Mapping[str, str | None]
+) -> str | None:  # fmt: skip
+    """Return where a figure of a row is opened.
+
+    A share opens as what it is a share of; what is dealt to leads on reading, to the campaigns that it is dealt from.
+    """
+    figure, dealt = report.figures[name], report.of_kind(Dealt)
+    if isinstance(figure, Share):
+        name = figure.of
+    if dealt and not dealt.keys().isdisjoint(report.additive(name) or ()) and (filters or desk.state.filters):
+        if {*filters, *desk.state.filters} <= {*map(column_of, OF_WHOLE_CAMPAIGNS)}:
+            return desk.entries(report.name, name, window, **filters)
+        by = {one: value or "" for one, value in filters.items()}
+        return desk.state.url("leads", group_by="campaign", sort=None, **by)
+    return desk.entries(report.name, name, window, **filters)
 
 
 def _of_row(row: Row, groups: Iterable[str]) -> tuple[Window | None, dict[str, str | None]]:
@@ -224,6 +243,11 @@ def group_cell(desk: Desk, row: Row, groups: Sequence[str], names: Mapping[str, 
                 href = desk.state.url(group_by="campaign", sort=None, **{group: label})
     told = row.get("campaign_id") if "campaign" in groups else None
     return Cell(" · ".join(words), href, told or "", own=True)
+
+
+def event_cell(desk: Desk, position: int, event_type: str) -> Cell:
+    """Return the place of an event in the log, which leads to it."""
+    return Cell(desk.writer.number(position), desk.state.url("event", position=str(position)), event_type, plain=True)
 
 
 def rest_cell(desk: Desk, groups: Sequence[str]) -> Cell:

@@ -10,7 +10,7 @@ from service.dashboard.desk import Desk
 from service.dashboard.labels import called
 from service.dashboard.language import N_
 from service.dashboard.screen import Screen
-from service.dashboard.tables import Cell, Column, Line, Table, value_of
+from service.dashboard.tables import Cell, Column, Line, Table, event_cell, value_of
 from service.domain.contributions import REPORTS, UNITS
 from service.domain.figures import Formula
 from service.domain.report import Report
@@ -106,7 +106,7 @@ def _table(desk: Desk, body: dict[str, Any]) -> Table:
             _entity(desk, one),
             Cell(desk.campaign(campaign), own=True),
             Cell(shown, value=str(amount), title=_original(desk, one), tone="bad" if str(amount).startswith("-") else ""),
-            _event(desk, event),
+            event_cell(desk, event["position"], event["type"]),
         ]  # fmt: skip
         if len(measures) > 1:
             cells.insert(0, Cell(called(desk.language, "figure", one["measure"])))
@@ -124,12 +124,6 @@ def _table(desk: Desk, body: dict[str, Any]) -> Table:
     return Table(
         desk.gettext("Entries"), [Column(desk.gettext("Day"), numeric=False)], columns, lines, note, name="entries"
     )
-
-
-def _event(desk: Desk, event: dict[str, Any]) -> Cell:
-    position = event["position"]
-    href = desk.state.url("event", position=str(position))
-    return Cell(desk.writer.number(position), href, event["type"], plain=True)
 
 
 def _original(desk: Desk, entry: dict[str, Any]) -> str:
