@@ -22,7 +22,8 @@ COMMANDS = (
     "quarantine show", "quarantine retry", "quarantine dismiss", "rebuilds", "rebuilds list",
     "rebuilds differences", "rebuilds pause", "rebuilds apply",
     "generations", "generations list", "generations rollback", "generations prune",
-    "ledgers create", "ledgers list", "keys", "keys create", "keys list", "keys revoke",
+    "ledgers create", "ledgers list", "keys", "keys create", "keys list", "keys revoke", "keys change", "grants", "grants create",
+    "grants list", "grants revoke", "audit", "login-link",
 )  # fmt: skip
 
 
