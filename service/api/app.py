@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service import __version__
 from service.api import (
     access,
+    attribution,
     described,
     events,
     hooks,
@@ -24,6 +25,7 @@ from service.api import (
     reports,
     response_cache,
     set_aside,
+    sla,
     sources,
 )
 from service.api.auth import Doorkeeper
@@ -112,6 +114,8 @@ def create_app() -> App:
     )  # first: the hot one
     app.include_router(events.router)
     app.include_router(opportunities.router)
+    app.include_router(sla.router)
+    app.include_router(attribution.router)
     app.include_router(reports.router)  # before the reads: ids of campaigns may have slashes
     app.include_router(lineage.router)
     app.include_router(reads.router)

@@ -104,7 +104,7 @@ async def get_opportunities(request: Request, ledger: Reader, asked: Any) -> Res
     moment = parameters.read_moment(asked.as_of)
     async with answering.views(request, ledger, asked.min_position, moment) as (view,):
         now = parameters.read_now(asked.now, moment, view)
-        rows, total = await opportunities.read(view, query, chosen, now.today(ledger))
+        rows, total = await opportunities.read(view, query, chosen, now.of(ledger).today)
         rows = _after(opportunities.in_order(rows, sort, falling=falling), asked.after)
         shown = [opportunities.written(row, ledger.currency) for row in rows[: asked.limit]]
         names = await reports.names(view, shown)

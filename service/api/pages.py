@@ -15,6 +15,8 @@ from typing import Any
 
 from service.api import parameters
 from service.domain import definitions, fields, words
+from service.domain.attribution.measures import DEALS, model_of, plain
+from service.domain.attribution.models import DEFINITION
 from service.domain.calendar import MICROS_PER_DAY
 from service.domain.catalogue import CATALOGUE, CORE_TYPES
 from service.domain.contributions import DURATIONS, REPORTS, UNITS
@@ -31,7 +33,7 @@ _NAMED = {  # kinds that no mark of their schema tells
     for kind, name in (
         (fields.WHOLE, "whole number, also below 0"), (definitions.PERIOD, "period"), (definitions.HOURS, "hours"),
         (definitions.WHERE, "dimensions"), (definitions.CRITERIA, "criteria"), (definitions.DAYS, "list of dates"),
-        (definitions.TARGET_VALUE, "money or number"),
+        (definitions.TARGET_VALUE, "money or number"), (DEFINITION, "definition of a model"),
     )
 }  # fmt: skip
 _MADE = "<!-- Made from the code by `make openapi`: what is changed here by hand is lost. -->"
@@ -133,6 +135,7 @@ _SUMS = {
     "activities.other": 1, "cases.opened": 50, "cases.resolved": 40, "cases.reopened": 4, "cases.open": 10,
     "cases.backlog": 12, "cases.same_day": 30, "csat.count": 20, "csat.score": 85_000_000, "csat.satisfied": 17,
     "reach.granted": 25, "reach.withdrawn": 5, "reach.messages_sent": 2400,
+    "sla.started": 60, "sla.met": 40, "sla.late": 8, "sla.waiting": 12, "running": 7, "overdue": 5,
     "customers.active": 200, "customers.gained": 12, "customers.churned": 8, "customers.renewals": 90,
     "customers.renewed_amount": 9_000_000, "customers.churned_amount": 640_000,
 }  # fmt: skip
@@ -148,7 +151,7 @@ def examples() -> dict[str, dict[str, Any]]:
     today, last = date(2026, 6, 30), date(2026, 4, 1)
     return {
         report.name: Row(
-            report, "EUR", sums, sums, dict.fromkeys(DURATIONS, lengths),
+            report, "EUR", {**sums, **_dealt(report)}, sums, dict.fromkeys(DURATIONS, lengths),
             {one.of: last for one in report.of_kind(Age).values()},
             {one.result: date(2026, 5, 4) for one in first_days_of(report).values()}, today,
             opening=sums, closing=sums, earlier=sums, people={profile(["email"], ["email"]): 120, profile(["email"], []): 30},
@@ -156,6 +159,12 @@ def examples() -> dict[str, dict[str, Any]]:
         ).written()
         for report in REPORTS.values()
     }  # fmt: skip
+
+
+def _dealt(report: Report) -> dict[str, int]:
+    """Return the same amounts as models deal them."""
+    amounts = {**_SUMS, DEALS: 12_500_000}
+    return {one: amounts.get(plain(one), 0) for one in report.measures if model_of(one) is not None}
 
 
 def figures_page() -> str:
@@ -174,7 +183,7 @@ def figures_page() -> str:
         lines += ["", f"## /v1/reports/{report.name}", "", report.question, "", f"Grouped by {_groups(report)}.", ""]
         lines += [*report.notes, ""] if report.notes else []
         lines += ["| figure | how it is made | unit | example |", "|---|---|---|---|"]
-        for name, figure in report.figures.items():
+        for name, figure in report.different.items():
             note = "; ".join(
                 filter(None, (figure.note, "in rows only with `include`" if name in report.on_request else ""))
             )

@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from service.api.auth import Needs
 from service.api.problems import ProblemError
-from service.domain.calendar import LAST_DAY, Zone, expected_day, parse_day, parse_instant
+from service.domain.calendar import LAST_DAY, expected_day, parse_day, parse_instant
 from service.domain.report import Report
-from service.projections.reports import reading
+from service.domain.reports import attribution
+from service.projections.reports import dues, reading
 from service.projections.sums import selection
 from service.store.ledgers import Ledger
 
@@ -123,7 +124,7 @@ def of_report(report: Report) -> type[Rows]:
     examples: list[Any] = [report.group_by, f"{report.cube.by[-1]},month"]
     told = f"up to {_MOST_GROUPS} of {', '.join(groups_of(report))}, with commas"
     group_by = (str, Field(report.group_by, description=told, examples=examples))
-    more: dict[str, Any] = {"group_by": group_by, **_filters(report), **_basis(report)}
+    more: dict[str, Any] = {"group_by": group_by, **_filters(report), **_basis(report), **_dealt_by(report)}
     if report.on_request:
         figures: Any = Literal[tuple(sorted(report.on_request))]  # of the declaration
         more["include"] = (list[figures], Field([], description="figures that rows have only if asked for"))
@@ -136,7 +137,7 @@ def of_entries(report: Report) -> type[Entries]:
     measure = Field(
         description="a figure by its name in the report", examples=names[:1], json_schema_extra={"enum": [*names]}
     )
-    more: dict[str, Any] = {"measure": (str, measure), **_filters(report), **_basis(report)}
+    more: dict[str, Any] = {"measure": (str, measure), **_filters(report), **_basis(report), **_dealt_by(report)}
     return create_model(f"{report.name.title()}EntriesParameters", __base__=Entries, **more)
 
 
@@ -147,6 +148,20 @@ def _basis(report: Report) -> dict[str, Any]:
         if report.cube.cohort
         else {"date_basis": (Literal["event"], Field("event", description="each on its own day"))}
     )
+
+
+_MODEL = "a built-in model or the id of a published one; repeated = these; absent = all"
+_ATTRIBUTION = (
+    "the model that deals money: a built-in one, the id of a published one, or `official`; absent = source_campaign"
+)
+
+
+def _dealt_by(report: Report) -> dict[str, Any]:
+    """A report that tells of models is asked for some of them; others may have their money dealt by one."""
+    if report.keyed:
+        return {"model": (list[str], Field([], description=_MODEL, examples=[["linear"]]))}
+    told = Field("", description=_ATTRIBUTION, examples=["linear"])
+    return {"attribution": (str, told)} if report.name in attribution.ATTRIBUTED else {}
 
 
 def _filters(report: Report) -> dict[str, Any]:
@@ -232,10 +247,9 @@ class Now(NamedTuple):
     at: datetime
     origin: Literal["now", "as_of", "clock"]
 
-    def today(self, ledger: Ledger) -> date:
-        """Return the ledger's local day."""
-        micros = (self.at - _EPOCH) // timedelta(microseconds=1)
-        return date.fromordinal(Zone(ledger.timezone).day(micros))
+    def of(self, ledger: Ledger) -> dues.Now:
+        """Return it as a ledger has it."""
+        return dues.now_at(self.at, ledger.timezone)
 
     def told(self) -> dict[str, Any]:
         """Return it as answers have it."""

@@ -118,7 +118,7 @@ def described(report: Report) -> ReportDescription:
                 name=name, unit=figure.unit, definition=figure.formula, note=figure.note, additive=figure.additive,
                 on_request=name in report.on_request,
             )
-            for name, figure in report.figures.items()
+            for name, figure in report.different.items()
         ],
         parameters=[
             ReportParameter(name=field.alias or name, description=field.description or "")
@@ -149,6 +149,13 @@ def _nested(report: Report, prefix: str, of: dict[str, Figure], base: Any = None
             full = next(one for one, known in report.figures.items() if known is figure and one.endswith(name))
             fields[name] = _field(report, full, figure)
     for name, figures_inside in inner.items():
+        if name == report.keyed:
+            one = next(iter(dict.fromkeys(key.partition(".")[0] for key in figures_inside)))
+            of_one = {
+                key.partition(".")[2]: figure for key, figure in figures_inside.items() if key.startswith(f"{one}.")
+            }
+            fields[name] = (dict[str, _nested(report, f"{prefix}{_camel(one)}", of_one)], ...)  # type: ignore[misc]
+            continue
         fields[name] = (_nested(report, f"{prefix}{_camel(name)}", figures_inside), ...)
     title = f"{prefix}Figures" if prefix == _camel(report.name) else prefix
     return create_model(title, __base__=base, __doc__=f"Figures of {report.name}.", **fields)

@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from service.api import answering, comparing, parameters, report_schemas, schemas_lineage
+from service.api import answering, attributed, comparing, parameters, report_schemas, schemas_lineage
 from service.api.parameters import CampaignPath, FigureReader, Reader
 from service.api.problems import ProblemError
 from service.api.urls import IdRoute
@@ -71,23 +71,23 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
     _check_facets(report, query)
     by = asked.sort or report.sort
     falling, sort = by.startswith("-"), by.removeprefix("-")
-    if sort and sort not in report.figures:
-        raise parameters.invalid(
-            "sort", f"a figure, one of {', '.join(report.figures)}, perhaps with - before it", sort
-        )
     page = answers.Page(sort or None, falling, parameters.read_key(asked.after, query), asked.limit)
     include = frozenset[str](getattr(asked, "include", ()))  # of reports with figures on request only
     other, moments = comparing.read_query(asked, query), comparing.read_moments(asked)
     async with answering.views(request, ledger, asked.min_position, *moments) as views:
         view, against = views[0], views[-1]
+        report = await attributed.asked_for(view, report, asked)
+        if sort and sort not in report.figures:
+            raise parameters.invalid(
+                "sort", f"a figure, one of {', '.join(report.figures)}, perhaps with - before it", sort
+            )
         now = parameters.read_now(asked.now, moments[0], view)
-        today = now.today(ledger)
         try:
             if other is None:
-                found = await answers.read(view, report, query, today, include, page)
+                found = await answers.read(view, report, query, now.of(ledger), include, page)
             else:
                 beside = comparison.Other(against, other)
-                found = await comparison.read(view, beside, report, query, today, include, page)
+                found = await comparison.read(view, beside, report, query, now.of(ledger), include, page)
         except TooManyPeriodsError as error:
             raise parameters.invalid("to", str(error), asked.to or "nothing") from None
         if found is None:
@@ -124,7 +124,7 @@ async def _campaign(
     moment = parameters.read_moment(asked.as_of)
     async with answering.views(request, ledger, asked.min_position, moment) as (view,):
         today = parameters.read_now(now, moment, view)
-        found = await answers.read(view, report, query, today.today(ledger))
+        found = await answers.read(view, report, query, today.of(ledger))
         if found is None or (not found.rows and campaign not in await view.campaigns()):
             raise ProblemError(404, f"there is no campaign {campaign!r}")
         body = {"campaign_id": campaign, **found.total, **await frame(view, query, report)}
@@ -169,17 +169,20 @@ async def _entries(
     request: Request, ledger: Ledger, report: Report, asked: parameters.Entries, only: dict[str, list[str]]
 ) -> Response:  # fmt: skip
     query = parameters.read_query(asked, ("campaign",), only)
-    if (made_of := report.additive(asked.measure)) is None:
+    if report.additive(asked.measure) is None and not report.keyed:
         raise parameters.invalid("measure", f"one of {', '.join(report.figures)}", asked.measure)
-    check_opened(report, query, made_of)
+    check_opened(report, query, report.additive(asked.measure) or {})
     moment = parameters.read_moment(asked.as_of)
     async with answering.views(request, ledger, asked.min_position, moment) as (view,):
+        report = await attributed.asked_for(view, report, asked)
+        if (made_of := report.additive(asked.measure)) is None:
+            raise parameters.invalid("measure", f"one of {', '.join(report.figures)}", asked.measure)
         now = parameters.read_now(asked.now, moment, view)
         body, following = await entries.read(
-            view, query, report, asked.measure, read_place(asked.after), asked.limit, now.today(ledger)
+            view, query, report, asked.measure, read_place(asked.after), asked.limit, now.of(ledger)
         )  # fmt: skip
     told = {"currency": ledger.currency, "date_basis": query.basis}
-    if not isinstance(report.figures.get(asked.measure), PastDue):
+    if made_of.keys().isdisjoint(report.of_kind(PastDue)):
         return await answering.answer(request, view, {**body, **told}, page=answering.Page(mark(following)))
     known = {"as_of": view.as_of.position, "now": now.at.isoformat().replace("+00:00", "Z")}
     page = answering.Page(mark(following), known)

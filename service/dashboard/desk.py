@@ -26,6 +26,7 @@ from service.domain.calendar import LAST_DAY
 from service.domain.report import Report
 from service.projections.reports import answers, comparison
 from service.projections.reports.answers import Answer, Page
+from service.projections.reports.dues import Now
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.selection import Query, column_of
 from service.store.ledgers import Access
@@ -74,9 +75,14 @@ class Desk:
         return self.access.may("read")
 
     @cached_property
+    def local(self) -> Now:
+        """The time by which figures are told, as the ledger has it."""
+        return self.now.of(self.view.ledger)
+
+    @property
     def today(self) -> date:
         """The ledger's local day."""
-        return self.now.today(self.view.ledger)
+        return self.local.today
 
     @cached_property
     def window(self) -> Window:
@@ -132,7 +138,7 @@ class Desk:
         """Answer a report as the API does, for the page's period, basis and filters unless others are given."""
         report = figures.report(name)
         query = self.query(report, *groups, window=window, basis=basis)
-        found = await answers.read(self.view, report, query, self.today, frozenset(include), page)
+        found = await answers.read(self.view, report, query, self.local, frozenset(include), page)
         if found is None:
             raise parameters.invalid("after", "what the page before has", str(page.after))
         return found

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from service.domain import definitions as defined
+from service.domain.attribution import models
 from service.domain.fields import (
     BOOL,
     COUNT,
@@ -203,7 +204,9 @@ CATALOGUE: dict[str, EventType] = {
         {"base": CURRENCY, "quote": CURRENCY, "rate": RATE, "rate_date": DATE}, {"provider": TEXT}
     ),
     "attribution.model_published": EventType(
-        {"model_id": ID, "version": NUMBER_OR_TEXT, "definition": OBJECT}, {"official": BOOL}
+        {"model_id": ID, "version": NUMBER_OR_TEXT, "definition": models.DEFINITION},
+        {"official": BOOL},
+        agrees=models.check,
     ),
     "stage.defined": EventType({"stage": TEXT}, {"probability": SHARE, "order": WHOLE}),
     "target.set": EventType(
@@ -269,7 +272,17 @@ def check_data(event_type: str, data: Mapping[str, Any]) -> Iterator[Problem]:
     agrees = CATALOGUE[event_type].agrees
     if agrees and not problems and (wrong := agrees(data)):
         field, expected = wrong
-        yield Problem(f"data.{field}", expected, shown(data[field]))
+        yield Problem(f"data.{field}", expected, _shown_at(data, field))
+
+
+def _shown_at(data: Any, path: str) -> str:
+    """Show what there is at a path of names with points; a name may have some itself."""
+    while path:
+        if not isinstance(data, Mapping):
+            return "nothing"
+        name = path if path in data else path.partition(".")[0]
+        data, path = data.get(name), path[len(name) + 1 :]
+    return "nothing" if data is None else shown(data)
 
 
 def _field_problems(event_type: str, data: Mapping[str, Any]) -> Iterator[Problem]:

@@ -7,13 +7,15 @@ while none runs; any later event of the other type stops it.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from service.domain.facts import Fact
 
 FIRST_ONLY = frozenset(("lead.captured", "lead.qualified", "opportunity.opened"))
+Marks = Callable[[str], Sequence[Fact]]  # the marks of a type, in event order
 
 
 class Clock(NamedTuple):
@@ -24,25 +26,27 @@ class Clock(NamedTuple):
     stop: Fact | None
 
 
-def clocks(marks: Sequence[Fact], definitions: Sequence[Fact]) -> Iterator[Clock]:
-    """Yield the clocks of one lead under one agreement: its marks and the agreement's definitions are in event order."""
-    running: Clock | None = None
-    seen: set[str] = set()
-    for mark in marks:
-        if running is not None and mark.type == running.definition.data["to_event"]:
-            yield running._replace(stop=mark)
-            running = None
-        first = mark.type not in seen
-        seen.add(mark.type)
-        definition = _in_force(definitions, mark)
-        if definition is None or mark.type != definition.data["from_event"] or running is not None:
-            continue
-        if first or mark.type not in FIRST_ONLY:
-            running = Clock(definition, mark, None)
-    if running is not None:
-        yield running
+def clocks(marks: Marks, definitions: Sequence[Fact]) -> Iterator[Clock]:
+    """Yield the clocks of one lead under one agreement, whose definitions are in event order."""
+    free: tuple[object, ...] = ()  # from where on in event order no clock runs
+    for definition, following in pairwise((*definitions, None)):
+        assert definition is not None  # noqa: S101  only the last of all is none
+        starts, stops = marks(definition.data["from_event"]), marks(definition.data["to_event"])
+        if definition.data["from_event"] in FIRST_ONLY:
+            starts = starts[:1]
+        until = len(starts) if following is None else _place(starts, following[:4])
+        while (at := _place(starts, max(free, definition[:4]))) < until:
+            after = bisect_right(stops, _order(starts[at]), key=_order)
+            if after == len(stops):
+                yield Clock(definition, starts[at], None)
+                return
+            yield Clock(definition, starts[at], stops[after])
+            free = stops[after][:4]
 
 
-def _in_force(definitions: Sequence[Fact], mark: Fact) -> Fact | None:
-    place = bisect_right(definitions, mark[:4], key=lambda one: one[:4])
-    return definitions[place - 1] if place else None
+def _place(marks: Sequence[Fact], at: tuple[object, ...]) -> int:
+    return bisect_left(marks, at, key=_order)
+
+
+def _order(mark: Fact) -> tuple[object, ...]:
+    return mark[:4]

@@ -6,14 +6,24 @@ that an amount that waits for a rate is not read as one that has been converted.
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import NamedTuple
+
+from service.domain.calendar import EPOCH_DAY, MICROS_PER_DAY
 
 PENDING_LINKS = "pending_links"
 UNCONVERTED = "unconverted"
 FLAG = "flag"
+_NEVER = 2**62
 LISTED = "opportunities.listed"  # with what an opportunity is like, as JSON
 ORDERED = "opportunities.orders"  # with the opportunity of an order
+WAITING = "sla.waiting"  # with when a clock started, and when it is overdue
+# What attribution needs to know, each as JSON.
+TOLD = tuple(
+    f"told.{kind}"
+    for kind in ("order", "invoice", "credit_note", "quote", "opportunity", "lead", "touch", "merging", "model")
+)
 
 
 class Converted(NamedTuple):
@@ -59,7 +69,34 @@ class Target(NamedTuple):
         return f"{self.kind}:{self.id}"
 
 
-Detail = Converted | Unconverted | Reason | Target
+class Waiting(NamedTuple):
+    """Since when a clock runs, after when it is overdue (microseconds since 1970; None = never), and by which definition."""
+
+    started: int
+    due: int | None
+    source: str
+    id: str
+
+    def __str__(self) -> str:
+        due = _NEVER if self.due is None else self.due
+        return f"{self.started} {due} {json.dumps([self.source, self.id], ensure_ascii=False)}"
+
+    @property
+    def day(self) -> str | None:
+        """The day (UTC) on which it becomes overdue."""
+        return None if self.due is None else day_of(self.due)
+
+    def overdue(self, micros: int) -> bool:
+        """Tell whether it is overdue at an instant."""
+        return self.due is not None and micros > self.due
+
+
+def day_of(micros: int) -> str:
+    """Return the day (UTC) of an instant."""
+    return date.fromordinal(micros // MICROS_PER_DAY + EPOCH_DAY).isoformat()
+
+
+Detail = Converted | Unconverted | Reason | Target | Waiting
 
 
 def read(measure: str, text: str | None) -> Detail | None:
@@ -70,7 +107,9 @@ def read(measure: str, text: str | None) -> Detail | None:
         return pending(text)
     if measure == UNCONVERTED:
         return unconverted(text)
-    return Reason(text) if measure in {FLAG, LISTED} else Converted(*text.split(" "))
+    if measure == WAITING:
+        return waiting(text)
+    return Reason(text) if measure in {FLAG, LISTED, *TOLD} else Converted(*text.split(" "))
 
 
 def converted(measure: str, text: str | None) -> Converted | None:
@@ -83,6 +122,12 @@ def unconverted(text: str) -> Unconverted:
     """Return what a posting of `unconverted` says."""
     measure, currency, amount, day = text.split(" ")
     return Unconverted(measure, currency, amount, date.fromordinal(int(day)))
+
+
+def waiting(text: str) -> Waiting:
+    """Return what a posting of a clock that runs says."""
+    started, due, definition = text.split(" ", 2)
+    return Waiting(int(started), None if int(due) == _NEVER else int(due), *json.loads(definition))
 
 
 def pending(text: str) -> Target:

@@ -138,10 +138,15 @@ class Dealt(Figure):
 
 @dataclass(frozen=True, kw_only=True)
 class PastDue(Figure):
-    """What a measure adds up to where the day that a dimension names is before today."""
+    """What a measure adds up to where the day that a dimension names is before today; with `past` False, where it is not.
+
+    Where it is `exact`, details have the instant, whose day (UTC) it is, and now has to be after that.
+    """
 
     of: str
     by: str
+    past: bool = True
+    exact: bool = False
 
     def value(self, row: Row, name: str) -> Exact | None:
         return row.sums.get(name, 0)

@@ -1,7 +1,8 @@
 """Which events belong together, by their kind of component, and what is kept of each.
 
-The kinds are those of the modules of `components` and `reports` that have a `KIND`. Three registers reach further than one
-component and are taken in by the engine itself. Events of other types are kept in the log and move no figure.
+The kinds are those of the modules of `components` and `reports` that have a `KIND`. Registers reach further than one component
+and are taken in by the engine itself; merges of accounts and contacts are of both. Events of other types are kept in the log and
+move no figure.
 """
 
 from __future__ import annotations
@@ -19,11 +20,18 @@ from service.domain.modules import found
 REGISTERS: dict[str, dict[str, Rule]] = {
     "rates": {"fx.rate_published": Rule((), ("base", "quote", "rate", "rate_date"))},
     "stages": {"stage.defined": Rule((), ("stage", "probability", "order"))},
+    "agreements": {
+        "sla.defined": Rule((), ("sla_id", "from_event", "to_event", "within_hours", "where", "hours", "holidays"))
+    },
     "voids": {"event.voided": Rule((), ("source", "id"))},
 }
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (*found(components, "KIND"), *found(reports, "KIND"))}
 _RULES_OF = {**REGISTERS, **{name: kind.rules for name, kind in KINDS.items()}}
 KIND_OF: dict[str, str] = {event_type: name for name, rules in _RULES_OF.items() for event_type in rules}
+REGISTER_OF: dict[str, str] = {
+    **{event_type: name for name, rules in REGISTERS.items() if name != "voids" for event_type in rules},
+    "account.merged": "accounts", "contact.merged": "contacts",
+}  # fmt: skip
 RULES: dict[str, Rule] = {event_type: rule for rules in _RULES_OF.values() for event_type, rule in rules.items()}
 
 # By type, the fields that are kept, and those of the type that are optional.

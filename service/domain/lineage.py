@@ -39,6 +39,7 @@ class Line(NamedTuple):
 
 # What an event did that states something of its own entity, where its type does not end in that.
 _DONE = {"campaign.cost_booked": "booked", "campaign.cost_reversed": "reversed", "campaign.budget_set": "set"}
+_DEFINED = {"stage.defined": ("stage", "stage"), "sla.defined": ("agreement", "sla_id")}
 # By kind of entity, the field by which an event names its own.
 _OWN = {kind: field for rule in RULES.values() for field, kind in rule.ties[:1] if field != "survivor_id"}
 _STATING = {"campaign.cost_booked", "order.placed", "invoice.posted", "invoice.credited", "campaign.budget_set"}
@@ -77,6 +78,8 @@ def _why(event_type: str, data: Mapping[str, Any], line: Line, others: Sequence[
     source, target = (line, opposite) if line.amount < 0 else (opposite, line)
     if event_type == "fx.rate_published":
         return _rated(line, opposite)
+    if event_type in _DEFINED:
+        return "defined"
     if event_type == "event.voided":
         return f"voided: {data.get('source')} {data.get('id')} counts as never sent"
     if source is None or target is None:
@@ -175,6 +178,9 @@ def happened(event_type: str, data: Mapping[str, Any], day: date) -> str:
         text = f"the rate {data.get('base')}/{data.get('quote')} of {data.get('rate_date')} was published"
     elif event_type == "event.voided":
         text = f"event {data.get('id')} of {data.get('source')} was voided"
+    elif event_type in _DEFINED:
+        what, field = _DEFINED[event_type]
+        text = f"{what} {data.get(field)} was defined"
     elif event_type.endswith(".merged"):
         text = f"{event_type.partition('.')[0]} {data.get('merged_id')} was merged into {data.get('survivor_id')}"
     else:
@@ -182,3 +188,31 @@ def happened(event_type: str, data: Mapping[str, Any], day: date) -> str:
         name = "cost entry" if kind == "cost" else kind.replace("_", " ")
         text = f"{name} {data.get(field)} was {_VERBS.get(event_type) or _done(event_type)}"
     return f"{text} on {day}"
+
+
+_TOUCHED = {"contact_linked": "was linked", "contact_unlinked": "was unlinked"}
+
+
+def why_dealt(event_type: str, data: Mapping[str, Any], *, anew: bool) -> str:
+    """Say why an event changed what is dealt of a deal; `anew` where some of it was dealt before."""
+    kind, _, done = event_type.partition(".")
+    if event_type == "event.voided":
+        return f"voided: {data.get('source')} {data.get('id')} counts as never sent"
+    if event_type == "fx.rate_published":
+        return f"rate {data.get('base')}/{data.get('quote')} of {data.get('rate_date')} published"
+    if kind in {"order", "invoice"} or not anew:
+        return _done(event_type) if kind in {"order", "invoice"} else f"{_done(event_type)}: link arrived"
+    return f"dealt anew because {_dealt_anew(kind, done, data)}"
+
+
+def _dealt_anew(kind: str, done: str, data: Mapping[str, Any]) -> str:
+    if kind == "touchpoint":
+        came = {"recorded": "came in late, or was restated", "suppressed": "was suppressed"}
+        return f"touch {data.get('touchpoint_id')} {came.get(done, done)}"
+    if done == "merged":
+        return f"{kind} {data.get('merged_id')} was merged into {data.get('survivor_id')}"
+    if done in _TOUCHED:
+        return f"contact {data.get('contact_id')} {_TOUCHED[done]}"
+    if kind == "attribution":
+        return f"model {data.get('model_id')} was published"
+    return f"{kind} {data.get(f'{kind}_id')} was {done.replace('_', ' ')}"

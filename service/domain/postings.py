@@ -12,17 +12,20 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from fractions import Fraction
 from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from service.domain.agreements import Agreements
 from service.domain.calendar import Zone
 from service.domain.components.entities import NO_DAY, Entity
 from service.domain.cubes import DEALS, NOWHERE, Cube, Dimensions
-from service.domain.details import FLAG, PENDING_LINKS, UNCONVERTED, Converted, Reason, Target, Unconverted
+from service.domain.details import FLAG, PENDING_LINKS, TOLD, UNCONVERTED, Converted, Reason, Target, Unconverted
 from service.domain.facts import Fact
 from service.domain.layout import Layout
 from service.domain.money import convert, format_minor, format_rate
+from service.domain.names import Names
 from service.domain.rates import Rates
-from service.domain.stages import Stages, lookup
+from service.domain.registers import Lookup, lookup
+from service.domain.stages import Stages
 
 # (measure, entity, segment, day, cohort day, value, detail); a segment is the number of a Dimensions
 Cell = tuple[str, str, int, int, int, "int | None", "str | None"]
@@ -34,7 +37,7 @@ K = TypeVar("K")
 
 Beside = tuple[Mapping[str, tuple[str, int]], int]  # measure → (what it is in another cube, sign), and a segment there
 
-LISTS = (UNCONVERTED, FLAG)  # posted to be listed: they add up to no figure
+LISTS = (UNCONVERTED, FLAG, *TOLD)  # posted to be listed: they add up to no figure
 LARGEST = 2**63 - 1  # minor units of one entry: 64 bits
 
 
@@ -129,17 +132,24 @@ class _Numbers(dict[Labels, int]):
 
 
 class Book:
-    """Collects what the entities of one component contribute, and which exchange rates they asked for.
+    """Collects what the entities of one component contribute, and what they asked registers for.
 
-    `found` is what each has contributed since `begin`, and `cells` that of the one whose turn it is.
+    `found` is what each has contributed since `begin`, and `cells` that of the one whose turn it is. `campaigns` is what is known
+    of each campaign.
     """
 
-    __slots__ = ("_all_segments", "cells", "found", "lookups", "rates", "segments", "stages", "zone")
+    __slots__ = (
+        "_all_segments", "accounts", "agreements", "campaigns", "cells", "contacts", "found", "lookups", "rates", "segments",
+        "stages", "zone",
+    )  # fmt: skip
 
     def __init__(self, zone: Zone, rates: Rates, segments: Segments) -> None:
         self.zone = zone
         self.rates = rates
         self.stages = Stages()
+        self.agreements = Agreements(zone)
+        self.accounts, self.contacts = Names("account"), Names("contact")
+        self.campaigns: dict[str, Mapping[str, Any]] = {}
         self.segments = segments.of(DEALS.name)
         self._all_segments = segments
         self.begin()
@@ -148,7 +158,7 @@ class Book:
         """Begin with another component."""
         self.found: dict[Entity, Cells] = {}
         self.cells: Cells = {}
-        self.lookups: set[tuple[str, int]] = set()
+        self.lookups: set[Lookup] = set()
 
     def open(self, entity: Entity) -> Cells:
         """Have what comes be contributed by an entity, whatever it contributed before."""
@@ -165,13 +175,30 @@ class Book:
 
     def probability(self, stage: str) -> Fraction | None:
         """Return how probable a deal is in a stage; whoever asked is asked again when that is defined otherwise."""
-        self.lookups.add(lookup(stage))
+        self.lookups.add(lookup("stage", stage))
         return self.stages.probability(stage)
 
     def order(self, stage: str) -> int | None:
         """Return which place a stage has among others, as `probability`."""
-        self.lookups.add(lookup(stage))
+        self.lookups.add(lookup("stage", stage))
         return self.stages.order(stage)
+
+    def account(self, identity: str | None) -> str | None:
+        """Return what an account goes by, as `probability`."""
+        return None if identity is None else self._name(self.accounts, identity)
+
+    def contact(self, identity: str) -> str:
+        """Return what a contact goes by, as `probability`."""
+        return self._name(self.contacts, identity)
+
+    def _name(self, names: Names, identity: str) -> str:
+        self.lookups.add(names.lookup(identity))
+        return names.name(identity)
+
+    def described(self, campaign: str) -> Mapping[str, Any]:
+        """Return what is known of a campaign, as `probability`."""
+        self.lookups.add(lookup("campaign", campaign))
+        return self.campaigns.get(campaign, {})
 
     def put(self, cell: Cell, amount: int = 1) -> None:
         """Contribute `amount` to a cell."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from service.domain.calendar import recorded_day
 from service.domain.facts import Fact
 from service.domain.money import parse_rate
+from service.domain.registers import Lookup
 
 
 class Converted(NamedTuple):
@@ -34,25 +35,30 @@ class Rates:
         for fact in facts:
             self.add(fact)
 
-    def add(self, fact: Fact) -> tuple[str, int] | None:
+    def add(self, fact: Fact) -> Iterable[Lookup]:
         """Take in one statement; return the (currency, first day) whose conversions it may change."""
         base, quote = fact.data["base"], fact.data["quote"]
         if base == quote or self.currency not in (base, quote):
-            return None
+            return ()
         direct, day = quote == self.currency, recorded_day(fact.data["rate_date"])
         foreign = base if direct else quote
         last = self._stated.get((foreign, direct, day))
         if last is not None and last[:4] > fact[:4]:
-            return None
+            return ()
         rate = parse_rate(fact.data["rate"])  # first: one that cannot be read must not stand in for the one before
         self._stated[(foreign, direct, day)] = fact
         if not direct and (foreign, True, day) in self._stated:
-            return None
+            return ()
         rates = self._rates.setdefault(foreign, {})
         if day not in rates:
             insort(self._days.setdefault(foreign, []), day)
         rates[day] = Converted(rate if direct else 1 / rate, day)
-        return foreign, day
+        return [(foreign, day)]
+
+    def concerned(self, fact: Fact) -> Iterable[Lookup]:
+        """Return the conversions that a statement may ever have changed."""
+        day = recorded_day(fact.data["rate_date"])
+        return [(currency, day) for currency in {fact.data["base"], fact.data["quote"]} - {self.currency}]
 
     def at(self, currency: str, day: int) -> Converted | None:
         """Return the rate of a foreign currency on a day, or None while there is none."""

@@ -36,11 +36,23 @@ class Report:
     sort: str = ""  # a figure that rows come by, `-` before it = falling, unless that is said; else by key
     facets: Facets | None = None  # what its entities may stand in several rows by
     notes: tuple[str, ...] = ()  # what else its readers should know, line by line
+    keyed: str = ""  # a member whose own members are named by what is asked for, all alike
+    paths: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: _NOTHING
+    )  # where answers have figures, unless by name
 
     @cached_property
     def places(self) -> list[tuple[str, Figure, tuple[str, ...]]]:
         """Its figures with their names, and where answers have them."""
-        return [(name, figure, tuple(name.split("."))) for name, figure in self.figures.items()]
+        return [(name, figure, self.paths.get(name) or tuple(name.split("."))) for name, figure in self.figures.items()]
+
+    @cached_property
+    def different(self) -> dict[str, Figure]:
+        """Its figures without those that are like others: of a member whose own are all alike, those of the first."""
+        of_keyed = [path[1] for _, _, path in self.places if path[0] == self.keyed]
+        return {
+            name: figure for name, figure, path in self.places if path[0] != self.keyed or path[1] == of_keyed[0]
+        }  # fmt: skip
 
     def of_kind(self, kind: type[F]) -> dict[str, F]:
         """Return its figures of a kind."""

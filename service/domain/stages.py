@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 
 from service.domain.facts import Fact
+from service.domain.registers import Lookup, lookup
 
 
 def share_of(number: object) -> Fraction:
@@ -20,14 +21,18 @@ class Stages:
     def __init__(self) -> None:
         self._stated: dict[str, Fact] = {}
 
-    def add(self, fact: Fact) -> tuple[str, int] | None:
+    def add(self, fact: Fact) -> Iterable[Lookup]:
         """Take in a definition; return what to ask for whoever asked for the stage, if it holds."""
         stage = fact.data["stage"]
         last = self._stated.get(stage)
         if last is not None and last[:4] > fact[:4]:
-            return None
+            return ()
         self._stated[stage] = fact
-        return lookup(stage)
+        return self.concerned(fact)
+
+    def concerned(self, fact: Fact) -> Iterable[Lookup]:
+        """Return what to ask for whoever asked for the stage of a definition."""
+        return [lookup("stage", fact.data["stage"])]
 
     def probability(self, stage: str) -> Fraction | None:
         """Return how probable a deal is in a stage, if that is defined."""
@@ -38,8 +43,3 @@ class Stages:
         """Return which place a stage has among others, if that is defined."""
         stated = self._stated.get(stage)
         return int(stated.data["order"]) if stated and "order" in stated.data else None
-
-
-def lookup(stage: str) -> tuple[str, int]:
-    """Return what components that ask for a stage are found by, in the form of a currency and a day; names may be long."""
-    return f"stage {hashlib.sha256(stage.encode()).hexdigest()[:32]}", 0

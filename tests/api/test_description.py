@@ -117,7 +117,15 @@ def test_what_is_posted_is_answered_as_described(api: Api, description: Descript
 def test_whatever_is_refused_is_answered_as_described(api: Api, description: Description, open_api: Any) -> None:
     """Each operation without a key, with too little of one, with what cannot be read, and in a form that is not read."""
     figures = open_api(scopes=("figures",))
-    ids = {"position": "7", "id": "7", "kind": "lead", "rebuild_id": "7", "action": "pause", "delivery": "7"}
+    ids = {
+        "position": "7",
+        "id": "7",
+        "order_id": "7",
+        "kind": "lead",
+        "rebuild_id": "7",
+        "action": "pause",
+        "delivery": "7",
+    }
     ids |= dict.fromkeys(("key_id", "grant_id", "session_id"), "none")
     wrong: list[tuple[dict[str, Any], dict[str, Any], bytes]] = [
         ({"Authorization": "Bearer nobody"}, {}, b""), ({"Authorization": f"Bearer {figures.key}"}, {}, b""),

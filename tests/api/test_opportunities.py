@@ -109,3 +109,28 @@ def test_the_list_as_known_then_and_what_makes_up_the_report(told: Api) -> None:
 )
 def test_what_the_list_has_no_use_for_is_refused(told: Api, asked: dict[str, str]) -> None:
     assert told.http.get("/v1/opportunities", params=asked).status_code == 422
+
+
+def test_merged_accounts_and_contacts_are_one_whichever_of_their_ids_is_asked_for(told: Api) -> None:
+    survivor = {"account": "acme", "contacts": ["C1", "C9"]}
+    before = told.read("/v1/opportunities")["as_of"]["position"]
+    told.post(
+        event("account.merged", "2026-04-01", survivor_id="acme", merged_id="acme-old"),
+        event("contact.merged", "2026-04-01", survivor_id="C9", merged_id="C3"),
+        event("contact.merged", "2026-04-01", survivor_id="C9", merged_id="C8"),
+        opened("O4", "2026-04-03", account_id="acme-old", contact_ids=["C8", "C1"]),
+        event("opportunity.contact_unlinked", "2026-04-04", opportunity_id="O4", contact_id="C3"),
+        opened("O5", "2026-04-03", account_id="acme-old", contact_ids=["C8", "C1"]),
+    )
+    rows = {row["opportunity_id"]: row for row in told.read("/v1/opportunities")["rows"]}
+    assert {name: rows["O5"][name] for name in survivor} == survivor
+    assert rows["O4"]["contacts"] == ["C1"]
+    for account in ("acme", "acme-old"):
+        assert ids(told.read("/v1/opportunities", account_id=account)) == ["O1", "O3", "O4", "O5"]
+        report = told.read("/v1/reports/opportunities", account=account, group_by="account")
+        assert [(row["account"], row["opened"]) for row in report["rows"]] == [("acme", 4)]
+        assert told.read("/v1/reports/opportunities/entries", account=account, measure="opened")["sum"] == 4
+        known = told.read("/v1/opportunities", account_id=account, as_of=str(before))
+        assert ids(known) == (["O1", "O3"] if account == "acme" else [])
+    for contact in ("C3", "C8", "C9"):
+        assert ids(told.read("/v1/opportunities", contact_id=contact)) == ["O1", "O5"]

@@ -30,7 +30,7 @@ def test_every_report_is_listed_with_its_figures_and_answers_by_its_name(module_
     listed = {one["name"]: one for one in module_api.http.get("/v1/reports").json()["rows"]}
     assert listed.keys() == REPORTS.keys()
     for name, one in listed.items():
-        assert [figure["name"] for figure in one["measures"]] == list(REPORTS[name].figures)
+        assert [figure["name"] for figure in one["measures"]] == list(REPORTS[name].different)
         assert module_api.read(f"/v1/reports/{name}", group_by=one["groups"][-1])["rows"] == []
         for parameter in ("group_by", "as_of", "now", "sort", column_of(REPORTS[name].cube.by[-1])):
             assert parameter in {known["name"] for known in one["parameters"]}

@@ -83,7 +83,7 @@ async def answers(
         found: dict[str, Any] = {}
         for name, report in REPORTS.items():
             if report.cube == DEALS or query.group_by == ("owner",):
-                answer = await read(view, report, query, memory.today(ledger), frozenset({"break_even_on"}))
+                answer = await read(view, report, query, memory.now(ledger), frozenset({"break_even_on"}))
                 assert answer is not None
                 found[name] = {"rows": answer.rows, "total": answer.total}
         measures = {one for report in REPORTS.values() for one in report.measures}

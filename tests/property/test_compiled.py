@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import astuple
 
 from service.domain import definitions, fields
+from service.domain.attribution import models
 from service.domain.catalogue import CATALOGUE, EventType
 from service.domain.events import InvalidEventError, read_event
 from service.intake import compiled
@@ -62,6 +63,7 @@ GOOD: dict[int, st.SearchStrategy[Any]] = {
         (fields.TEXTS, [[], ["a", ""]]),
         (fields.WHOLE, [-1, 0, 2**53 - 1]),
         (definitions.CRITERIA, [{}, {"budget": True, "Ä": False}]),
+        (models.DEFINITION, [{"kind": "linear"}, {"kind": "milestones", "shares": {"first": 0.5}}]),
         (definitions.PERIOD, ["1900", "2026-Q4", "9998-12"]),
         (definitions.TARGET_VALUE, [0, 0.25, {"amount": "5.00", "currency": "EUR"}]),
         (definitions.WHERE, [{}, {"channel": "web", "source": ""}]),

@@ -56,7 +56,17 @@ def test_the_hours_between_two_instants_are_the_minutes_that_count(
     end = micros(start) + length * MINUTE
     assert hours.between(micros(start), end) == minutes * MINUTE
     assert hours.between(end, micros(start)) == 0
-    due = hours.over(micros(start), minutes * MINUTE)
+    due = hours.beyond(micros(start), minutes * MINUTE)
     assert due is not None
-    assert due <= end
     assert hours.between(micros(start), due) == minutes * MINUTE
+    assert hours.between(micros(start), due + 1) == minutes * MINUTE + 1
+
+
+def test_a_far_future_is_reckoned_at_once_as_its_calendar_comes_again() -> None:
+    hours = Hours("Europe/Berlin", {"mon": [["09:00", "17:00"]], "sun": [["00:00", "24:00"]]}, ["9000-03-31"])
+    start, end = micros(datetime(2026, 1, 1, tzinfo=UTC)), micros(datetime(9998, 1, 1, tzinfo=UTC))
+    middle = micros(datetime(9000, 3, 1, tzinfo=UTC))
+    whole = hours.between(start, end)
+    assert whole == hours.between(start, middle) + hours.between(middle, end)
+    assert hours.between(start, hours.beyond(start, whole) or 0) == whole
+    assert hours.beyond(start, 2 * whole) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,7 @@ from service.domain.figures import Total
 from service.domain.report import Report
 from service.projections.reports import answers, comparison
 from service.projections.reports.answers import Page
+from service.projections.reports.dues import now_at
 from service.projections.sums.selection import TIME_GROUPS, Query
 from tests.reference.strategies import event_sets
 from tests.support import contract, memory
@@ -24,7 +25,7 @@ from tests.support.queries import queries
 
 EXAMPLES = settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
 OF_EACH = pytest.mark.parametrize("report", REPORTS.values(), ids=list(REPORTS))
-TODAY = date(2030, 1, 1)
+NOW = now_at(datetime(2030, 1, 1, tzinfo=UTC), "UTC")
 
 
 def bare(row: dict[str, Any], query: Query) -> dict[str, Any]:
@@ -48,8 +49,8 @@ def test_a_comparison_has_the_answers_of_both_windows(
     async def run() -> Any:
         view: Any = memory.MemorySnapshot(await memory.project(events))
         beside = comparison.Other(view, other)
-        both = [await answers.read(view, report, one, TODAY, report.on_request) for one in (query, other)]
-        return *both, await comparison.read(view, beside, report, query, TODAY, report.on_request, Page())
+        both = [await answers.read(view, report, one, NOW, report.on_request) for one in (query, other)]
+        return *both, await comparison.read(view, beside, report, query, NOW, report.on_request, Page())
 
     now, then, compared = asyncio.run(run())
     assert bare(compared.total, query) == now.total

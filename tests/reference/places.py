@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from datetime import date
 
 from tests.reference.facts import Event, Facts, Invoice, Lead, Node, Opportunity, Order, Quote, last_stated
-
-if TYPE_CHECKING:
-    from datetime import date
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ class Places:
         return replace(of_lead, lead_magnet=lead.lead_magnet, owner=lead.owner)
 
     def place_lead(self, lead: Lead) -> Place:
-        day = self.first_dates[("lead", lead.id)]
+        day = self.first_dates.get(("lead", lead.id), date.max)  # of one that was neither captured nor qualified
         if lead.captured is not None:
             day = lead.captured.day(self.facts.zone)
         return self._place(lead.campaign, lead, day)

@@ -23,8 +23,19 @@ CAMPAIGNS, LEADS, OPPORTUNITIES, QUOTES = ("c1", "c2", "c3"), ("l1", "l2", "l3")
 ORDERS, INVOICES, CREDITS, COSTS = ("o1", "o2", "o3"), ("i1", "i2"), ("n1", "n2", "n3"), ("k1", "k2")
 CRITERIA: tuple[dict[str, bool], ...] = ({"budget": True}, {"budget": False, "need": True}, {})
 PAYMENTS = ("m1", "m2", "m3")
+STAGES = ("new", "offer")
 ACCOUNTS, OWNERS, CHANNELS = ("a1", "a2"), ("rep1", "rep2"), ("email", "events")
 CALLS, SECONDS = ("call1", "call2", "call3"), (0, 1, 312, 0.3, 90.125, 0.1234567, 86_400_000)
+TOUCHES, CONTACTS = ("h1", "h2", "h3", "h4", "h5"), ("t1", "t2", "t3")
+DEFINITIONS: tuple[dict[str, Any], ...] = (
+    {"kind": "linear", "lookback_days": 365, "view_lookback_days": 30},
+    {"kind": "time_decay", "half_life_days": 0.1},
+    {"kind": "weighted_activities", "weights": {"call": 0.3, "mail": 0.05}},
+    {"kind": "weighted_activities", "weights": {"call": 0.9, "paper": 0.2}, "normalised": False, "lookback_days": 365},
+    {"kind": "milestones", "shares": {"first": 0.5, "last": 0.25, "lead_creation": 0.1}},
+    {"kind": "milestones", "shares": {"lead_creation": 0.7, "opportunity_creation": 0.3}, "lookback_days": 365},
+    {"kind": "source_campaign"},
+)
 SOURCES = ("//crm", "//erp", "//Ä")
 CURRENCIES = ("EUR", "EUR", "USD", "JPY", "GBP")
 # Each entry is one instant, written in several ways; equal ones are drawn often.
@@ -121,6 +132,7 @@ class Maker:
         self.maybe(data, "lead_magnet", ("guide", "trial"))
         self.maybe(data, "owner_id", OWNERS)
         self.maybe(data, "criteria", CRITERIA)
+        self.maybe(data, "contact_id", CONTACTS)
         utm = {"source": "bing", "medium": "mail", "campaign": "c3"}  # which names no campaign
         self.maybe(data, "utm", (utm, utm | {"source": "google"}, {"source": "", "medium": "cpc"}, {"source": "fair"}))
         return "lead.captured", data
@@ -159,15 +171,51 @@ class Maker:
         data: Data = {"opportunity_id": opportunity or self.pick(OPPORTUNITIES)}
         lists: tuple[list[str], ...] = (["l1"], ["l1", "l2"], ["l2", "l3"], ["l3", "l2", "l1"], [])
         self.maybe(data, "lead_ids", lists)
+        self.maybe(data, "contact_ids", (["t1"], ["t2", "t3"], []))
         self.maybe(data, "owner_id", OWNERS)
         self.maybe(data, "team", ("north", "south"))
         self.maybe(data, "region", ("emea", "apac"))
+        self.maybe(data, "account_id", ACCOUNTS)
+        self.maybe(data, "contact_ids", (["t1"], ["t1", "t2"], ["t3"], []))
+        self.maybe(data, "probability", (0, 0.25, 1))
+        self.maybe(data, "expected_close", DATES)
+        self.maybe(data, "stage", STAGES)
+        self.maybe_money(data, "estimated_value", self.pick(self.currencies))
         if self.draw(st.integers(0, 3)) == 0:
             data["campaign_id"] = self.pick(CAMPAIGNS)
         return "opportunity.opened", data
 
     def outcome(self) -> tuple[str, Data]:
-        return f"opportunity.{self.pick(('won', 'lost', 'reopened'))}", {"opportunity_id": self.pick(OPPORTUNITIES)}
+        data: Data = {"opportunity_id": self.pick(OPPORTUNITIES)}
+        self.maybe(data, "reason", ("price", "time"))
+        return f"opportunity.{self.pick(('won', 'lost', 'reopened'))}", data
+
+    def development(self) -> tuple[str, Data]:
+        """Draw how an opportunity goes on: its stage, what it is worth, or who has to do with it."""
+        kind = self.pick(("stage_changed", "stage_changed", "value_changed", "contact_linked", "contact_unlinked"))
+        data: Data = {"opportunity_id": self.pick(OPPORTUNITIES)}
+        if kind == "stage_changed":
+            data["stage"] = self.pick(STAGES)
+        elif kind == "value_changed":
+            data["estimated_value"] = self.money(self.pick(self.currencies), zero=True)
+            self.maybe(data, "probability", (0, 0.25, 1))
+            self.maybe(data, "expected_close", DATES)
+        else:
+            data["contact_id"] = self.pick(("t1", "t2", "t3"))
+        return f"opportunity.{kind}", data
+
+    def definition(self) -> tuple[str, Data]:
+        """Draw the definition of a stage, or of an agreement."""
+        if self.draw(st.booleans()):
+            stage: Data = {"stage": self.pick(STAGES)}
+            self.maybe(stage, "probability", (0, 0.5))
+            self.maybe(stage, "order", (1, 2))
+            return "stage.defined", stage
+        start, end = self.draw(st.permutations(("lead.captured", "lead.followed_up", "opportunity.opened")))[:2]
+        data: Data = {"sla_id": "s1", "from_event": start, "to_event": end, "within_hours": 24}
+        self.maybe(data, "where", ({"channel": "email"}, {"campaign_type": "fair"}))
+        self.maybe(data, "holidays", (["2024-02-01"],))
+        return "sla.defined", data
 
     def quote(self) -> tuple[str, Data]:
         data: Data = {"quote_id": self.pick(QUOTES), "opportunity_id": self.pick(OPPORTUNITIES)}
@@ -200,6 +248,7 @@ class Maker:
         self.maybe_money(data, "cogs", currency)
         self.maybe_money(data, "tax", currency)
         self.maybe(data, "due_date", DATES)
+        self.maybe(data, "account_id", ACCOUNTS)
         return "invoice.posted", data
 
     def credited(self) -> tuple[str, Data]:
@@ -241,12 +290,29 @@ class Maker:
         return "campaign.messages_sent", {"campaign_id": self.pick(CAMPAIGNS), "count": self.draw(st.integers(0, 5))}
 
     def touch(self) -> tuple[str, Data]:
-        key: Data = {"touchpoint_id": self.pick(("t1", "t2"))}
-        if self.draw(st.integers(0, 2)) == 0:
+        key: Data = {"touchpoint_id": self.pick(TOUCHES)}
+        if self.draw(st.integers(0, 5)) == 0:
             return "touchpoint.suppressed", key
-        data: Data = {"campaign_id": self.pick(CAMPAIGNS), "activity_type": "call", "lead_id": self.pick(LEADS)}
+        data: Data = {"campaign_id": self.pick(CAMPAIGNS), "activity_type": self.pick(("call", "mail", "paper"))}
+        reached = self.draw(st.sampled_from(("lead_id", "contact_id", "contact_id", "both")))
+        if reached != "contact_id":
+            data["lead_id"] = self.pick(LEADS)
+        if reached != "lead_id":
+            data["contact_id"] = self.pick(CONTACTS)
         self.maybe(data, "interaction", ("view", "click", "response", "offline"))
         return "touchpoint.recorded", key | data
+
+    def contact_link(self) -> tuple[str, Data]:
+        """Draw who is linked with an opportunity, or no longer."""
+        data = {"opportunity_id": self.pick(OPPORTUNITIES), "contact_id": self.pick(CONTACTS)}
+        return f"opportunity.contact_{self.pick(('linked', 'linked', 'unlinked'))}", data
+
+    def model(self) -> tuple[str, Data]:
+        """Draw a published model."""
+        definition = self.draw(st.sampled_from(DEFINITIONS))
+        data: Data = {"model_id": self.pick(("m.1", "m:2")), "version": 1, "definition": definition}
+        self.maybe(data, "official", (True, False))
+        return "attribution.model_published", data
 
     def case(self) -> tuple[str, Data]:
         """Draw an event of a service case."""
@@ -288,15 +354,7 @@ class Maker:
 
     def bystander(self) -> tuple[str, Data]:
         """Draw an event that changes no figure."""
-        chosen: tuple[str, Data] = self.draw(
-            st.sampled_from(
-                (
-                    ("opportunity.stage_changed", {"opportunity_id": "p1", "stage": "demo"}),
-                    ("subject.erased", {"subject_id": "l1"}),
-                )
-            )
-        )
-        return chosen
+        return "subject.erased", {"subject_id": "l1"}
 
 
 def spine(maker: Maker) -> list[tuple[str, Data]]:
@@ -327,6 +385,7 @@ def kinds(maker: Maker) -> list[Callable[[], tuple[str, Data]]]:
     money_side += [maker.paid, maker.paid]
     lead_side = [maker.captured, maker.captured, maker.qualified, maker.reassigned, maker.lead_merged, maker.lead_step]
     lead_side += [maker.opened, maker.opened, maker.outcome, maker.quote, maker.placed, maker.account_merged]
+    lead_side += [maker.development, maker.development, maker.definition]
     others = [
         maker.campaign,
         maker.campaign,
@@ -336,9 +395,36 @@ def kinds(maker: Maker) -> list[Callable[[], tuple[str, Data]]]:
         maker.rate,
         maker.sent,
         maker.touch,
+        maker.touch,
+        maker.contact_link,
+        maker.model,
     ]
     others += [maker.case, maker.account_step, maker.contact, maker.activity]
     return [*money_side, *lead_side, *others]
+
+
+@st.composite
+def touched_sets(draw: Draw) -> list[RawEvent]:
+    """Events of deals with touches, contacts and models, in any order."""
+    maker = Maker(draw)
+    made = [*spine(maker), *(maker.touch() for _ in range(draw(st.integers(2, 8))))]
+    made[2][1]["contact_ids"] = draw(st.sampled_from((["t1"], ["t2", "t3"], ["t1", "t2"])))
+    made += [maker.model() for _ in range(draw(st.integers(0, 2)))]
+    several = [maker.touch, maker.touch, maker.contact, maker.contact_link, maker.model, maker.captured, maker.opened]
+    several += [maker.placed, maker.amended, maker.order_cancelled, maker.posted, maker.credited, maker.quote]
+    several += [maker.lead_merged, maker.rate, maker.campaign, maker.invoice_cancelled]
+    made += [draw(st.sampled_from(several))() for _ in range(draw(st.integers(0, 8)))]
+    names = draw(st.permutations([(source, f"e{n}") for n in range(12) for source in SOURCES]))
+    if draw(st.booleans()):
+        target = names[draw(st.integers(0, len(made) - 1))]
+        made.append(("event.voided", {"source": target[0], "id": target[1]}))
+    events: list[RawEvent] = []
+    for (kind, data), (source, name) in zip(made, names, strict=False):
+        ways = draw(st.sampled_from(TIMES[5:8] if kind == "order.placed" else TIMES[:7]))
+        events.append({"specversion": "1.0", "id": name, "source": source, "type": kind, "time": draw(st.sampled_from(ways)),
+                       "data": data})  # fmt: skip
+    shuffled: list[RawEvent] = draw(st.permutations(events))
+    return shuffled
 
 
 @st.composite

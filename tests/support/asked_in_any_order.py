@@ -10,6 +10,7 @@ from typing import Any
 
 from service.domain.contributions import REPORTS
 from service.projections.reports.answers import read
+from service.projections.reports.dues import now_at
 from service.projections.sums.selection import Query
 from service.store.ledgers import Ledger
 from tests.support.memory import LEDGER, MemorySnapshot, project
@@ -30,7 +31,7 @@ def ask(
 
     async def run(order: Events, cuts: list[int]) -> dict[str, Any]:
         view: Any = MemorySnapshot(await project(order, cuts, ledger), ledger)
-        answer = await read(view, report, query, now.date())
+        answer = await read(view, report, query, now_at(now, ledger.timezone))
         assert answer is not None
         return {"rows": answer.rows, "total": answer.total}
 

@@ -13,20 +13,26 @@ from typing import Any
 
 import msgspec
 
-from service.domain.calendar import Zone, grain_label, grain_start
+from service.domain.attribution.measures import AMOUNTS, model_of
+from service.domain.calendar import grain_label, grain_start
 from service.domain.components.campaigns import topmost
 from service.domain.contributions import LAYOUT, REPORTS
+from service.domain.details import TOLD
 from service.domain.durations import bucket_of
 from service.domain.events import read_event
 from service.domain.facts import Key
 from service.domain.postings import Segments
 from service.domain.report import Report
+from service.projections.attribution import dealing
+from service.projections.attribution.deals import Deals, deals_of
+from service.projections.attribution.lines import Line
 from service.projections.engine.components import Component, decode
 from service.projections.engine.engine import Engine
 from service.projections.engine.set_aside import Entry, SetAside
 from service.projections.engine.tables import Changes, Journal
 from service.projections.reports.answers import Answer, Page, read
-from service.projections.reports.reading import AsOf
+from service.projections.reports.dues import Now, now_at
+from service.projections.reports.reading import AsOf, Posted
 from service.projections.sums.known_campaigns import Known
 from service.projections.sums.selection import OF_CAMPAIGN, TIME_GROUPS, Query
 from service.store.ledgers import Ledger
@@ -35,7 +41,9 @@ from service.store.rows import row_of
 
 LEDGER = Ledger(1, "memory", "EUR", "UTC")
 _MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
-REGISTERS = ("fx.rate_published", "event.voided", "stage.defined")
+REGISTERS = (
+    "fx.rate_published", "event.voided", "stage.defined", "sla.defined", "account.merged", "contact.merged"
+)  # fmt: skip
 NOW = int(_MOMENT.timestamp()) * 1_000_000
 
 
@@ -122,16 +130,24 @@ class MemorySnapshot:
         self._attributes = tables.attributes
         self.layout = LAYOUT
         self.version = "memory"
+        self.told = [
+            Line(measure, entity, day, cohort, detail, amount, position)
+            for position, (measure, entity, _, day, cohort, _, detail), amount in tables.postings
+            if measure in (*TOLD, *AMOUNTS)
+        ]
         self._lines = [(*cell[:2], _where(tables, cell[2]), *cell[3:], amount) for _, cell, amount in tables.postings]
 
     def _selected(self, query: Query, measures: Iterable[str]) -> Iterable[tuple[Any, str, date, Any, Any, str, int]]:
+        return ((*found,) for *found, _ in self._found(query, measures))
+
+    def _found(self, query: Query, measures: Iterable[str]) -> Iterable[tuple[Any, ...]]:
         wanted = set(measures)
         for measure, entity, where, day, cohort, value, detail, amount in self._lines:
             start = date.fromordinal(day if query.basis == "event" else cohort)
             undated = start == date.min
             inside = (query.since or date.min) <= start and (query.until is None or start < query.until)
             if measure in wanted and (undated or inside) and self._chosen(query, where):
-                yield self._key(query, where, start), measure, start, value, detail, entity, amount
+                yield self._key(query, where, start), measure, start, value, detail, entity, amount, where
 
     def _dimension(self, name: str, where: dict[str, str | None]) -> str | None:
         campaign = where.get("campaign")
@@ -155,7 +171,21 @@ class MemorySnapshot:
             for group in query.group_by
         )
 
+    async def campaigns(self) -> dict[str, dict[str, Any]]:
+        return self._attributes
+
+    async def deals(self) -> Deals:
+        return deals_of(self.told)
+
     async def sums(self, query: Query, measures: Sequence[str]) -> dict[Any, dict[str, int]]:
+        dealt: dict[Any, dict[str, int]] = {}
+        if any(map(model_of, measures)):
+            dealt = dealing.sums(await self.deals(), query, measures, dealing.campaigns(self._attributes))
+        for key, sums in (await self._posted(query, measures)).items():
+            dealt[key] = {**dealt.get(key, {}), **sums}
+        return dealt
+
+    async def _posted(self, query: Query, measures: Sequence[str]) -> dict[Any, dict[str, int]]:
         found: dict[Any, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         plain = {one.removesuffix(".total") for one in measures}
         for key, measure, _, value, _, _, amount in self._selected(query, plain):
@@ -166,6 +196,19 @@ class MemorySnapshot:
             for key, sums in found.items()
         }
         return {key: sums for key, sums in kept.items() if sums}
+
+    async def posted(self, query: Query, measure: str) -> list[Posted]:
+        found: dict[Any, int] = defaultdict(int)
+        for key, _, start, _, detail, entity, amount, where in self._found(query, [measure]):
+            found[key, entity, detail, tuple(where.items()), start] += amount
+        return [
+            Posted(key, entity, detail, dict(where), start, amount)
+            for (key, entity, detail, where, start), amount in found.items()
+            if amount
+        ]
+
+    async def aliases(self, _: str, __: Iterable[str]) -> dict[str, str]:
+        return {}  # what is asked for by an alias is tried on PostgreSQL
 
     async def last_day(self, query: Query, measure: str) -> dict[Any, date]:
         daily: dict[Any, int] = defaultdict(int)
@@ -182,6 +225,8 @@ class MemorySnapshot:
         self, query: Query, cost: dict[str, int], returns: dict[str, dict[str, int]]
     ) -> dict[Any, dict[str, date | None]]:
         measures = {*cost, *(one for of in returns.values() for one in of)}
+        if any(map(model_of, measures)):
+            return await dealing.first_days(self.sums, query, cost, returns)
         daily: dict[Any, dict[date, Any]] = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
         for key, measure, start, _, _, _, amount in self._selected(query, measures):
             daily[key][start][measure] += amount
@@ -256,9 +301,9 @@ async def retry(tables: MemoryTables, ledger: Ledger = LEDGER) -> None:
     await engine.store()
 
 
-def today(ledger: Ledger) -> date:
-    """Return the ledger's local day of the moment at which all of it is recorded."""
-    return date.fromordinal(Zone(ledger.timezone).day(NOW))
+def now(ledger: Ledger) -> Now:
+    """Return the moment at which all of it is recorded."""
+    return now_at(_MOMENT, ledger.timezone)
 
 
 def answers_to(report: Report, query: Query) -> bool:
@@ -276,7 +321,7 @@ def of_one_facet(report: Report, query: Query) -> bool:
 
 async def answer(view: Any, report: Report, query: Query, page: Page = Page()) -> Answer:
     """Return a report with all figures that there are of a row."""
-    found = await read(view, report, query, today(view.ledger), report.on_request, page)
+    found = await read(view, report, query, now(view.ledger), report.on_request, page)
     assert found is not None
     return found
 

@@ -31,7 +31,8 @@ _VALUES: dict[str, Any] = {
     "amount": money("12.50"), "net_value": money("12.50"), "net_amount": money("12.50"), "estimated_value": money("12.50"),
     "cost_date": "2026-03-01", "posting_date": "2026-03-01", "rate_date": "2026-03-01", "base": "USD", "quote": "EUR",
     "rate": "0.92", "count": 3, "duration_s": 60, "outcome": "answered", "score": 4, "granted": True, "within_hours": 24,
-    "definition": {}, "version": 1, "activity": "demo", "measure": "leads", "period": "2026", "from_event": "lead.captured",
+    "definition": {"kind": "linear"}, "version": 1, "activity": "demo",
+    "measure": "leads", "period": "2026", "from_event": "lead.captured",
     "to_event": "lead.followed_up",
 }  # fmt: skip
 

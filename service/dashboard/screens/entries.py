@@ -41,7 +41,7 @@ async def build(desk: Desk) -> dict[str, Any]:
     query = desk.query(report, "campaign")
     reports.check_opened(report, query, made_of)
     after = reports.read_place(desk.state.one("after"))
-    body, following = await entries.read(desk.view, query, report, name, after, _PAGE, desk.today)
+    body, following = await entries.read(desk.view, query, report, name, after, _PAGE, desk.local)
     total = await desk.total(report, basis="cohort" if isinstance(figure, Formula) else None) if figure else {}
     value = value_of(total, name) if figure else None
     unit = figure.unit if figure else UNITS.get(name, COUNT)

@@ -83,6 +83,7 @@ class Invoice(Entity):
     order_id: str | None = None
     parent: Order | None = None
     day = NO_DAY
+    account: str | None = None
     due_date: str | None = None
     postings: Sequence[Fact] = ()
     cancellations: Sequence[Change] = ()
@@ -99,6 +100,13 @@ class Invoice(Entity):
         super().__init__(identity)
         self.credits = Deductions()
         self.payments = Deductions()
+
+    @property
+    def customer(self) -> str | None:
+        """The account that it is reported under: its opportunity's, else its own, else its order's."""
+        order = self.parent
+        of_opportunity = order.parent.account if order and order.parent else None
+        return of_opportunity or self.account or (order.account if order else None)
 
     @property
     def amount(self) -> Money | None:

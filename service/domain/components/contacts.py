@@ -11,7 +11,7 @@ from typing import Any
 
 from service.domain.calendar import Zone
 from service.domain.catalogue import states_nothing
-from service.domain.components.entities import Entity
+from service.domain.components.entities import Entity, Merging
 from service.domain.components.kind import Kind
 from service.domain.facts import Fact, Merges, Rule
 
@@ -92,9 +92,11 @@ class Contacts:
         self.touched: dict[Entity, None] = {}
         self._merges = Merges()
         self._persons: dict[str, Person] = {}
+        self._merged: list[Merging] = []
 
     def contributing(self) -> Iterator[Entity]:
         """Return everything that may contribute."""
+        yield from self._merged
         for person in self._persons.values():
             yield person
             for consents in person.consents.values():
@@ -137,6 +139,8 @@ class Contacts:
         pair = (fact.data["survivor_id"], fact.data["merged_id"])
         classes = dict.fromkeys(map(self._merges.name, pair))
         self._merges.take(fact)
+        self._merged.append(Merging(fact))
+        self.touched[self._merged[-1]] = None
         found = [person for one in classes if (person := self._persons.pop(one, None))]
         found.sort(key=lambda person: -sum(map(len, person.consents.values())))
         self.touched.update(dict.fromkeys(found))

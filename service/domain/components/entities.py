@@ -8,14 +8,14 @@ looked at again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from math import floor
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from service.domain.calendar import Zone
-from service.domain.components.series import Series, earliest, last_before
+from service.domain.components.series import Series, earliest, last_before, put_in
 from service.domain.cubes import NOWHERE, Dimensions
 from service.domain.facts import Fact, Key, Merges
 from service.domain.money import Money, money_of
@@ -121,6 +121,7 @@ class Lead(Entity):
     """A lead, or the class of leads that were merged into one.
 
     `verdict` is the last time that it was accepted or rejected, `ended` the last time that it was disqualified or reopened.
+    `steps` are all its events by type, and `listing` are the opportunities that list it.
     """
 
     kind = "lead"
@@ -135,8 +136,23 @@ class Lead(Entity):
     medium: str | None = None
     lead_magnet: str | None = None
     owner: str | None = None
+    contact: str | None = None
     level: str | None = None
     score: Any = None
+    steps: Mapping[str, Sequence[Fact]] = NONE
+    listing: Collection[Entity] = ()
+    KEPT = Entity.KEPT | {"listing"}
+
+    def step(self, fact: Fact) -> None:
+        """Take in that something happened to it."""
+        self.steps = {**self.steps, fact.type: put_in(self.steps.get(fact.type, ()), fact)}
+
+    def marks_of(self, event_type: str) -> Sequence[Fact]:
+        """Return all events of a type that happened to it, in event order: its own, or openings of opportunities that list it."""
+        if event_type != "opportunity.opened":
+            return self.steps.get(event_type, ())
+        opened = (fact for one in self.listing if isinstance(one, Opportunity) for fact in one.openings)
+        return sorted(opened, key=lambda fact: fact[:4])
 
     def first_day(self, zone: Zone) -> int:
         """Return the day on which it was captured or qualified."""
@@ -163,6 +179,21 @@ class Lead(Entity):
             self.state(attribute, getattr(other, attribute), fact)
         self.captured = earliest(self.captured, other.captured)
         self.qualified = earliest(self.qualified, other.qualified)
+        for event_type, facts in other.steps.items():
+            both = (*self.steps.get(event_type, ()), *facts)
+            self.steps = {**self.steps, event_type: sorted(both, key=lambda fact: fact[:4])}
+
+
+class Merging(Entity):
+    """A merge, as such: it makes two leads or contacts (`of`) one."""
+
+    kind = "merging"
+
+    def __init__(self, fact: Fact) -> None:
+        self.of = fact.type.partition(".")[0]
+        self.ids = (fact.data["survivor_id"], fact.data["merged_id"])
+        super().__init__(f"{fact.source} {fact.id}")
+        self.name = f"{fact.type}:{self.id}"
 
 
 class Awaited(Entity):
@@ -180,8 +211,8 @@ class Awaited(Entity):
 class Opportunity(Entity):
     """An opportunity with the `leads` that it lists, as far as they have events of their own.
 
-    `stages` are the events that state one, and `estimate` and `own_chance` those that last state what it is worth and how
-    probable it is. `placed_under` is what its orders are reported under besides its dimensions.
+    `openings` are the events that open it, `stages` those that state one, and `estimate` and `own_chance` those that last state
+    what it is worth and how probable it is. `placed_under` is what its orders are reported under besides its dimensions.
 
     `attributing_lead` is the lead whose dimensions and capture day its money takes; `awaited` are, by id, the listed leads that
     are not captured yet.
@@ -190,6 +221,7 @@ class Opportunity(Entity):
     kind = "opportunity"
     ends = True
     opened: Fact | None = None
+    openings: Sequence[Fact] = ()
     campaign: str | None = None
     owner: str | None = None
     team: str | None = None
@@ -222,11 +254,12 @@ class Opportunity(Entity):
             if not at or self.stages[at - 1].data["stage"] != self.stages[at].data["stage"]:
                 yield self.stages[at]
 
-    def linked_contacts(self) -> list[str]:
-        """Return the contacts that it names or that were linked with it, and not unlinked later."""
+    def linked_contacts(self, name: Callable[[str], str]) -> list[str]:
+        """Return the contacts, by the `name` of each, that it names or that were linked with it, and not unlinked later."""
         named = self.named_contacts
-        stated = dict.fromkeys(named.data["contact_ids"], named) if named else {}
-        for one, fact in self.contacts.items():
+        stated = dict.fromkeys(map(name, named.data["contact_ids"]), named) if named else {}
+        for contact, fact in self.contacts.items():
+            one = name(contact)
             if one not in stated or stated[one] < fact:
                 stated[one] = fact
         return sorted(one for one, fact in stated.items() if fact.type != "opportunity.contact_unlinked")
@@ -344,6 +377,11 @@ class Order(Entity):
     def __init__(self, identity: str) -> None:
         super().__init__(identity)
         self.changes = Series()
+
+    @property
+    def customer(self) -> str | None:
+        """The account that it is reported under: its opportunity's, else its own."""
+        return (self.parent and self.parent.account) or self.account
 
     @property
     def base(self) -> Money | None:

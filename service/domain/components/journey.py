@@ -16,7 +16,18 @@ from typing import Any, ClassVar, TypeVar, cast
 from service.domain.calendar import Zone, recorded_day
 from service.domain.catalogue import states_nothing
 from service.domain.components.billing import CreditNote, Invoice, Payment
-from service.domain.components.entities import CRITERION, NO_DAY, NONE, Change, Entity, Lead, Opportunity, Order, Quote
+from service.domain.components.entities import (
+    CRITERION,
+    NO_DAY,
+    NONE,
+    Change,
+    Entity,
+    Lead,
+    Merging,
+    Opportunity,
+    Order,
+    Quote,
+)
 from service.domain.components.kind import Kind
 from service.domain.components.links import NO_MERGES, Links
 from service.domain.components.series import earliest, put_in
@@ -31,7 +42,7 @@ _ORDER = (("order_id", "order"),)
 _INVOICE = (("invoice_id", "invoice"),)
 RULES: dict[str, Rule] = {
     "lead.captured": Rule(
-        _LEAD, ("campaign_id", "channel", "source", "medium", "utm", "lead_magnet", "owner_id", "criteria")
+        _LEAD, ("campaign_id", "channel", "source", "medium", "utm", "lead_magnet", "owner_id", "contact_id", "criteria")
     ),
     "lead.qualified": Rule(_LEAD, ("owner_id", "level", "score", "criteria")),
     "lead.campaign_reassigned": Rule(_LEAD, ("campaign_id",)),
@@ -62,7 +73,9 @@ RULES: dict[str, Rule] = {
     ),
     "order.amended": Rule(_ORDER, ("net_value",)),
     "order.cancelled": Rule(_ORDER),
-    "invoice.posted": Rule((*_INVOICE, *_ORDER), ("net_amount", "posting_date", "cogs", "tax", "due_date")),
+    "invoice.posted": Rule(
+        (*_INVOICE, *_ORDER), ("net_amount", "posting_date", "cogs", "tax", "due_date", "account_id")
+    ),
     "invoice.credited": Rule((("credit_note_id", "credit_note"), *_INVOICE), ("net_amount", "posting_date", "cogs")
     ),
     "invoice.cancelled": Rule(_INVOICE),
@@ -70,6 +83,7 @@ RULES: dict[str, Rule] = {
 }  # fmt: skip
 _LEAD_STATES = (
     ("campaign_id", "campaign"), ("channel", "channel"), ("lead_magnet", "lead_magnet"), ("owner_id", "owner"),
+    ("contact_id", "contact"),
 )  # fmt: skip
 _UTM_STATES = ("source", "medium")  # what a link says stands in where an event states none itself
 _QUALIFIED_STATES = (("owner_id", "owner"), ("level", "level"), ("score", "score"))
@@ -85,19 +99,22 @@ _ORDER_STATES = (
     ("campaign_id", "campaign"), ("account_id", "account"), ("new_customer", "new_customer"),
     ("opportunity_id", "opportunity_id"), ("quote_id", "quote_id"),
 )  # fmt: skip
+_INVOICE_STATES = (("order_id", "order_id"), ("account_id", "account"), ("due_date", "due_date"))
 
 
 class Journey(Links):
     """The fold of the facts of one component of entities that hang together."""
 
-    __slots__ = ("_statements",)
+    __slots__ = ("_merged", "_statements")
 
     def __init__(self, zone: Zone) -> None:
         super().__init__(zone)
+        self._merged: list[Merging] = []
         self._statements: dict[Key, list[Fact]] | None = None  # by what they are about, once something was taken back
 
     def contributing(self) -> Iterator[Entity]:
         """Return everything that may contribute: all entities, and the changes of orders and invoices."""
+        yield from self._merged
         for one in self.entities.values():
             yield one
             if isinstance(one, Order):
@@ -159,7 +176,9 @@ class Journey(Links):
         return cast("E", found)
 
     def _lead(self, fact: Fact) -> Lead:
-        return self._entity(Lead, self._merges.name(fact[5]["lead_id"]))
+        lead = self._entity(Lead, self._merges.name(fact[5]["lead_id"]))
+        lead.step(fact)
+        return lead
 
     def _take_captured(self, fact: Fact) -> None:
         lead, data = self._lead(fact), fact[5]
@@ -207,6 +226,8 @@ class Journey(Links):
             self._merges = Merges()
         classes = dict.fromkeys(map(self._merges.name, pair))
         self._merges.take(fact)
+        self._merged.append(Merging(fact))
+        self.touched[self._merged[-1]] = None
         name = self._merges.name(pair[0])
         referring: dict[Entity, None] = {}
         for old in classes:
@@ -237,6 +258,7 @@ class Journey(Links):
         data = fact[5]
         one = self._entity(Opportunity, data["opportunity_id"])
         one.opened = earliest(one.opened, fact)
+        one.openings = put_in(one.openings, fact)
         for field, attribute in _OPPORTUNITY_STATES:
             if field in data:
                 one.state(attribute, data[field], fact)
@@ -314,9 +336,9 @@ class Journey(Links):
         data = fact[5]
         one = self._entity(Invoice, data["invoice_id"])
         one.posted = earliest(one.posted, fact)
-        for field in ("order_id", "due_date"):
+        for field, attribute in _INVOICE_STATES:
             if field in data:
-                one.state(field, data[field], fact)
+                one.state(attribute, data[field], fact)
         day = recorded_day(data["posting_date"])
         one.day = day if one.day == NO_DAY else min(one.day, day)
         one.postings = put_in(one.postings, fact)

@@ -60,6 +60,7 @@ class Links:
 
     def _settle(self, entity: Entity) -> None:
         """Place an entity whose own facts have changed."""
+        before = entity.names
         self._link(entity)
         if self._dates is not None and entity.ties:
             moved = self._dates.note((entity.kind, entity.id), (entity.names, entity.first_day(self._zone)))
@@ -69,6 +70,16 @@ class Links:
                 for one in moved:
                     self._place(one)
         self._place(entity)
+        if isinstance(entity, Opportunity):
+            self._tell_leads({*before, *entity.names})
+
+    def _tell_leads(self, names: Iterable[Key]) -> None:
+        """Have leads contribute anew whose opportunity was opened, or lists them, otherwise than before."""
+        for key in names:
+            lead = cast("Lead | None", self.entities.get(key))
+            if lead is not None:
+                lead.listing = self._referring.get(key, ())
+                self.touched[lead] = None
 
     def _link(self, entity: Entity) -> None:
         """Note what an entity refers to now."""
@@ -142,6 +153,7 @@ class Links:
         else:
             lead.cohort = self._dated_day(lead)
         lead.origin = Origin(lead.where, lead.qualities())
+        lead.listing = self._referring.get(("lead", lead.id), ())
         return (lead.captured, lead.origin)
 
     def _place_opportunity(self, one: Opportunity, by: Entity | None) -> tuple[Any, ...]:
@@ -171,7 +183,7 @@ class Links:
             self._undated(one)
         one.origin = attributing_lead.origin if attributing_lead else None
         self._develop(one)
-        return (one.opened is not None, one.where, one.cohort, one.origin)
+        return (one.opened is not None, one.where, one.cohort, one.origin, one.account)
 
     def _develop(self, one: Opportunity) -> None:
         """Have an opportunity contribute anew, and its orders where they are reported elsewhere now."""
@@ -233,7 +245,7 @@ class Links:
         else:
             self._undated(one)
             one.where, one.cohort = (parent.where, parent.cohort) if parent else (NOWHERE, NO_DAY)
-        return (one.accepted, parent, bool(one.stated), one.where, one.cohort, one.origin)
+        return (one.accepted, parent, bool(one.stated), one.where, one.cohort, one.origin, parent and parent.account)
 
     def _place_order(self, one: Order, _: Entity | None) -> tuple[Any, ...]:
         """Link a placed order with its quote and its parent: the quote's opportunity if opened, else the one that it names."""
@@ -255,7 +267,7 @@ class Links:
             self._undated(one)
             one.where = parent.where if one.campaign is None else parent.where._replace(campaign=one.campaign)
             one.cohort = parent.cohort
-        return (True, one.where, one.cohort, one.origin)
+        return (True, one.where, one.cohort, one.origin, parent and parent.account, one.account)
 
     def _place_invoice(self, one: Invoice, _: Entity | None) -> tuple[Any, ...]:
         """Link a posted invoice with its order."""

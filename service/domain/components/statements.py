@@ -18,7 +18,7 @@ from service.domain.facts import Fact, Rule
 
 
 class Stated(Entity):
-    """What is known of one thing: `fields`, each as last stated, and the day of the last statement, which it counts on.
+    """What is known of one thing: `fields`, each as last stated, the `last` statement, and its day, which it counts on.
 
     `marked` are the types of events that say something of it without stating it, as that it is suppressed.
     """
@@ -29,7 +29,7 @@ class Stated(Entity):
         self.fields: dict[str, Any] = {}
         self.day = NO_DAY
         self.marked: set[str] = set()
-        self._last: Fact | None = None
+        self.last: Fact | None = None
 
     def take(self, fact: Fact, day: int) -> None:
         """Take in a statement of some of the fields, whenever it comes."""
@@ -37,8 +37,8 @@ class Stated(Entity):
             if name not in self.stated or self.stated[name] < fact:
                 self.stated[name] = fact
                 self.fields[name] = value
-        if self._last is None or self._last < fact:
-            self._last, self.day = fact, day
+        if self.last is None or self.last < fact:
+            self.last, self.day = fact, day
 
 
 class Statements:

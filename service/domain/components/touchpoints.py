@@ -8,6 +8,6 @@ SUPPRESSED = "touchpoint.suppressed"
 KIND = statements.kind(
     "touchpoint",
     identity="touchpoint_id",
-    types={"touchpoint.recorded": ("campaign_id", "interaction")},
+    types={"touchpoint.recorded": ("campaign_id", "activity_type", "interaction", "contact_id", "lead_id")},
     marks=frozenset({SUPPRESSED}),
 )

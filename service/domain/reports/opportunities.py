@@ -53,7 +53,7 @@ def contribute_opportunity(one: Opportunity, book: Book) -> None:
         "name": one.title, "status": outcome, "stage": one.stage, "value": value, "weighted_value": weighted,
         "stage_since": entered and book.zone.day(entered.micros), "probability": None if chance is None else float(chance),
         "expected_close": one.expected_close, "decided": None if outcome == "open" else book.zone.day(decided),
-        "contacts": one.linked_contacts(), "leads": sorted(identity for _, identity in one.names),
+        "contacts": one.linked_contacts(book.contact), "leads": sorted(identity for _, identity in one.names),
     }  # fmt: skip
     book.put((LISTED, *place, None, json.dumps(told)))
 
@@ -71,7 +71,7 @@ def contribute_order(order: Order, book: Book) -> None:
 
 
 def _segment(one: Opportunity, book: Book) -> int:
-    labels = {"account": one.account, "stage": one.stage, "lost_reason": one.lost_reason}
+    labels = {"account": book.account(one.account), "stage": one.stage, "lost_reason": one.lost_reason}
     return book.at(OPPORTUNITIES, **one.where._asdict(), **labels)
 
 

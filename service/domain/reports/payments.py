@@ -14,7 +14,7 @@ from service.domain.report import Report
 from service.domain.units import DAYS, MONEY
 
 # All of it stands on the posting date of the invoice.
-PAYMENTS = Cube("payments", by=(*Dimensions._fields, "due_date"), rollups=(Dimensions._fields, ()))
+PAYMENTS = Cube("payments", by=(*Dimensions._fields, "account", "due_date"), rollups=(Dimensions._fields, ()))
 _BILLED, _PAID = {"payments.billed": 1}, {"payments.paid": -1}
 
 
@@ -39,11 +39,11 @@ def credit(invoice: Invoice, note: CreditNote, bill: Remainder, book: Book) -> N
 
 def contribute_payments(invoice: Invoice, bill: Remainder, book: Book) -> None:
     """Post the payments of an invoice, what they leave open, and when the last of it was paid."""
-    own, place, day = book.cells, _place(invoice, book), invoice.day
+    own, where, day = book.cells, place(invoice, book), invoice.day
     if invoice.cancelled is not None:
         _post(_BILLED, invoice.name, -bill.remaining, invoice, bill, book)
     payments, start = invoice.payments, (bill.remaining, bill.remaining_converted)
-    to_pay = (bill.conversion, place, day, start)
+    to_pay = (bill.conversion, where, day, start)
     if to_pay[:3] != invoice.to_pay[:3] or (to_pay != invoice.to_pay and payments.used_up):
         payments.restart()
     invoice.to_pay = to_pay
@@ -54,7 +54,7 @@ def contribute_payments(invoice: Invoice, bill: Remainder, book: Book) -> None:
         payment.after = (bill.remaining, bill.remaining_converted)
     book.cells = own
     left, left_converted = payments.left(start)
-    stand = (place, day, day, None, None)
+    stand = (where, day, day, None, None)
     if left > 0 and left_converted > 0:
         book.put(("payments.open", invoice.name, *stand), left_converted)
     completing = _completing(invoice) if left <= 0 else None
@@ -83,11 +83,13 @@ def _completing(invoice: Invoice) -> Payment | None:
 
 
 def _post(measures: dict[str, int], entity: str, minor: Minor, invoice: Invoice, bill: Remainder, book: Book) -> None:
-    bill.post(measures, entity, invoice.where, invoice.day, invoice.day, minor, _place(invoice, book))
+    bill.post(measures, entity, invoice.where, invoice.day, invoice.day, minor, place(invoice, book))
 
 
-def _place(invoice: Invoice, book: Book) -> int:
-    return book.at(PAYMENTS, **invoice.where._asdict(), due_date=invoice.due_date)
+def place(invoice: Invoice, book: Book) -> int:
+    """Return the number of what an invoice, and all that is posted of it here, is reported under."""
+    account = book.account(invoice.customer)
+    return book.at(PAYMENTS, **invoice.where._asdict(), account=account, due_date=invoice.due_date)
 
 
 def _tax(invoice: Invoice) -> int:

@@ -64,7 +64,7 @@ def _visits(entered: list[Fact], decided: Fact | None) -> Iterator[tuple[Fact, F
 
 
 def _segment(one: Opportunity, book: Book, stage: str | None) -> int:
-    return book.at(STAGES, **one.where._asdict(), account=one.account, stage=stage)
+    return book.at(STAGES, **one.where._asdict(), account=book.account(one.account), stage=stage)
 
 
 # The figures

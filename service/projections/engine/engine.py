@@ -1,24 +1,27 @@
 """The engine: events → components → postings (DESIGN section 3). A live follower and a rebuild run the same code.
 
 For each event in log order: find the component that the event's entities belong to (joining components that turn out to
-hang together), insert the fact, fold again, and post new minus old, tagged with the event's position. Three things
-reach further than one component: an exchange rate (every component that asked for it), a void (the component of the
-voided event) and an account's orders (which order brought a new customer).
+hang together), insert the fact, fold again, and post new minus old, tagged with the event's position. What reaches further
+than one component: registers, as of exchange rates, and what campaigns are like (every component that asked), a void (the
+component of the voided event) and an account's orders (which order brought a new customer).
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
-from service.domain.calendar import Zone, recorded_day
+from service.domain.agreements import Agreements
+from service.domain.calendar import Zone
 from service.domain.facts import Fact, Key
-from service.domain.kinds import KIND_OF, REGISTERS, keys_of
+from service.domain.kinds import KIND_OF, REGISTER_OF, REGISTERS, keys_of
+from service.domain.names import Names
 from service.domain.postings import Book, Cells
 from service.domain.rates import Rates
-from service.domain.stages import Stages, lookup
+from service.domain.registers import Lookup, Register, lookup
+from service.domain.stages import Stages
 from service.domain.voids import FOR_GOOD, Identity, Voids
 from service.projections.engine.components import Component
 from service.projections.engine.folding import Folding
@@ -47,21 +50,24 @@ class Engine:
         set_aside: SetAside | None = None,
     ) -> None:
         """`registers` are the ledger's rates and voids up to the generation's checkpoint, `set_aside` what waits for a fix."""
-        self.set_aside = set_aside or SetAside()
+        self.set_aside, zone = set_aside or SetAside(), Zone(ledger.timezone)
         self.tables = tables
         self._writer = Writer(tables)
         self._set = WorkingSet(tables, self._writer, next_component, self.set_aside.move)
-        self._currency = ledger.currency
         self._voids = Voids()
-        self._rate_facts: list[Fact] = []
-        self._stage_facts: list[Fact] = []
+        self._made: dict[str, Callable[[], Register]] = {
+            "rates": lambda: Rates(ledger.currency), "stages": Stages, "agreements": lambda: Agreements(zone),
+            "accounts": lambda: Names("account"), "contacts": lambda: Names("contact"),
+        }  # fmt: skip
+        self._registered: dict[str, list[Fact]] = {name: [] for name in self._made}
         self._targets: dict[Identity, Row] = {}
         for row in registers:
             with suppress(Exception):  # set aside when it came
                 self._register(fact_of(row))
-        self._rates = self._live_rates()
-        self._book = Book(Zone(ledger.timezone), self._rates, tables.segments)
-        self._book.stages = self._live_stages()
+        self._book = Book(zone, Rates(ledger.currency), tables.segments)
+        self._book.campaigns = tables.attributes
+        for name in self._made:
+            setattr(self._book, name, self._live(name))
         self._folding = Folding(self._set, self._writer, self._book, self._book.zone, self._voids, self.set_aside)
 
     async def project(
@@ -80,19 +86,17 @@ class Engine:
         for number, ((self._folding.position, fact), keys) in enumerate(zip(facts, named, strict=True), 1):
             if number % _TURN == 0:
                 await self._writer.take_turns(begin=number % _STRETCH == 0)
-            component = KIND_OF[fact[4]]
+            kind, register = KIND_OF[fact[4]], REGISTER_OF.get(fact[4])
             if "campaign_id" in fact[5] and not self._voids.is_void((fact[2], fact[3])):
                 self.tables.known.count(fact[5]["campaign_id"], self._folding.position, 1)
-            if component == "rates":
-                await self._rate(fact)
-            elif component == "stages":
-                await self._stage(fact)
-            elif component == "voids":
+            if kind == "voids":
                 await self._void(fact)
-            else:
-                one = self._set.component(component, keys)
+            elif kind not in REGISTERS:
+                one = self._set.component(kind, keys)
                 one.insert(fact)
-                await self._folding.fold(one)
+                await self._fold(one)
+            if register is not None:
+                await self._take(register, fact)
             if time.monotonic() > self._folding.until and number < len(facts):
                 last = facts[number][0] - 1
                 break
@@ -136,43 +140,29 @@ class Engine:
     def _register(self, fact: Fact) -> None:
         if fact.type == "event.voided":
             self._voids.add(fact)
-        elif fact.type == "stage.defined":
-            self._stage_facts.append(fact)
         else:
-            self._rate_facts.append(fact)
+            self._registered[REGISTER_OF[fact.type]].append(fact)
 
-    def _live_rates(self) -> Rates:
-        rates = Rates(self._currency)
-        for fact in self._rate_facts:
+    def _live(self, name: str) -> Register:
+        """Return a register of its live facts."""
+        register = self._made[name]()
+        for fact in self._registered[name]:
             if not self._voids.is_void((fact.source, fact.id)):
                 with suppress(Exception):  # set aside when it came
-                    rates.add(fact)
-        return rates
+                    register.add(fact)
+        return register
 
-    def _live_stages(self) -> Stages:
-        stages = Stages()
-        for fact in self._stage_facts:
-            if not self._voids.is_void((fact.source, fact.id)):
-                stages.add(fact)
-        return stages
-
-    async def _stage(self, fact: Fact) -> None:
+    async def _take(self, name: str, fact: Fact) -> None:
+        """Have a register take a fact in, and all that it changes something for contribute anew."""
         self._register(fact)
         if not self._voids.is_void((fact.source, fact.id)):
-            changed = self._book.stages.add(fact)
-            if changed is not None:
-                await self._fold_all(await self._set.asking_for(*changed))
-
-    async def _rate(self, fact: Fact) -> None:
-        self._register(fact)
-        if not self._voids.is_void((fact.source, fact.id)):
+            register: Register = getattr(self._book, name)
             try:
-                changed = self._rates.add(fact)
+                changed = register.add(fact)
             except Exception as error:  # noqa: BLE001  as in Folding.fold
                 self.set_aside.note(self._folding.position, error)
                 return
-            if changed is not None:
-                await self._fold_all(await self._set.asking_for(*changed))
+            await self._fold_asking(changed)
 
     async def _void(self, fact: Fact) -> None:
         concerned = self._voids.concerned(fact)
@@ -192,25 +182,21 @@ class Engine:
         if voided.type == FOR_GOOD:
             return
         kind, lives = KIND_OF[voided.type], not self._voids.is_void(concerned)
-        if target is not None and not (lives and kind in ("rates", "stages")):
+        if target is not None and not (lives and kind in REGISTERS):
             self.set_aside.clear(-target.position)  # it is dealt with here: a retry would take it in twice
         if "campaign_id" in voided.data:
             counted = not before and not unread
             if counted != lives:
                 self.tables.known.count(voided.data["campaign_id"], self._folding.position, lives - counted)
-        if kind == "rates":
-            self._rates = self._book.rates = self._live_rates()
-            day = recorded_day(voided.data["rate_date"])
-            for currency in {voided.data["base"], voided.data["quote"]} - {self._currency}:
-                await self._fold_all(await self._set.asking_for(currency, day))
-        elif kind == "stages":
-            self._book.stages = self._live_stages()
-            await self._fold_all(await self._set.asking_for(*lookup(voided.data["stage"])))
-        elif kind not in REGISTERS:
+        if kind not in REGISTERS:
             await self._set.load([voided], [keys_of(voided)])
             one = self._set.component(kind, keys_of(voided))
             self._folding.stand(one, voided, before=before)
-            await self._folding.fold(one, anew=one.folded is None)
+            await self._fold(one, anew=one.folded is None)
+        if (name := REGISTER_OF.get(voided.type)) is not None:
+            was, live = getattr(self._book, name), self._live(name)
+            setattr(self._book, name, live)
+            await self._fold_asking([*was.concerned(voided), *live.concerned(voided)])
 
     def _note_unreadable(self, row: Row, error: Exception) -> None:
         """Set an event aside that cannot be read, unless it is voided: then it counts as never sent."""
@@ -234,12 +220,23 @@ class Engine:
                     self.set_aside.clear(entry.key)
             await self._writer.write()
 
+    async def _fold(self, component: Component, *, anew: bool = False) -> None:
+        """Fold a component, and whatever asked for what it says of a campaign."""
+        await self._folding.fold(component, anew=anew)
+        if self._folding.described:
+            changed, self._folding.described = self._folding.described, []
+            await self._fold_asking(lookup("campaign", one) for one in changed)
+
+    async def _fold_asking(self, changed: Iterable[Lookup]) -> None:
+        """Have all components contribute anew that asked for something of that."""
+        await self._fold_all(sorted({one for what in changed for one in await self._set.asking_for(*what)}))
+
     async def _fold_all(self, identities: Sequence[int]) -> None:
         for start in range(0, len(identities), _AT_ONCE):
             page = identities[start : start + _AT_ONCE]
             await self._set.load_components(page)
             for identity in page:
-                await self._folding.fold(self._set.components[identity], anew=True)
+                await self._fold(self._set.components[identity], anew=True)
                 await self._folding.let_others()
             if len(identities) > _AT_ONCE:
                 await self._writer.write()

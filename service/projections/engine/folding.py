@@ -49,7 +49,8 @@ class TooLargeError(Exception):
 class Folding:
     """Folds components of the working set. `position` is that of the event in hand, which all that is posted bears.
 
-    `until` is the moment at which the batch is to end; what it takes to fold what has just been loaded moves it.
+    `until` is the moment at which the batch is to end; what it takes to fold what has just been loaded moves it. `described` are
+    the campaigns of which something else is known than when it was last emptied.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Folding:
     ) -> None:  # fmt: skip
         self.position = 0
         self.until = math.inf
+        self.described: list[str] = []
         self._set = working_set
         self._writer = writer
         self._book = book
@@ -184,6 +186,8 @@ class Folding:
             component.attributes = attributes
             identity = component.facts[0].data["campaign_id"]
             self._writer.journal.campaigns.append((identity, self.position, attributes))
+            self._book.campaigns[identity] = attributes
+            self.described.append(identity)
 
     async def _tell_accounts(self, component: Component, orders: AccountOrders, *, whole: bool) -> None:
         """Bring what accounts know of a journey's orders up to date, and fold those for which it changed."""

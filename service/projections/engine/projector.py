@@ -250,6 +250,7 @@ class Projector:
         tables = Tables(connection, *self._key, fresh=self._settled == 0)
         await tables.load_segments()
         await tables.load_known()
+        await tables.load_attributes()
         if self._settled < self.checkpoint:
             await tables.load_unsettled(self._settled, self.checkpoint)
             await self._settle(connection, tables)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -83,6 +83,7 @@ class Tables:
         self.key = (ledger, generation)
         self.segments = Segments(LAYOUT)
         self.known = Known()
+        self.attributes: dict[str, Mapping[str, Any]] = {}  # of campaigns, as last described
         self._unsettled = balances.Unsettled()
         self._addition = balances.NOTHING
         self.unsettled = 0  # postings not yet in the balances
@@ -268,6 +269,10 @@ class Tables:
     async def load_known(self) -> None:
         """Take in which campaigns are known."""
         await known_campaigns.load(self.connection, self.key, self.known)
+
+    async def load_attributes(self) -> None:
+        """Take in what campaigns are like."""
+        self.attributes = await known_campaigns.described(self.connection, self.key)
 
     async def load_unsettled(self, settled: int, checkpoint: int) -> None:
         """Take in the postings that are in no balance yet."""

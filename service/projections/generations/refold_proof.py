@@ -74,6 +74,7 @@ class _Nothing:
     def __init__(self, stored: Tables) -> None:
         self.segments = Segments(LAYOUT)
         self.known = Known()
+        self.attributes = dict(stored.attributes)
         self._stored = stored
 
     async def event(self, identity: tuple[str, str], until: int) -> Stored | None:
@@ -106,6 +107,7 @@ class _Proof:
 
     async def open(self) -> None:
         await self._tables.load_segments()
+        await self._tables.load_attributes()
         self._labels = self._tables.segments.labels
         self._registers = await registers.read(self._connection, self._ledger.ledger, self._checkpoint)
         self._blank = self._engine()

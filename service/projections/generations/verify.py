@@ -10,6 +10,7 @@ import asyncpg
 
 from service.domain.contributions import READ_MODEL_VERSION
 from service.domain.layout import Layout
+from service.domain.postings import LISTS
 from service.projections.engine.lag import lags
 from service.projections.generations.refold_proof import fold_afresh
 from service.projections.reports.reading import serving
@@ -214,7 +215,7 @@ def _conserving(layout: Layout) -> str:
         balanced AS ({cells}),
         posted AS (
             SELECT measure, sum(postings.amount) AS amount FROM postings JOIN serving USING (ledger, generation)
-            WHERE position <= settled AND measure NOT IN ('unconverted', 'flag') GROUP BY 1
+            WHERE position <= settled AND measure NOT IN ({quoted(LISTS)}) GROUP BY 1
         )
         SELECT DISTINCT measure FROM posted FULL JOIN balanced USING (measure)
         WHERE coalesce(posted.amount, 0) <> coalesce(balanced.amount, 0) ORDER BY 1

@@ -7,7 +7,9 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, NamedTuple
 
+from service.domain.attribution.measures import model_of
 from service.domain.cubes import NOT_OF_COST
+from service.domain.details import TOLD
 from service.domain.durations import EXACT_BELOW, middle_of
 from service.domain.figures import Age, Dealt, Formula, PastDue
 from service.domain.postings import sum_by_key
@@ -15,6 +17,7 @@ from service.domain.report import Report, Row, first_days_of, percentiles_of
 from service.domain.standing import PEOPLE, Persons
 from service.domain.units import Exact
 from service.projections.reports import dealing, dues, faceted, stocks
+from service.projections.reports.dues import Now
 from service.projections.reports.reading import Snapshot
 from service.projections.reports.stocks import Stocks
 from service.projections.sums.selection import Key, Query, Sums
@@ -37,7 +40,7 @@ class _Read(NamedTuple):
     first_days: FirstDays
     stocks: Stocks
     people: People | None
-    today: date | None
+    now: Now | None
     missing: frozenset[str]
 
 
@@ -72,32 +75,32 @@ class Answer(NamedTuple):
 
 
 async def read(
-    view: Snapshot, report: Report, query: Query, today: date | None, include: frozenset[str] = frozenset(),
+    view: Snapshot, report: Report, query: Query, now: Now | None, include: frozenset[str] = frozenset(),
     page: Page = Page(),
 ) -> Answer | None:  # fmt: skip
     """Return the rows and the total of a report; None if the page comes after a row that there is none of.
 
-    `today` is the local day of now. Rows have those of the figures on request that `include` names, whatever they are sorted by;
+    Rows have those of the figures on request that `include` names, whatever they are sorted by;
     the total, and the row of one campaign, has all. The total is of all rows, whatever the page.
     """
-    answer, _ = await read_with_empty(view, report, query, today, include, page)
+    answer, _ = await read_with_empty(view, report, query, now, include, page)
     return answer
 
 
 async def read_with_empty(
-    view: Snapshot, report: Report, query: Query, today: date | None, include: frozenset[str] = frozenset(),
+    view: Snapshot, report: Report, query: Query, now: Now | None, include: frozenset[str] = frozenset(),
     page: Page = Page(),
 ) -> tuple[Answer | None, dict[str, Any]]:  # fmt: skip
     """Return the same, and the figures of a row without anything."""
     asked = report.on_request if query.one_campaign else report.on_request & include
-    found = await _read(view, report, query, today, asked | (report.on_request & {page.sort}))
+    found = await _read(view, report, query, now, asked | (report.on_request & {page.sort}))
     both: tuple[Answer | None, dict[str, Any]] = await apart(
         len(found.sums) + len(found.cohorts), _answer, view, report, query, found, asked, page
     )
     return both
 
 
-async def _read(view: Snapshot, report: Report, query: Query, today: date | None, asked: frozenset[str]) -> _Read:
+async def _read(view: Snapshot, report: Report, query: Query, now: Now | None, asked: frozenset[str]) -> _Read:
     """Read all that the figures of a report are made of."""
     together: Sums | None = None
     if report.facets is not None:
@@ -107,7 +110,7 @@ async def _read(view: Snapshot, report: Report, query: Query, today: date | None
     for name, figure in report.of_kind(Dealt).items():
         sums = dealing.in_place(sums, figure.of, name, await dealing.deal(view, query, figure))
     for name, overdue in report.of_kind(PastDue).items():
-        for group, amount in (await dues.past_due(view, query, overdue, today)).items():
+        for group, amount in (await dues.past_due(view, query, overdue, now)).items():
             sums[group] = {**sums.get(group, {}), name: amount}
     total = await apart(len(sums), sum_by_key, sums.values()) if together is None else together
     cohorts = {}
@@ -119,11 +122,11 @@ async def _read(view: Snapshot, report: Report, query: Query, today: date | None
         for key, day in (await view.last_day(query, measure)).items():
             last_days.setdefault(key, {})[measure] = day
     used = {*report.measures, *report.cohort_measures}
-    missing = frozenset(one for one in used if one not in view.layout)
+    missing = frozenset(one for one in used if (one if model_of(one) is None else TOLD[0]) not in view.layout)
     first_days = await _first_days(view, report, query, asked)
     stands = await stocks.read(view, report, query, sums)
     people = await _people(view, report, query)
-    return _Read(sums, total, cohorts, lengths, last_days, first_days, stands, people, today, missing)
+    return _Read(sums, total, cohorts, lengths, last_days, first_days, stands, people, now, missing)
 
 
 async def _people(view: Snapshot, report: Report, query: Query) -> People | None:
@@ -228,7 +231,7 @@ def _row(
     cohort = sum_by_key(found.cohorts.values()) if key is None else found.cohorts.get(key, nothing)
     return Row(
         report, view.ledger.currency, sums, cohort, found.lengths.get(key, nothing), found.last_days.get(key, nothing),
-        found.first_days.get(key, nothing), found.today, found.missing, view.version, whole, lacking,
+        found.first_days.get(key, nothing), found.now and found.now.today, found.missing, view.version, whole, lacking,
         opening=stands.opening.get(key, nothing), closing=stands.closing.get(key, nothing),
         earlier=stands.earlier.get(key, nothing), people=people.times if people else nothing,
         labels=people.of(query, key) if people else frozenset(),

@@ -19,6 +19,7 @@ from service.domain.report import Report
 from service.domain.units import DAY, MONEY, RATIO, written
 from service.projections.reports import answers
 from service.projections.reports.answers import Answer, Page
+from service.projections.reports.dues import Now
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.selection import TIME_GROUPS, Key, Query
 from service.projections.sums.threads import apart
@@ -81,26 +82,26 @@ def _known(ordinal: int) -> date:
 
 
 async def read(
-    view: Snapshot, other: Other, report: Report, query: Query, today: date | None, include: frozenset[str], page: Page
+    view: Snapshot, other: Other, report: Report, query: Query, now: Now | None, include: frozenset[str], page: Page
 ) -> Answer | None:
     """Return the rows and the total of a report, each with what it is `compared` with, and the `change`.
 
-    `today` is the same on both sides. Rows that are sorted by a figure on request have it. None if the page comes after a row
+    Now is the same on both sides. Rows that are sorted by a figure on request have it. None if the page comes after a row
     that there is none of.
     """
     include |= report.on_request & {page.sort}
-    now = await _side(view, report, query, today, include)
-    then = await _side(other.view, report, other.query, today, include)
+    ours = await _side(view, report, query, now, include)
+    then = await _side(other.view, report, other.query, now, include)
     days = (query.until - query.since).days if query.since and query.until else 0
     periods = await apart(days, _counterparts, query, other.query)
     answer: Answer | None = await apart(
-        len(now.rows) + len(then.rows), _compare, report, query, periods, now, then, page
+        len(ours.rows) + len(then.rows), _compare, report, query, periods, ours, then, page
     )
     return answer
 
 
-async def _side(view: Snapshot, report: Report, query: Query, today: date | None, include: frozenset[str]) -> _Side:
-    answer, empty = await answers.read_with_empty(view, report, query, today, include)
+async def _side(view: Snapshot, report: Report, query: Query, now: Now | None, include: frozenset[str]) -> _Side:
+    answer, empty = await answers.read_with_empty(view, report, query, now, include)
     assert answer is not None  # noqa: S101  it comes after no row
     names = query.names
     rows = {

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from service.domain import details, lineage, units
+from service.domain.attribution.measures import DEALS, by_model, dealt, model_of, plain
 from service.domain.calendar import MICROS_PER_DAY, grain_label, grain_start
 from service.domain.catalogue import CATALOGUE
 from service.domain.components.campaigns import topmost
@@ -22,13 +23,18 @@ from service.domain.lineage import Line
 from service.domain.postings import sum_by_key
 from service.domain.report import Report
 from service.domain.standing import Persons, Stock
+from service.projections.attribution.dealing import Grouping
+from service.projections.attribution.dealing import campaigns as campaigns_of
+from service.projections.attribution.moves import moves
 from service.projections.reports import dues, faceted
+from service.projections.reports.dues import Now
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.closings import moved_after
 from service.projections.sums.selection import OF_CAMPAIGN, OF_SEGMENT, TIME_GROUPS, Key, Moment, Query, Selection, Sums
 
 Place = tuple[int, int]  # position, line: where an entry stands in the journal
 MOST_COUNTED = 10_000
+_OF_DEALS = {DEALS: units.NUMBER}
 _json = msgspec.json.Decoder()
 
 # What an entry tells of its event comes from short members of `data` that the catalogue knows. Of large data only those are
@@ -82,6 +88,9 @@ async def page(
 
     None where there are more than can be counted while somebody waits.
     """
+    posted = {measure: sign for measure, sign in parts.items() if model_of(measure) is None}
+    if len(posted) < len(parts):
+        return await _with_dealt(view, query, parts, posted, positions, after, limit)
     asked = (view, query, tuple(parts), positions, after, limit)
     rows = await _rows(*asked)
     counted: int | None = rows[0][0]
@@ -106,6 +115,34 @@ async def page(
             )
         )
     return entries, counted
+
+
+async def _with_dealt(
+    view: Snapshot, query: Query, parts: Parts, posted: Parts, positions: Range, after: Place, limit: int
+) -> tuple[list[Entry], int | None]:  # fmt: skip
+    """Return a page of entries of which some are what events changed of what is dealt."""
+    found, counted = await page(view, query, posted, positions, after, limit) if posted else ([], 0)
+    grouping = Grouping(query, campaigns_of(await view.campaigns()))
+    key = (view.ledger.ledger, view.generation)
+    moved = await moves(view.connection, key, positions, by_model(parts), grouping, query.basis)
+    following = [one for one in moved if (one.position, one.line) > after][:limit]
+    events = await _events(view, [one.position for one in following])
+    for move in following:
+        event, cell, name = events[move.position], move.cell, dealt(move.model, move.cell.measure)
+        where = dict(zip(("campaign", "owner", "team", "region"), (cell.campaign, *cell.where), strict=True))
+        line = Line(
+            name,
+            cell.entity,
+            where,
+            date.fromordinal(cell.day),
+            date.fromordinal(cell.cohort),
+            parts[name] * cell.amount,
+        )
+        reason = lineage.why_dealt(event.type, event.data, anew=move.anew)
+        found.append(Entry((move.position, move.line), move.key, line, event, reason))
+    found.sort(key=lambda one: one.place)
+    whole = None if counted is None or counted + len(moved) > MOST_COUNTED else counted + len(moved)
+    return found[:limit], whole
 
 
 async def _rows(
@@ -162,7 +199,8 @@ def _matching(several: Sequence[Selection], low: int, until: int) -> str:
     return f"""
         SELECT * FROM postings WHERE ledger = $1 AND generation = $2 AND position > {sql.parameter(low)}
         AND position <= {sql.parameter(until)} AND measure = ANY({sql.parameter(measures)})
-        AND segment = ANY({" || ".join(one.segments("segment") for one in several)}) AND ({window} OR {day} = '-infinity')"""
+        AND segment = ANY({" || ".join(one.segments("segment") for one in several)}) AND ({window} OR {day} = '-infinity')
+        {sql.overdue()}"""
 
 
 def line_of(view: Snapshot, row: Sequence[Any]) -> Line:
@@ -208,10 +246,10 @@ async def _others(
     rows = await view.connection.fetch(
         f"""
         SELECT position, measure, entity, s.cube, s.labels, day, cohort, amount, value, detail FROM postings p {OF_SEGMENT}
-        WHERE p.ledger = $1 AND p.generation = $2 AND position = ANY($3) AND entity = ANY($4)
+        WHERE p.ledger = $1 AND p.generation = $2 AND position = ANY($3) AND entity = ANY($4) AND measure <> ALL($5)
         ORDER BY position, line
         """,
-        view.ledger.ledger, view.generation, sorted(positions), sorted(entities),
+        view.ledger.ledger, view.generation, sorted(positions), sorted(entities), [*details.TOLD],
     )  # fmt: skip
     found: dict[tuple[int, str], list[Line]] = {}
     for row in map(tuple, rows):
@@ -230,7 +268,8 @@ def described(entry: Entry, query: Query, currency: str) -> dict[str, Any]:
         "campaign_id": line.where.get("campaign"),
         **{name: label for name, label in line.where.items() if name in DIMENSIONS - {"campaign"}},
         **groups,
-        "measure": line.measure,
+        "measure": plain(line.measure),
+        **({} if (model := model_of(line.measure)) is None else {"model": model}),
         "amount": amount(line.measure, line.amount, currency),
         "day": written(line.day if query.basis == "event" else line.cohort),
         "event_day": written(line.day),
@@ -249,7 +288,9 @@ def described(entry: Entry, query: Query, currency: str) -> dict[str, Any]:
 
 def amount(measure: str, minor: int, currency: str, unit: str | None = None) -> str | int | float:
     """Write what was posted to a measure, or a sum in a unit: money as a decimal string, all else as a number."""
-    found: str | int | float = units.written(minor, unit or UNITS.get(measure, units.COUNT), currency)
+    found: str | int | float = units.written(
+        minor, unit or UNITS.get(plain(measure), _OF_DEALS.get(plain(measure), units.COUNT)), currency
+    )
     return found
 
 
@@ -259,20 +300,18 @@ def written(day: date) -> str | None:
 
 
 async def read(
-    view: Snapshot, query: Query, report: Report, name: str, after: Place, limit: int, today: date | None = None
+    view: Snapshot, query: Query, report: Report, name: str, after: Place, limit: int, now: Now | None = None
 ) -> tuple[dict[str, Any], Place | None]:  # fmt: skip
-    """Return a page of the entries of a figure, with the figure itself, and where the next page begins; KeyError if unknown.
-
-    `today` is the local day of now.
-    """
+    """Return a page of the entries of a figure, with the figure itself, and where the next page begins; KeyError if unknown."""
     found_of, figure = report.additive(name), report.figures.get(name)
     if found_of is None:
         raise KeyError(name)
     made_of = {one: {**of} for one, of in found_of.items()}
     if isinstance(figure, Formula):
         query = replace(query, basis="cohort")
-    if isinstance(figure, PastDue):
-        query = await dues.only_past_due(view, query, figure, today)
+    past_due = {one: report.of_kind(PastDue)[one] for one in made_of.keys() & report.of_kind(PastDue).keys()}
+    for of_now in past_due.values():
+        query = await dues.only_past_due(view, query, of_now, now)
     if isinstance(figure, Persons) and figure.how == "all":
         query = replace(query, only=())
     if isinstance(figure, Stock):  # all that came before makes it up
@@ -286,6 +325,9 @@ async def read(
         one: amount(one, figure_of(summed, of), currency, report.figures[one].unit if one in report.figures else None)
         for one, of in made_of.items()
     }
+    for one, of_now in past_due.items():
+        due = await dues.past_due(view, replace(query, group_by=()), of_now, now)
+        sums[one] = amount(one, sum(due.values()), currency, of_now.unit)
     found, counted = await page(view, query, parts, positions, after, limit + 1)
     answer: dict[str, Any] = {
         "measure": name,

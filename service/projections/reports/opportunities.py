@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from service.domain.details import LISTED, ORDERED
 from service.domain.money import format_minor
 from service.projections.reports.reading import Snapshot
-from service.projections.sums.selection import Query, Selection
+from service.projections.sums.selection import Query
 
 Row = dict[str, Any]
 SORTS = (
@@ -41,14 +41,15 @@ class Chosen(NamedTuple):
 async def read(view: Snapshot, query: Query, chosen: Chosen, today: date) -> tuple[list[Row], dict[str, Any]]:
     """Return the opportunities opened in the window, by id, and their total."""
     orders: dict[str, list[str]] = {}
-    for entity, detail, *_ in await _posted(view, query, ORDERED):
-        orders.setdefault(detail, []).append(entity.partition(":")[2])
-    found = []
-    for entity, detail, labels, opened in await _posted(view, query, LISTED):
-        where = dict(zip(view.layout.cubes["opportunities"].by, labels, strict=True))
-        found.append(
-            _row(entity, json.loads(detail), where, opened, today) | {"orders": sorted(orders.get(entity, ()))}
-        )
+    for one in await view.posted(query, ORDERED):
+        orders.setdefault(one.detail, []).append(one.entity.partition(":")[2])
+    found = [
+        _row(one.entity, json.loads(one.detail), one.where, one.day, today)
+        | {"orders": sorted(orders.get(one.entity, ()))}
+        for one in await view.posted(query, LISTED)
+    ]
+    aliases = await view.aliases("contact", chosen.contacts) if chosen.contacts else {}
+    chosen = chosen._replace(contacts=frozenset(aliases.get(one, one) for one in chosen.contacts))
     rows = sorted((row for row in found if chosen.holds(row)), key=lambda row: row["opportunity_id"])
     total = {
         "opened": len(rows), "pipeline_value": _sum(rows, "value"), "weighted_value": _sum(rows, "weighted_value"),
@@ -56,23 +57,6 @@ async def read(view: Snapshot, query: Query, chosen: Chosen, today: date) -> tup
     currency = view.ledger.currency
     written = ("pipeline_value", "weighted_value")
     return rows, {name: format_minor(one, currency) if name in written else one for name, one in total.items()}
-
-
-async def _posted(view: Snapshot, query: Query, measure: str) -> Iterable[Any]:
-    """Return (entity, detail, labels, day) of what is posted to a measure and stands."""
-    if measure not in view.layout:
-        return []
-    sql = Selection(await view.moment(query), query, [measure])
-    postings = f"{sql.postings()} AND campaign = ANY({sql.segments('campaign_segment')})"
-    rows = await view.connection.fetch(
-        f"""
-        {sql.campaigns()}
-        SELECT entity, detail, s.labels, start FROM {sql.joined(postings)}
-        GROUP BY entity, detail, s.labels, start HAVING sum(amount) <> 0
-        """,
-        *sql.values,
-    )
-    return [tuple(row) for row in rows]
 
 
 def _row(entity: str, told: Mapping[str, Any], where: Mapping[str, Any], opened: date, today: date) -> Row:

@@ -5,7 +5,7 @@ One snapshot answers one request: position, sums, lists and attributes all come 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -15,11 +15,15 @@ import asyncpg
 
 from service.domain import details
 from service.domain import layout as layouts
+from service.domain.attribution.measures import model_of
 from service.domain.calendar import after
 from service.domain.components.campaigns import topmost
 from service.domain.details import PENDING_LINKS, UNCONVERTED
 from service.domain.figures import Parts
 from service.domain.layout import Layout
+from service.projections.attribution import dealing, lines
+from service.projections.attribution.deals import Deals, deals_of
+from service.projections.reports import aliases
 from service.projections.sums import break_even, closings, durations, known_campaigns
 from service.projections.sums.selection import Base, Key, Moment, Query, Selection, Sums, amounts
 from service.projections.sums.threads import apart
@@ -27,6 +31,7 @@ from service.store.ledgers import Ledger
 from service.store.log import heads
 
 _MOST_LISTED = 1_000
+_MANY = 1_000  # rows: what is done apart, however many there are
 
 
 class AsOf(NamedTuple):
@@ -34,6 +39,17 @@ class AsOf(NamedTuple):
 
     position: int
     recorded_at: datetime | None
+
+
+class Posted(NamedTuple):
+    """What is posted of an entity with a detail: the group that it is in, its labels by dimension, and its day."""
+
+    key: Key
+    entity: str
+    detail: str
+    where: Mapping[str, str | None]
+    day: date
+    amount: int
 
 
 @dataclass
@@ -50,6 +66,7 @@ class Snapshot:
     version: str  # of the definitions behind the figures
     layout: Layout
     _tops: dict[str, str] = field(default_factory=dict)
+    _deals: Deals | None = None
 
     async def at(self, as_of: int | datetime | None) -> Snapshot:
         """The same books as known at another moment, from the same moment of the database."""
@@ -59,19 +76,43 @@ class Snapshot:
         """Where its reads look."""
         if "parent" in query.dimensions and not self._tops:
             self._tops = topmost({one: known.get("parent_id") for one, known in (await self.campaigns()).items()})
-        return Moment(self.ledger.ledger, self.generation, self.as_of.position, self.base, self.layout, self._tops)
+        accounts = [one for name, values in query.only if name == "account" for one in values]
+        named = await self.aliases("account", accounts) if accounts else {}
+        return Moment(
+            self.ledger.ledger, self.generation, self.as_of.position, self.base, self.layout, self._tops, named
+        )
+
+    async def aliases(self, kind: str, identities: Iterable[str]) -> dict[str, str]:
+        """Return by id what accounts or contacts go by that were merged."""
+        key = (self.ledger.ledger, self.generation)
+        return await aliases.read(self.connection, key, self.as_of.position, kind, identities)
 
     async def sums(self, query: Query, measures: Sequence[str]) -> dict[Key, Sums]:
         """Return the sums of measures by group, whichever cubes they are in; a group without any is not there."""
         by_cube: dict[str, list[str]] = {}
+        if any(model_of(one) for one in measures):
+            dealt = await apart(_MANY, dealing.sums, await self.deals(), query, measures, await self._classed())
+        else:
+            dealt = {}
         for measure in measures:
             if (cube := self.layout.cube_of(measure)) is not None:
                 by_cube.setdefault(cube, []).append(measure)
-        found: dict[Key, Sums] = {}
+        found: dict[Key, Sums] = dealt
         for of_cube in by_cube.values():
             for key, sums in (await self._sums(Selection(await self.moment(query), query, of_cube))).items():
                 found[key] = {**found.get(key, {}), **sums}
         return found
+
+    async def deals(self) -> Deals:
+        """Return the deals as they were known then."""
+        if self._deals is None:
+            key = (self.ledger.ledger, self.generation)
+            found = await lines.standing(self.connection, key, self.as_of.position)
+            self._deals = await apart(len(found), deals_of, found)
+        return self._deals
+
+    async def _classed(self) -> dealing.Campaigns:
+        return dealing.campaigns(await self.campaigns())
 
     async def _sums(self, sql: Selection) -> dict[Key, Sums]:
         summed = ", ".join(f"sum({column})::text" for column in sql.columns.values())
@@ -80,6 +121,25 @@ class Snapshot:
             *sql.values,
         )
         return await apart(len(rows), _by_key, sql, rows)
+
+    async def posted(self, query: Query, measure: str) -> list[Posted]:
+        """Return what is posted to a measure with details, and stands."""
+        if measure not in self.layout:
+            return []
+        sql = Selection(await self.moment(query), query, [measure])
+        postings = f"{sql.postings()} AND campaign = ANY({sql.segments('campaign_segment')})"
+        rows = await self.connection.fetch(
+            f"""
+            {sql.campaigns()}
+            SELECT {sql.keys()}, entity, detail, s.labels, start, sum(amount)::bigint FROM {sql.joined(postings)}
+            GROUP BY {sql.key_numbers()}, entity, detail, s.labels, start HAVING sum(amount) <> 0
+            """,
+            *sql.values,
+        )
+        return [
+            Posted(sql.key(row), row[-5], row[-4], dict(zip(sql.stored.by, row[-3], strict=True)), row[-2], row[-1])
+            for row in map(tuple, rows)
+        ]
 
     async def last_day(self, query: Query, measure: str) -> dict[Key | None, date]:
         """Return the last day with a positive sum of a measure that no day has less than 0 of, by group.
@@ -114,6 +174,8 @@ class Snapshot:
         self, query: Query, cost: Parts, returns: Mapping[str, Parts]
     ) -> dict[Key, dict[str, date | None]]:
         """Return by group, for each of the returns, the first day on which it comes up to the cost, both cumulative."""
+        if any(model_of(one) for of in returns.values() for one in of):
+            return await dealing.first_days(self.sums, query, cost, returns)
         return await break_even.first_days(self.connection, await self.moment(query), query, cost, returns)
 
     async def samples(

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from service.domain.cubes import total_of
 from service.domain.layout import Layout, Stored
+from service.domain.postings import LISTS
 
 PLACE = "basis, cube, grain, start, segment"
 
@@ -68,7 +69,7 @@ def summed(layout: Layout) -> str:
             SELECT measure, p.segment, p.campaign, day, cohort, amount, value::numeric AS value, s.cube AS of
             FROM postings p JOIN segments s USING (ledger, generation, segment)
             WHERE p.ledger = $1 AND p.generation = $2 AND position > $3 AND position <= $4
-            AND measure NOT IN ('unconverted', 'flag')
+            AND measure NOT IN ({quoted(LISTS)})
         ),
         days AS (
             SELECT 'e'::"char" AS basis, day AS start, segment, campaign, of, {posted}

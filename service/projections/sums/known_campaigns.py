@@ -67,6 +67,18 @@ async def store(connection: Any, key: tuple[int, int], counts: Iterable[tuple[tu
     )  # fmt: skip
 
 
+async def described(connection: Any, key: tuple[int, int]) -> dict[str, Any]:
+    """Return the last attributes of every campaign that has been described, by id."""
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT ON (campaign) campaign, attributes FROM campaigns
+        WHERE ledger = $1 AND generation = $2 ORDER BY campaign, position DESC
+        """,
+        *key,
+    )
+    return {campaign: msgspec.json.decode(attributes) for campaign, attributes in rows}
+
+
 async def read(connection: Any, key: tuple[int, int], position: int) -> dict[str, dict[str, Any]]:
     """Return the attributes of every campaign that is known at a position, by id."""
     rows = await connection.fetch(_KNOWN, *key, position)

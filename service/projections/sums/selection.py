@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from service.domain.calendar import GRAINS, covering, grain_label
 from service.domain.cubes import DEALS
+from service.domain.details import WAITING
 from service.domain.layout import Layout, Stored
 from service.projections.sums.balance_sql import of_postings
 
@@ -54,6 +55,7 @@ class Query:
     until: date | None = None
     basis: str = "event"
     only: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (dimension, values); the value "" = what has none
+    overdue: tuple[bool, int] | None = None  # of postings: whether their clocks are overdue at an instant, or not yet
 
     @property
     def names(self) -> list[str]:
@@ -101,7 +103,10 @@ class Base(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """Where a read looks: one generation of a ledger, as known at a position; `tops` are the topmost ancestors of campaigns."""
+    """Where a read looks: one generation of a ledger, as known at a position.
+
+    `tops` are the topmost ancestors of campaigns, `aliases` what merged accounts go by.
+    """
 
     ledger: int
     generation: int
@@ -109,6 +114,7 @@ class Moment(NamedTuple):
     base: Base
     layout: Layout
     tops: Mapping[str, str] = {}
+    aliases: Mapping[str, str] = {}
 
 
 class Selection:
@@ -230,7 +236,8 @@ class Selection:
         for name, values in self.query.only:
             expression = self.dimension(name)
             some = [f"{expression} IS NULL"] if "" in values else []
-            if stated := [value for value in values if value]:
+            aliases = self.moment.aliases if name == "account" else {}
+            if stated := [aliases.get(value, value) for value in values if value]:
                 some.append(f"{expression} = ANY({self.parameter(stated)})")
             conditions.append(f"({' OR '.join(some)})")
         return " AND ".join(conditions)
@@ -323,7 +330,15 @@ class Selection:
         return f"""
             SELECT measure, segment, campaign, value, bucket, entity, detail, {day} AS start, amount FROM postings
             WHERE ledger = $1 AND generation = $2 AND position <= $3 AND measure = ANY({measures})
-            AND ({window} OR day = '-infinity')"""
+            AND ({window} OR day = '-infinity') {self.overdue()}"""
+
+    def overdue(self) -> str:
+        """The condition that clocks are overdue at an instant, or not yet, as their details say."""
+        if self.query.overdue is None:
+            return ""
+        past, micros = map(self.parameter, self.query.overdue)
+        late = f"split_part(detail, ' ', 2)::bigint < {micros}"
+        return f"AND CASE measure WHEN '{WAITING}' THEN ({late}) = {past} ELSE true END"
 
     def window(self, name: str, low: date, high: date) -> str:
         """The condition that a column's day is in [low, high)."""

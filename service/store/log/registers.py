@@ -1,4 +1,4 @@
-"""The registers: exchange rates and voids, which concern so many events that the engine keeps them in memory."""
+"""The registers: exchange rates, voids and others that concern so many events that the engine keeps them in memory."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from service.store.database import Connection, Queryable
 from service.store.log.heads import BEYOND_ALL
 from service.store.log.stored_events import BRIEF_COLUMNS, COLUMNS, Brief, Stored
 
-# Rates and voids up to a position, and stages: the types of the former are those of the partial index events_of_registers, the
-# latter are found by their entity, so that nothing else of the log is read.
+# All of them up to a position: by two partial indexes of their types, and stages by their entity, so that nothing else of the log
+# is read.
 _REGISTERS = f"""
     SELECT {COLUMNS} FROM events
     WHERE ledger = $1 AND position <= $2 AND type IN ('fx.rate_published', 'event.voided')
+    UNION ALL SELECT {COLUMNS} FROM events
+    WHERE ledger = $1 AND position <= $2 AND type IN ('sla.defined', 'account.merged', 'contact.merged')
     UNION ALL SELECT {COLUMNS} FROM events WHERE ledger = $1 AND position <= $2 AND entity = 'stage.defined'
     ORDER BY position
 """
@@ -22,7 +24,7 @@ _VOIDS = f"SELECT {BRIEF_COLUMNS} FROM events WHERE ledger = $1 AND position <= 
 
 
 async def read(connection: Queryable, ledger: int, until: int = BEYOND_ALL) -> list[Stored]:
-    """Return the exchange rates and voids up to a position, which the engine keeps in memory."""
+    """Return the events up to a position that the engine keeps in memory."""
     rows = await connection.fetch(_REGISTERS, ledger, until)
     return [Stored(*row) for row in rows]
 

@@ -17,7 +17,10 @@ def agreed(at: int, start: str, end: str) -> Fact:
 
 
 def ran(told: Told, *definitions: Fact) -> list[tuple[int, int | None]]:
-    return [(one.start.micros, one.stop.micros if one.stop else None) for one in clocks(marks(told), definitions)]
+    def of_type(name: str) -> list[Fact]:
+        return [one for one in marks(told) if one.type == name]
+
+    return [(one.start.micros, one.stop.micros if one.stop else None) for one in clocks(of_type, definitions)]
 
 
 FIRST = agreed(0, "lead.captured", "lead.followed_up")

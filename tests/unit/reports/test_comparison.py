@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -11,9 +11,12 @@ import pytest
 from service.domain.contributions import REPORTS
 from service.projections.reports import comparison
 from service.projections.reports.answers import Page
+from service.projections.reports.dues import now_at
 from service.projections.sums.selection import Query
 from tests.support import memory
 from tests.support.sending import cost, event, lead, money, order
+
+NOW = now_at(datetime(2026, 4, 1, tzinfo=UTC), "UTC")
 
 
 def day(text: str) -> date:
@@ -72,7 +75,7 @@ def compared(
         view: Any = memory.MemorySnapshot(await memory.project(EVENTS))
         query = Query(groups, day(since), day(until))
         beside = comparison.Other(view, Query(groups, day(other[0]), day(other[1])))
-        return await comparison.read(view, beside, REPORTS["roi"], query, day("2026-04-01"), frozenset(), page)
+        return await comparison.read(view, beside, REPORTS["roi"], query, NOW, frozenset(), page)
 
     found = asyncio.run(run())
     return found.rows, found.total

@@ -143,3 +143,26 @@ def test_payments_do_not_tie_journeys_together() -> None:
     assert [(row["day"], row["invoiced_revenue"]) for row in rows] == [
         ("2026-03-01", "0.00"), ("2026-03-05", "10.00"), ("2026-03-10", "10.00"),
     ]  # fmt: skip
+
+
+def test_an_account_is_the_opportunitys_else_the_invoices_else_the_orders_and_a_merged_one_is_its_survivor() -> None:
+    def opened(**more: Any) -> dict[str, Any]:
+        return event("opportunity.opened", "2026-02-01", opportunity_id="O", **more)
+
+    sold = order("S", "9.00", opportunity_id="O", account_id="order's")
+    own = invoice("I", "1.00", order_id="S", account_id="own")
+    bare = invoice("J", "2.00", order_id="S")
+    merged = event("account.merged", "2026-05-01", survivor_id="new", merged_id="own")
+
+    def accounts(*events: dict[str, Any]) -> dict[str, str]:
+        return {row["account"]: row["billed"] for row in ask("payments", events, Query(("account",))).rows}
+
+    assert accounts(own, bare) == {"own": "1.00", None: "2.00"}
+    assert accounts(own, bare, sold) == {"own": "1.00", "order's": "2.00"}
+    assert accounts(own, bare, sold, opened()) == {"own": "1.00", "order's": "2.00"}
+    assert accounts(own, bare, sold, opened(account_id="deal's")) == {"deal's": "3.00"}
+    assert accounts(own, bare, sold, merged) == {"new": "1.00", "order's": "2.00"}
+    back = event("event.voided", "2026-06-01", source="/test", id=merged["id"])
+    assert accounts(own, bare, sold, merged, back) == {"own": "1.00", "order's": "2.00"}
+    twice = event("account.merged", "2026-05-01", survivor_id="newest", merged_id="new")
+    assert accounts(own, bare, sold, merged, twice, paid("P", "I", "1.00")) == {"newest": "1.00", "order's": "2.00"}
