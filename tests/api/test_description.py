@@ -126,6 +126,7 @@ def test_whatever_is_refused_is_answered_as_described(api: Api, description: Des
         "action": "pause",
         "delivery": "7",
     }
+    ids |= dict.fromkeys(("key_id", "grant_id", "session_id"), "none")
     wrong: list[tuple[dict[str, Any], dict[str, Any], bytes]] = [
         ({"Authorization": "Bearer nobody"}, {}, b""), ({"Authorization": f"Bearer {figures.key}"}, {}, b""),
         ({}, {"nothing": "1"}, b""), ({}, {"limit": "x"}, b""), ({}, {"as_of": "yesterday", "after": "!"}, b""),

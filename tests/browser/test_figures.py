@@ -74,7 +74,9 @@ def test_every_figure_opens_to_entries_whose_sum_it_is(usual: Api, path: str, qu
         sum_of = "".join(one for one in told[1].replace("\N{MINUS SIGN}", "-") if one in "-.%0123456789")
         if sum_of.endswith("%"):
             assert Decimal(sum_of[:-1]) / 100 == Decimal(value), href
-        elif value.count("-") < 2 and ("." in sum_of or "." not in value):  # else a day; or a share, opened as what it is of
+        elif value.count("-") < 2 and (
+            "." in sum_of or "." not in value
+        ):  # else a day; or a share, opened as what it is of
             assert Decimal(sum_of) == Decimal(value), href
 
 

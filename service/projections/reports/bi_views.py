@@ -72,7 +72,7 @@ def views() -> dict[str, str]:
         "bi.opportunities": _opportunities(),
     }
     for report in REPORTS.values():
-        if report.facets is None and (sums := dict(_sums(report))):
+        if report.facets is None and not report.keyed and (sums := dict(_sums(report))):
             name = report.name.replace("-", "_")
             made[f"bi.{name if f'bi.{name}' not in made else f'{name}_report'}"] = _report(report, sums)
     return made
