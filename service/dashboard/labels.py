@@ -76,13 +76,27 @@ KINDS = {
     "credit_note": N_("credit note"), "payment": N_("payment"), "cost": N_("cost entry"), "campaign": N_("campaign"),
     "account": N_("account"), "call": N_("call"), "case": N_("case"), "touchpoint": N_("touchpoint"), "budget": N_("budget"),
 }  # fmt: skip
+MODELS = {
+    "source_campaign": N_("Source campaign"), "first_touch": N_("First touch"), "last_touch": N_("Last touch"),
+    "linear": N_("Linear"), "u_shaped": N_("U-shaped"), "w_shaped": N_("W-shaped"), "full_path": N_("Full path"),
+    "position_based": N_("Position-based"), "time_decay": N_("Time decay"), "shapley": N_("Shapley value"),
+    "markov": N_("Markov chain"),
+}  # fmt: skip
 RETURNS = {"margin": N_("margin"), "invoiced": N_("invoiced"), "booked": N_("booked")}
 # What changed may be told of these, and of figures of reports.
-_BESIDE = {"group": GROUPS, "step": STEPS, "duration": DURATIONS, "kind": KINDS, "figure": FIGURES, "return": RETURNS}
+_BESIDE = {
+    "group": GROUPS,
+    "step": STEPS,
+    "duration": DURATIONS,
+    "kind": KINDS,
+    "figure": FIGURES,
+    "return": RETURNS,
+    "model": MODELS,
+}
 
 
 def called(language: Language, what: str, name: str) -> str:
-    """Return what something is called: a figure, group, step, duration, kind or return."""
+    """Return what something is called: a figure, group, step, duration, kind, return or model."""
     known = _BESIDE[what].get(name)
     if known is not None:
         return language.texts.gettext(known)

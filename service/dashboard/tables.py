@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from service.api import parameters
-from service.dashboard import figures
+from service.dashboard import data, figures
 from service.dashboard.desk import Desk
 from service.dashboard.labels import called
 from service.dashboard.periods import Window
@@ -97,10 +97,10 @@ class Shown(NamedTuple):
     label: str = ""
 
 
-def value_of(row: Row, name: str) -> Any:
+def value_of(row: Row, name: str, report: Report | None = None) -> Any:
     """Return a figure of a row; names have points where it is inside another member."""
     found: Any = row
-    for part in name.split("."):
+    for part in (report.paths.get(name) if report else None) or name.split("."):
         found = found[part]
     return found
 
@@ -108,7 +108,7 @@ def value_of(row: Row, name: str) -> Any:
 def figure_cell(desk: Desk, report: Report, row: Row, name: str, href: str | None) -> Cell:
     """Return a figure of a row with its exact value, its meaning or the reason why there is none, and its link."""
     figure = report.figures[name]
-    value = value_of(row, name)
+    value = value_of(row, name, report)
     if value is None:
         reasons = row["reasons"]
         reason = reasons.get(name) or reasons.get(name.rpartition(".")[0]) or ""
@@ -127,7 +127,7 @@ def of_report(
     rows = [row for row in answer.rows if any(row[key] is not None for key in keys)]
     rest = [row for row in answer.rows if keys and all(row[key] is None for key in keys)]
     if TIME_GROUPS.keys() & set(groups):  # a budget alone has no day
-        rest = [row for row in rest if any(str(value_of(row, one.figure) or 0).strip("0.") for one in shown)]
+        rest = [row for row in rest if any(str(value_of(row, one.figure, of) or 0).strip("0.") for one in shown)]
     first = _first(desk)
     part = rows[first : first + ROWS]
     lines = [
@@ -137,7 +137,8 @@ def of_report(
     ]
     labels = " · ".join(called(desk.language, "group", group) for group in groups)
     columns = [column for one in shown for column in _columns(desk, of, one, sort)]
-    table = Table(caption, [Column(labels, numeric=False)], columns, lines, note, name=name)
+    files = data.downloads(desk, of, groups, sort)
+    table = Table(caption, [Column(labels, numeric=False)], columns, lines, note, downloads=files, name=name)
     if len(part) < len(rows):
         told = {"first": first + 1, "last": first + len(part), "count": len(rows)}
         table.page = desk.gettext("Rows %(first)s to %(last)s of %(count)s") % {
