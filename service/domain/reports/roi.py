@@ -85,7 +85,7 @@ def contribute_invoice(invoice: Invoice, book: Book) -> None:
     left.post({"invoiced_revenue_gross": 1, **covered}, entity, where, invoice.day, cohort, amount.minor)
     if cogs and stated and (covered or not cogs.known):
         cogs.post({"cogs": 1}, entity, where, invoice.day, cohort, stated.minor)
-    places = (where, payments.place(invoice, book), cohort, invoice.day)
+    places = (where, payments.place(invoice, book), cohort, invoice.day, invoice.origin)
     start = (left.terms, cogs and cogs.terms, bill.terms, places)
     if start != invoice.start:
         invoice.start = start
