@@ -1,6 +1,6 @@
 """Attribution by data (REPORTS section 5): what each campaign's part is in what the leads of all paths brought.
 
-    attributed("markov", paths)     # {"a": {"booked_revenue": 4000, …}, …}
+    attributed("markov", paths, {"booked_revenue": 1})   # {"a": {"booked_revenue": 4000, …}, …}
 
 What a lead without an order or without a touch brought is nobody's. Parts are exact, and made whole units of once.
 """
@@ -13,7 +13,6 @@ from itertools import pairwise
 
 from service.domain.attribution.paths import Path, Travelled
 from service.domain.money import dealt_parts
-from service.domain.postings import sum_by_key
 
 Paths = Mapping[Path, Travelled]
 Parts = dict[str, dict[str, Fraction]]  # by campaign and measure
@@ -49,20 +48,24 @@ def markov(paths: Paths) -> Parts:
 MODELS: dict[str, Callable[[Paths], Parts]] = {"shapley": shapley, "markov": markov}
 
 
-def attributed(model: str, paths: Paths) -> dict[str, dict[str, int]]:
-    """Return what a model makes of paths in whole units, by campaign and measure: each measure is dealt once."""
+def attributed(model: str, paths: Paths, units: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Return what a model makes of paths, by campaign and measure, in so many `units` for one: each measure is dealt once."""
     parts = MODELS[model](paths)
     found: dict[str, dict[str, int]] = {campaign: {} for campaign in sorted(parts)}
     for measure, whole in brought(paths).items():
-        units = dealt_parts(whole, [parts[campaign].get(measure, Fraction(0)) for campaign in found])
-        for campaign, amount in zip(found, units, strict=True):
+        each = units[measure]
+        shares = [each * parts[campaign].get(measure, Fraction(0)) for campaign in found]
+        for campaign, amount in zip(found, dealt_parts(each * whole, shares), strict=True):
             found[campaign][measure] = amount
     return found
 
 
 def brought(paths: Paths) -> dict[str, int]:
     """Return what there is to deal of each measure: what converted leads with touches brought."""
-    return sum_by_key(travelled.sums for _, travelled in _converted(paths))
+    whole = Travelled()
+    for _, travelled in _converted(paths):
+        whole.add(travelled)
+    return whole.sums
 
 
 def _converted(paths: Paths) -> Iterator[tuple[Path, Travelled]]:

@@ -13,6 +13,7 @@ from service.domain.attribution.data_driven import attributed, removal_shares, s
 from service.domain.attribution.paths import Path, Travelled
 from service.domain.money import dealt_parts
 
+CENTS = {"booked_revenue": 1}
 Chain = dict[Path, tuple[int, int]]
 
 
@@ -35,15 +36,15 @@ def test_whole_units_are_dealt_once_per_campaign() -> None:
     paths = of(a_b_c=(1, 0, 100), a_b=(1, 0, 101), c=(0, 5, 0), b_a_b=(2, 0, 3))
     assert shapley(paths)["a"] == {"booked_revenue": Fraction(100, 3) + Fraction(101, 2) + Fraction(3, 2)}
     # 85 1/3, 85 1/3, 33 1/3: the unit left over goes to the first of them
-    assert attributed("shapley", paths) == {
+    assert attributed("shapley", paths, CENTS) == {
         "a": {"booked_revenue": 86}, "b": {"booked_revenue": 85}, "c": {"booked_revenue": 33},
     }  # fmt: skip
-    assert sum(one["booked_revenue"] for one in attributed("markov", paths).values()) == 204
+    assert sum(one["booked_revenue"] for one in attributed("markov", paths, CENTS).values()) == 204
 
 
 def test_what_no_converted_lead_with_touches_brought_is_nobodys() -> None:
     paths = of(a=(0, 3, 0)) | {(): Travelled(2, sums={"booked_revenue": 50})}
-    assert attributed("shapley", paths) == attributed("markov", paths) == {}
+    assert attributed("shapley", paths, CENTS) == attributed("markov", paths, CENTS) == {}
     assert removal_shares({("a",): (0, 3), (): (2, 0)}) == removal_shares({}) == {}
 
 
