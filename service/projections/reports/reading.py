@@ -117,7 +117,7 @@ class Snapshot:
         """Return the sums of what is dealt by the paths of the leads captured in the window."""
         window = replace(query, group_by=(), only=(), basis="cohort")
         whole = (await self.sums(window, data_driven.POSTED)).get((), {})
-        found = await paths.read(self.connection, await self.moment(window), window, data_driven.POSTED)
+        found = await paths.read(self, window, data_driven.POSTED)
         return await apart(len(found), data_driven.sums, found, whole, query, measures, await self._classed())
 
     async def _classed(self) -> dealing.Campaigns:
