@@ -159,7 +159,10 @@ def _basis(report: Report) -> dict[str, Any]:
     )
 
 
-_MODEL = "a built-in model or the id of a published one; repeated = these; absent = all"
+_MODEL = (
+    "a built-in model or the id of a published one; repeated = these; absent = all. Besides, on the cohort basis and by "
+    "campaigns alone: shapley, markov"
+)
 _ATTRIBUTION = (
     "the model that deals money: a built-in one, the id of a published one, or `official`; absent = source_campaign"
 )

@@ -38,8 +38,9 @@ class Quality(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """What the lead that gave something its cohort day is reported under: its dimensions, and what it states of its quality."""
+    """The lead that gave something its cohort day, by id: its dimensions, and what it states of its quality."""
 
+    lead: str
     where: Dimensions
     qualities: tuple[Quality, ...] = ()
 
