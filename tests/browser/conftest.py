@@ -100,16 +100,22 @@ def path_of(api: Api, screen: str, query: str = "") -> str:
 
 @pytest.fixture
 def look(browser: Browser) -> Callable[..., Any]:
-    """Look at pages of a ledger: `async with look(api, width=360) as looked`. In the end nothing may have been complained of."""
+    """Look at pages of a ledger: `async with look(api, width=360) as looked`. In the end nothing may have been complained of.
+
+    Pages are read with the key, or by somebody who is `signed_in` with it and can send forms.
+    """
 
     @asynccontextmanager
     async def looking(
-        api: Api, *, width: int = 1240, dark: bool = False, javascript: bool = True, tolerates: tuple[str, ...] = (), **more: Any
+        api: Api, *, width: int = 1240, dark: bool = False, javascript: bool = True, tolerates: tuple[str, ...] = (),
+        signed_in: bool = False, **more: Any,
     ) -> AsyncIterator[Looked]:  # fmt: skip
         base = str(api.http.base_url).rstrip("/")
+        if not signed_in:
+            more["extra_http_headers"] = {"Authorization": f"Bearer {api.key}"}
         context = await browser.new_context(
             base_url=base, viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light",
-            java_script_enabled=javascript, extra_http_headers={"Authorization": f"Bearer {api.key}"}, locale="en-GB", **more,
+            java_script_enabled=javascript, locale="en-GB", **more,
         )  # fmt: skip
         page, complaints = await context.new_page(), []
         page.on(
@@ -122,6 +128,10 @@ def look(browser: Browser) -> Callable[..., Any]:
             lambda one: None if one.url.startswith((base, "data:")) else complaints.append(f"asked: {one.url}"),
         )
         page.set_default_timeout(20_000)
+        if signed_in:
+            await page.goto("/login")
+            await page.fill("input[name=key]", api.key)
+            await page.click("main button")
         yield Looked(page, complaints)
         await context.close()
         assert [one for one in complaints if not any(words in one for words in tolerates)] == []
