@@ -19,9 +19,10 @@ from service.intake.acceptance import Intake
 from service.intake.decoding import Limits
 from service.intake.hooks import Hooks
 from service.intake.translator import Translator
+from service.projections.reports import bi_views
 from service.projections.worker import Worker
 from service.settings import Settings
-from service.store import database, embedded, faults, ledgers, migrate, quarantine, sessions
+from service.store import bi, database, embedded, faults, ledgers, migrate, quarantine, sessions
 from service.store.log.group_commit import Appender
 from service.store.uses import Uses
 from service.store.vault import Vault
@@ -165,6 +166,9 @@ async def opened(
     try:
         await _check_migrated(pool)
         await _bootstrap_key(pool, settings)
+        if await bi.are_read(pool):
+            async with pool.acquire() as connection, connection.transaction():
+                await bi.define(connection, bi_views.views(), bi_views.fingerprint())
         if thread:
             await asyncio.to_thread(thread.start)
         service = Service(settings, pool, appender, thread.wake if thread else None, parts)

@@ -1,9 +1,9 @@
-"""How reads are answered: views of moments of knowing, waiting for a position, ETags and pages."""
+"""How reads are answered: views of moments of knowing, waiting for a position, ETags, pages, and as files."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,16 +12,22 @@ import msgspec
 from fastapi import Request
 from starlette.responses import Response
 
+from service.api import exporting
+from service.api.exporting import Export
+from service.api.formats import JSON, Format
 from service.api.parameters import Now
 from service.api.problems import ProblemError
 from service.api.response_cache import Answers, Standing, matches
 from service.api.urls import link, next_url
 from service.bootstrap import Service
 from service.domain.contributions import READ_MODEL_VERSION
+from service.exports.tables import Table
 from service.projections.reports import reading
 from service.projections.sums.threads import apart
 from service.store.ledgers import Access, Ledger
 from service.store.log import heads
+
+_FEW = 2_000  # rows of a file that is small
 
 
 @asynccontextmanager
@@ -83,30 +89,73 @@ class Page(NamedTuple):
     known: dict[str, Any] | None = None  # by parameter, where that is not `as_of`
 
 
-async def answer(
-    request: Request, view: reading.Snapshot, body: dict[str, Any], scope: str | None = "read", *, page: Page | None = None,
-    now: Now | None = None, against: reading.Snapshot | None = None,
-) -> Response:  # fmt: skip
-    """Answer a read, or 304 to whom it tells nothing new. What has pages says where the `next` one is.
+class File(NamedTuple):
+    """What an answer is as a file: its format, its name without an ending, its table, and what a workbook tells beside it."""
 
-    `scope` is what a key needs to have this very answer; None: it has parts left out, and is not kept for others.
+    form: Format
+    name: str
+    table: Table
+    title: str
+    about: Sequence[Sequence[Any]] = ()
 
-    The weak ETag is the tag of the read models, the position, that of the view that it is compared `against`, and, of what rests
-    on today, the time that this was told by.
+
+def tag_of(
+    view: reading.Snapshot, now: Now | None = None, against: reading.Snapshot | None = None, form: Format = JSON
+) -> str:  # fmt: skip
+    """Return the weak ETag of an answer.
+
+    It is the tag of the read models, the position, that of the view that it is compared `against`, of what rests on today the
+    time that this was told by, and the format.
     """
     told = f"-{against.as_of.position}" if against else ""
     told += f"-{now.at:%Y%m%dT%H%M%S}" if now else ""
-    tag = f'W/"{view.read_model_tag}-{view.as_of.position}{told}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
+    told += "" if form.name == JSON.name else f"-{form.name}"
+    return f'W/"{view.read_model_tag}-{view.as_of.position}{told}"'
+
+
+async def answer(
+    request: Request, view: reading.Snapshot, body: dict[str, Any], scope: str | None = "read", *, page: Page | None = None,
+    now: Now | None = None, against: reading.Snapshot | None = None, file: File | None = None,
+    rows: Sequence[Any] | None = None,
+) -> Response:  # fmt: skip
+    """Answer a read, or 304 to whom it tells nothing new. What has pages says where the `next` one is.
+
+    `scope` is what a key needs to have this very answer; None: it has parts left out, and is not kept for others. `file` is
+    given where there are other formats than JSON; their `rows` are those of the body, unless it has them otherwise.
+    """
+    tag = tag_of(view, now, against, file.form if file else JSON)
+    varies = "Authorization, Accept, Accept-Encoding" if file else "Authorization, Accept-Encoding"
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": varies}
     if page is not None:
         known = page.known or {"as_of": view.as_of.position}
         url = next_url(request, None if page.following is None else {**known, "after": page.following})
         body, headers = {**body, "next": url}, headers | link(url)
-    rows = body.get("rows", ())
+
+    def keep(found: Response, unchanged: Response) -> None:
+        if scope:
+            answers: Answers = request.app.state.answers
+            latest = against if against and against.current else view
+            minute = now.at if now and now.origin == "clock" else None
+            answers.keep(request, latest, scope, tag, found, unchanged, minute)
+
+    rows = body.get("rows", body.get("entries", ())) if rows is None else rows
+    if file is not None and file.form.name != JSON.name:
+        return await exporting.answer(
+            request, file.form, _in_stretches(file, headers, rows, keep), few=len(rows) < _FEW
+        )
+    named = {}
+    if file is not None and "format" in request.query_params:
+        named["Content-Disposition"] = exporting.disposition(file.name, JSON)
     content = await apart(len(rows), msgspec.json.encode, {**body, **frame(view)})
-    found, unchanged = Response(content, headers=headers, media_type="application/json"), Response(None, 304, headers)
-    if scope:
-        answers: Answers = request.app.state.answers
-        latest = against if against and against.current else view
-        answers.keep(request, latest, scope, tag, found, unchanged, now.at if now and now.origin == "clock" else None)
+    found = Response(content, headers=headers | named, media_type="application/json")
+    unchanged = Response(None, 304, headers)
+    keep(found, unchanged)
     return unchanged if matches(request.headers, tag) else found
+
+
+async def _in_stretches(
+    file: File, headers: Mapping[str, str], rows: Sequence[Any], keep: Callable[[Response, Response], None]
+) -> exporting.Rows:  # fmt: skip
+    yield Export(file.table, file.name, headers, file.title, file.about, keep=keep)
+    for some in exporting.at_once(rows):
+        yield [*some]

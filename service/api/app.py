@@ -41,6 +41,7 @@ from service.store import networks
 _EXPOSED = [  # that a page in a browser may read
     "ETag", "Link", "Location", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After", "X-Request-Id",
 ]  # fmt: skip
+_EXPORT_WAIT = 60.0  # seconds that a long file waits for the one before it
 
 
 class App(FastAPI):
@@ -139,4 +140,5 @@ def create(service: Service) -> Front:
     app.state.standing = response_cache.Standing(service.pool)
     app.state.answers = response_cache.Answers(service.settings.kept_answers_bytes)
     app.state.turns = Turns(service.reads_at_once, max(1, service.reads_at_once // 2), service.settings.read_wait)
+    app.state.exports = Turns(max(1, service.reads_at_once // 2), 1, _EXPORT_WAIT)
     return Front(app, service.settings)

@@ -176,7 +176,10 @@ class Needs:
         self.scope = scope
 
     async def admit(self, request: Request) -> ledgers.Access | None:
-        """Let a request in, or raise a problem."""
+        """Let a request in, or raise a problem. One that the page hands on has been let in by it."""
+        admitted: ledgers.Access | None = request.scope.get("admitted")
+        if admitted is not None and admitted.may(self.scope):
+            return admitted
         doorkeeper: Doorkeeper = request.app.state.doorkeeper
         return await doorkeeper.admit(request.scope, self.scope)
 

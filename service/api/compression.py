@@ -38,6 +38,7 @@ _WINDOW = 23  # log2 of the bytes that zstd may look back to, which it holds in 
 
 class _Coding(NamedTuple):
     pack: Callable[[bytes], bytes]
+    packer: Callable[[], Any]  # of what comes piece by piece
     unpacker: Callable[[], Any]  # of one member, or frame; there may be several, one after the other
     error: type[Exception]
     told: str
@@ -46,12 +47,14 @@ class _Coding(NamedTuple):
 _CODINGS = {  # what is best comes first
     "zstd": _Coding(
         zstd.compress,
+        zstd.ZstdCompressor,
         lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW}),
         zstd.ZstdError,
         "zstd with windows of up to 8 MiB",
     ),
     "gzip": _Coding(
         lambda body: zlib.compress(body, level=5, wbits=_GZIP),
+        lambda: zlib.compressobj(level=5, wbits=_GZIP),
         lambda: zlib.decompressobj(_GZIP),
         zlib.error,
         "gzip",
@@ -146,3 +149,8 @@ class _Inflated:
         if self._out > max(self._most, self._came * _MOST_TIMES):
             raise ProblemError(413, f"a body may be {_MOST_TIMES} times as large as its {self._name}: send it as it is")
         return piece
+
+
+def packer(coding: str) -> Any:
+    """Return what compresses piece by piece, by `compress` and `flush`; None for a body as it is."""
+    return _CODINGS[coding].packer() if coding else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -16,17 +16,20 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from service.api import exporting, formats
 from service.api.auth import Guarded, Needs
 from service.api.bodies import read_body
+from service.api.parameters import PAGE, LimitUnlessFile
 from service.api.problems import ProblemError, problem, refuse_unknown
 from service.api.urls import link, next_url
 from service.bootstrap import Service
 from service.domain.catalogue import CATALOGUE
 from service.domain.events import InvalidEventError
+from service.exports.events import table as events_table
 from service.intake.acceptance import Result
 from service.intake.decoding import header_text, split
 from service.store.ledgers import Ledger
-from service.store.log import feed
+from service.store.log import feed, heads
 from service.store.log.stored_events import as_cloudevent
 
 router = APIRouter(tags=["events"], route_class=Guarded)
@@ -39,6 +42,7 @@ _LINES_AT_ONCE = 5_000
 _BYTES_AT_ONCE = 1_048_576
 _STRETCHES_IN_HAND = 3  # one is being stored, one waits behind it, one is being read
 _PROBLEMS_SHOWN = 100
+_AT_ONCE = 1_000  # events of a file that are read at a time
 _GOOD = ("accepted", "duplicate")
 
 
@@ -217,7 +221,7 @@ async def get_events(
     request: Request,
     ledger: Annotated[Ledger, Depends(Needs("read"))],
     after: Annotated[int, Query(ge=0, le=2**62, description="positions after this one")] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: LimitUnlessFile = None,
     event_type: Annotated[
         list[str] | None,
         Query(
@@ -226,16 +230,51 @@ async def get_events(
             json_schema_extra={"anyOf": [{"type": "array", "items": {"$ref": "#/components/schemas/EventType"}}]},
         ),
     ] = None,
+    named: Annotated[
+        formats.TableFormat | None,
+        Query(alias="format", description="all events after `after`, up to `limit`, as a file of this format"),
+    ] = None,
 ) -> Response:
-    """Feed events back as a CloudEvents batch; `Link: rel=next` leads on while there is more. A page ends at about 8 MiB."""
+    """Feed events back as a CloudEvents batch; `Link: rel=next` leads on while there is more. A page ends at about 8 MiB.
+
+    As a file – by `format`, or by an Accept header that prefers another media type – there are all of them, and no pages.
+    """
     unknown = [one for one in event_type or () if one not in CATALOGUE]
     if unknown:
         errors = [{"field": "type", "expected": "a type of the catalogue", "got": one[:80]} for one in unknown]
         raise ProblemError(422, f"type: there is no {unknown[0][:80]}", kind="invalid-request", errors=errors)
     service: Service = request.app.state.service
+    form = formats.wanted(request, named, formats.OF_EVENTS)
+    if named is not None or form is not formats.EVENTS:
+        return await exporting.answer(request, form, _all(service, ledger, after, limit, event_type or ()))
+    limit = limit or PAGE
     rows = await feed.read(service.pool, ledger.ledger, after, limit, event_type or ())
     headers = link(next_url(request, {"after": rows[-1].position} if feed.is_full(rows, limit) else None))
+    headers |= {"Vary": "Authorization, Accept, Accept-Encoding"}
     return Response(b"[" + b",".join(map(as_cloudevent, rows)) + b"]", headers=headers, media_type=_BATCH)
+
+
+async def _all(
+    service: Service, ledger: Ledger, after: int, limit: int | None, types: Sequence[str]
+) -> exporting.Rows:  # fmt: skip
+    """Yield the events up to the end that the log has now, as what a file is made of."""
+    last, _, _ = await heads.head(service.pool, ledger.ledger)
+    name = exporting.file_name("events", ledger.name, f"{after + 1}-{last}" if after else "all", last)
+    about = [
+        ("ledger", ledger.name),
+        ("after position", after),
+        ("up to position", last),
+        ("types", ", ".join(types) or "all"),
+    ]
+    yield exporting.Export(events_table(types), name, title="events", about=about, encode=as_cloudevent)
+    while (limit is None or limit > 0) and (
+        rows := await feed.read(service.pool, ledger.ledger, after, limit or _AT_ONCE, types)
+    ):
+        known = [one for one in rows if one.position <= last]
+        yield known
+        if len(known) < len(rows):
+            return
+        after, limit = rows[-1].position, None if limit is None else limit - len(rows)
 
 
 @router.get(

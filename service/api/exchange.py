@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from service.store.ledgers import Access
 
 _ID = re.compile(rb"[\x21-\x7e]{1,128}")
-_COMPRESSIBLE = re.compile(rb"application/([\w.-]+\+)?json|text/")
+_COMPRESSIBLE = re.compile(rb"application/([\w.-]+\+)?json|text/|image/svg")
 _NO_BODY = (204, 304)
 
 

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.api import hooks, openapi_events, schemas
+from service.api.formats import JSON, TABLES
 from service.api.openapi_events import ref
 
 Schema = dict[str, Any]
@@ -24,6 +25,7 @@ Send `Authorization: Bearer <key>` with every request but `/livez`, `/readyz` an
 ledger. Money is a decimal string, ratios are numbers rounded to 6 decimals, durations are days rounded to 4, days are
 those of the ledger's time zone, periods are half-open [from, to). Errors are RFC 9457 problems.
 """
+FORMATS = {one.name: one for one in TABLES}
 _COUNT = {"type": "integer", "minimum": 0}
 _ALLOWANCE = {
     "RateLimit-Limit": {"schema": _COUNT, "description": "where keys have a limit: requests that may come at once"},
@@ -34,6 +36,10 @@ _HEADERS: Schema = {
     **_ALLOWANCE,
     "Retry-After": {"schema": _COUNT, "description": "seconds after which to try again"},
     "ETag": {"schema": {"type": "string"}, "description": "made of the read models' version and the position"},
+    "Content-Disposition": {
+        "schema": {"type": "string"},
+        "description": "of a file: its name, which says what it is, of which ledger, period and position",
+    },
     "Link": {"schema": {"type": "string"}, "description": 'the next page, if there is one: `<…>; rel="next"`'},
 }
 # Answers by status that stand before the routes: to all requests, to those with a body, with a key, with an id in the path.
@@ -55,12 +61,13 @@ _WITH_KEY = {
     "429": "more requests than this key may send: try again after Retry-After seconds",
 }
 _WITH_ID = {"404": "no such thing"}
+_WITH_FORMATS = {"406": "Accept would take none of the formats that there are"}
 _CONFLICTS = {
     "create_source": "there is a source of this name",
     "retry_quarantined": "another event has this source and id",
     "retry_set_aside": "the read models were made by another release",
 }
-_SHARED = {**_OF_ALL, **_WITH_BODY, **_WITH_KEY, **_WITH_ID}
+_SHARED = {**_OF_ALL, **_WITH_BODY, **_WITH_KEY, **_WITH_ID, **_WITH_FORMATS}
 
 
 def describe(app: FastAPI) -> Schema:
@@ -138,6 +145,8 @@ def _complete(path: str, operation: Schema) -> None:
     parameters = {one["name"]: one for one in operation.get("parameters", ())}
     for one in parameters.values():
         one["schema"] = _without_null(one["schema"])
+    if "format" in parameters:
+        _of_files(operation, parameters["format"]["schema"]["enum"])
     if "limit" in parameters:
         answers["200"]["headers"] |= _named(["Link"])
     if parameters.keys() & {"as_of", "to_as_of"} and operation["operationId"] != "get_completeness":
@@ -148,6 +157,19 @@ def _without_null(schema: Schema) -> Schema:
     """Describe a parameter that may be absent: unlike a member, it cannot be null."""
     kinds = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
     return {**kinds[0], **{name: of for name, of in schema.items() if name != "anyOf"}} if len(kinds) == 1 else schema
+
+
+def _of_files(operation: Schema, names: Iterable[str]) -> None:
+    """Tell of the formats of an answer that may be had as a file."""
+    answer = operation["responses"]["200"]
+    for name in names:
+        form = FORMATS[name]
+        if form is not JSON:
+            binary = form.packed and {"contentMediaType": form.media_types[0]}
+            answer["content"][form.media_types[0]] = {"schema": {"type": "string", **(binary or {})}}
+    answer["headers"] |= _named(["Content-Disposition"])
+    operation["responses"]["406"] = {"$ref": "#/components/responses/Problem406"}
+    operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
 def _of_a_reading(operation: Schema) -> None:

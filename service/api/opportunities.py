@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -10,11 +11,12 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field, create_model
 from starlette.responses import Response
 
-from service.api import answering, parameters, reports, schemas
+from service.api import answering, files, formats, parameters, reports, schemas
 from service.api.parameters import Reader
 from service.api.report_schemas import AnswerOfNow
 from service.api.urls import IdRoute
 from service.domain.contributions import REPORTS
+from service.exports import columns, tables
 from service.projections.reports import opportunities
 from service.projections.sums.selection import column_of
 
@@ -38,6 +40,7 @@ class _Asked(parameters.Known):
     limit: int | None = Field(None, ge=1, le=10_000, description="rows of a page; absent = all rows at once")
     after: parameters.After = ""
     now: parameters.NowParameter = None
+    format: formats.FormatParameter = None
 
 
 class OpportunityRow(BaseModel):
@@ -63,6 +66,13 @@ class OpportunityRow(BaseModel):
     region: str | None
     campaign_id: str | None
     orders: list[str] = Field(description="its live orders")
+
+
+_TYPES = {  # of the columns of a file, where they are not text
+    "stage_since": columns.DAY, "value": columns.MONEY, "probability": columns.NUMBER, "weighted_value": columns.MONEY,
+    "expected_close": columns.DAY, "overdue": columns.TRUTH, "opened_on": columns.DAY, "age_days": columns.COUNT,
+    "contacts": columns.LIST, "leads": columns.LIST, "orders": columns.LIST,
+}  # fmt: skip
 
 
 class OpportunityTotal(BaseModel):
@@ -101,7 +111,7 @@ async def get_opportunities(request: Request, ledger: Reader, asked: Any) -> Res
     falling, sort = asked.sort.startswith("-"), asked.sort.removeprefix("-") or "opportunity_id"
     if sort not in opportunities.SORTS:
         raise parameters.invalid("sort", f"one of {', '.join(opportunities.SORTS)}, perhaps with - before it", sort)
-    moment = parameters.read_moment(asked.as_of)
+    moment, form = parameters.read_moment(asked.as_of), formats.wanted(request, asked.format, formats.TABLES)
     async with answering.views(request, ledger, asked.min_position, moment) as (view,):
         now = parameters.read_now(asked.now, moment, view)
         rows, total = await opportunities.read(view, query, chosen, now.of(ledger).today)
@@ -112,7 +122,15 @@ async def get_opportunities(request: Request, ledger: Reader, asked: Any) -> Res
     body["now"] = now.told()
     last = msgspec.json.encode([shown[-1]["opportunity_id"]]).decode() if len(shown) < len(rows) else None
     page = answering.Page(last, {"now": now.at.isoformat().replace("+00:00", "Z"), "as_of": view.as_of.position})
-    return await answering.answer(request, view, body, page=page, now=now)
+    file = files.of_list(form, view, query, REPORT, _table(ledger.currency, names), "opportunities")
+    return await answering.answer(request, view, body, page=page, now=now, file=file)
+
+
+def _table(currency: str, names: Mapping[str, str]) -> tables.Table:
+    digits = tables.digits_of(currency)
+    types = {name: _TYPES.get(name, columns.TEXT) for name in OpportunityRow.model_fields}
+    made = (columns.Column(name, kind, digits if kind == columns.MONEY else 0) for name, kind in types.items())
+    return tables.of_rows(made, names)
 
 
 def _after(rows: list[opportunities.Row], after: str) -> list[opportunities.Row]:

@@ -14,6 +14,7 @@ from fastapi import Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from service.api.auth import Needs
+from service.api.formats import FormatParameter
 from service.api.problems import ProblemError
 from service.domain.calendar import LAST_DAY, expected_day, parse_day, parse_instant
 from service.domain.report import Report
@@ -36,6 +37,11 @@ AsOf = Annotated[
 MinPosition = Annotated[int, Query(ge=0, le=2**62, description="wait until this position is projected, else 503")]
 After = Annotated[str, Query(description="as the `Link` of the page before has it")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
+PAGE = 100
+LimitUnlessFile = Annotated[
+    int | None,
+    Query(ge=1, le=1000, description=f"of a page; absent = {PAGE}, or all there are where a format is asked for"),
+]
 CampaignPath = Annotated[
     str,
     Path(
@@ -91,12 +97,14 @@ class Rows(Known):
     against_as_of: str | None = Field(
         None, description="beside it what was known then: a position or an RFC 3339 time", examples=["1200"]
     )
+    format: FormatParameter = None
 
 
 class Campaign(Known):
     """One campaign's figures."""
 
     now: NowParameter = None
+    format: FormatParameter = None
 
 
 class Entries(Known):
@@ -104,8 +112,9 @@ class Entries(Known):
 
     measure: str = Field(description="a figure by its name in the report", examples=["invoiced_revenue"])
     after: After = ""
-    limit: Limit = 100
+    limit: LimitUnlessFile = None
     now: NowParameter = None
+    format: FormatParameter = None
 
 
 def groups_of(report: Report) -> tuple[str, ...]:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from service.api import answering, attributed, comparing, parameters, report_schemas, schemas_lineage
+from service.api import (
+    answering,
+    attributed,
+    comparing,
+    exporting,
+    files,
+    formats,
+    parameters,
+    report_schemas,
+    schemas_lineage,
+)
 from service.api.parameters import CampaignPath, FigureReader, Reader
 from service.api.problems import ProblemError
 from service.api.urls import IdRoute
@@ -74,6 +85,7 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
     page = answers.Page(sort or None, falling, parameters.read_key(asked.after, query), asked.limit)
     include = frozenset[str](getattr(asked, "include", ()))  # of reports with figures on request only
     other, moments = comparing.read_query(asked, query), comparing.read_moments(asked)
+    form = formats.wanted(request, asked.format, formats.TABLES)
     async with answering.views(request, ledger, asked.min_position, *moments) as views:
         view, against = views[0], views[-1]
         report = await attributed.asked_for(view, report, asked)
@@ -101,6 +113,7 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
     return await answering.answer(
         request, view, body, "figures", page=_following(found.last, views, now if report.of_now else None),
         now=now if report.of_now else None, against=against if len(views) > 1 else None,
+        file=files.of_report(form, view, report, query, body),
     )  # fmt: skip
 
 
@@ -118,19 +131,23 @@ def _following(
 
 
 async def _campaign(
-    request: Request, ledger: Ledger, report: Report, campaign: str, asked: parameters.Known, now: str | None
+    request: Request, ledger: Ledger, report: Report, campaign: str, asked: parameters.Campaign
 ) -> Response:  # fmt: skip
     query = parameters.read_query(asked, ("campaign",), {"campaign": [campaign]})
     moment = parameters.read_moment(asked.as_of)
+    form = formats.wanted(request, asked.format, formats.TABLES)
     async with answering.views(request, ledger, asked.min_position, moment) as (view,):
-        today = parameters.read_now(now, moment, view)
+        today = parameters.read_now(asked.now, moment, view)
         found = await answers.read(view, report, query, today.of(ledger))
         if found is None or (not found.rows and campaign not in await view.campaigns()):
             raise ProblemError(404, f"there is no campaign {campaign!r}")
         body = {"campaign_id": campaign, **found.total, **await frame(view, query, report)}
+        row = {"campaign_id": campaign, **found.total}
+        file = files.of_report(form, view, report, query, {**body, "rows": [row], "names": await names(view, [row])})
     if report.of_now:
         body["now"] = today.told()
-    return await answering.answer(request, view, body, "figures", now=today if report.of_now else None)
+    now = today if report.of_now else None
+    return await answering.answer(request, view, body, "figures", now=now, file=file, rows=[row])
 
 
 def _check_facets(report: Report, query: selection.Query) -> None:
@@ -173,20 +190,59 @@ async def _entries(
         raise parameters.invalid("measure", f"one of {', '.join(report.figures)}", asked.measure)
     check_opened(report, query, report.additive(asked.measure) or {})
     moment = parameters.read_moment(asked.as_of)
+    place = read_place(asked.after)
+    of_now = not (report.additive(asked.measure) or {}).keys().isdisjoint(report.of_kind(PastDue))
+    form = formats.wanted(request, asked.format, formats.TABLES)
+    if asked.limit is None and (asked.format is not None or form is not formats.JSON):
+        opened = answering.views(request, ledger, asked.min_position, moment)
+        return await exporting.answer(request, form, _all_entries(opened, form, report, query, asked, of_now=of_now))
     async with answering.views(request, ledger, asked.min_position, moment) as (view,):
-        report = await attributed.asked_for(view, report, asked)
-        if (made_of := report.additive(asked.measure)) is None:
-            raise parameters.invalid("measure", f"one of {', '.join(report.figures)}", asked.measure)
+        report = await _opened(view, report, asked)
         now = parameters.read_now(asked.now, moment, view)
-        body, following = await entries.read(
-            view, query, report, asked.measure, read_place(asked.after), asked.limit, now.of(ledger)
-        )  # fmt: skip
-    told = {"currency": ledger.currency, "date_basis": query.basis}
-    if made_of.keys().isdisjoint(report.of_kind(PastDue)):
-        return await answering.answer(request, view, {**body, **told}, page=answering.Page(mark(following)))
+        figure = await entries.asked(view, query, report, asked.measure, now.of(ledger))
+        body, following = await entries.read(view, figure, place, asked.limit or parameters.PAGE)
+        file = files.of_entries(form, view, report, figure)
+    body |= {"currency": ledger.currency, "date_basis": query.basis}
+    if not of_now:
+        return await answering.answer(request, view, body, page=answering.Page(mark(following)), file=file)
     known = {"as_of": view.as_of.position, "now": now.at.isoformat().replace("+00:00", "Z")}
     page = answering.Page(mark(following), known)
-    return await answering.answer(request, view, {**body, **told, "now": now.told()}, page=page, now=now)
+    return await answering.answer(request, view, {**body, "now": now.told()}, page=page, now=now, file=file)
+
+
+async def _opened(view: reading.Snapshot, report: Report, asked: parameters.Entries) -> Report:
+    """Return the report by the model that was asked for; refuses what is no figure of it."""
+    report = await attributed.asked_for(view, report, asked)
+    if report.additive(asked.measure) is None:
+        raise parameters.invalid("measure", f"one of {', '.join(report.figures)}", asked.measure)
+    return report
+
+
+async def _all_entries(
+    opened: AbstractAsyncContextManager[list[reading.Snapshot]], form: formats.Format, report: Report, query: selection.Query,
+    asked: parameters.Entries, *, of_now: bool,
+) -> exporting.Rows:  # fmt: skip
+    """Yield all entries of a figure, from one moment of the database, as what a file is made of."""
+    moment = parameters.read_moment(asked.as_of)
+    async with opened as (view,):
+        report = await _opened(view, report, asked)
+        now = parameters.read_now(asked.now, moment, view)
+        figure = await entries.asked(view, query, report, asked.measure, now.of(view.ledger))
+        told = {"currency": view.ledger.currency, "date_basis": query.basis, **answering.frame(view), "next": None}
+        told |= {"now": now.told()} if of_now else {}
+        file = files.of_entries(form, view, report, figure)
+        headers = {"ETag": answering.tag_of(view, now if of_now else None, form=form)}
+        yield exporting.Export(
+            file.table,
+            file.name,
+            headers,
+            file.title,
+            file.about,
+            encode=msgspec.json.encode,
+            around=files.around("entries", {**entries.told(figure), **told}),
+        )
+        async for some in entries.every(view, figure, read_place(asked.after)):
+            yield some
 
 
 def _routes(report: Report) -> Iterable[tuple[str, str, str, Endpoint, Any]]:
@@ -233,7 +289,7 @@ def _campaign_routes(report: Report) -> Iterable[tuple[str, str, str, Endpoint, 
     async def get_campaign(
         request: Request, ledger: FigureReader, campaign_id: CampaignPath, asked: Annotated[parameters.Campaign, Query()]
     ) -> Response:  # fmt: skip
-        return await _campaign(request, ledger, report, campaign_id, asked, asked.now)
+        return await _campaign(request, ledger, report, campaign_id, asked)
 
     get_campaign_entries.__doc__ = "List the entries that add up to one campaign's figure."
     get_campaign.__doc__ = f"One campaign's {report.name} as one flat object."

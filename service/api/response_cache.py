@@ -29,8 +29,9 @@ from service.api.exchange import Exchange, packed_headers
 from service.projections.reports import reading
 from service.store.ledgers import Ledger
 
-_Key = tuple[int, bytes, bytes]  # ledger, path and query as they were asked
+_Key = tuple[int, bytes, bytes, str]  # ledger, path and query as they were asked, and what formats are accepted
 _ABOUT = 1_000  # bytes that an answer takes besides its body, path and query
+_ANY = ("*/*", "application/json")  # accepted as nothing in particular
 _MOST = 8  # an answer larger than this part of what may be kept is not
 
 
@@ -83,7 +84,7 @@ class Answers:
 
         One that depends on what time it is holds for the `minute` that it was worked out in.
         """
-        key = _key(view.ledger, request.scope)
+        key = _key(view.ledger, request.scope, request.headers)
         kept = _Kept(
             scope, view.read_model_tag, view.as_of.position if view.current else None, tuple(answer.raw_headers),
             tuple(unchanged.raw_headers), tag, bytes(answer.body), minute,
@@ -140,7 +141,7 @@ async def again(app: FastAPI, scope: Scope) -> Response | None:
     standing: Standing = app.state.standing
     headers = Headers(scope=scope)
     access = await doorkeeper.known(scope)
-    if access is None or (kept := answers.get(question := _key(access.ledger, scope))) is None:
+    if access is None or (kept := answers.get(question := _key(access.ledger, scope, headers))) is None:
         return None
     exchange: Exchange = scope["exchange"]
     exchange.access = access
@@ -166,9 +167,11 @@ def matches(headers: Headers, tag: str) -> bool:
     return wanted.strip() == "*" or tag.removeprefix("W/") in known
 
 
-def _key(ledger: Ledger, scope: Scope) -> _Key:
-    return ledger.ledger, scope.get("raw_path") or scope["path"].encode(), scope["query_string"]
+def _key(ledger: Ledger, scope: Scope, headers: Headers) -> _Key:
+    accept = ",".join(headers.getlist("accept"))
+    path = scope.get("raw_path") or scope["path"].encode()
+    return ledger.ledger, path, scope["query_string"], "" if accept in _ANY else accept
 
 
 def _size(key: _Key, kept: _Kept) -> int:
-    return len(key[1]) + len(key[2]) + len(kept.body) + sum(map(len, kept.packed.values())) + _ABOUT
+    return sum(map(len, key[1:])) + len(kept.body) + sum(map(len, kept.packed.values())) + _ABOUT

@@ -10,7 +10,20 @@ import httpx
 import typer
 
 from service import __version__
-from service.cli import access, citus, demo, files, hooks, operations, quarantine, rebuilds, report, serving, sources
+from service.cli import (
+    access,
+    bi,
+    citus,
+    demo,
+    files,
+    hooks,
+    operations,
+    quarantine,
+    rebuilds,
+    report,
+    serving,
+    sources,
+)
 
 app = typer.Typer(
     name="campaign-ledger",
@@ -38,7 +51,7 @@ def _options(
     """Take the options that stand before a command."""
 
 
-for part in (demo, serving, report, operations, quarantine, rebuilds, files, access, sources, hooks, citus):
+for part in (demo, serving, report, operations, quarantine, rebuilds, files, access, sources, hooks, citus, bi):
     part.register(app)
 
 

@@ -1,10 +1,11 @@
-"""`report`: any report of the service as a table, JSON or CSV, asked over HTTP with an API key."""
+"""`report`: any report of the service as a table or a file, asked over HTTP with an API key."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import httpx
@@ -13,6 +14,8 @@ import typer
 from service.cli import tables
 from service.cli.common import say
 
+_FORMATS = ("json", "csv", "xlsx", "parquet")
+_BINARY = ("xlsx", "parquet")
 _SECONDS = 120.0  # a read may take as long as the database lets it
 
 
@@ -47,15 +50,25 @@ def report(
     key: Annotated[
         str, typer.Option(envvar="CAMPAIGN_LEDGER_API_KEY", show_envvar=True, help="An API key; `keys create` makes one.")
     ] = "",
+    form: Annotated[
+        Literal["json", "csv", "xlsx", "parquet"] | None,
+        typer.Option("--format", help="The answer as a file; by the ending of --output, if that has one."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Write it there, instead of to standard output.")] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="The answer as JSON.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="The rows as CSV.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The answer as JSON, indented.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As --format csv.")] = False,
 ) -> None:  # fmt: skip
-    """Show a report as a table, or list the reports."""
-    if as_json and as_csv:
-        raise ValueError("--json and --csv are two forms of an answer: give one of them")
-    if as_csv and not name:
-        raise ValueError("--csv is of a report: `campaign-ledger report` lists them")
+    """Show a report as a table, write it as a file, or list the reports."""
+    if as_json + as_csv + (form is not None) > 1:
+        raise ValueError("--json, --csv and --format say in which form: give one of them")
+    wanted = "csv" if as_csv else form or _ending(output)
+    if wanted and not name:
+        raise ValueError(f"{wanted} is of a report: `campaign-ledger report` lists them")
+    if output and not wanted:
+        raise ValueError("--output: expected a name that ends in .csv, .xlsx, .parquet or .json, or --format")
+    if figure and wanted not in (None, "csv"):
+        raise ValueError("--figure chooses columns of the table and of CSV; other files have all of them")
     if not key:
         raise ValueError(
             "expected an API key in --key or CAMPAIGN_LEDGER_API_KEY: `campaign-ledger keys create` makes one"
@@ -66,16 +79,44 @@ def report(
         "min_position": min_position,
     }  # fmt: skip
     asked = {one: value for one, value in stated.items() if value is not None}
+    asked |= _filters(filters or [])
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=_SECONDS) as http:
-        found = _ask(http, name, {**asked, **_filters(filters or [])}) if name else _ask(http, "", {})
+        if wanted:
+            content = _get(http, name, {**asked, "format": wanted}).content
+            if figure:
+                content = tables.chosen(content.decode(), _figures(http, name), figure).encode()
+            return _write(content, output, wanted)
+        found = _ask(http, name, asked) if name else _ask(http, "", {})
     if as_json:
         say(json.dumps(found, indent=2, ensure_ascii=False))
-    elif as_csv:
-        tables.write_csv(found, sys.stdout, figure or ())
     elif name:
         tables.show_report(found, figure or ())
     else:
         tables.show_list(found)
+    return None
+
+
+def _ending(output: Path | None) -> str | None:
+    """Return the format that a file's name ends in, if it is one."""
+    ending = output.suffix.removeprefix(".").lower() if output else ""
+    return ending if ending in _FORMATS else None
+
+
+def _figures(http: httpx.Client, name: str) -> list[str]:
+    """Return the names of the figures of a report."""
+    return [
+        one["name"] for report in _ask(http, "", {})["rows"] if report["name"] == name for one in report["measures"]
+    ]
+
+
+def _write(content: bytes, output: Path | None, form: str) -> None:
+    """Write a file, or to standard output."""
+    if output:
+        output.write_bytes(content)
+    elif form in _BINARY and sys.stdout.isatty():
+        raise ValueError(f"a terminal shows no {form}: give --output, or send it to a file")
+    else:
+        sys.stdout.buffer.write(content)
 
 
 def _filters(stated: list[str]) -> dict[str, list[str]]:
@@ -90,7 +131,12 @@ def _filters(stated: list[str]) -> dict[str, list[str]]:
 
 
 def _ask(http: httpx.Client, name: str, asked: dict[str, Any]) -> dict[str, Any]:
-    """Ask for a report, or for the list of them; an error says what the service says."""
+    """Ask for a report, or for the list of them."""
+    return dict(_get(http, name, asked).json())
+
+
+def _get(http: httpx.Client, name: str, asked: dict[str, Any]) -> httpx.Response:
+    """Get a report, or the list of them; an error says what the service says."""
     try:
         answer = http.get(f"/v1/reports/{quote(name, safe='')}" if name else "/v1/reports", params=asked)
     except httpx.TransportError as error:
@@ -102,7 +148,7 @@ def _ask(http: httpx.Client, name: str, asked: dict[str, Any]) -> dict[str, Any]
         raise LookupError(f"there is no report {name!r}, but {', '.join(known)}")
     if not answer.is_success:
         raise RuntimeError(f"{answer.status_code} {_told(answer)}")
-    return dict(answer.json())
+    return answer
 
 
 def _told(answer: httpx.Response) -> str:

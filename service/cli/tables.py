@@ -1,4 +1,4 @@
-"""Reports for people: as tables that are cut where they are wider than the terminal, and as CSV.
+"""Reports for people: as tables that are cut where they are wider than the terminal, and as CSV with some figures.
 
 Figures are named with dots where they are inside another member. Beside a figure that is compared stand what it was and how far
 it is from that.
@@ -7,10 +7,11 @@ it is from that.
 from __future__ import annotations
 
 import csv
+import io
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from rich import box
 from rich.console import Console
@@ -22,7 +23,6 @@ _WIDE = 200  # where standard output is no terminal
 _GAP = 2
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 _SIDES = ("compared.", "change.")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run, at the beginning of a text
 
 Flat = dict[str, Any]
 
@@ -72,21 +72,17 @@ def _within(name: str, wanted: Collection[str]) -> bool:
     return any(name == one or name.startswith(f"{one}.") for one in wanted)
 
 
-def write_csv(found: Mapping[str, Any], stream: TextIO, wanted: Collection[str] = ()) -> None:
-    """Write rows as CSV (RFC 4180); a text that a spreadsheet would run as a formula has an apostrophe before it."""
-    shown = sheet(found, wanted)
-    columns = [*shown.keys, *shown.figures]
-    if "compared_to" in found:
-        columns += [f"compared.{name}" for name in shown.figures]
-        columns += [f"change.{name}.{part}" for name in shown.figures for part in ("absolute", "relative")]
-    writer = csv.writer(stream)
-    writer.writerow(columns)
-    writer.writerows([_safe(row.get(name)) for name in columns] for row in shown.rows)
-
-
-def _safe(value: Any) -> Any:
-    formula = isinstance(value, str) and value.startswith(_FORMULA) and _NUMBER.fullmatch(value) is None
-    return f"'{value}" if formula else value
+def chosen(text: str, known: Collection[str], wanted: Collection[str]) -> str:
+    """Return CSV without the known figures that are not wanted; ValueError for a wanted one that it does not have."""
+    heads, *rows = csv.reader(io.StringIO(text, newline=""))
+    for one in wanted:
+        if not any(_within(name, [one]) for name in heads):
+            raise ValueError(f"--figure: expected one of {', '.join(known)}, got {one}")
+    figures = [name.removeprefix("compared.").removeprefix("change.") for name in heads]
+    kept = [at for at, name in enumerate(figures) if not _within(name, known) or _within(name, wanted)]
+    stream = io.StringIO(newline="")
+    csv.writer(stream).writerows([row[at] for at in kept] for row in (heads, *rows))
+    return stream.getvalue()
 
 
 def show_list(found: Mapping[str, Any]) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 import jinja2
 import msgspec
@@ -22,7 +20,7 @@ from service.api.response_cache import Standing, matches
 from service.api.turns import Turns
 from service.bootstrap import Service
 from service.dashboard import access as entrance
-from service.dashboard import as_of, assets, bar, forms, language, looked, policy, state
+from service.dashboard import as_of, assets, bar, forms, language, looked, periods, policy, state
 from service.dashboard.desk import Desk
 from service.dashboard.kept import Pages
 from service.dashboard.language import Language
@@ -31,7 +29,6 @@ from service.dashboard.writing import Writer
 from service.projections.reports import reading
 from service.store.ledgers import Access
 
-_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _NEVER_KEPT = {"Cache-Control": "no-store"}
 _VARY = "Accept-Encoding, Accept-Language, Authorization, Cookie"
 
@@ -144,7 +141,7 @@ async def _made(
     seen: looked.Looked | None, shown: Mapping[str, Any] | None = None,
 ) -> bytes:  # fmt: skip
     ledger = access.ledger
-    moment = moment_of(asked.one("as_of") or None, ledger.timezone)
+    moment = periods.moment_of(asked.one("as_of") or None, ledger.timezone)
     async with api.views(request, ledger, 0, moment) as (view,):
         desk = Desk(
             access, asked, view, parameters.read_now(asked.one("now") or None, moment, view), spoken,
@@ -173,16 +170,6 @@ def _menu(screens: list[Screen], access: Access, asked: state.State) -> list[tup
 
 
 _KEPT = ("period", "from", "to", "date_basis", "return", "compare", "as_of", "now", "campaign_type", "channel")
-
-
-def moment_of(text: str | None, timezone: str) -> int | datetime | None:
-    """Read a moment of knowing: as the API does, or a day, which means its end in the ledger's time zone."""
-    if text is None or not _DAY.fullmatch(text):
-        return parameters.read_moment(text)
-    day = parameters.read_day("as_of", text)
-    assert day is not None  # noqa: S101  there is a text
-    midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)) + timedelta(days=1)
-    return midnight.astimezone(UTC) - timedelta(microseconds=1)
 
 
 async def on_error(request: Request, error: Exception, spoken: Language) -> Response:

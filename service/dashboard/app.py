@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from service.api import app as api
 from service.bootstrap import Service
-from service.dashboard import answering, assets, live, login, screens
+from service.dashboard import answering, assets, data, live, login, screens
 from service.dashboard.kept import Pages
 from service.dashboard.screen import Screen
 from service.dashboard.signing_in import SignIn
@@ -55,6 +55,7 @@ def routes() -> list[BaseRoute]:
         *(Route(path, handler, methods=[method]) for path, method, handler in login.ROUTES),
         Route("/static/{name}", assets.serve),
         _PathRoute("/ledgers/{ledger}/live", live.serve),
+        _PathRoute("/ledgers/{ledger}/data/{path:path}", data.serve),
         *(
             _PathRoute(
                 f"/ledgers/{{ledger}}/{one.path}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
@@ -13,7 +13,7 @@ from service.dashboard.desk import Desk
 from service.dashboard.labels import RETURNS, called
 from service.dashboard.language import N_
 from service.dashboard.screen import Screen
-from service.dashboard.state import ANY, BASES, COMPARED
+from service.dashboard.state import ANY, COMPARED
 
 _RELATIVE = {
     "ytd": N_("This year so far"),
@@ -84,25 +84,27 @@ async def of(desk: Desk, screen: Screen) -> Bar:
 
 
 async def _controls(desk: Desk, name: str) -> list[Control]:
-    text = desk.gettext
-    if name == "period":
-        return _periods(desk)
-    if name == "compare":
-        return [_compared(desk)] if desk.window.bounded else []
-    if name == "basis":
-        return [
-            Control(
-                "date_basis", text("Days"), [Option(one, text(_BASES[one]), one == desk.state.basis) for one in BASES]
-            )
-        ]
-    if name == "return":
-        known = [(one, called(desk.language, "return", one)) for one in RETURNS]
-        return [Control("return", text("Return"), [Option(one, label, one == desk.returns) for one, label in known])]
-    if name == "as_of":
-        asked = desk.state.one("as_of")
-        is_day = not asked or len(asked) == len("2026-01-01")
-        return [Control("as_of", text("As known on"), value=asked, kind="date" if is_day else "pinned")]
-    return [await _filter(desk, one) for one in _OFFERED] if name == "filters" else []
+    """Return the fields that a control of a screen has."""
+    if name == "filters":
+        return [await _filter(desk, one) for one in _OFFERED]
+    return _CONTROLS[name](desk)
+
+
+def _basis(desk: Desk) -> list[Control]:
+    options = [Option(one, desk.gettext(words), one == desk.state.basis) for one, words in _BASES.items()]
+    return [Control("date_basis", desk.gettext("Days"), options)]
+
+
+def _returns(desk: Desk) -> list[Control]:
+    options = [Option(one, called(desk.language, "return", one), one == desk.returns) for one in RETURNS]
+    return [Control("return", desk.gettext("Return"), options)]
+
+
+def _moment(desk: Desk, name: str, label: str) -> Control:
+    """Return the field of a moment of knowing: a day, or the position or time that a link has."""
+    asked = desk.state.one(name)
+    is_day = not asked or len(asked) == len("2026-01-01")
+    return Control(name, label, value=asked, kind="date" if is_day else "pinned")
 
 
 def _periods(desk: Desk) -> list[Control]:
@@ -137,8 +139,17 @@ def _compared(desk: Desk) -> Control:
 
 def _groups(desk: Desk, screen: Screen) -> Control:
     asked = desk.state.among("group_by", screen.groups, screen.groups[0])
-    options = [Option(one, called(desk.language, "group", one), one == asked) for one in screen.groups]
+    options = [Option(one, _grouped(desk, one), one == asked) for one in screen.groups]
     return Control("group_by", desk.gettext("Rows by"), options)
+
+
+_CONTROLS: dict[str, Callable[[Desk], list[Control]]] = {
+    "period": _periods, "compare": lambda desk: [_compared(desk)] if desk.window.bounded else [], "basis": _basis,
+    "return": _returns, "as_of": lambda desk: [_moment(desk, "as_of", desk.gettext("As known on"))],
+    "moments": lambda desk: [
+        _moment(desk, "from_as_of", desk.gettext("Known then")), _moment(desk, "to_as_of", desk.gettext("Known later"))
+    ],
+}  # fmt: skip
 
 
 async def _filter(desk: Desk, name: str) -> Control:
@@ -149,6 +160,10 @@ async def _filter(desk: Desk, name: str) -> Control:
     if chosen and chosen not in [(one,) for one in values]:
         options.append(Option(chosen[-1], ", ".join(chosen) or desk.gettext("without one"), chosen=True))
     return Control(name, called(desk.language, "group", name), options)
+
+
+def _grouped(desk: Desk, groups: str) -> str:
+    return " × ".join(called(desk.language, "group", one) for one in groups.split(","))
 
 
 async def _chips(desk: Desk, shown: Iterable[str]) -> list[Chip]:

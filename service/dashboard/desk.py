@@ -131,6 +131,24 @@ class Desk:
         basis = (basis or self.state.basis) if report.cube.cohort else "event"
         return Query(groups, window.since, window.until, basis, only)
 
+    def within(self, window: Window) -> Window:
+        """Return the part of a window that is in the period."""
+        since, until = self.window.since or date.min, self.window.until or date.max
+        return Window(periods.OWN, max(window.since or since, since), min(window.until or until, until))
+
+    def lacks(self, report: Report) -> list[str]:
+        """Return the filters in force that a report does not have."""
+        known = {column_of(name) for name in parameters.dimensions_of(report)}
+        return [name for name in self.state.filters if name not in known]
+
+    def sort(self, report: Report, default: str) -> str:
+        """Return the figure that rows come by, `-` before it = falling: the one asked for, else this one."""
+        asked = self.state.one("sort", default)
+        if asked.removeprefix("-") not in report.figures:
+            expected = f"one of {', '.join(report.figures)}, perhaps with - before it"
+            raise parameters.invalid("sort", expected, asked)
+        return asked
+
     async def report(
         self, name: str | Report, *groups: str, include: Iterable[str] = (), page: Page = Page(),
         window: Window | None = None, basis: str | None = None,

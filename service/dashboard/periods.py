@@ -6,14 +6,17 @@ window("ytd", today, years)       # this year, up to and with today
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from service.api import parameters
 from service.domain.calendar import LAST_DAY, parse_period
 
 RELATIVE = ("ytd", "12m", "all")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 OWN = "custom"  # the days that `from` and `to` say
 
 
@@ -81,3 +84,13 @@ def _in_month(year: int, month: int, day: int) -> date:
     first = date(year, month, 1)
     following = date(year + month // 12, month % 12 + 1, 1)
     return min(first + timedelta(days=day - 1), following - timedelta(days=1))
+
+
+def moment_of(text: str | None, timezone: str, field: str = "as_of") -> int | datetime | None:
+    """Read a moment of knowing: as the API does, or a day, which means its end in the ledger's time zone."""
+    if text is None or not _DAY.fullmatch(text):
+        return parameters.read_moment(text, field)
+    day = parameters.read_day(field, text)
+    assert day is not None  # noqa: S101  there is a text
+    midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)) + timedelta(days=1)
+    return midnight.astimezone(UTC) - timedelta(microseconds=1)

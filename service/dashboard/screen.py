@@ -10,6 +10,7 @@ from service.dashboard.desk import Desk
 from service.dashboard.forms import Act
 
 Build = Callable[[Desk], Awaitable[dict[str, Any]]]
+WITHOUT_RETURN = ("period", "basis", "as_of", "filters")
 EVERY_CONTROL = ("period", "compare", "basis", "return", "as_of", "filters")
 
 

@@ -15,15 +15,16 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from service.api import parameters
-from service.dashboard import figures
+from service.dashboard import data, figures
 from service.dashboard.desk import Desk
 from service.dashboard.labels import called
 from service.dashboard.periods import Window
 from service.domain import units
 from service.domain.calendar import following, labelled
+from service.domain.figures import Dealt, Share
 from service.domain.report import Report
 from service.projections.reports.answers import Answer
-from service.projections.sums.selection import TIME_GROUPS, column_of
+from service.projections.sums.selection import OF_WHOLE_CAMPAIGNS, TIME_GROUPS, column_of
 
 Row = Mapping[str, Any]
 ROWS = 100  # of a page
@@ -37,7 +38,7 @@ class Column:
     label: str
     note: str = ""
     numeric: bool = True
-    rank: str = ""  # "" = always; p2, p3: only where there is room
+    rank: str = ""  # "" = always; p2, p3, p4: only where there is room
     sort: str | None = None
     sorted: str | None = None  # ascending, descending
 
@@ -96,10 +97,10 @@ class Shown(NamedTuple):
     label: str = ""
 
 
-def value_of(row: Row, name: str) -> Any:
+def value_of(row: Row, name: str, report: Report | None = None) -> Any:
     """Return a figure of a row; names have points where it is inside another member."""
     found: Any = row
-    for part in name.split("."):
+    for part in (report.paths.get(name) if report else None) or name.split("."):
         found = found[part]
     return found
 
@@ -107,7 +108,7 @@ def value_of(row: Row, name: str) -> Any:
 def figure_cell(desk: Desk, report: Report, row: Row, name: str, href: str | None) -> Cell:
     """Return a figure of a row with its exact value, its meaning or the reason why there is none, and its link."""
     figure = report.figures[name]
-    value = value_of(row, name)
+    value = value_of(row, name, report)
     if value is None:
         reasons = row["reasons"]
         reason = reasons.get(name) or reasons.get(name.rpartition(".")[0]) or ""
@@ -126,7 +127,7 @@ def of_report(
     rows = [row for row in answer.rows if any(row[key] is not None for key in keys)]
     rest = [row for row in answer.rows if keys and all(row[key] is None for key in keys)]
     if TIME_GROUPS.keys() & set(groups):  # a budget alone has no day
-        rest = [row for row in rest if any(str(value_of(row, one.figure) or 0).strip("0.") for one in shown)]
+        rest = [row for row in rest if any(str(value_of(row, one.figure, of) or 0).strip("0.") for one in shown)]
     first = _first(desk)
     part = rows[first : first + ROWS]
     lines = [
@@ -136,7 +137,8 @@ def of_report(
     ]
     labels = " · ".join(called(desk.language, "group", group) for group in groups)
     columns = [column for one in shown for column in _columns(desk, of, one, sort)]
-    table = Table(caption, [Column(labels, numeric=False)], columns, lines, note, name=name)
+    files = data.downloads(desk, of, groups, sort)
+    table = Table(caption, [Column(labels, numeric=False)], columns, lines, note, downloads=files, name=name)
     if len(part) < len(rows):
         told = {"first": first + 1, "last": first + len(part), "count": len(rows)}
         table.page = desk.gettext("Rows %(first)s to %(last)s of %(count)s") % {
@@ -177,11 +179,29 @@ def _cells(
     window, filters = _of_row(row, groups)
     found = []
     for one in shown:
-        href = desk.entries(report.name, one.figure, window, **filters)
+        href = _opened(desk, report, one.figure, window, filters)
         found.append(figure_cell(desk, report, row, one.figure, href))
         if one.picture is not None:
             found.append(Cell() if total else Cell(picture=Markup(one.picture(row))))  # noqa: S704  charts escape
     return found
+
+
+def _opened(
+    desk: Desk, report: Report, name: str, window: Window | None, filters: Mapping[str, str | None]
+) -> str | None:  # fmt: skip
+    """Return where a figure of a row is opened.
+
+    A share opens as what it is a share of; what is dealt to leads on reading, to the campaigns that it is dealt from.
+    """
+    figure, dealt = report.figures[name], report.of_kind(Dealt)
+    if isinstance(figure, Share):
+        name = figure.of
+    if dealt and not dealt.keys().isdisjoint(report.additive(name) or ()) and (filters or desk.state.filters):
+        if {*filters, *desk.state.filters} <= {*map(column_of, OF_WHOLE_CAMPAIGNS)}:
+            return desk.entries(report.name, name, window, **filters)
+        by = {one: value or "" for one, value in filters.items()}
+        return desk.state.url("leads", group_by="campaign", sort=None, **by)
+    return desk.entries(report.name, name, window, **filters)
 
 
 def _of_row(row: Row, groups: Iterable[str]) -> tuple[Window | None, dict[str, str | None]]:
@@ -224,6 +244,11 @@ def group_cell(desk: Desk, row: Row, groups: Sequence[str], names: Mapping[str, 
                 href = desk.state.url(group_by="campaign", sort=None, **{group: label})
     told = row.get("campaign_id") if "campaign" in groups else None
     return Cell(" · ".join(words), href, told or "", own=True)
+
+
+def event_cell(desk: Desk, position: int, event_type: str) -> Cell:
+    """Return the place of an event in the log, which leads to it."""
+    return Cell(desk.writer.number(position), desk.state.url("event", position=str(position)), event_type, plain=True)
 
 
 def rest_cell(desk: Desk, groups: Sequence[str]) -> Cell:

@@ -34,6 +34,7 @@ ACTIONS = {
     "generation.rolled_back": "the generation before was made to serve", "generation.pruned": "old generations were dropped",
     "quarantine.dismissed": "items of the quarantine were dismissed",
     "grant.created": "scopes were granted", "grant.revoked": "a grant was taken back",
+    "bi.granted": "a role of the database was granted the views", "bi.revoked": "that grant was taken back",
     "session.created": "somebody signed in", "session.moved": "somebody went on to another ledger",
     "session.ended": "a session was ended", "session.refused": "signing in was refused",
 }  # fmt: skip

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import asyncpg
 
-from service.store import database
+from service.store import bi, database
 
 
 def place() -> Path:
@@ -26,6 +26,9 @@ async def migrate(dsn: str) -> None:
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
         at = await database.head_of_migrations(connection)
+        if at != newest() and await connection.fetchval("SELECT to_regnamespace('bi')") is not None:
+            async with connection.transaction():
+                await bi.drop(connection)  # the service makes them anew when it starts
     finally:
         await connection.close()
     if at != newest():

@@ -6,9 +6,13 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
+from pyarrow import parquet
 
 from service.cli import tables
 from tests.conftest import Api
@@ -82,11 +86,22 @@ def test_csv_has_nested_names_and_no_formulas(ask: Ask) -> None:
     assert [(row["channel"], row["actual_cost"], row["roi.booked"]) for row in others] == [("", "2500.00", "0.2")]
     compared = ("--from", "2026-03-01", "--to", "2026-04-01", "--compare", "previous", "--figure", "roi.booked")
     text = good(ask("roi", *compared, "--csv"))
-    heads = "campaign_id,roi.booked,compared.roi.booked,change.roi.booked.absolute,change.roi.booked.relative"
+    heads = (
+        "campaign_id,campaign_name,roi.booked,compared.roi.booked,change.roi.booked.absolute,change.roi.booked.relative"
+    )
     rows = {row["campaign_id"]: row for row in csv.DictReader(io.StringIO(text))}
     assert text.splitlines()[0] == heads
     assert (rows["fair"]["roi.booked"], rows["fair"]["compared.roi.booked"]) == ("-1.0", "2.0")
     assert (rows["fair"]["change.roi.booked.absolute"], rows["'=ads"]["roi.booked"]) == ("-3.0", "")
+
+
+def test_files_are_written_as_their_name_says(ask: Ask, tmp_path: Path) -> None:
+    for ending in ("xlsx", "parquet"):
+        assert good(ask("roi", "--output", str(tmp_path / f"roi.{ending}"))) == ""
+    (row,) = [one for one in parquet.read_table(tmp_path / "roi.parquet").to_pylist() if one["campaign_id"] == "fair"]
+    assert (row["actual_cost"], row["campaign_name"]) == (Decimal("2500.00"), "Fair 2026")
+    sheet = openpyxl.load_workbook(tmp_path / "roi.xlsx")["roi"]
+    assert [cell.value for cell in sheet[1]][:3] == ["campaign_id", "campaign_name", "budget"]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +109,8 @@ def test_csv_has_nested_names_and_no_formulas(ask: Ask) -> None:
     [
         ("none", "'none', but"), ("roi --group-by nothing", "group_by: expected"), ("roi --compare previous", "from: expected"),
         ("roi --figure none", "--figure: expected one of"), ("roi --filter owner", "NAME=VALUE"),
-        ("roi --json --csv", "one of them"),
+        ("roi --json --csv", "one of them"), ("roi --csv --format xlsx", "one of them"), ("roi --output roi.doc", ".parquet"),
+        ("roi --figure roas --output roi.xlsx", "columns of the table"),
         ("roi --filter nobody=1", "nobody"), ("--csv", "of a report"), ("roi --key wrong", "401"),
         ("roi --url http://127.0.0.1:9", "CAMPAIGN_LEDGER_URL"), ("roi --key=", "API key"),
     ],

@@ -36,10 +36,11 @@ def figure(row: dict[str, Any], measure: str) -> str | float | None:
 async def all_pages(
     view: reading.Snapshot, query: selection.Query, report: Report, measure: str
 ) -> tuple[Any, list[Any]]:
-    answer, after = await entries.read(view, query, report, measure, (0, 0), 7)
+    figure = await entries.asked(view, query, report, measure)
+    answer, after = await entries.read(view, figure, (0, 0), 7)
     found = list(answer["entries"])
     while after is not None:
-        more, after = await entries.read(view, query, report, measure, after, 7)
+        more, after = await entries.read(view, figure, after, 7)
         found += more["entries"]
     return answer, found
 

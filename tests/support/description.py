@@ -30,9 +30,9 @@ class Description:
         return schema
 
     def answer(self, path: str, method: str, status: int) -> dict[str, Any]:
-        """Return the schema of what is answered with a status; KeyError if that is not described."""
+        """Return the schema of what is answered with a status, as JSON; KeyError if that is not described."""
         answers = self.document["paths"][path][method]["responses"]
-        (content,) = self.resolved(answers[str(status)])["content"].values()
+        content = next(iter(self.resolved(answers[str(status)])["content"].values()))
         return dict(content["schema"])
 
     def faults(self, schema: dict[str, Any], value: Any, where: str = "$") -> Iterator[str]:

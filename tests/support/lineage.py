@@ -30,8 +30,9 @@ async def check_entries(view: Any, report: Report, query: Query, name: str, limi
         if report.facets.to_name(query.only) is not None:
             return  # such a filter is refused
     after, lines = (0, 0), []
+    asked = await entries.asked(view, query, report, name)
     while True:
-        body, following = await entries.read(view, query, report, name, after, limit)
+        body, following = await entries.read(view, asked, after, limit)
         lines += body["entries"]
         if following is None:
             break

@@ -54,7 +54,7 @@ async def test_one_query_answers_all_that_came_before_it_began_and_nobody_who_ca
     assert (await standing.of(LEDGER)).checkpoint == 4
 
 
-def keep(answers: Answers, path: str, size: int, minute: datetime | None = None) -> tuple[int, bytes, bytes]:
+def keep(answers: Answers, path: str, size: int, minute: datetime | None = None) -> tuple[int, bytes, bytes, str]:
     scope = {
         "type": "http",
         "method": "GET",
@@ -65,7 +65,7 @@ def keep(answers: Answers, path: str, size: int, minute: datetime | None = None)
     }
     view = Snapshot(None, LEDGER, 1, AsOf(1, datetime.now(UTC)), True, Base("balances", 1), "1.1.0", "1", LAYOUT)
     answers.keep(Request(scope), view, "read", 'W/"1"', Response(b"x" * size), Response(None, 304), minute)
-    return LEDGER.ledger, path.encode(), b""
+    return LEDGER.ledger, path.encode(), b"", ""
 
 
 def test_what_was_not_asked_for_longest_is_forgotten_first_and_what_is_too_large_at_once() -> None:

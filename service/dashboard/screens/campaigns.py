@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.api import parameters
-from service.charts import bars
 from service.dashboard import figures, tables
 from service.dashboard.desk import Desk
 from service.dashboard.language import N_
 from service.dashboard.screen import Screen
-from service.dashboard.sections import changed, funnel, payback, tiles, velocity
-from service.dashboard.tables import Row, Shown, Table, value_of
+from service.dashboard.sections import changed, funnel, panel, payback, tiles, velocity
+from service.dashboard.tables import Shown, Table
 from service.projections.reports.answers import Page
 
 _GROUPS = (
@@ -47,25 +45,17 @@ async def ranking(desk: Desk) -> Table:
     """Return the rows by what is left of the return after cost, or as they were asked to be sorted."""
     group = desk.state.among("group_by", _GROUPS, "campaign")
     returned, left, report = figures.RETURN_OF[desk.returns], f"left.{desk.returns}", figures.report("roi")
-    sort = desk.state.one("sort", f"-{left}")
-    if sort.removeprefix("-") not in report.figures:
-        raise parameters.invalid("sort", f"one of {', '.join(report.figures)}, perhaps with - before it", sort)
-    page = Page(sort.removeprefix("-"), sort.startswith("-"))
-    answer = await desk.report("roi", group, include={"break_even_on"}, page=page)
-    known = [float(one) for row in answer.rows if (one := value_of(row, left)) is not None]
-    lowest, highest = min(known, default=0.0), max(known, default=0.0)
-
-    def bar(row: Row) -> str:
-        value = value_of(row, left)
-        return bars.signed(None if value is None else float(value), lowest, highest)
-
+    sort = desk.sort(report, f"-{left}")
+    answer = await desk.report(
+        report, group, include={"break_even_on"}, page=Page(sort.removeprefix("-"), sort.startswith("-"))
+    )
     invoiced = [] if returned == "invoiced_revenue" else [Shown("invoiced_revenue", "p3")]
     shown = [
-        Shown("actual_cost", "p2"), *invoiced, Shown(returned, "p2"), Shown(left, "", bar), Shown(f"roi.{desk.returns}"),
-        Shown("cac", "p3"), Shown("break_even_on", "p3"),
+        Shown("actual_cost", "p2"), *invoiced, Shown(returned, "p2"), Shown(left, "", panel.bars_of(answer, left)),
+        Shown(f"roi.{desk.returns}"), Shown("cac", "p3"), Shown("break_even_on", "p3"),
     ]  # fmt: skip
     return tables.of_report(
-        desk, "roi", answer, shown, (group,), caption=desk.gettext("Ranking"), sort=sort, names=await desk.names(),
+        desk, "roi", answer, shown, (group,), caption=desk.gettext("Ranking"), sort=sort, names=desk.known_names,
         note=desk.gettext("by what is left of the return after cost; every figure opens to its entries"), name="ranking",
     )  # fmt: skip
 

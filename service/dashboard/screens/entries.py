@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from service.api import parameters, reports
-from service.dashboard import figures, words
+from service.dashboard import data, figures, words
 from service.dashboard.desk import Desk
 from service.dashboard.labels import called
 from service.dashboard.language import N_
 from service.dashboard.screen import Screen
-from service.dashboard.tables import Cell, Column, Line, Table, value_of
+from service.dashboard.tables import Cell, Column, Line, Table, event_cell, value_of
 from service.domain.contributions import REPORTS, UNITS
 from service.domain.figures import Formula
 from service.domain.report import Report
+from service.domain.reports import attribution
 from service.domain.units import COUNT, MONEY
 from service.projections.reports import entries, timeline
 
@@ -33,7 +34,7 @@ class Part(NamedTuple):
 
 async def build(desk: Desk) -> dict[str, Any]:
     """Put the screen together."""
-    report = _report(desk)
+    report = await _report(desk)
     name = desk.state.one("measure") or next(iter(report.figures))
     made_of, figure = report.additive(name), report.figures.get(name)
     if made_of is None:
@@ -41,9 +42,10 @@ async def build(desk: Desk) -> dict[str, Any]:
     query = desk.query(report, "campaign")
     reports.check_opened(report, query, made_of)
     after = reports.read_place(desk.state.one("after"))
-    body, following = await entries.read(desk.view, query, report, name, after, _PAGE, desk.local)
+    opened = await entries.asked(desk.view, query, report, name, desk.local)
+    body, following = await entries.read(desk.view, opened, after, _PAGE)
     total = await desk.total(report, basis="cohort" if isinstance(figure, Formula) else None) if figure else {}
-    value = value_of(total, name) if figure else None
+    value = value_of(total, name, report) if figure else None
     unit = figure.unit if figure else UNITS.get(name, COUNT)
     mark = reports.mark(following)
     return {
@@ -52,16 +54,17 @@ async def build(desk: Desk) -> dict[str, Any]:
         "value": desk.writer.exactly(body["sum"] if body["sum"] is not None else value, unit, name),
         "is_sum": body["sum"] is not None, "made_of": _parts(desk, report, body), "reason": _reason(body, total, name),
         "count": None if body["count"] is None else desk.writer.number(body["count"]),
-        "table": _table(desk, body),
+        "table": _table(desk, body, data.entries(desk, report, name)),
         "more": None if mark is None else desk.state.url(after=mark, as_of=str(desk.view.as_of.position)),
     }  # fmt: skip
 
 
-def _report(desk: Desk) -> Report:
+async def _report(desk: Desk) -> Report:
     name = desk.state.one("report", "roi")
     if name not in REPORTS:
         raise parameters.invalid("report", f"one of {', '.join(REPORTS)}", name)
-    return figures.report(name)
+    report = figures.report(name)
+    return attribution.by_models((await desk.view.deals()).models()) if report.keyed else report
 
 
 def _reason(body: dict[str, Any], total: dict[str, Any], name: str) -> str:
@@ -91,7 +94,7 @@ def _parts(desk: Desk, report: Report, body: dict[str, Any]) -> list[Part]:
     return found
 
 
-def _table(desk: Desk, body: dict[str, Any]) -> Table:
+def _table(desk: Desk, body: dict[str, Any], files: list[tuple[str, str]]) -> Table:
     measures = {one["measure"] for one in body["entries"]}
     lines = []
     for one in body["entries"]:
@@ -105,7 +108,7 @@ def _table(desk: Desk, body: dict[str, Any]) -> Table:
             _entity(desk, one),
             Cell(desk.campaign(campaign), own=True),
             Cell(shown, value=str(amount), title=_original(desk, one), tone="bad" if str(amount).startswith("-") else ""),
-            _event(desk, event),
+            event_cell(desk, event["position"], event["type"]),
         ]  # fmt: skip
         if len(measures) > 1:
             cells.insert(0, Cell(called(desk.language, "figure", one["measure"])))
@@ -120,15 +123,8 @@ def _table(desk: Desk, body: dict[str, Any]) -> Table:
     note = desk.gettext("in %(currency)s, in the order in which they were recorded") % {
         "currency": desk.writer.currency
     }
-    return Table(
-        desk.gettext("Entries"), [Column(desk.gettext("Day"), numeric=False)], columns, lines, note, name="entries"
-    )
-
-
-def _event(desk: Desk, event: dict[str, Any]) -> Cell:
-    position = event["position"]
-    href = desk.state.url("event", position=str(position))
-    return Cell(desk.writer.number(position), href, event["type"], plain=True)
+    head = [Column(desk.gettext("Day"), numeric=False)]
+    return Table(desk.gettext("Entries"), head, columns, lines, note, downloads=files, name="entries")
 
 
 def _original(desk: Desk, entry: dict[str, Any]) -> str:

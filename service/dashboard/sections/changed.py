@@ -46,7 +46,7 @@ async def read(desk: Desk) -> Changed | None:
     then = await desk.view.at(min(desk.looked, desk.view.as_of.position))
     href = desk.state.url("changed", from_as_of=str(then.as_of.position), sort=None, group_by=None)
     rows, lines = await between(desk, then, desk.view)
-    told = sentences(desk, rows[:_SHOWN], lines)
+    told = sentences(desk, rows, lines, _SHOWN)
     count = desk.ngettext("one figure moved", "%(count)s figures moved", len(rows)) % {
         "count": desk.writer.number(len(rows))
     }
@@ -73,13 +73,14 @@ def _weight(measure: str) -> int:
     return 1_000_000 if UNITS.get(measure) == MONEY else 1
 
 
-def sentences(desk: Desk, rows: Iterable[Row], lines: Iterable[Row]) -> list[Sentence]:
-    """Say what moved and why."""
+def sentences(desk: Desk, rows: Iterable[Row], lines: Iterable[Row], most: int) -> list[Sentence]:
+    """Say what moved most, and why; costs of goods move with the invoices that state them."""
     reasons: dict[tuple[Any, ...], dict[int, str]] = {}
     for line in lines:
         key = (line["campaign_id"], line.get("month"), line["measure"])
         reasons.setdefault(key, {})[line["event"]["position"]] = line["sentence"].partition(" because ")[2]
-    return [_sentence(desk, row, reasons.get(_key(row), {})) for row in rows]
+    told = [row for row in rows if row["measure"] != "cogs"][:most]
+    return [_sentence(desk, row, reasons.get(_key(row), {})) for row in told]
 
 
 def _key(row: Row) -> tuple[Any, ...]:

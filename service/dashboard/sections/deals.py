@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from service.api import parameters
 from service.dashboard import figures
 from service.dashboard.desk import Desk
 from service.dashboard.language import N_
@@ -15,12 +16,23 @@ from service.projections.reports.opportunities import Chosen
 
 STATUSES = {"open": N_("open"), "won": N_("won"), "lost": N_("lost")}
 
+_COLUMNS = (  # label, member of a row, from which width on, whether it is a number
+    (N_("Status"), "status", "", False), (N_("Stage"), "stage", "p2", False), (N_("Value"), "value", "", True),
+    (N_("Probability"), "probability", "p3", True), (N_("Weighted"), "weighted_value", "p2", True),
+    (N_("Expected close"), "expected_close", "p3", True), (N_("Owner"), "owner", "p3", False),
+)  # fmt: skip
 
-async def read(desk: Desk, most: int, chosen: Chosen = Chosen(), sort: str = "-value") -> Table:
+
+async def read(desk: Desk, most: int, chosen: Chosen = Chosen(), sort: str = "-value", *, sorts: bool = False) -> Table:
     """Return the opportunities opened in the period, those of the greatest value first."""
+    by = sort.removeprefix("-")
+    if by not in opportunities.SORTS:
+        raise parameters.invalid(
+            "deals_sort", f"one of {', '.join(opportunities.SORTS)}, perhaps with - before it", sort
+        )
     query = desk.query(figures.report("opportunities"))
     rows, total = await opportunities.read(desk.view, query, chosen, desk.today)
-    ordered = opportunities.in_order(rows, sort.removeprefix("-"), falling=sort.startswith("-"))
+    ordered = opportunities.in_order(rows, by, falling=sort.startswith("-"))
     lines = [_line(desk, row) for row in ordered[:most]]
     value, weighted = [
         Cell(desk.writer.figure(total[name], "money"), desk.entries("opportunities", name), value=total[name])
@@ -30,17 +42,20 @@ async def read(desk: Desk, most: int, chosen: Chosen = Chosen(), sort: str = "-v
     lines.append(
         Line(Cell(desk.gettext("Total of %(count)s") % {"count": desk.writer.number(total["opened"])}), sums, "total")
     )
-    columns = [
-        Column(desk.gettext("Status"), numeric=False), Column(desk.gettext("Stage"), numeric=False, rank="p2"),
-        Column(desk.gettext("Value")), Column(desk.gettext("Probability"), rank="p3"),
-        Column(desk.gettext("Weighted"), rank="p2"),
-        Column(desk.gettext("Expected close"), rank="p3"), Column(desk.gettext("Owner"), numeric=False, rank="p3"),
-    ]  # fmt: skip
+    columns = [_column(desk, *one, sort if sorts else "") for one in _COLUMNS]
     note = desk.gettext("opened in the period, as they stand now")
     if len(rows) > most:
         note += "; " + desk.gettext("the %(count)s greatest") % {"count": desk.writer.number(most)}
-    head = [Column(desk.gettext("Opportunity"), numeric=False)]
+    head = [_column(desk, N_("Opportunity"), "name", "", False, sort if sorts else "")]
     return Table(desk.gettext("Which deals came of it?"), head, columns, lines, note, name="deals")
+
+
+def _column(desk: Desk, label: str, member: str, rank: str, numeric: bool, sort: str) -> Column:
+    is_sorted, falls = sort.removeprefix("-") == member, sort.startswith("-")
+    by = member if is_sorted and falls else f"-{member}"
+    href = desk.state.url(deals_sort=by) + "#deals" if sort else None
+    direction = "descending" if falls else "ascending"
+    return Column(desk.gettext(label), "", numeric, rank, href, direction if is_sorted else None)
 
 
 def _line(desk: Desk, row: dict[str, Any]) -> Line:

@@ -143,7 +143,7 @@ def _table(desk: Desk, months: Sequence[dict[str, Any]], names: dict[str, str]) 
             stands[name] += Decimal(row[name] or 0)
             value = row[name]
             cells.append(
-                Cell(desk.writer.figure(value, "money"), desk.entries("roi", name, _within(desk, window)), value=value)
+                Cell(desk.writer.figure(value, "money"), desk.entries("roi", name, desk.within(window)), value=value)
             )
             cells.append(Cell(desk.writer.number(stands[name], 0), value=str(stands[name])))
         lines.append(TableLine(Cell(desk.writer.period(row["month"], "month")), cells))
@@ -151,9 +151,3 @@ def _table(desk: Desk, months: Sequence[dict[str, Any]], names: dict[str, str]) 
     return Table(
         desk.gettext("Month by month"), [Column(desk.gettext("Month"), numeric=False)], columns, lines, name="payback"
     )
-
-
-def _within(desk: Desk, window: Window) -> Window:
-    """Return the part of a month that is in the period."""
-    since, until = desk.window.since or date.min, desk.window.until or date.max
-    return Window("custom", max(window.since or since, since), min(window.until or until, until))

@@ -23,6 +23,7 @@ from service.domain.postings import Book
 BY_PART = Cube("told", by=("part",))
 PARTS = tuple(f"{number:02x}" for number in range(64))
 EVERYWHERE = None  # the part of what concerns all deals
+_written = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def part_of(kind: str, identity: str) -> str:
@@ -32,7 +33,7 @@ def part_of(kind: str, identity: str) -> str:
 
 def _tell(book: Book, of: Entity, part: str | None, said: dict[str, Any], *, kind: str = "", day: int = NO_DAY) -> None:
     place = (book.at(BY_PART, part=part), day, day, None)
-    book.put((f"told.{kind or of.kind}", of.name, *place, json.dumps(said, sort_keys=True)))
+    book.put((f"told.{kind or of.kind}", of.name, *place, _written(said)))
 
 
 def _moment(fact: Fact | None) -> tuple[int, str] | None:

@@ -5,7 +5,7 @@ The figure itself is read as the report reads it; its entries add up to it, whic
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -31,10 +31,12 @@ from service.projections.reports.dues import Now
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.closings import moved_after
 from service.projections.sums.selection import OF_CAMPAIGN, OF_SEGMENT, TIME_GROUPS, Key, Moment, Query, Selection, Sums
+from service.projections.sums.threads import apart
 
 Place = tuple[int, int]  # position, line: where an entry stands in the journal
 MOST_COUNTED = 10_000
 _OF_DEALS = {DEALS: units.NUMBER}
+_AT_ONCE, _ALL = 1_000, 2**31 - 1  # entries of a stretch where all are read; more than there are
 _json = msgspec.json.Decoder()
 
 # What an entry tells of its event comes from short members of `data` that the catalogue knows. Of large data only those are
@@ -97,24 +99,72 @@ async def page(
     if rows[0][0] > MOST_COUNTED:
         rows, counted = await _rows(*asked, in_order=True), None
     lines = [((row[1], row[2]), line_of(view, row[3:])) for row in map(tuple, rows) if row[1] is not None]
+    return await _entries(view, query, parts, lines), counted
+
+
+async def _entries(
+    view: Snapshot, query: Query, parts: Parts, lines: Sequence[tuple[Place, Line]]
+) -> list[Entry]:  # fmt: skip
+    """Return lines as entries, each with its event and why."""
     events = await _events(view, [place[0] for place, _ in lines])
     others = await _others(view, lines)
     campaigns = {} if {"channel", *OF_CAMPAIGN}.isdisjoint(query.group_by) else await view.campaigns()
+    found: list[Entry] = await apart(len(lines), _told, view, query, parts, lines, events, others, campaigns)
+    return found
+
+
+def _told(
+    view: Snapshot, query: Query, parts: Parts, lines: Sequence[tuple[Place, Line]], events: Sequence[Any],
+    others: Sequence[Any], campaigns: Mapping[str, Mapping[str, Any]],
+) -> list[Entry]:  # fmt: skip
+    """Return entries of lines: `events` and `others` are what is known of their events, and other lines of these."""
+    by_position = _by_position(events)
+    of_entity: dict[tuple[int, str], list[Line]] = {}
+    for row in map(tuple, others):
+        line = line_of(view, row[1:])
+        of_entity.setdefault((row[0], line.entity), []).append(line)
     tops = topmost({one: known.get("parent_id") for one, known in campaigns.items()})
-    entries = []
+    found = []
     for place, line in lines:
-        event = events[place[0]]
-        reason = lineage.why(event.type, event.data, line, others[place[0], line.entity])
-        entries.append(
-            Entry(
-                place,
-                _key(query, line, campaigns, tops),
-                line._replace(amount=parts[line.measure] * line.amount),
-                event,
-                reason,
-            )
-        )
-    return entries, counted
+        event = by_position[place[0]]
+        reason = lineage.why(event.type, event.data, line, of_entity[place[0], line.entity])
+        signed = line._replace(amount=parts[line.measure] * line.amount)
+        found.append(Entry(place, _key(query, line, campaigns, tops), signed, event, reason))
+    return found
+
+
+def _by_position(events: Sequence[Any]) -> dict[int, Event]:
+    return {row[0]: Event._make((*row[:6], _json.decode(row[6]), row[7])) for row in map(tuple, events)}
+
+
+async def every(view: Snapshot, figure: Asked, after: Place) -> AsyncIterator[list[dict[str, Any]]]:
+    """Yield all entries of a figure after one of them, as answers write them, a stretch at a time."""
+    query, currency = figure.query, view.ledger.currency
+    if any(model_of(measure) is not None for measure in figure.parts):  # what is dealt is in memory as a whole
+        found, _ = await page(view, query, figure.parts, Range(0, view.as_of.position), after, _ALL)
+        yield await apart(len(found), _described, found, query, currency)
+        return
+    sql, *more = _by_cube(await view.moment(query), query, tuple(figure.parts))
+    place = f"({sql.parameter(after[0])}::bigint, {sql.parameter(after[1])}::integer)"
+    matching = _matching([sql, *more], after[0] - 1, view.as_of.position)
+    statement = f"""
+        {sql.campaigns()}, matching AS ({matching} AND (position, line) > {place} ORDER BY position, line)
+        SELECT p.position, p.line, measure, entity, s.cube, s.labels, p.day, p.cohort, amount, value, detail
+        FROM matching p {OF_SEGMENT} ORDER BY position, line
+    """
+    cursor = await view.connection.cursor(statement, *sql.values)
+    while rows := await cursor.fetch(_AT_ONCE):
+        lines = await apart(len(rows), _lines, view, rows)
+        found = await _entries(view, query, figure.parts, lines)
+        yield await apart(len(found), _described, found, query, currency)
+
+
+def _lines(view: Snapshot, rows: Sequence[Any]) -> list[tuple[Place, Line]]:
+    return [((row[0], row[1]), line_of(view, row[2:])) for row in map(tuple, rows)]
+
+
+def _described(found: Sequence[Entry], query: Query, currency: str) -> list[dict[str, Any]]:
+    return [described(one, query, currency) for one in found]
 
 
 async def _with_dealt(
@@ -126,7 +176,7 @@ async def _with_dealt(
     key = (view.ledger.ledger, view.generation)
     moved = await moves(view.connection, key, positions, by_model(parts), grouping, query.basis)
     following = [one for one in moved if (one.position, one.line) > after][:limit]
-    events = await _events(view, [one.position for one in following])
+    events = _by_position(await _events(view, [one.position for one in following]))
     for move in following:
         event, cell, name = events[move.position], move.cell, dealt(move.model, move.cell.measure)
         where = dict(zip(("campaign", "owner", "team", "region"), (cell.campaign, *cell.where), strict=True))
@@ -227,23 +277,22 @@ def _key(query: Query, line: Line, campaigns: Mapping[str, Mapping[str, Any]], t
     )
 
 
-async def _events(view: Snapshot, positions: Sequence[int]) -> dict[int, Event]:
-    rows = await view.connection.fetch(
+async def _events(view: Snapshot, positions: Sequence[int]) -> Sequence[Any]:
+    """Return the events at positions, column by column."""
+    rows: Sequence[Any] = await view.connection.fetch(
         f"""
         SELECT position, type, time, source, id, recorded_at, {_TOLD}, micros FROM events
         WHERE ledger = $1 AND position = ANY($2)
         """,
         view.ledger.ledger, sorted(set(positions)),
     )  # fmt: skip
-    return {row[0]: Event(row[0], row[1], row[2], row[3], row[4], row[5], _json.decode(row[6]), row[7]) for row in rows}
+    return rows
 
 
-async def _others(
-    view: Snapshot, lines: Sequence[tuple[Place, Line]]
-) -> dict[tuple[int, str], list[Line]]:  # fmt: skip
+async def _others(view: Snapshot, lines: Sequence[tuple[Place, Line]]) -> Sequence[Any]:
     """Return all lines of the same events about the same entities."""
     positions, entities = {place[0] for place, _ in lines}, {line.entity for _, line in lines}
-    rows = await view.connection.fetch(
+    rows: Sequence[Any] = await view.connection.fetch(
         f"""
         SELECT position, measure, entity, s.cube, s.labels, day, cohort, amount, value, detail FROM postings p {OF_SEGMENT}
         WHERE p.ledger = $1 AND p.generation = $2 AND position = ANY($3) AND entity = ANY($4) AND measure <> ALL($5)
@@ -251,11 +300,7 @@ async def _others(
         """,
         view.ledger.ledger, view.generation, sorted(positions), sorted(entities), [*details.TOLD],
     )  # fmt: skip
-    found: dict[tuple[int, str], list[Line]] = {}
-    for row in map(tuple, rows):
-        line = line_of(view, row[1:])
-        found.setdefault((row[0], line.entity), []).append(line)
-    return found
+    return rows
 
 
 def described(entry: Entry, query: Query, currency: str) -> dict[str, Any]:
@@ -299,10 +344,21 @@ def written(day: date) -> str | None:
     return None if day == date.min else day.isoformat()
 
 
-async def read(
-    view: Snapshot, query: Query, report: Report, name: str, after: Place, limit: int, now: Now | None = None
-) -> tuple[dict[str, Any], Place | None]:  # fmt: skip
-    """Return a page of the entries of a figure, with the figure itself, and where the next page begins; KeyError if unknown."""
+class Asked(NamedTuple):
+    """A figure whose entries are asked for: by which query, its measures with their signs, and what the entries add up to.
+
+    `sums` are by figure: its own, or those of the figures that it is made of.
+    """
+
+    name: str
+    query: Query
+    parts: Parts
+    sums: dict[str, str | int | float]
+    reason: str | None = None  # why the report has no such figure, though entries add up
+
+
+async def asked(view: Snapshot, query: Query, report: Report, name: str, now: Now | None = None) -> Asked:
+    """Return what a figure of a report is to its entries; KeyError if it is unknown."""
     found_of, figure = report.additive(name), report.figures.get(name)
     if found_of is None:
         raise KeyError(name)
@@ -319,23 +375,38 @@ async def read(
     if report.facets:
         query, made_of = await faceted.opened(view, query, report.facets, made_of)
     parts = {measure: sign for of in reversed(made_of.values()) for measure, sign in of.items()}
-    currency, positions = view.ledger.currency, Range(0, view.as_of.position)
     summed = sum_by_key((await view.sums(replace(query, group_by=()), tuple({*parts, *report.measures}))).values())
     sums = {
-        one: amount(one, figure_of(summed, of), currency, report.figures[one].unit if one in report.figures else None)
+        one: amount(
+            one,
+            figure_of(summed, of),
+            view.ledger.currency,
+            report.figures[one].unit if one in report.figures else None,
+        )
         for one, of in made_of.items()
     }
     for one, of_now in past_due.items():
         due = await dues.past_due(view, replace(query, group_by=()), of_now, now)
-        sums[one] = amount(one, sum(due.values()), currency, of_now.unit)
-    found, counted = await page(view, query, parts, positions, after, limit + 1)
-    answer: dict[str, Any] = {
-        "measure": name,
-        "sum": sums.get(name),
-        **({"sums": sums} if name not in sums else {}),
-        "count": counted,
-        "entries": [described(one, query, currency) for one in found[:limit]],
+        sums[one] = amount(one, sum(due.values()), view.ledger.currency, of_now.unit)
+    reason = figure.without(summed, view.version) if isinstance(figure, Total) else None
+    return Asked(name, query, parts, sums, reason)
+
+
+def told(figure: Asked) -> dict[str, Any]:
+    """Return what an answer says of a figure, beside its entries."""
+    return {
+        "measure": figure.name,
+        "sum": figure.sums.get(figure.name),
+        **({"sums": figure.sums} if figure.name not in figure.sums else {}),
+        **({"reasons": {figure.name: figure.reason}} if figure.reason else {}),
     }
-    if isinstance(figure, Total) and (reason := figure.without(summed, view.version)):
-        answer["reasons"] = {name: reason}
+
+
+async def read(view: Snapshot, figure: Asked, after: Place, limit: int) -> tuple[dict[str, Any], Place | None]:
+    """Return a page of the entries of a figure, with the figure itself, and where the next page begins."""
+    positions = Range(0, view.as_of.position)
+    found, counted = await page(view, figure.query, figure.parts, positions, after, limit + 1)
+    currency = view.ledger.currency
+    entries = [described(one, figure.query, currency) for one in found[:limit]]
+    answer = {**told(figure), "count": counted, "entries": entries}
     return answer, found[limit - 1].place if len(found) > limit else None
