@@ -22,8 +22,9 @@ DESCRIPTION = """\
 CRM and ERP events in, explainable per-campaign ROI, conversion and velocity out.
 
 Send `Authorization: Bearer <key>` with every request but `/livez`, `/readyz` and `/openapi.json`; the key decides the
-ledger. Money is a decimal string, ratios are numbers rounded to 6 decimals, durations are days rounded to 4, days are
-those of the ledger's time zone, periods are half-open [from, to). Errors are RFC 9457 problems.
+ledger. Reads take HTTP Basic, too, with the key as the password. Money is a decimal string, ratios are numbers rounded to
+6 decimals, durations are days rounded to 4, days are those of the ledger's time zone, periods are half-open [from, to).
+Errors are RFC 9457 problems.
 """
 FORMATS = {one.name: one for one in TABLES}
 _COUNT = {"type": "integer", "minimum": 0}
