@@ -292,4 +292,5 @@ REPORT = Report(
         ),
     },
     on_request=frozenset({"break_even_on"}),
+    shows="invoiced_revenue",
 )  # fmt: skip
