@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import openpyxl
 import pytest
-from defusedxml import ElementTree as ET
+from defusedxml.ElementTree import fromstring
 from pyarrow import parquet
 
 from service.domain import words
@@ -189,7 +189,7 @@ def test_a_chart_shows_one_figure_of_each_row(told: Api) -> None:
     found = told.http.get("/v1/roi", params={"format": "svg", "sort": "-actual_cost"})
     assert found.headers["content-type"] == "image/svg+xml"
     assert "roi-actual_cost" in found.headers["content-disposition"]
-    texts = ["".join(one.itertext()) for one in ET.fromstring(found.text).iter("{http://www.w3.org/2000/svg}text")]
+    texts = ["".join(one.itertext()) for one in fromstring(found.text).iter("{http://www.w3.org/2000/svg}text")]
     shown = [
         answered["names"].get(row["campaign_id"], row["campaign_id"] or "unattributed") for row in answered["rows"]
     ]
