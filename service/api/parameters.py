@@ -14,7 +14,7 @@ from fastapi import Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from service.api.auth import Needs
-from service.api.formats import FormatParameter
+from service.api.formats import FormatParameter, ReportFormat
 from service.api.problems import ProblemError
 from service.domain.calendar import LAST_DAY, expected_day, parse_day, parse_instant
 from service.domain.report import Report
@@ -97,7 +97,8 @@ class Rows(Known):
     against_as_of: str | None = Field(
         None, description="beside it what was known then: a position or an RFC 3339 time", examples=["1200"]
     )
-    format: FormatParameter = None
+    format: ReportFormat = None
+    figure: str = Field("", description="of a chart: the figure that it shows", examples=["roas"])
 
 
 class Campaign(Known):

@@ -15,6 +15,7 @@ from service.api import (
     answering,
     attributed,
     comparing,
+    drawing,
     exporting,
     files,
     formats,
@@ -84,8 +85,8 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
     falling, sort = by.startswith("-"), by.removeprefix("-")
     page = answers.Page(sort or None, falling, parameters.read_key(asked.after, query), asked.limit)
     include = frozenset[str](getattr(asked, "include", ()))  # of reports with figures on request only
+    form = formats.wanted(request, asked.format, formats.REPORTS)
     other, moments = comparing.read_query(asked, query), comparing.read_moments(asked)
-    form = formats.wanted(request, asked.format, formats.TABLES)
     async with answering.views(request, ledger, asked.min_position, *moments) as views:
         view, against = views[0], views[-1]
         report = await attributed.asked_for(view, report, asked)
@@ -93,6 +94,7 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
             raise parameters.invalid(
                 "sort", f"a figure, one of {', '.join(report.figures)}, perhaps with - before it", sort
             )
+        figure = _figure_of_chart(report, form, asked)
         now = parameters.read_now(asked.now, moments[0], view)
         try:
             if other is None:
@@ -113,8 +115,20 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
     return await answering.answer(
         request, view, body, "figures", page=_following(found.last, views, now if report.of_now else None),
         now=now if report.of_now else None, against=against if len(views) > 1 else None,
-        file=files.of_report(form, view, report, query, body),
+        file=files.of_report(form, view, report, query, body, figure),
     )  # fmt: skip
+
+
+def _figure_of_chart(report: Report, form: formats.Format, asked: parameters.Rows) -> str:
+    """Return the figure that a chart shows; "" of what is no chart."""
+    if form not in (formats.SVG, formats.PNG):
+        if asked.figure:
+            raise parameters.invalid("figure", "to be absent, but for a chart: format=svg or png", asked.figure)
+        return ""
+    figure = drawing.figure_of(report, asked.figure, asked.sort)
+    if figure not in report.figures:
+        raise parameters.invalid("figure", f"one of {', '.join(report.figures)}", figure)
+    return figure
 
 
 def _following(

@@ -16,7 +16,7 @@ from service.domain.cubes import COST, Cube
 from service.domain.facets import Facets
 from service.domain.figures import Age, Dealt, Figure, FirstDay, Formula, PastDue, Percentile, Sums, Total
 from service.domain.standing import Earlier, Labels, Persons, Stock
-from service.domain.units import Exact
+from service.domain.units import MONEY, Exact
 
 Samples = Mapping[str, Mapping[Any, int]]  # duration → length in microseconds → how often
 _NOTHING: Mapping[Any, Any] = {}
@@ -35,6 +35,7 @@ class Report:
     on_request: frozenset[str] = frozenset()  # figures that rows have only if `include` asks for them
     sort: str = ""  # a figure that rows come by, `-` before it = falling, unless that is said; else by key
     facets: Facets | None = None  # what its entities may stand in several rows by
+    shows: str = ""  # the figure that its chart shows, unless another is asked for
     notes: tuple[str, ...] = ()  # what else its readers should know, line by line
     keyed: str = ""  # a member whose own members are named by what is asked for, all alike
     paths: Mapping[str, tuple[str, ...]] = field(
@@ -57,6 +58,13 @@ class Report:
     def of_kind(self, kind: type[F]) -> dict[str, F]:
         """Return its figures of a kind."""
         return {name: figure for name, figure in self.figures.items() if isinstance(figure, kind)}
+
+    @cached_property
+    def drawn(self) -> str:
+        """The figure that its chart shows: the one declared, else the first sum of money, of others, or figure at all."""
+        sums = [name for name, figure in self.figures.items() if figure.additive]
+        money = [name for name in sums if self.figures[name].unit == MONEY]
+        return next(iter((*filter(None, [self.shows]), *money, *sums, *self.figures)))
 
     @cached_property
     def dimensions(self) -> tuple[str, ...]:

@@ -293,4 +293,5 @@ REPORT = Report(
         ),
     },
     on_request=frozenset({"break_even_on"}),
+    shows="invoiced_revenue",
 )  # fmt: skip
