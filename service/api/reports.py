@@ -122,10 +122,11 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: Any) ->
             body["compared_to"] = comparing.told(other, await frame(against, other, report, now.of(ledger)))
     if report.of_now:
         body["now"] = now.told()
+    rows = found.rows if groups else [{name: one for name, one in found.total.items() if name not in report.parts}]
     return await answering.answer(
         request, view, body, "figures", page=_following(found.last, views, now if report.of_now else None),
         now=now if report.of_now else None, against=against if len(views) > 1 else None,
-        file=files.of_report(form, view, report, query, body),
+        file=files.of_report(form, view, report, query, {**body, "rows": rows}), rows=rows,
     )  # fmt: skip
 
 
