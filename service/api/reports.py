@@ -30,6 +30,7 @@ from service.domain.contributions import REPORTS
 from service.domain.figures import Dealt, PastDue
 from service.domain.report import Report
 from service.projections.reports import answers, comparison, entries, reading
+from service.projections.reports.dues import Now
 from service.projections.reports.entries import Place
 from service.projections.reports.stocks import TooManyPeriodsError
 from service.projections.sums import selection
@@ -55,12 +56,15 @@ def mark(place: Place | None) -> str | None:
     return None if place is None else f"{place[0]}.{place[1]}"
 
 
-async def frame(view: reading.Snapshot, query: selection.Query, report: Report) -> dict[str, Any]:
+async def frame(
+    view: reading.Snapshot, query: selection.Query, report: Report, now: Now | None = None
+) -> dict[str, Any]:  # fmt: skip
     """Return what every answer of a report says of itself.
 
     What waits for a rate is told of its own measures, and of costs and revenue, beside which they stand.
     """
-    unconverted, pending_links = await view.waiting(query, {*report.measures, *REPORTS["roi"].measures})
+    asked = query if report.name != "forecast" else await entries.opened(view, report, query, "value", now)
+    unconverted, pending_links = await view.waiting(asked, {*report.measures, *REPORTS["roi"].measures})
     return {
         "currency": view.ledger.currency,
         "date_basis": query.basis,
@@ -77,13 +81,17 @@ async def names(view: reading.Snapshot, rows: Iterable[dict[str, Any]]) -> dict[
     return {one: known[one]["name"] for one in sorted(ids) if known.get(one, {}).get("name")}
 
 
-async def _rows(request: Request, ledger: Ledger, report: Report, asked: parameters.Rows) -> Response:
-    groups = parameters.read_groups(asked.group_by, parameters.groups_of(report))
+async def _rows(request: Request, ledger: Ledger, report: Report, asked: Any) -> Response:
+    groups = report.keys
+    if groups is None:
+        groups = parameters.read_groups(asked.group_by, parameters.groups_of(report))
     query = parameters.read_query(asked, groups, parameters.filters_of(report, asked))
     _check_facets(report, query)
-    by = asked.sort or report.sort
+    by = getattr(asked, "sort", "") or report.sort  # of what has rows
     falling, sort = by.startswith("-"), by.removeprefix("-")
-    page = answers.Page(sort or None, falling, parameters.read_key(asked.after, query), asked.limit)
+    page = answers.Page()
+    if groups:
+        page = answers.Page(sort or None, falling, parameters.read_key(asked.after, query), asked.limit)
     include = frozenset[str](getattr(asked, "include", ()))  # of reports with figures on request only
     form = formats.wanted(request, asked.format, formats.REPORTS)
     other, moments = comparing.read_query(asked, query), comparing.read_moments(asked)
@@ -96,6 +104,8 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
             )
         figure = _figure_of_chart(report, form, asked)
         now = parameters.read_now(asked.now, moments[0], view)
+        query = answers.within(report, query, now.of(ledger))
+        other = other and answers.within(report, other, now.of(ledger))
         try:
             if other is None:
                 found = await answers.read(view, report, query, now.of(ledger), include, page)
@@ -107,15 +117,18 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
         if found is None:
             raise parameters.invalid("after", "what the `next` of the page before has", asked.after)
         found_names = await names(view, found.rows)
-        body = {"rows": found.rows, "total": found.total, **await frame(view, query, report), "names": found_names}
+        body = {"rows": found.rows, **({"total": found.total} if report.has_total else {})}
+        body |= {**await frame(view, query, report, now.of(ledger)), "names": found_names}
+        body |= await answers.beside(view, report, query, now.of(ledger))
         if other is not None:
-            body["compared_to"] = comparing.told(other, await frame(against, other, report))
+            body["compared_to"] = comparing.told(other, await frame(against, other, report, now.of(ledger)))
     if report.of_now:
         body["now"] = now.told()
+    rows = found.rows if groups else [{name: one for name, one in found.total.items() if name not in report.parts}]
     return await answering.answer(
         request, view, body, "figures", page=_following(found.last, views, now if report.of_now else None),
         now=now if report.of_now else None, against=against if len(views) > 1 else None,
-        file=files.of_report(form, view, report, query, body, figure),
+        file=files.of_report(form, view, report, query, {**body, "rows": rows}, figure), rows=rows,
     )  # fmt: skip
 
 
@@ -202,10 +215,16 @@ async def _entries(
     query = parameters.read_query(asked, ("campaign",), only)
     if report.additive(asked.measure) is None and not report.keyed:
         raise parameters.invalid("measure", f"one of {', '.join(report.figures)}", asked.measure)
+    if report.additive(asked.measure) == {}:
+        own = ", ".join(name for name in report.figures if report.additive(name))
+        raise parameters.invalid(
+            "measure", f"one of {own}: others open where they are reported, as in roi", asked.measure
+        )
     check_opened(report, query, report.additive(asked.measure) or {})
     moment = parameters.read_moment(asked.as_of)
     place = read_place(asked.after)
-    of_now = not (report.additive(asked.measure) or {}).keys().isdisjoint(report.of_kind(PastDue))
+    of_now = report.window is not None
+    of_now |= not (report.additive(asked.measure) or {}).keys().isdisjoint(report.of_kind(PastDue))
     form = formats.wanted(request, asked.format, formats.TABLES)
     if asked.limit is None and (asked.format is not None or form is not formats.JSON):
         opened = answering.views(request, ledger, asked.min_position, moment)

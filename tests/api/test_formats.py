@@ -102,6 +102,8 @@ def test_every_report_is_downloaded_as_it_is_answered(told: Api, name: str, form
     at = {"as_of": told.http.get("/v1/ledger").json()["last_position"]}
     answered = told.read(path, **at)
     rows = read(get(told, path, form, **at), form)
+    if REPORTS[name].keys == ():  # the total is the row of a file
+        answered["rows"] = [{one: value for one, value in answered["total"].items() if one not in REPORTS[name].parts}]
     check(rows, answered["rows"], form)
     if rows:
         figures = [one for one in rows[0] if one in REPORTS[name].figures]

@@ -282,8 +282,15 @@ class Opportunity(Entity):
         return _least(zone, self.opened)
 
     def own_marks(self) -> dict[str, Mark]:
-        """Return its opening."""
-        return {"opened": (self.opened, self)} if self.opened else {}
+        """Return its opening, and whether it is `lost`, or `pursued`: whatever came of it, no event says that it is decided."""
+        if self.opened is None:
+            return {}
+        marks: dict[str, Mark] = {"opened": (self.opened, self)}
+        if self.outcome is None or self.outcome.type == "opportunity.reopened":
+            marks["pursued"] = marks["opened"]
+        elif self.outcome.type == "opportunity.lost":
+            marks["lost"] = (self.outcome, self)
+        return marks
 
 
 class Quote(Entity):

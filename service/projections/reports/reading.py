@@ -100,8 +100,10 @@ class Snapshot:
             if (cube := self.layout.cube_of(measure)) is not None:
                 by_cube.setdefault(cube, []).append(measure)
         found: dict[Key, Sums] = dealt
-        for of_cube in by_cube.values():
-            for key, sums in (await self._sums(Selection(await self.moment(query), query, of_cube))).items():
+        for cube, of_cube in by_cube.items():
+            on = query.basis if self.layout.cubes[cube].cohort else "event"  # of others both are the same
+            asked = Selection(await self.moment(query), replace(query, basis=on), of_cube)
+            for key, sums in (await self._sums(asked)).items():
                 found[key] = {**found.get(key, {}), **sums}
         return found
 
