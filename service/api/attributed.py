@@ -17,13 +17,13 @@ async def asked_for(view: reading.Snapshot, report: Report, asked: BaseModel) ->
     """Return the report as its money is dealt by what was asked for. A model that is not known then is a 422."""
     if report.keyed:
         # Data-driven models, which are worked out of paths, are to be told apart from these here.
-        known = [*(await view.deals()).models()]
+        known = [*(await view.models()).models()]
         wanted = list(dict.fromkeys(getattr(asked, "model", []))) or known
         return attribution.by_models(_known(one, known, "model") for one in wanted)
     model = getattr(asked, "attribution", "")
     if model in ("", OFFICIAL):
         return report
-    deals = await view.deals()
+    deals = await view.models()
     model = deals.official() if model == "official" else _known(model, deals.models(), "attribution")
     return report if model == OFFICIAL else attribution.attributed(report, model)
 
