@@ -21,6 +21,9 @@ async def asked_for(view: reading.Snapshot, report: Report, asked: BaseModel) ->
         wanted = list(dict.fromkeys(getattr(asked, "model", []))) or known
         return attribution.by_models(_known(one, known, "model") for one in wanted)
     model = getattr(asked, "attribution", "")
+    if model and report.name not in attribution.ATTRIBUTED:
+        expected = f"to be absent: the money of {', '.join(attribution.ATTRIBUTED)} may be dealt by a model"
+        raise parameters.invalid("attribution", expected, model)
     if model in ("", OFFICIAL):
         return report
     deals = await view.models()

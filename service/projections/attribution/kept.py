@@ -10,8 +10,9 @@ import asyncio
 from bisect import bisect_left
 from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from service.domain.attribution.measures import AMOUNTS, DEALS, by_model, dealt
@@ -33,6 +34,11 @@ Place = tuple["str | None", Where]
 Amounts = dict[Place, list[int]]
 
 
+@lru_cache(maxsize=65_536)
+def _month(day: int) -> int:
+    return grain_start(date.fromordinal(day), "month").toordinal()
+
+
 class Totals:
     """What a model deals on one date basis, by month and by day."""
 
@@ -44,8 +50,7 @@ class Totals:
     def add(self, cell: Cell, sign: int) -> None:
         """Add what a campaign has, or take it off."""
         day = cell.day if self.basis == "event" else cell.cohort
-        month = grain_start(date.fromordinal(day), "month").toordinal()
-        for grain, start in (("month", month), ("day", day)):
+        for grain, start in (("month", _month(day)), ("day", day)):
             places = self._by[grain].get(start)
             if places is None:
                 places = self._by[grain][start] = {}
@@ -163,13 +168,20 @@ class Kept:
                 low, high = sorted((kept.position, position))
                 if low < high:
                     between = [line async for line in lines.moved(connection, key, low, high)]
-                    try:
+                    with self._whole(name):
                         await apart(len(between) * _MANY, kept.go, between, position)
-                    except BaseException:
-                        del self._ledgers[name]  # it may be anywhere in between
-                        raise
                 self._ledgers.move_to_end(name)
-            yield kept, self._ledgers.get(name) is kept
+            with self._whole(name):
+                yield kept, self._ledgers.get(name) is kept
+
+    @contextmanager
+    def _whole(self, name: tuple[int, str]) -> Iterator[None]:
+        """Forget a ledger when work on it fails, or is given up while a thread goes on with it: it may be in any state."""
+        try:
+            yield
+        except BaseException:
+            self._ledgers.pop(name, None)
+            raise
 
     def _keep(self, name: tuple[int, str], made: Dealt) -> None:
         for other in [one for one in self._ledgers if one[0] == name[0] and one != name]:  # of another generation
