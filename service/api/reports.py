@@ -165,6 +165,7 @@ async def _campaign(
     form = formats.wanted(request, asked.format, formats.TABLES)
     async with answering.views(request, ledger, asked.min_position, moment) as (view,):
         today = parameters.read_now(asked.now, moment, view)
+        report = await attributed.asked_for(view, report, asked)
         found = await answers.read(view, report, query, today.of(ledger))
         if found is None or (not found.rows and campaign not in await view.campaigns()):
             raise ProblemError(404, f"there is no campaign {campaign!r}")

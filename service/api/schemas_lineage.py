@@ -34,6 +34,7 @@ class Entry(Labels):
     """One posting of a figure; amounts add up to it."""
 
     measure: str = Field(description="what was posted; a figure may be made of several", examples=["credited"])
+    model: str | None = Field(None, description="of what is dealt: the model", examples=["linear"])
     amount: Written = Field(
         description="money as a decimal string, a count or seconds as a number", examples=["-4620.00"]
     )
