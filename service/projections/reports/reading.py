@@ -24,8 +24,8 @@ from service.domain.layout import Layout
 from service.domain.reports.told import EVERYWHERE
 from service.projections.attribution import dealing, lines
 from service.projections.attribution.deals import Deals, deals_of
-from service.projections.reports import aliases
 from service.projections.attribution.kept import Dealt, Kept
+from service.projections.reports import aliases
 from service.projections.sums import break_even, closings, durations, known_campaigns
 from service.projections.sums.selection import Base, Key, Moment, Query, Selection, Sums, amounts
 from service.projections.sums.threads import apart
