@@ -156,13 +156,7 @@ async def opened(
     parts = parts or Parts()
     pool = await database.connect(dsn, size=settings.pool_size, statement_timeout=settings.statement_timeout)
     thread = _ProjectorThread(Projection(dsn, settings, parts)) if projector else None
-    appender = Appender(
-        pool,
-        queue_events=settings.append_queue_events,
-        queue_bytes=settings.append_queue_bytes,
-        batch_events=settings.append_batch_events,
-        appended=thread.wake if thread else appended,
-    )
+    appender = _appender(settings, pool, thread.wake if thread else appended)
     try:
         await _check_migrated(pool)
         await _bootstrap_key(pool, settings)
@@ -179,6 +173,35 @@ async def opened(
         if thread:
             await asyncio.to_thread(thread.stop)
         await database.close(pool)
+
+
+@asynccontextmanager
+async def beside(settings: Settings, dsn: str) -> AsyncIterator[Service]:
+    """Open a service on a migrated database for one command: it works only at what it is asked."""
+    pool = await database.connect(dsn, size=settings.pool_size, statement_timeout=settings.statement_timeout)
+    appender = _appender(settings, pool)
+    try:
+        await _check_migrated(pool)
+        service = Service(settings, pool, appender)
+        try:
+            yield service
+        finally:
+            await service.outgoing.aclose()
+    finally:
+        await appender.close()
+        await database.close(pool)
+
+
+def _appender(
+    settings: Settings, pool: asyncpg.Pool, appended: Callable[[int], None] | None = None
+) -> Appender:  # fmt: skip
+    return Appender(
+        pool,
+        queue_events=settings.append_queue_events,
+        queue_bytes=settings.append_queue_bytes,
+        batch_events=settings.append_batch_events,
+        appended=appended,
+    )
 
 
 async def _check_migrated(pool: asyncpg.Pool) -> None:

@@ -19,6 +19,7 @@ from service.api import (
     openapi,
     operations,
     opportunities,
+    paths,
     quarantine,
     reads,
     rebuilds,
@@ -117,6 +118,7 @@ def create_app() -> App:
     app.include_router(opportunities.router)
     app.include_router(sla.router)
     app.include_router(attribution.router)
+    app.include_router(paths.router)
     app.include_router(reports.router)  # before the reads: ids of campaigns may have slashes
     app.include_router(lineage.router)
     app.include_router(reads.router)

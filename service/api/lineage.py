@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -77,12 +78,15 @@ def _moment(field: str, text: str) -> int | datetime:
     return found
 
 
+_SUMMED: list[Any] = [name for name, report in REPORTS.items() if report.of_kind(Total)]  # restated is what adds up
+
+
 class Compared(parameters.Window):
     """What is compared."""
 
     from_as_of: str = Field(description="known then: a position or an RFC 3339 time", examples=["1200"])
     to_as_of: str | None = Field(None, description="known later; absent = now", examples=["2026-04-30T00:00:00Z"])
-    report: str = Field("roi", description="the report", json_schema_extra={"enum": list(REPORTS)})
+    report: str = Field("roi", description="the report", json_schema_extra={"enum": _SUMMED})
     measure: str | None = Field(None, description="one figure that is a sum; absent = all that add up one measure")
     group_by: str | None = Field(
         None,
@@ -104,8 +108,8 @@ async def get_restatement(request: Request, ledger: FigureReader, asked: Annotat
     `lines` are those of all rows, in the order in which they were posted; the lines of a row add up to its difference.
     A key with the scope `figures` alone gets no `lines`.
     """
-    if asked.report not in REPORTS:
-        raise parameters.invalid("report", f"one of {', '.join(REPORTS)}", asked.report)
+    if asked.report not in _SUMMED:
+        raise parameters.invalid("report", f"one of {', '.join(_SUMMED)}", asked.report)
     try:
         report = restatement.report_with(REPORTS[asked.report], asked.measure)
     except KeyError:
@@ -117,6 +121,7 @@ async def get_restatement(request: Request, ledger: FigureReader, asked: Annotat
     group_by = f"{dimensions[0]},month" if asked.group_by is None else asked.group_by
     groups = parameters.read_groups(group_by, restatement.groups(report))
     query = parameters.read_query(asked, groups, {"campaign": asked.campaign_id})
+    query = replace(query, basis=report.basis or query.basis)
     compared = restatement.measures(report, asked.measure, groups)
     moments = _moment("from_as_of", asked.from_as_of), parameters.read_moment(asked.to_as_of, "to_as_of")
     async with answering.views(request, ledger, asked.min_position, *moments) as (then, now):
@@ -128,7 +133,7 @@ async def get_restatement(request: Request, ledger: FigureReader, asked: Annotat
     scope: str | None = "read"
     if not answering.sees_entries(request):
         body, following, scope = {**body, "lines": []}, None, None
-    content = {**_between(then, now), **body, "date_basis": asked.date_basis}
+    content = {**_between(then, now), **body, "date_basis": query.basis}
     fixed = {"from_as_of": then.as_of.position, "to_as_of": now.as_of.position}
     return await answering.answer(request, now, content, scope, page=answering.Page(mark(following), fixed))
 

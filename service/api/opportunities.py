@@ -115,7 +115,7 @@ async def get_opportunities(request: Request, ledger: Reader, asked: Any) -> Res
     async with answering.views(request, ledger, asked.min_position, moment) as (view,):
         now = parameters.read_now(asked.now, moment, view)
         rows, total = await opportunities.read(view, query, chosen, now.of(ledger).today)
-        rows = _after(opportunities.in_order(rows, sort, falling=falling), asked.after)
+        rows = _after(opportunities.in_order(rows, sort, falling), asked.after)
         shown = [opportunities.written(row, ledger.currency) for row in rows[: asked.limit]]
         names = await reports.names(view, shown)
         body = {"rows": shown, "total": total, **await reports.frame(view, query, REPORT), "names": names}

@@ -17,6 +17,7 @@ from service.cli import (
     demo,
     files,
     hooks,
+    notices,
     operations,
     quarantine,
     rebuilds,
@@ -51,7 +52,21 @@ def _options(
     """Take the options that stand before a command."""
 
 
-for part in (demo, serving, report, operations, quarantine, rebuilds, files, access, sources, hooks, citus, bi):
+for part in (
+    demo,
+    serving,
+    report,
+    operations,
+    quarantine,
+    rebuilds,
+    files,
+    access,
+    sources,
+    hooks,
+    citus,
+    bi,
+    notices,
+):
     part.register(app)
 
 

@@ -34,28 +34,20 @@ _VARY = "Accept-Encoding, Accept-Language, Authorization, Cookie"
 
 
 @cache
-def templates() -> jinja2.Environment:
-    """Return the templates. What is not there is an error, and all that is put in is escaped."""
+def templates(code: str) -> jinja2.Environment:
+    """Return the templates in a language. What is not there is an error, and all that is put in is escaped."""
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("service.dashboard"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, extensions=["jinja2.ext.i18n"], auto_reload=False,
     )  # fmt: skip
     made.globals.update(asset=assets.url, languages=language.NAMES, called=None)
+    made.install_gettext_translations(language.language(code).texts, newstyle=True)  # type: ignore[attr-defined]
     return made
 
 
 def render(template: str, spoken: Language, **context: Any) -> bytes:
     """Return a page."""
-    overlay = _in(spoken.code)
-    return overlay.get_template(template).render(language=spoken, **context).encode()
-
-
-@cache
-def _in(code: str) -> jinja2.Environment:
-    """Return the templates in a language."""
-    made = templates().overlay()
-    made.install_gettext_translations(language.language(code).texts, newstyle=True)  # type: ignore[attr-defined]
-    return made
+    return templates(spoken.code).get_template(template).render(language=spoken, **context).encode()
 
 
 async def answer(request: Request, screen: Screen, screens: list[Screen]) -> Response:

@@ -108,12 +108,15 @@ def _moment(desk: Desk, name: str, label: str) -> Control:
 
 
 def _periods(desk: Desk) -> list[Control]:
-    text, window = desk.gettext, desk.window
+    window = desk.window
     offered = [*periods.offered(desk.today, desk.years, window), "custom"]
     options = [Option(one, *_period(desk, one, chosen=one == window.period)) for one in offered]
-    found = [Control("period", text("Period"), options)]
+    found = [Control("period", desk.gettext("Period"), options)]
     if window.period == "custom":
-        for name, label, day in (("from", text("From"), window.since), ("to", text("To, not with it"), window.until)):
+        for name, label, day in (
+            ("from", desk.gettext("From"), window.since),
+            ("to", desk.gettext("To, not with it"), window.until),
+        ):
             found.append(Control(name, label, value=day.isoformat() if day else "", kind="date"))
     return found
 

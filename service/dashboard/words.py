@@ -13,7 +13,23 @@ from service.dashboard.language import N_
 from service.dashboard.writing import Writer
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
-_HAPPENED = re.compile(r"(?P<kind>[a-z ]+?) (?P<id>\S.*) was (?P<verb>.+?)(?: on (?P<day>\d{4}-\d\d-\d\d))?", re.DOTALL)
+_HAPPENED = re.compile(
+    r"(?P<kind>cost entry|credit note|[a-z]+) (?P<id>\S.*) was (?P<verb>.+?)(?: on (?P<day>\d{4}-\d\d-\d\d))?",
+    re.DOTALL,
+)
+HAPPENED = N_("%(kind)s %(id)s was %(verb)s on %(day)s")
+# What an event does with what it names, as the domain says it; and reasons that are told in a word or two.
+DONE = (
+    N_("accepted"), N_("amended"), N_("booked"), N_("campaign reassigned"), N_("captured"), N_("churned"), N_("completed"),
+    N_("consent changed"), N_("contact linked"), N_("contact unlinked"), N_("credited"), N_("defined"), N_("disqualified"),
+    N_("erased"), N_("expired"), N_("followed up"), N_("given its budget"), N_("handed over"), N_("merged"),
+    N_("messages sent"), N_("model published"), N_("noted to have sent messages"), N_("opened"), N_("placed"), N_("posted"),
+    N_("qualified"), N_("rate published"), N_("reassigned"), N_("received"), N_("recorded"), N_("registered"),
+    N_("rejected"), N_("renewed"), N_("reopened"), N_("resolved"), N_("reversed"), N_("sent"), N_("set"), N_("stage changed"),
+    N_("updated"), N_("value changed"), N_("cancelled"), N_("suppressed"), N_("voided"), N_("won"), N_("lost"), N_("restated"),
+    N_("new customer"), N_("no longer a new customer"), N_("no longer won"), N_("no longer lost"), N_("no longer open"),
+    N_("contact"), N_("activity"), N_("model"),
+)  # fmt: skip
 # Reasons with something in them: the text of the catalogues, and how the domain's sentence is read.
 _REASONS = (
     N_("re-attributed from %(a)s to %(b)s"), N_("link arrived: attributed to %(a)s"), N_("restated: moved from %(a)s to %(b)s"),
@@ -64,5 +80,6 @@ def happened(writer: Writer, text: str) -> str:
     found = _HAPPENED.fullmatch(text)
     if found is None or found["day"] is None:
         return _DAY.sub(lambda day: writer.day(day[0]), text)
-    known = f"{found['kind']} %(id)s was {found['verb']} on %(day)s"
-    return writer.language.texts.gettext(known) % {"id": found["id"], "day": writer.day(found["day"])}
+    texts = writer.language.texts
+    told = {"kind": texts.gettext(found["kind"]), "id": found["id"], "verb": texts.gettext(found["verb"])}
+    return texts.gettext(HAPPENED) % {**told, "day": writer.day(found["day"])}

@@ -93,7 +93,8 @@ def _change(desk: Desk, name: str, unit: str, change: dict[str, Any]) -> tuple[s
     tone = "good" if (moved > 0) != (name in _RISING_IS_BAD) else "bad"
     if unit == "ratio":
         points = desk.writer.number(moved * 100, 0).lstrip("\N{MINUS SIGN}")
-        return f"{arrow} {desk.gettext('%(count)s points') % {'count': points}}", tone
+        told = desk.gettext("%(count)s points") % {"count": points}
+        return f"{arrow} {told}", tone
     if change["relative"] is not None:
         return f"{arrow} {desk.writer.ratio(abs(change['relative']), 'change')}", tone
     return f"{arrow} {desk.writer.figure(str(abs(moved)), unit)}", tone

@@ -82,11 +82,11 @@ def _sum(rows: Iterable[Row], name: str) -> int:
     return sum(row[name] or 0 for row in rows)
 
 
-def in_order(rows: list[Row], sort: str, *, falling: bool) -> list[Row]:
-    """Sort rows, which are by id, by a member: null last either way."""
+def in_order(rows: list[Row], sort: str, falling: bool) -> list[Row]:
+    """Sort rows, which are in their own order, by a member: null last either way, equal ones as they are."""
     known = [row for row in rows if row[sort] is not None]
     if falling:
-        known.reverse()  # so that equal ones are by id once more
+        known.reverse()  # so that equal ones are in their own order once more
     known.sort(key=lambda row: row[sort])
     if falling:
         known.reverse()

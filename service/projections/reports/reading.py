@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from service.domain.components.campaigns import topmost
 from service.domain.details import PENDING_LINKS, UNCONVERTED
 from service.domain.figures import Parts
 from service.domain.layout import Layout
-from service.projections.attribution import dealing, lines
+from service.projections.attribution import data_driven, dealing, lines, paths
 from service.projections.attribution.deals import Deals, deals_of
 from service.projections.reports import aliases
 from service.projections.sums import break_even, closings, durations, known_campaigns
@@ -90,16 +90,20 @@ class Snapshot:
     async def sums(self, query: Query, measures: Sequence[str]) -> dict[Key, Sums]:
         """Return the sums of measures by group, whichever cubes they are in; a group without any is not there."""
         by_cube: dict[str, list[str]] = {}
-        if any(model_of(one) for one in measures):
-            dealt = await apart(_MANY, dealing.sums, await self.deals(), query, measures, await self._classed())
-        else:
-            dealt = {}
+        dealt: dict[Key, Sums] = {}
+        if by_touches := [one for one in measures if model_of(one) and not data_driven.is_dealt(one)]:
+            dealt = await apart(_MANY, dealing.sums, await self.deals(), query, by_touches, await self._classed())
+        if by_paths := [one for one in measures if data_driven.is_dealt(one)]:
+            for key, sums in (await self._by_paths(query, by_paths)).items():
+                dealt[key] = {**dealt.get(key, {}), **sums}
         for measure in measures:
             if (cube := self.layout.cube_of(measure)) is not None:
                 by_cube.setdefault(cube, []).append(measure)
         found: dict[Key, Sums] = dealt
-        for of_cube in by_cube.values():
-            for key, sums in (await self._sums(Selection(await self.moment(query), query, of_cube))).items():
+        for cube, of_cube in by_cube.items():
+            on = query.basis if self.layout.cubes[cube].cohort else "event"  # of others both are the same
+            asked = Selection(await self.moment(query), replace(query, basis=on), of_cube)
+            for key, sums in (await self._sums(asked)).items():
                 found[key] = {**found.get(key, {}), **sums}
         return found
 
@@ -110,6 +114,13 @@ class Snapshot:
             found = await lines.standing(self.connection, key, self.as_of.position)
             self._deals = await apart(len(found), deals_of, found)
         return self._deals
+
+    async def _by_paths(self, query: Query, measures: Sequence[str]) -> dict[Key, Sums]:
+        """Return the sums of what is dealt by the paths of the leads captured in the window."""
+        window = replace(query, group_by=(), only=(), basis="cohort")
+        whole = (await self.sums(window, data_driven.POSTED)).get((), {})
+        found = await paths.read(self, window, data_driven.POSTED)
+        return await apart(len(found), data_driven.sums, found, whole, query, measures, await self._classed())
 
     async def _classed(self) -> dealing.Campaigns:
         return dealing.campaigns(await self.campaigns())

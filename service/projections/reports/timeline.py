@@ -195,7 +195,7 @@ async def _rows(
         FROM (
             SELECT *, dense_rank() OVER (PARTITION BY position ORDER BY entity) AS number FROM postings
             WHERE ledger = $1 AND generation = $2 AND position = ANY($3) AND entity = ANY($4) AND value IS NULL
-            AND NOT measure LIKE ANY(ARRAY['funnel.%', 'opportunities.%', 'quality.%', 'told.%'])
+            AND NOT measure LIKE ANY(ARRAY['funnel.%', 'opportunities.%', 'paths.%', 'quality.%', 'told.%'])
             AND measure NOT IN ('pending_links', 'flag', 'invoiced_with_cogs')
             -- money that stands elsewhere, too
             AND measure NOT IN ('leads.booked_revenue', 'leads.invoiced_revenue', 'payments.billed', 'payments.open')
