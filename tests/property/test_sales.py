@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.domain.contributions import REPORTS
+from service.projections.reports import opportunities
 from service.projections.reports.answers import read
 from service.projections.reports.dues import now_at
 from service.projections.sums.selection import Query
@@ -38,10 +39,13 @@ def test_figures_are_what_a_plain_reading_says(
 
     async def run() -> dict[str, Any]:
         view: Any = MemorySnapshot(await project(events, cuts, ledger), ledger)
-        return {name: await read(view, REPORTS[name], query, now_at(NOW, timezone)) for name, query in asked.items()}
+        answers = {name: await read(view, REPORTS[name], query, now_at(NOW, timezone)) for name, query in asked.items()}
+        rows, _ = await opportunities.read(view, Query(()), opportunities.Chosen(), now_at(NOW, timezone).today)
+        return {**answers, "list": [opportunities.written(row, "EUR") for row in rows]}
 
     found = asyncio.run(run())
     plain = sales.Sales(Ledger(Facts(events, ZoneInfo(timezone)), "EUR"), now_at(NOW, timezone).today)
+    assert found["list"] == sales.listed(plain)
     for name, query in asked.items():
         if unlike(name, query):
             continue

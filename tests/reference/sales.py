@@ -14,7 +14,18 @@ from itertools import pairwise
 from math import floor
 from typing import Any
 
-from tests.reference.facts import QUOTE_TYPES, Event, Invoice, Money, Opportunity, Order, digits_of, last_stated, money
+from tests.reference.facts import (
+    QUOTE_TYPES,
+    Event,
+    Invoice,
+    Money,
+    Opportunity,
+    Order,
+    aliases,
+    digits_of,
+    last_stated,
+    money,
+)
 from tests.reference.ledger import Ledger
 from tests.reference.oracle import PERIODS, decimal, divide, number, percentile
 from tests.reference.places import Place
@@ -450,3 +461,43 @@ def _once(items: Sequence[Item]) -> list[Item]:
             sums = {**was.sums, "moved_on": moved}
             found[one.identity] = Item(was.labels, was.day, sums, [*was.lengths, *one.lengths], one.identity)
     return [*found.values()]
+
+
+def listed(sales: Sales) -> list[dict[str, Any]]:
+    """Return the list of opportunities, by id."""
+    found = []
+    contacts = aliases(sales.facts.events, "contact.merged")
+    items = {one.identity: one for one in sales.opportunities()}
+    for one in sales.facts.opportunities.values():
+        item, events, entered = items[one.id], sales.events_of(one), sales.entered(one)
+        status, decided = sales.outcome(one)
+        opened = [e for e in events if e.type == "opportunity.opened"]
+        named = [e for e in opened if e.data.get("contact_ids") is not None]
+        linked: dict[str, bool] = {}
+        for e in events:
+            name = contacts.get(e.data.get("contact_id", ""), e.data.get("contact_id", ""))
+            if e in named[-1:]:
+                # Those of earlier statements are not named any more; whoever was unlinked before is named again.
+                linked |= {contacts.get(one, one): True for one in e.data["contact_ids"]}
+            elif e.type == "opportunity.contact_linked":
+                linked[name] = True
+            elif e.type == "opportunity.contact_unlinked":
+                linked[name] = False
+        value, chance, digits = sales.value(one), sales.chance(one), digits_of(sales.ledger.currency)
+        weighted = value * chance if status == "open" and value is not None and chance is not None else None
+        close = last_stated(events, "expected_close")
+        until = decided.day(sales.zone) if decided else sales.today
+        day = one.opened.day(sales.zone)
+        found.append({
+            "opportunity_id": one.id, "name": last_stated(opened, "name"), "status": status,
+            "stage": entered[-1][0] if entered else None,
+            "stage_since": entered[-1][1].day(sales.zone).isoformat() if entered else None,
+            "value": None if value is None else decimal(value, digits), "probability": None if chance is None else float(chance),
+            "weighted_value": None if weighted is None else decimal(weighted, digits), "expected_close": close,
+            "overdue": status == "open" and close is not None and date.fromisoformat(close) < sales.today,
+            "opened_on": day.isoformat(), "age_days": max(0, (until - day).days), "account": item.labels["account"],
+            "contacts": sorted(name for name, there in linked.items() if there), "leads": one.lead_ids,
+            **{name: item.labels[name] for name in ("owner", "team", "region")}, "campaign_id": item.labels["campaign"],
+            "orders": sorted(order.id for order in sales.places.live_orders(one)),
+        })  # fmt: skip
+    return found
