@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 
 from service import telemetry
+from service.domain import personal
 from service.domain.events import InvalidEventError, read_event
 from service.intake import compiled, days
 from service.intake.corrections import CORRECTIONS, wrong_currency
@@ -20,6 +21,9 @@ from service.store import audit, quarantine
 from service.store.log import heads
 from service.store.log.append import Outcome
 from service.store.log.group_commit import Appender
+from service.store.people import erasures
+from service.store.people.erasing import Eraser
+from service.store.people.keys import Subjects
 from service.store.rows import Row, encode_json, row_of
 
 _AT_ONCE = 50  # items read between two turns of the event loop
@@ -88,8 +92,11 @@ def read_item(raw: bytes, limits: Limits) -> Row:
 class Intake:
     """The one way into the log for whatever a sender posts."""
 
-    def __init__(self, pool: asyncpg.Pool, appender: Appender, limits: Limits) -> None:
+    def __init__(self, pool: asyncpg.Pool, appender: Appender, limits: Limits, eraser: Eraser | None = None) -> None:
+        """`eraser` has the keys that what is said of people is sealed with; without it, they are made without a master key."""
         self.limits = limits
+        self._eraser = eraser or Eraser(pool, Subjects(pool))
+        self.subjects = self._eraser.subjects
         self._pool = pool
         self._appender = appender
 
@@ -137,7 +144,7 @@ class Intake:
     ) -> Taken:  # fmt: skip
         rows: dict[int, Row] = {}
         invalid: dict[int, Result] = {}
-        distant = correcting = audited = False
+        distant = correcting = audited = sealing = False
         for index, raw in enumerate(raws):
             if index % _AT_ONCE == _AT_ONCE - 1:
                 await asyncio.sleep(0)  # others, and the database's answers, get their turn
@@ -149,6 +156,9 @@ class Intake:
             distant = distant or days.at_the_ends(row)
             correcting = correcting or row.type in CORRECTIONS
             audited = audited or row.type in _AUDITED
+            sealing = sealing or row.seals
+        if sealing:
+            rows = dict(zip(rows, await self.subjects.sealed(ledger, list(rows.values())), strict=True))
         if turn is not None:
             await turn
         for check, needed in ((days.outside, distant), (wrong_currency, correcting)):
@@ -162,7 +172,12 @@ class Intake:
         if invalid and keep:
             new = next((one.position for one in taken.outcomes if one.status == "accepted"), None)
             items = [refused(raws[index], one.problem or {}) for index, one in invalid.items()]
+            items = await self._eraser.without_erased(ledger, items)
             await quarantine.keep(self._pool, ledger, items, None if new is None else new - 1)
+        if any(row.type in erasures.AT_ONCE for row in rows.values()):
+            await self._eraser.catch_up(ledger, destroy=keep)
+        if not keep and (erased := _erased(rows.values())):
+            await self._eraser.again(ledger, erased)
         for status, count in taken.counts().items():
             telemetry.EVENTS.labels(status).inc(count)
         return taken
@@ -206,6 +221,12 @@ class Intake:
     async def last_position(self, ledger: int) -> int:
         """Return the ledger's last position."""
         return (await heads.head(self._pool, ledger))[0]
+
+
+def _erased(rows: Iterable[Row]) -> list[str]:
+    """Return whom rows name of which something was not kept: somebody whom they name is erased."""
+    gone = [row for row in rows if row.whole is not None and row.whole.key is None]
+    return sorted({one for row in gone for one in personal.persons(row.type, msgspec.json.decode(row.data))})
 
 
 def _invalid(value: object, error: InvalidEventError) -> Result:

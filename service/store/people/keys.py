@@ -1,0 +1,179 @@
+"""The keys of people: one each, made when something of them is first to be sealed, and destroyed for good when they are erased.
+
+    master key (environment, or the data directory) → the ledger's key → a person's key → what is sealed
+
+Without a master key the ledger's key is stored as it is. The row of a person who is erased stays, without a key, so that none
+is ever made again. Keys are remembered for a while to seal with, never to read: what a process seals with a key that
+another one has just destroyed is unreadable as it should be.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import asyncpg
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from service.store import sealing
+from service.store.database import Queryable
+from service.store.log.stored_events import Stored
+from service.store.people import reading
+from service.store.rows import Row
+from service.store.sealing import Keys
+from service.store.vault import Vault
+
+KEY = 32  # bytes
+_SIGNING = 0  # the number of the key that signs receipts
+_REMEMBERED, _SECONDS = 50_000, 300.0
+
+_LEDGER_KEYS = "SELECT number, key, wrapped FROM ledger_keys WHERE ledger = $1"
+_MAKE_LEDGER_KEY = (
+    "INSERT INTO ledger_keys (ledger, number, key, wrapped) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
+)
+
+_KNOWN = "SELECT subject, number, key, erased_at FROM subject_keys WHERE ledger = $1 AND subject = ANY($2)"
+
+# New keys, in one order for everybody, or two processes could be a deadlock. The key that wraps them is held meanwhile: once
+# another one has taken its place (`rekey`), nothing is stored. What another process has made first stays.
+_MAKE = """
+    INSERT INTO subject_keys (ledger, subject, number, key)
+    SELECT $1, n.subject, l.number, n.key
+    FROM (SELECT number FROM ledger_keys WHERE ledger = $1 AND number = $4 FOR SHARE) l,
+         unnest($2::text[], $3::bytea[]) AS n (subject, key)
+    ORDER BY n.subject COLLATE "C"
+    ON CONFLICT DO NOTHING
+"""
+# The commit of what is sealed with them flushes them too: they are durable whenever that is.
+_NOT_YET = "SET LOCAL synchronous_commit = off"
+
+
+class _OfLedger(NamedTuple):
+    """The keys of a ledger, by number, and the last number."""
+
+    by_number: dict[int, bytes]
+    last: int
+
+
+class Subjects:
+    """Seals what comes in and opens what is read, with the keys of one database."""
+
+    def __init__(self, pool: asyncpg.Pool, vault: Vault | None = None, *, makes: bool = True) -> None:
+        """Without `makes`, keys that are missing are made up, for what is not stored."""
+        self._makes = makes
+        self._pool = pool
+        self._vault = vault or Vault(None)
+        self._of_ledgers: dict[int, _OfLedger] = {}
+        self._remembered: dict[tuple[int, str], bytes] = {}
+        self._since = 0.0
+
+    async def sealed(self, ledger: int, rows: Sequence[Row]) -> list[Row]:
+        """Return rows as they are stored."""
+        divided = {index: found for index, row in enumerate(rows) if row.seals and (found := sealing.divided(row))}
+        if not divided:
+            return list(rows)
+        keys = await self._for_sealing(ledger, {person for people, _, _ in divided.values() for person in people})
+        return [
+            sealing.sealed(row, ledger, found, keys) if (found := divided.get(index)) else row
+            for index, row in enumerate(rows)
+        ]
+
+    async def opened(self, connection: Queryable, ledger: int, rows: Sequence[Stored]) -> list[Stored]:
+        """Return stored events as they came; what is erased of them says so in its place."""
+        people = reading.named(rows)
+        if not people:
+            return list(rows)
+        keys = await self.for_reading(connection, ledger, people)
+        return [reading.opened(row, ledger, keys) for row in rows]
+
+    async def for_reading(self, connection: Queryable, ledger: int, people: Iterable[str]) -> Keys:
+        """Return the keys of those people who have a row: None for who is erased."""
+        return await self._known(connection, ledger, sorted(people))
+
+    async def signed(self, ledger: int, text: bytes) -> tuple[bytes, bytes]:
+        """Return the ledger's signature (Ed25519) under a text, and the public key that proves it."""
+        if not self._numbers(ledger):
+            await self._make_ledger_key(ledger)
+        key = Ed25519PrivateKey.from_private_bytes(self._of_ledgers[ledger].by_number[_SIGNING])
+        return key.sign(text), key.public_key().public_bytes_raw()
+
+    def forget(self) -> None:
+        """Forget the keys that are remembered."""
+        self._remembered.clear()
+
+    async def _for_sealing(self, ledger: int, people: set[str]) -> Keys:
+        if time.monotonic() - self._since > _SECONDS or len(self._remembered) > _REMEMBERED:
+            self._remembered.clear()
+            self._since = time.monotonic()
+        found: dict[str, bytes | None] = {}
+        for one in people:
+            if key := self._remembered.get((ledger, one)):
+                found[one] = key
+        if len(found) < len(people):
+            asked = sorted(people - found.keys())
+            known = await self._known(self._pool, ledger, asked)
+            missing = [one for one in asked if one not in known]
+            if not self._makes:
+                known |= {one: os.urandom(KEY) for one in missing}
+            elif missing:
+                await self._make(ledger, missing)
+                known |= await self._known(self._pool, ledger, missing)
+            found |= known
+            self._remembered.update({(ledger, one): key for one, key in known.items() if key is not None})
+        return found
+
+    async def _known(self, connection: Queryable, ledger: int, people: Sequence[str]) -> dict[str, bytes | None]:
+        rows = await connection.fetch(_KNOWN, ledger, people)
+        if any(row[1] not in self._numbers(ledger) for row in rows):
+            await self._read_ledger_keys(connection, ledger)
+        return {
+            subject: None if erased_at or key is None else self.unwrapped(ledger, subject, number, key)
+            for subject, number, key, erased_at in rows
+        }
+
+    async def _make(self, ledger: int, people: Sequence[str]) -> None:
+        fresh = os.urandom(KEY * len(people))
+        for _ in range(2):
+            if not self._numbers(ledger):
+                await self._make_ledger_key(ledger)
+            own = self._of_ledgers[ledger]
+            wrapping = own.by_number[own.last]
+            keys = [
+                sealing.locked(wrapping, fresh[KEY * at : KEY * (at + 1)], one.encode())
+                for at, one in enumerate(people)
+            ]
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute(_NOT_YET)
+                await connection.execute(_MAKE, ledger, people, keys, own.last)
+                if await connection.fetchval(
+                    "SELECT true FROM ledger_keys WHERE ledger = $1 AND number = $2", ledger, own.last
+                ):
+                    return
+            del self._of_ledgers[ledger]  # `rekey` has come between
+
+    def unwrapped(self, ledger: int, subject: str, number: int, key: bytes) -> bytes:
+        """Return the key of a person, of the form in which it is stored."""
+        return sealing.unlocked(self._of_ledgers[ledger].by_number[number], key, subject.encode())
+
+    def _numbers(self, ledger: int) -> Iterable[int]:
+        found = self._of_ledgers.get(ledger)
+        return found.by_number.keys() if found else ()
+
+    async def _make_ledger_key(self, ledger: int) -> None:
+        await self._read_ledger_keys(self._pool, ledger)
+        if self._numbers(ledger):
+            return
+        for number in (_SIGNING, _SIGNING + 1):
+            key = os.urandom(KEY)
+            wrapped = self._vault.is_open
+            stored = self._vault.lock(key) if wrapped else key
+            await self._pool.execute(_MAKE_LEDGER_KEY, ledger, number, stored, wrapped)
+        await self._read_ledger_keys(self._pool, ledger)
+
+    async def _read_ledger_keys(self, connection: Queryable, ledger: int) -> None:
+        rows = await connection.fetch(_LEDGER_KEYS, ledger)
+        keys = {number: self._vault.unlock(key) if wrapped else key for number, key, wrapped in rows}
+        if keys:
+            self._of_ledgers[ledger] = _OfLedger(keys, max(keys))
