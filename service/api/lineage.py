@@ -40,9 +40,10 @@ async def get_journey(
     """
     if kind not in timeline.KINDS:
         raise ProblemError(404, f"there are no journeys of a {kind}; there are those of {', '.join(timeline.KINDS)}")
+    subjects = request.app.state.service.subjects
     async with answering.views(request, ledger, min_position, parameters.read_moment(as_of)) as (view,):
         try:
-            page = await timeline.read(view, request.app.state.service.subjects, kind, identity, int(after or 0), limit)
+            page = await timeline.read(view, kind, identity, int(after or 0), limit, subjects=subjects)
         except ValueError:
             raise parameters.invalid("after", "what the `next` of the page before has", after) from None
     if page is None:

@@ -119,8 +119,9 @@ async def _import(
             say(f"{start.file.name}: going on after {start.done:,} events of an interrupted import")
     appender = Appender(pool, queue_events=10**9, batch_events=settings.append_batch_events)
     limits = Limits(settings.max_json_depth, settings.max_string_length)
-    subjects = Subjects(pool, vault_of(settings), makes=not dry_run)
-    intake = Preview(pool, limits, subjects) if dry_run else Intake(pool, appender, limits, Eraser(pool, subjects))
+    vault = vault_of(settings)
+    eraser = Eraser(pool, Subjects(pool, vault))
+    intake = Preview(pool, limits, vault) if dry_run else Intake(pool, appender, limits, eraser)
     try:
         with _progress() as went_on:
             for start in begins:

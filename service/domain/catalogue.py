@@ -146,6 +146,7 @@ CATALOGUE: dict[str, EventType] = {
             "team": TEXT,
             "region": TEXT,
         },
+        sealed={"name": nothing},
     ),
     "quote.accepted": EventType({"quote_id": ID, "opportunity_id": ID}, {"value": MONEY, "revision": NUMBER_OR_TEXT}),
     "order.placed": EventType(

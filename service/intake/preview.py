@@ -16,15 +16,16 @@ from service.store.log.stored_events import Stored
 from service.store.people.erasing import Eraser
 from service.store.people.keys import Subjects
 from service.store.rows import Row
+from service.store.vault import Vault
 
 
 class Preview:
     """Answers as `Intake` would, as long as nobody else appends meanwhile; the positions are those that there would be."""
 
-    def __init__(self, pool: asyncpg.Pool, limits: Limits, subjects: Subjects) -> None:
+    def __init__(self, pool: asyncpg.Pool, limits: Limits, vault: Vault | None = None) -> None:
         self.limits = limits
-        self.subjects = subjects
-        self._intake = Intake(pool, _Comparing(pool), limits, Eraser(pool, subjects))
+        self.subjects = Subjects(pool, vault, makes=False)
+        self._intake = Intake(pool, _Comparing(pool), limits, Eraser(pool, self.subjects))
 
     async def take(self, ledger: int, raws: Sequence[bytes]) -> list[Result]:
         """Return what would become of JSON items, in order."""

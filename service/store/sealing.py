@@ -41,6 +41,7 @@ class Sealable(Protocol):
         """Its id."""
 
 
+_TITLED = msgspec.json.Decoder(tuple[list[str], str])
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
@@ -72,11 +73,15 @@ def sealed(row: Row, ledger: int, found: tuple[list[str], Parts, Parts], keys: K
     """Return a row as it is stored: what is hidden of it encrypted, or gone where somebody whom it names is erased."""
     people, shown, hidden = found
     key = key_of(people, keys)
+    titles = {
+        name: key and title(key, ledger, people, hidden.data[name])
+        for name in personal.TITLES.get(row.type, ()) if name in hidden.data
+    }  # fmt: skip
     mark: dict[str, Any] = {"fields": personal.told(hidden.data)}
     if key is not None:
         plain = encode_json((hidden.data, hidden.subject, hidden.extensions))
         mark["part"] = base64.b64encode(locked(key, plain, _about(ledger, row, people))).decode()
-    data = encode_json({**shown.data, personal.SEALED: mark})
+    data = encode_json({**shown.data, **titles, personal.SEALED: mark})
     content = content_of(
         row.micros, row.version, row.source, row.id, row.type, row.time, row.rest, shown.subject, row.dataschema, data, None
     )  # fmt: skip
@@ -95,7 +100,7 @@ def same(row: Row, ledger: int, subject: str | None, data: bytes) -> bool:
         return row.subject == subject and same_json(row.data, data)
     kept = _decode(data)
     mark = kept.pop(personal.SEALED, None)
-    if mark is None or not is_mark(mark):  # an earlier release has stored it open
+    if not is_mark(mark):  # an earlier release has stored it open
         return row.whole.subject == subject and same_json(row.whole.data, data)
     mine = _decode(row.data)
     people = personal.persons(row.type, mine)
@@ -104,7 +109,46 @@ def same(row: Row, ledger: int, subject: str | None, data: bytes) -> bool:
     if row.whole.key is not None and (hidden := hidden_in(row, ledger, people, mark, row.whole.key)) is not None:
         stored = personal.joined(shown, hidden)
         return row.whole.subject == stored.subject and same_json(row.whole.data, encode_json(stored.data))
-    return row.subject == subject and same_json(encode_json(mine), encode_json(kept))
+    return row.subject == subject and same_json(
+        encode_json(personal.bare(row.type, mine)), encode_json(personal.bare(row.type, kept))
+    )
+
+
+_TITLE = "sealed:"  # begins a title that is sealed
+
+
+def title(key: bytes, ledger: int, people: Sequence[str], text: str) -> str:
+    """Return a title that lists show, sealed: whatever copies it copies what is sealed."""
+    part = locked(key, text.encode(), encode_json((ledger, people)))
+    return _TITLE + base64.b64encode(encode_json((people, base64.b64encode(part).decode()))).decode()
+
+
+def titled(text: str | None) -> list[str] | None:
+    """Return whom a sealed title is about; None for one that is not sealed."""
+    try:
+        people, _ = _title(text) if text and text.startswith(_TITLE) else (None, b"")
+    except ValueError:
+        return None  # somebody called it so
+    return people
+
+
+def untitled(text: str, ledger: int, keys: Keys) -> str | None:
+    """Return a title as it came; None where it is erased."""
+    people, part = _title(text)
+    key = key_of(people, keys)
+    try:
+        return None if key is None else unlocked(key, part, encode_json((ledger, people))).decode()
+    except ValueError:
+        return None
+
+
+def _title(text: str) -> tuple[list[str], bytes]:
+    """Return whom a title is about and its sealed part; ValueError if that is none."""
+    try:
+        people, part = _TITLED.decode(base64.b64decode(text.removeprefix(_TITLE), validate=True))
+        return people, base64.b64decode(part, validate=True)
+    except (binascii.Error, msgspec.MsgspecError) as error:
+        raise ValueError(str(error)) from error
 
 
 def is_mark(mark: Any) -> bool:

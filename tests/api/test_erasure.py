@@ -27,7 +27,7 @@ ANNA = [
 GONE = {"erased": True}
 
 
-def event(event_type: str, number: int, *, day: str = "2026-03-01", **data: Any) -> dict[str, Any]:
+def event(event_type: str, number: int, /, day: str = "2026-03-01", **data: Any) -> dict[str, Any]:
     return {
         "specversion": "1.0", "id": f"e{number}", "source": "/crm", "type": event_type, "time": f"{day}T10:00:00Z", "data": data
     }  # fmt: skip
@@ -36,9 +36,13 @@ def event(event_type: str, number: int, *, day: str = "2026-03-01", **data: Any)
 def anna(identity: str = "C1", lead: str = "L1") -> list[dict[str, Any]]:
     """Return what is said of Anna, and of somebody else, and what is said of nobody."""
     email, phone, handle, name, note, trace = ANNA
-    cost = {"cost_entry_id": "CE", "amount": {"amount": "10.00", "currency": "EUR"}, "cost_date": "2026-03-01"}
-    touch = {"touchpoint_id": "T", "activity_type": "mail", "contact_id": identity, "ip": "192.0.2.77"}
-    address = {"emails": [email], "phones": [phone], "handles": {"x": handle}, "full_name": name}
+    cost: dict[str, Any] = {
+        "cost_entry_id": "CE",
+        "amount": {"amount": "10.00", "currency": "EUR"},
+        "cost_date": "2026-03-01",
+    }
+    touch: dict[str, Any] = {"touchpoint_id": "T", "activity_type": "mail", "contact_id": identity, "ip": "192.0.2.77"}
+    address: dict[str, Any] = {"emails": [email], "phones": [phone], "handles": {"x": handle}, "full_name": name}
     captured = event("lead.captured", 2, lead_id=lead, contact_id=identity, campaign_id="K1", channel="web", name=name)
     return [
         event("contact.registered", 1, contact_id=identity, **address),
@@ -181,16 +185,21 @@ def test_merges_carry_an_erasure_along_and_voided_ones_do_not(api: Api, *, merge
     assert read_back(api)["e3"]["erased"] is True
 
 
-def test_an_event_about_several_people_is_unreadable_once_any_of_them_is_erased(api: Api) -> None:
-    about = event(
-        "opportunity.opened", 1, opportunity_id="O", lead_ids=["L1", "L2"], contact_ids=["C1"], team="T", note="secret"
-    )
+def test_an_event_about_several_people_is_unreadable_once_any_of_them_is_erased(api: Api, dsn: str) -> None:
+    people: dict[str, Any] = {"lead_ids": ["L1", "L2"], "contact_ids": ["C1"]}
+    about = event("opportunity.opened", 1, opportunity_id="O", name="Roof for Anna", team="T", note="secret", **people)
     alone = event("lead.captured", 2, lead_id="L2", note="of L2")
     api.post(about, alone)
-    assert read_back(api)["e1"]["data"]["note"] == "secret"
+    assert read_back(api)["e1"]["data"] == about["data"]
+    assert [one["name"] for one in api.read("/v1/opportunities")["rows"]] == ["Roof for Anna"]
+    assert held(dsn, api, ["Roof for Anna"]) == {}
     api.post(event("subject.erased", 3, subject_id="L1"))
     back = read_back(api)
     assert (back["e1"]["data"]["note"], back["e2"]["data"]["note"]) == (GONE, "of L2")
+    assert back["e1"]["data"]["name"] == GONE
+    (listed,) = api.read("/v1/opportunities")["rows"]
+    assert (listed["name"], listed["leads"], listed["team"]) == (None, ["L1", "L2"], "T")
+    assert api.post(about)["items"][0]["status"] == "duplicate"
 
 
 def test_what_could_not_be_taken_goes_too_before_and_after(api: Api, dsn: str) -> None:

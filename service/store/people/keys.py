@@ -88,6 +88,16 @@ class Subjects:
         keys = await self.for_reading(connection, ledger, people)
         return [reading.opened(row, ledger, keys) for row in rows]
 
+    async def titles(self, connection: Queryable, ledger: int, texts: Iterable[str | None]) -> dict[str, str | None]:
+        """Return by sealed title what it came as; None where it is erased. Others are not there."""
+        about = {text: people for text in texts if (people := sealing.titled(text))}
+        keys = (
+            await self.for_reading(connection, ledger, {one for people in about.values() for one in people})
+            if about
+            else {}
+        )
+        return {str(text): sealing.untitled(str(text), ledger, keys) for text in about}
+
     async def for_reading(self, connection: Queryable, ledger: int, people: Iterable[str]) -> Keys:
         """Return the keys of those people who have a row: None for who is erased."""
         return await self._known(connection, ledger, sorted(people))

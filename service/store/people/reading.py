@@ -30,10 +30,9 @@ def opened(row: Stored, ledger: int, keys: Keys) -> Stored:
         return row
     data = _decode(row.data)
     people = personal.persons(row.type, data)
-    mark = data.pop(personal.SEALED, None)
-    if not people or (mark is not None and not sealing.is_mark(mark)):
+    if not people:
         return row
-    if mark is None:
+    if not sealing.is_mark(data.get(personal.SEALED)):
         if all(keys.get(one, b"") is not None for one in people):
             return row
         # An earlier release has stored it open.
@@ -41,6 +40,7 @@ def opened(row: Stored, ledger: int, keys: Keys) -> Stored:
         if not (more.data or more.subject or more.extensions):
             return row
         return _written(row, personal.gone(shown, personal.told(more.data)))
+    mark = data.pop(personal.SEALED)
     shown, key = Parts(data, row.subject, {}), sealing.key_of(people, keys)
     hidden = None if key is None else sealing.hidden_in(row, ledger, people, mark, key)
     return _written(row, personal.gone(shown, mark["fields"]) if hidden is None else personal.joined(shown, hidden))
