@@ -66,6 +66,9 @@ UP = (
     )
     """,
     "CREATE INDEX erasures_waiting ON erasures (ledger, position) WHERE done_at IS NULL",
+    # The erasure that a record of a sender speaks of somebody of: what comes of it later goes too.
+    "ALTER TABLE records ADD COLUMN erased bigint",
+    "CREATE INDEX records_erased ON records (ledger, erased) WHERE erased IS NOT NULL",
     """
     CREATE INDEX events_about_people ON events (ledger, position)
     WHERE type IN ('subject.erased', 'contact.merged', 'lead.merged', 'event.voided')
@@ -88,5 +91,7 @@ def downgrade() -> None:
         END $$
     """)
     op.execute("DROP INDEX events_about_people")
+    op.execute("DROP INDEX records_erased")
+    op.execute("ALTER TABLE records DROP COLUMN erased")
     for table in ("erasures", "erasing", "aliases", "subject_keys", "ledger_keys"):
         op.execute(f"DROP TABLE {table}")

@@ -8,10 +8,10 @@ those people. Figures are made of what is open alone, so that nothing they need 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from service.domain.catalogue import CATALOGUE, EventType, states_nothing
+from service.domain.catalogue import CATALOGUE, EventType
 from service.domain.fields import ID, Kind, check_id
 
 ERASED, MERGES = "subject.erased", {"lead.merged": "lead", "contact.merged": "contact"}
@@ -26,7 +26,6 @@ _SEVERAL = {f"{kind}_ids": kind for kind in KINDS}
 _NAMES = frozenset((*_ONE, *_SEVERAL))
 _MERGED = ("survivor_id", "merged_id")
 _HARMLESS = re.compile(r"[A-Za-z][A-Za-z_]{0,63}[0-9]{0,2}", re.ASCII)  # a name as programs give it, and no address
-_UNKNOWN = EventType({}, {})
 
 
 def name_of(kind: str, identity: str) -> str:
@@ -74,31 +73,42 @@ def divide(event_type: str, parts: Parts) -> tuple[Parts, Parts]:
 
     A field that is sealed in part is there twice: what figures need of it in what is open, and the whole of it in what is sealed.
     """
-    entry, shown, hidden = CATALOGUE.get(event_type, _UNKNOWN), dict[str, Any](), dict[str, Any]()
-    ids: set[str] = set()
+    opens, shown, hidden = _OPENS.get(event_type, {}), dict[str, Any](), dict[str, Any]()
     for name, value in parts.data.items():
-        kind = entry.required.get(name) or entry.optional.get(name)
-        if kind is ID and type(value) is str:
-            ids.add(value)
-        if kind is None and name not in _NAMES:
+        if name in opens:
+            how = opens[name]
+            shown[name] = left = value if how is None or value is None or value == "" else how(value)
+            if left is not value:
+                hidden[name] = value
+        elif name in _NAMES:
+            shown[name] = value
+        else:
             hidden[name] = value
-            continue
-        shown[name] = left = _open(entry, name, kind, value)
-        if left is not value:
-            hidden[name] = value
-    subject = parts.subject if parts.subject in ids else None
-    return Parts(shown, subject, {}), Parts(hidden, None if subject else parts.subject, parts.extensions)
+    subject = parts.subject
+    if subject is None or subject in map(parts.data.get, _IDS.get(event_type, ())):
+        return Parts(shown, subject, {}), Parts(hidden, None, parts.extensions)
+    return Parts(shown, None, {}), Parts(hidden, subject, parts.extensions)
 
 
-def _open(entry: EventType, name: str, kind: Kind | None, value: Any) -> Any:
-    """Return what stays open of a field: itself, where that is all of it."""
-    if states_nothing(value):
-        return value
+def _how(entry: EventType, name: str, kind: Kind) -> Callable[[Any], Any] | None:
+    """Return what makes of a field what stays open of it; None where that is all of it."""
     if name in entry.sealed:
-        return entry.sealed[name](value)
-    if kind and kind.members and type(value) is dict and not value.keys() <= set(kind.members):
+        return entry.sealed[name]
+    members = frozenset(kind.members)
+
+    def needed(value: Any) -> Any:
+        if type(value) is not dict or value.keys() <= members:
+            return value
         return {member: value[member] for member in kind.members if member in value}
-    return value
+
+    return needed if members else None
+
+
+_KINDS = {name: {**entry.required, **entry.optional} for name, entry in CATALOGUE.items()}
+_OPENS = {
+    name: {field: _how(CATALOGUE[name], field, kind) for field, kind in kinds.items()} for name, kinds in _KINDS.items()
+}  # fmt: skip
+_IDS = {name: [field for field, kind in kinds.items() if kind is ID] for name, kinds in _KINDS.items()}
 
 
 def told(hidden: Iterable[str]) -> list[str]:

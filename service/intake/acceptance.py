@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -11,7 +11,6 @@ import asyncpg
 import msgspec
 
 from service import telemetry
-from service.domain import personal
 from service.domain.events import InvalidEventError, read_event
 from service.intake import compiled, days
 from service.intake.corrections import CORRECTIONS, wrong_currency
@@ -176,8 +175,6 @@ class Intake:
             await quarantine.keep(self._pool, ledger, items, None if new is None else new - 1)
         if any(row.type in erasures.AT_ONCE for row in rows.values()):
             await self._eraser.catch_up(ledger, destroy=keep)
-        if not keep and (erased := _erased(rows.values())):
-            await self._eraser.again(ledger, erased)
         for status, count in taken.counts().items():
             telemetry.EVENTS.labels(status).inc(count)
         return taken
@@ -221,12 +218,6 @@ class Intake:
     async def last_position(self, ledger: int) -> int:
         """Return the ledger's last position."""
         return (await heads.head(self._pool, ledger))[0]
-
-
-def _erased(rows: Iterable[Row]) -> list[str]:
-    """Return whom rows name of which something was not kept: somebody whom they name is erased."""
-    gone = [row for row in rows if row.whole is not None and row.whole.key is None]
-    return sorted({one for row in gone for one in personal.persons(row.type, msgspec.json.decode(row.data))})
 
 
 def _invalid(value: object, error: InvalidEventError) -> Result:

@@ -45,16 +45,16 @@ _TITLED = msgspec.json.Decoder(tuple[list[str], str])
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
-def locked(key: bytes, plain: bytes, about: bytes) -> bytes:
+def locked(key: AESGCM, plain: bytes, about: bytes) -> bytes:
     """Encrypt; `about` is authenticated with it."""
     nonce = os.urandom(NONCE)
-    return nonce + AESGCM(key).encrypt(nonce, plain, about)
+    return nonce + key.encrypt(nonce, plain, about)
 
 
-def unlocked(key: bytes, sealed: bytes, about: bytes) -> bytes:
+def unlocked(key: AESGCM, sealed: bytes, about: bytes) -> bytes:
     """Decrypt; ValueError if it was sealed with another key, or for something else."""
     try:
-        return AESGCM(key).decrypt(sealed[:NONCE], sealed[NONCE:], about)
+        return key.decrypt(sealed[:NONCE], sealed[NONCE:], about)
     except (InvalidTag, ValueError):
         raise ValueError("this was sealed with another key, or for something else") from None
 
@@ -80,7 +80,7 @@ def sealed(row: Row, ledger: int, found: tuple[list[str], Parts, Parts], keys: K
     mark: dict[str, Any] = {"fields": personal.told(hidden.data)}
     if key is not None:
         plain = encode_json((hidden.data, hidden.subject, hidden.extensions))
-        mark["part"] = base64.b64encode(locked(key, plain, _about(ledger, row, people))).decode()
+        mark["part"] = base64.b64encode(locked(AESGCM(key), plain, _about(ledger, row, people))).decode()
     data = encode_json({**shown.data, **titles, personal.SEALED: mark})
     content = content_of(
         row.micros, row.version, row.source, row.id, row.type, row.time, row.rest, shown.subject, row.dataschema, data, None
@@ -119,7 +119,7 @@ _TITLE = "sealed:"  # begins a title that is sealed
 
 def title(key: bytes, ledger: int, people: Sequence[str], text: str) -> str:
     """Return a title that lists show, sealed: whatever copies it copies what is sealed."""
-    part = locked(key, text.encode(), encode_json((ledger, people)))
+    part = locked(AESGCM(key), text.encode(), encode_json((ledger, people)))
     return _TITLE + base64.b64encode(encode_json((people, base64.b64encode(part).decode()))).decode()
 
 
@@ -137,7 +137,7 @@ def untitled(text: str, ledger: int, keys: Keys) -> str | None:
     people, part = _title(text)
     key = key_of(people, keys)
     try:
-        return None if key is None else unlocked(key, part, encode_json((ledger, people))).decode()
+        return None if key is None else unlocked(AESGCM(key), part, encode_json((ledger, people))).decode()
     except ValueError:
         return None
 
@@ -168,7 +168,7 @@ def key_of(people: Sequence[str], keys: Keys) -> bytes | None:
 def hidden_in(row: Sealable, ledger: int, people: Sequence[str], mark: Mapping[str, Any], key: bytes) -> Parts | None:
     """Return what a mark hides, if the key opens it."""
     try:
-        plain = unlocked(key, base64.b64decode(mark.get("part", "")), _about(ledger, row, people))
+        plain = unlocked(AESGCM(key), base64.b64decode(mark.get("part", "")), _about(ledger, row, people))
     except (ValueError, TypeError, binascii.Error):
         return None
     return Parts(*_decode(plain))

@@ -15,7 +15,7 @@ import msgspec
 
 from service.domain import personal
 from service.domain.personal import Parts
-from service.store.database import Connection
+from service.store.database import Connection, Queryable
 from service.store.log.stored_events import COLUMNS, Stored
 from service.store.quarantine import Refused
 from service.store.rows import encode_json, open_fingerprint
@@ -33,7 +33,10 @@ _UNREADABLE = (
 )
 _EMAIL = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;]+")
 _PHONE = re.compile(r"\+?[\d][\d ()/.\-]{5,24}\d")
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_OWN = re.compile(
+    r"handles|(e[-_]?)?mails?|e[-_]?mail[-_]?address|(tele|mobile[-_]?)?phones?|(tele)?phone[-_]?number|mobile|tel",
+    re.IGNORECASE,
+)
 _SHORTEST = 5  # characters of an id or address that is looked for in what cannot be read otherwise
 # Fields of senders' systems that say who somebody is, or hold what somebody has written.
 _PERSONAL = re.compile(
@@ -69,6 +72,20 @@ _CUT_STATEMENT = """
     UPDATE statements SET fields = $7, digest = $8
     WHERE ledger = $1 AND source = $2 AND record = $3 AND delivery = $4 AND key = $5 AND digest = $6
 """
+# The records that speak of somebody who is erased, so that what comes of them later goes too; locked in one order by all.
+_KNOWN = "SELECT source, record FROM records WHERE ledger = $1 AND erased = $2"
+_MARK = """
+    UPDATE records r SET erased = $2 FROM (
+        SELECT ledger, source, record FROM records
+        JOIN unnest($3::text[], $4::text[]) AS n (source, record) USING (source, record)
+        WHERE ledger = $1 ORDER BY record FOR UPDATE OF records
+    ) c WHERE r.ledger = c.ledger AND r.source = c.source AND r.record = c.record
+"""
+_LATER = """
+    SELECT DISTINCT r.ledger, r.erased FROM records r JOIN statements s USING (ledger, source, record)
+    JOIN deliveries d ON d.ledger = s.ledger AND d.delivery = s.delivery
+    WHERE r.erased IS NOT NULL AND d.body IS NOT NULL AND NOT (d.state = 'received' AND d.next_try IS NOT NULL)
+"""
 _CUT_REASONS = f"""
     UPDATE records SET reasons = '["erased"]' WHERE ledger = $1 AND {_TELLS.format("reasons::text")}
 """
@@ -102,8 +119,12 @@ _CUT_ERRORS = f"UPDATE set_aside SET error = '{CUT}' WHERE ledger = $1 AND {_TEL
 
 
 class Person(NamedTuple):
-    """Whom to look for: their names as keys have them, their ids, and their addresses as far as those can still be read."""
+    """Whom to look for: the position of their erasure, their names as keys have them, their ids, and their addresses.
 
+    The addresses are those that can still be read: with their keys, they are gone.
+    """
+
+    position: int
     names: frozenset[str]
     ids: Sequence[str]
     addresses: Sequence[str]
@@ -113,6 +134,11 @@ class Person(NamedTuple):
         """What they are found by in what cannot be read otherwise."""
         several = (form for one in self.addresses for form in {one, one.lower(), encode_json(one).decode()[1:-1]})
         return sorted({one for one in several if len(one) >= _SHORTEST})
+
+
+async def later(connection: Queryable) -> list[tuple[int, int]]:
+    """Return the erasures, as (ledger, position), of whose people something has come since by a sender."""
+    return [(row[0], row[1]) for row in await connection.fetch(_LATER)]
 
 
 async def events_of(connection: Connection, ledger: int, names: Iterable[str]) -> list[Stored]:
@@ -127,22 +153,14 @@ async def events_of(connection: Connection, ledger: int, names: Iterable[str]) -
     return found
 
 
-def addresses_in(value: Any) -> Iterator[str]:
-    """Yield what looks like an e-mail address, a phone number or a handle in what was sealed."""
-    if type(value) is str:
-        text = value.strip()
-        if _EMAIL.fullmatch(text) or (_PHONE.fullmatch(text) and not _DAY.match(text)):
-            yield text
-        else:
-            yield from _EMAIL.findall(text)
-    elif type(value) is dict:
-        for name, one in value.items():
-            if name == "handles" and type(one) is dict:
-                yield from (handle for handle in one.values() if type(handle) is str)
-            yield from addresses_in(one)
-    elif type(value) is list:
-        for one in value:
-            yield from addresses_in(one)
+def addresses_in(event: Stored) -> Iterator[str]:
+    """Yield the addresses that an event states of whom it is about: not those of an owner or of whoever else is named in it."""
+    for name, value in _decode(event.data).items():
+        if _OWN.fullmatch(name):
+            several = value.values() if type(value) is dict else value if type(value) is list else [value]
+            yield from (one for one in several if type(one) is str)
+    if event.subject and (_EMAIL.fullmatch(event.subject) or _PHONE.fullmatch(event.subject)):
+        yield event.subject
 
 
 async def removed(connection: Connection, ledger: int, person: Person) -> tuple[dict[str, int], bool]:
@@ -160,11 +178,13 @@ async def removed(connection: Connection, ledger: int, person: Person) -> tuple[
             waits = waits or due
             if not due:
                 drafts.append((source, record, key, issue, given))
+    records |= {tuple(row) for row in await connection.fetch(_KNOWN, ledger, person.position)}
     if texts:
         records |= {tuple(row) for row in await connection.fetch(_MENTIONING, ledger, texts)}
     sources, names = [one[0] for one in records], [one[1] for one in records]
     raw = [one.encode() for one in texts]
     rows = await connection.fetch(_DELIVERIES, ledger, raw, sources, names)
+    await connection.execute(_MARK, ledger, person.position, sources, names)
     waits = waits or any(row[1] for row in rows)
     deliveries = [row[0] for row in rows if not row[1]]
     await connection.execute(_CUT_DELIVERIES, ledger, deliveries)

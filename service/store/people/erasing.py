@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
-import msgspec
 
 from service.store.database import Connection
 from service.store.log import heads
@@ -18,8 +17,6 @@ from service.store.people.keys import Subjects
 from service.store.quarantine import Refused
 from service.store.rows import encode_json
 from service.store.sealing import Keys
-
-_decode = msgspec.json.decode
 
 # Erasures whose copies are still there. SKIP LOCKED, so that two processes do not do the same.
 _WAITING = """
@@ -36,7 +33,7 @@ _DONE = """
     UPDATE erasures SET done_at = coalesce(done_at, $3), receipt = coalesce(receipt, $4) WHERE ledger = $1 AND position = $2
 """
 # What has come since about who is erased: its copies go as those before.
-_AGAIN = "UPDATE erasures SET done_at = NULL WHERE ledger = $1 AND subjects && $2::text[] AND done_at IS NOT NULL"
+_AGAIN = "UPDATE erasures SET done_at = NULL WHERE ledger = $1 AND position = $2"
 
 
 class Eraser:
@@ -59,12 +56,10 @@ class Eraser:
 
     async def step(self) -> None:
         """Do what waits in all ledgers."""
+        for ledger, position in await copies.later(self._pool):
+            await self._pool.execute(_AGAIN, ledger, position)
         for ledger in await erasures.waiting(self._pool):
             await self.catch_up(ledger)
-
-    async def again(self, ledger: int, people: Sequence[str]) -> None:
-        """Have copies removed again of people who are erased: something of them has come since."""
-        await self._pool.execute(_AGAIN, ledger, people)
 
     async def without_erased(self, ledger: int, items: Sequence[Refused]) -> list[Refused]:
         """Return items that could not be taken, without what is said in them of people who are erased."""
@@ -90,7 +85,7 @@ class Eraser:
     async def _destroy(
         self, connection: Connection, ledger: int, position: int, names: list[str], asked_at: datetime
     ) -> None:
-        person = await self._person(connection, ledger, names)
+        person = await self._person(connection, ledger, position, names)
         counts, waits = await copies.removed(connection, ledger, person)
         if waits:  # what is being translated is looked for again, with the keys that are needed for that
             return
@@ -99,7 +94,7 @@ class Eraser:
         receipt = await self._receipt(connection, ledger, position, names, asked_at, counts)
         await connection.execute(_DONE, ledger, position, receipt["done_at"], encode_json(receipt).decode())
 
-    async def _person(self, connection: Connection, ledger: int, names: Sequence[str]) -> Person:
+    async def _person(self, connection: Connection, ledger: int, position: int, names: Sequence[str]) -> Person:
         """Return whom to look for; their addresses are read with keys that nothing else is read with any more."""
         condemned = await connection.fetch(_CONDEMNED, ledger, names)
         addresses: set[str] = set()
@@ -111,9 +106,9 @@ class Eraser:
                 **{name: self.subjects.unwrapped(ledger, name, number, key) for name, number, key in condemned},
             }
             for event in events:
-                addresses.update(copies.addresses_in(_decode(reading.opened(event, ledger, keys).data)))
+                addresses.update(copies.addresses_in(reading.opened(event, ledger, keys)))
         ids = sorted({name.partition(":")[2] for name in names})
-        return Person(frozenset(names), ids, sorted(addresses))
+        return Person(position, frozenset(names), ids, sorted(addresses))
 
     async def _receipt(
         self, connection: Connection, ledger: int, position: int, names: Sequence[str], asked_at: datetime,

@@ -9,6 +9,7 @@ another one has just destroyed is unreadable as it should be.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,7 @@ from typing import NamedTuple
 
 import asyncpg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from service.store import sealing
 from service.store.database import Queryable
@@ -28,6 +30,7 @@ from service.store.vault import Vault
 KEY = 32  # bytes
 _SIGNING = 0  # the number of the key that signs receipts
 _REMEMBERED, _SECONDS = 50_000, 300.0
+_AT_ONCE = 50  # events sealed between two turns of the event loop
 
 _LEDGER_KEYS = "SELECT number, key, wrapped FROM ledger_keys WHERE ledger = $1"
 _MAKE_LEDGER_KEY = (
@@ -44,10 +47,17 @@ _MAKE = """
     FROM (SELECT number FROM ledger_keys WHERE ledger = $1 AND number = $4 FOR SHARE) l,
          unnest($2::text[], $3::bytea[]) AS n (subject, key)
     ORDER BY n.subject COLLATE "C"
-    ON CONFLICT DO NOTHING
+    ON CONFLICT DO NOTHING RETURNING subject
 """
+_IS_LAST = "SELECT true FROM ledger_keys WHERE ledger = $1 AND number = $2"
 # The commit of what is sealed with them flushes them too: they are durable whenever that is.
 _NOT_YET = "SET LOCAL synchronous_commit = off"
+
+
+async def _turn(number: int) -> None:
+    """Let others have their turn now and then."""
+    if number % _AT_ONCE == _AT_ONCE - 1:
+        await asyncio.sleep(0)
 
 
 class _OfLedger(NamedTuple):
@@ -71,14 +81,19 @@ class Subjects:
 
     async def sealed(self, ledger: int, rows: Sequence[Row]) -> list[Row]:
         """Return rows as they are stored."""
-        divided = {index: found for index, row in enumerate(rows) if row.seals and (found := sealing.divided(row))}
+        divided = {}
+        for index, row in enumerate(rows):
+            if row.seals and (found := sealing.divided(row)):
+                divided[index] = found
+                await _turn(len(divided))
         if not divided:
             return list(rows)
         keys = await self._for_sealing(ledger, {person for people, _, _ in divided.values() for person in people})
-        return [
-            sealing.sealed(row, ledger, found, keys) if (found := divided.get(index)) else row
-            for index, row in enumerate(rows)
-        ]
+        stored = list(rows)
+        for number, (index, found) in enumerate(divided.items()):
+            stored[index] = sealing.sealed(rows[index], ledger, found, keys)
+            await _turn(number)
+        return stored
 
     async def opened(self, connection: Queryable, ledger: int, rows: Sequence[Stored]) -> list[Stored]:
         """Return stored events as they came; what is erased of them says so in its place."""
@@ -128,8 +143,9 @@ class Subjects:
             if not self._makes:
                 known |= {one: os.urandom(KEY) for one in missing}
             elif missing:
-                await self._make(ledger, missing)
-                known |= await self._known(self._pool, ledger, missing)
+                known |= await self._make(ledger, missing)
+                if there := [one for one in missing if one not in known]:  # another process was faster
+                    known |= await self._known(self._pool, ledger, there)
             found |= known
             self._remembered.update({(ledger, one): key for one, key in known.items() if key is not None})
         return found
@@ -143,29 +159,26 @@ class Subjects:
             for subject, number, key, erased_at in rows
         }
 
-    async def _make(self, ledger: int, people: Sequence[str]) -> None:
+    async def _make(self, ledger: int, people: Sequence[str]) -> dict[str, bytes]:
+        """Make keys, and return those that nobody else has made meanwhile."""
         fresh = os.urandom(KEY * len(people))
-        for _ in range(2):
+        keys = {one: fresh[KEY * at : KEY * (at + 1)] for at, one in enumerate(people)}
+        while True:
             if not self._numbers(ledger):
                 await self._make_ledger_key(ledger)
             own = self._of_ledgers[ledger]
-            wrapping = own.by_number[own.last]
-            keys = [
-                sealing.locked(wrapping, fresh[KEY * at : KEY * (at + 1)], one.encode())
-                for at, one in enumerate(people)
-            ]
+            wrapping = AESGCM(own.by_number[own.last])
+            wrapped = [sealing.locked(wrapping, key, one.encode()) for one, key in keys.items()]
             async with self._pool.acquire() as connection, connection.transaction():
                 await connection.execute(_NOT_YET)
-                await connection.execute(_MAKE, ledger, people, keys, own.last)
-                if await connection.fetchval(
-                    "SELECT true FROM ledger_keys WHERE ledger = $1 AND number = $2", ledger, own.last
-                ):
-                    return
-            del self._of_ledgers[ledger]  # `rekey` has come between
+                made = await connection.fetch(_MAKE, ledger, people, wrapped, own.last)
+                if made or await connection.fetchval(_IS_LAST, ledger, own.last):
+                    return {one: keys[one] for (one,) in made}
+            del self._of_ledgers[ledger]  # another key has taken its place
 
     def unwrapped(self, ledger: int, subject: str, number: int, key: bytes) -> bytes:
         """Return the key of a person, of the form in which it is stored."""
-        return sealing.unlocked(self._of_ledgers[ledger].by_number[number], key, subject.encode())
+        return sealing.unlocked(AESGCM(self._of_ledgers[ledger].by_number[number]), key, subject.encode())
 
     def _numbers(self, ledger: int) -> Iterable[int]:
         found = self._of_ledgers.get(ledger)
