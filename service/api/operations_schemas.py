@@ -130,6 +130,7 @@ class Ready(BaseModel):
     parts: dict[str, Any] = Field(description="how each part of the process stands")
     migrations: str = Field(examples=["ok"])
     master_key: str = Field(examples=["ok"])
+    keys_of_people: str = Field(description="ok, or that they are stored without a master key", examples=["ok"])
     projection_lag_events: int = Field(
         description="events that are in no read model yet, of the ledger that waits most"
     )

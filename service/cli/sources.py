@@ -15,6 +15,7 @@ from service.cli.common import DataDir, LedgerName, ledger_of, say, settings_of,
 from service.intake import connecting
 from service.intake.senders import KINDS
 from service.store import inbox, records, sources
+from service.store.people import keys
 from service.store.vault import Vault, new_key
 
 sources_app = typer.Typer(help="Connect sending systems.", no_args_is_help=True, rich_markup_mode=None)
@@ -185,10 +186,12 @@ def delete(source: SourceId, data_dir: DataDir = None) -> None:
 
 @sources_app.command("rekey", epilog="Example: CAMPAIGN_LEDGER_MASTER_KEY=NEW,OLD campaign-ledger sources rekey")
 def rekey(data_dir: DataDir = None) -> None:
-    """Encrypt all secrets anew with the first master key, so that the others can be taken away."""
+    """Encrypt all secrets and keys of people anew with the first master key, so that the others can be taken away."""
 
     async def work(pool: asyncpg.Pool) -> None:
-        say(f"{await sources.rekey(pool, _vault(data_dir))} values are encrypted with the first master key now")
+        vault = _vault(data_dir)
+        say(f"{await sources.rekey(pool, vault)} values are encrypted with the first master key now")
+        say(f"{await keys.rekey(pool, vault)} keys of people are wrapped anew")
 
     with_pool(data_dir, work)
 

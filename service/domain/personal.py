@@ -48,11 +48,16 @@ def persons(event_type: str, data: Mapping[str, Any]) -> list[str]:
     for field, kind in _SEVERAL.items():
         if type(several := data.get(field)) is list:
             found.update(name_of(kind, one) for one in several if check_id(one) is None)
+    return sorted(found.union(concerned(event_type, data)))
+
+
+def concerned(event_type: str, data: Mapping[str, Any]) -> list[str]:
+    """Return whom an event erases, or makes one person of."""
     if merged := MERGES.get(event_type):
-        found.update(name_of(merged, data[field]) for field in _MERGED if check_id(data.get(field)) is None)
-    elif event_type == ERASED and check_id(data.get("subject_id")) is None:
-        found.update(names_of(data["subject_id"]))
-    return sorted(found)
+        return [name_of(merged, data[field]) for field in _MERGED if check_id(data.get(field)) is None]
+    if event_type == ERASED and check_id(data.get("subject_id")) is None:
+        return names_of(data["subject_id"])
+    return []
 
 
 def may_name(event_type: str, fields: Iterable[str]) -> bool:

@@ -105,7 +105,7 @@ async def _tie(connection: Connection, ledger: int, events: Iterable[Stored]) ->
     ties = []
     for event in events:
         if event.type in personal.MERGES:
-            people = personal.persons(event.type, _decode(event.data))
+            people = personal.concerned(event.type, _decode(event.data))
             ties += [(one, other, event.source, event.id) for one in people for other in people if one != other]
     if ties:
         await connection.execute(_TIE, ledger, *zip(*ties, strict=True))
@@ -139,7 +139,7 @@ async def _concerned(connection: Connection, ledger: int, events: Iterable[Store
         for position, event in about.items():
             data = _decode(event.data)
             if event.type != VOIDED:
-                found[position] = personal.persons(event.type, data) if event.type in TYPES else []
+                found[position] = personal.concerned(event.type, data)
             elif (position, *(target := (data["source"], data["id"]))) not in seen:
                 seen.add((position, *target))
                 asked[position] = target

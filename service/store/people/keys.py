@@ -25,7 +25,7 @@ from service.store.log.stored_events import Stored
 from service.store.people import reading
 from service.store.rows import Row
 from service.store.sealing import Keys
-from service.store.vault import Vault
+from service.store.vault import NAME, MasterKeyError, Vault
 
 KEY = 32  # bytes
 _SIGNING = 0  # the number of the key that signs receipts
@@ -190,9 +190,7 @@ class Subjects:
             return
         for number in (_SIGNING, _SIGNING + 1):
             key = os.urandom(KEY)
-            wrapped = self._vault.is_open
-            stored = self._vault.lock(key) if wrapped else key
-            await self._pool.execute(_MAKE_LEDGER_KEY, ledger, number, stored, wrapped)
+            await self._pool.execute(_MAKE_LEDGER_KEY, ledger, number, *_stored(self._vault, key))
         await self._read_ledger_keys(self._pool, ledger)
 
     async def _read_ledger_keys(self, connection: Queryable, ledger: int) -> None:
@@ -200,3 +198,58 @@ class Subjects:
         keys = {number: self._vault.unlock(key) if wrapped else key for number, key, wrapped in rows}
         if keys:
             self._of_ledgers[ledger] = _OfLedger(keys, max(keys))
+
+
+_LEDGERS = "SELECT DISTINCT ledger FROM ledger_keys ORDER BY ledger"
+_LOCKED = "SELECT number, key, wrapped FROM ledger_keys WHERE ledger = $1 ORDER BY number FOR UPDATE"
+_OLD = "SELECT subject, number, key FROM subject_keys WHERE ledger = $1 AND number < $2 AND key IS NOT NULL LIMIT 5000"
+_REWRAP = """
+    UPDATE subject_keys s SET key = n.key, number = $4 FROM unnest($2::text[], $3::bytea[]) AS n (subject, key)
+    WHERE s.ledger = $1 AND s.subject = n.subject
+"""
+_SIGNING_AGAIN = "UPDATE ledger_keys SET key = $2, wrapped = $3 WHERE ledger = $1 AND number = 0"
+_DROP = "DELETE FROM ledger_keys WHERE ledger = $1 AND number > 0 AND number < $2"
+_STORED_OPEN = "SELECT count(*) FROM ledger_keys WHERE NOT wrapped"
+_WRAPPED = "SELECT key FROM ledger_keys WHERE wrapped"
+
+
+async def rekey(pool: asyncpg.Pool, vault: Vault) -> int:
+    """Wrap the keys of people anew, by new keys of the ledgers that the first master key encrypts; return how many.
+
+    What is left on disk of keys that were destroyed before opens nothing any more once the old master key is gone.
+    """
+    done = 0
+    for (ledger,) in await pool.fetch(_LEDGERS):
+        async with pool.acquire() as connection, connection.transaction():
+            rows = await connection.fetch(_LOCKED, ledger)
+            keys = {number: vault.unlock(key) if wrapped else key for number, key, wrapped in rows}
+            new, fresh = max(keys) + 1, os.urandom(KEY)
+            await connection.execute(_SIGNING_AGAIN, ledger, *_stored(vault, keys[_SIGNING]))
+            await connection.execute(_MAKE_LEDGER_KEY, ledger, new, *_stored(vault, fresh))
+            wrapping, old = AESGCM(fresh), {number: AESGCM(key) for number, key in keys.items()}
+            while page := await connection.fetch(_OLD, ledger, new):
+                names = [row[0] for row in page]
+                wrapped_anew = [
+                    sealing.locked(wrapping, sealing.unlocked(old[number], key, subject.encode()), subject.encode())
+                    for subject, number, key in page
+                ]
+                await connection.execute(_REWRAP, ledger, names, wrapped_anew, new)
+                done += len(page)
+            await connection.execute(_DROP, ledger, new)
+    return done
+
+
+def _stored(vault: Vault, key: bytes) -> tuple[bytes, bool]:
+    return (vault.lock(key), True) if vault.is_open else (key, False)
+
+
+async def state(pool: asyncpg.Pool, vault: Vault) -> str:
+    """Return "ok" if the master key opens the keys of people, or what is wrong; without one, they are stored as they are."""
+    try:
+        for (key,) in await pool.fetch(_WRAPPED):
+            vault.unlock(key)
+    except MasterKeyError as error:
+        return f"wrong: {error}"
+    if await pool.fetchval(_STORED_OPEN):
+        return f"stored as they are: set {NAME} and run `campaign-ledger sources rekey`"
+    return "ok" if vault.is_open else f"to be stored as they are: set {NAME}"
