@@ -33,6 +33,8 @@ async def read(desk: Desk, most: int, chosen: Chosen = Chosen(), sort: str = "-v
     query = desk.query(figures.report("opportunities"))
     rows, total = await opportunities.read(desk.view, query, chosen, desk.today)
     ordered = opportunities.in_order(rows, by, falling=sort.startswith("-"))
+    rows, total = await opportunities.read(desk.view, query, chosen, desk.today, desk.service.subjects)
+    ordered = opportunities.in_order(rows, sort.removeprefix("-"), falling=sort.startswith("-"))
     lines = [_line(desk, row) for row in ordered[:most]]
     value, weighted = [
         Cell(desk.writer.figure(total[name], "money"), desk.entries("opportunities", name), value=total[name])
