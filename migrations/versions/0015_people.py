@@ -66,6 +66,8 @@ UP = (
     )
     """,
     "CREATE INDEX erasures_waiting ON erasures (ledger, position) WHERE done_at IS NULL",
+    # Which log positions are of: one that is restored from a backup goes on otherwise than the one that the backup was made of.
+    "ALTER TABLE ledgers ADD COLUMN epoch uuid NOT NULL DEFAULT gen_random_uuid()",
     # The erasure that a record of a sender speaks of somebody of: what comes of it later goes too.
     "ALTER TABLE records ADD COLUMN erased bigint",
     "CREATE INDEX records_erased ON records (ledger, erased) WHERE erased IS NOT NULL",
@@ -93,5 +95,6 @@ def downgrade() -> None:
     op.execute("DROP INDEX events_about_people")
     op.execute("DROP INDEX records_erased")
     op.execute("ALTER TABLE records DROP COLUMN erased")
+    op.execute("ALTER TABLE ledgers DROP COLUMN epoch")
     for table in ("erasures", "erasing", "aliases", "subject_keys", "ledger_keys"):
         op.execute(f"DROP TABLE {table}")

@@ -114,6 +114,6 @@ async def get_ledger(request: Request, ledger: Annotated[Ledger, Depends(Needs("
     served = await reading.serving(service.pool, ledger)
     body = {
         "name": ledger.name, "currency": ledger.currency, "timezone": ledger.timezone, "last_position": position,
-        "recorded_at": recorded_at, "projected_position": served.checkpoint, "chain": chain.hex(),
+        "recorded_at": recorded_at, "projected_position": served.checkpoint, "epoch": served.epoch, "chain": chain.hex(),
     }  # fmt: skip
     return Response(msgspec.json.encode(body), media_type=_JSON)

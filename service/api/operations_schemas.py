@@ -148,4 +148,7 @@ class LedgerState(BaseModel):
     last_position: int = Field(description="of the last event; 0 = none yet")
     recorded_at: datetime | None = Field(description="when that was recorded")
     projected_position: int = Field(description="up to where the figures are")
+    epoch: str = Field(
+        description="of the log: what is restored begins another one, and positions of two epochs are of different logs"
+    )
     chain: str = Field(description="the hash that the last event is chained with, hexadecimal")

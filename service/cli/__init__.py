@@ -13,6 +13,7 @@ from service import __version__
 from service.cli import (
     access,
     bi,
+    backups,
     citus,
     demo,
     files,
@@ -69,6 +70,8 @@ for part in (
     bi,
     notices,
 ):
+    demo, serving, report, operations, people, backups, quarantine, rebuilds, files, access, sources, hooks, citus,
+):  # fmt: skip
     part.register(app)
 
 
