@@ -43,7 +43,9 @@ def restore(file: File, data_dir: DataDir = None) -> None:
         for name, position, chain in header.heads:
             anchor = verify.Anchor(name, position, chain, None)
             findings = await verify.verify(pool, known[name], against=anchor)
-            wrong += [f"{name}: {one.check}: {one.detail}" for one in findings if not (one.good or one.check == "projection")]
+            wrong += [
+                f"{name}: {one.check}: {one.detail}" for one in findings if not (one.good or one.check == "projection")
+            ]
             say(f"{name}: {position} events, proven up to chain {chain}")
         if (held := await keys.state(pool, vault_of(settings))) != "ok":
             say(f"keys of people: {held}")

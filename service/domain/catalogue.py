@@ -70,6 +70,9 @@ class EventType(NamedTuple):
     sealed: Mapping[str, Callable[[Any], Any]] = MappingProxyType({})
 
 
+GONE = {"erased": True}  # what stands in the place of what was erased: an exported log is taken in again
+
+
 def nothing(_: Any) -> None:
     """Keep nothing of a field open."""
 
@@ -81,8 +84,8 @@ def some(addresses: Any) -> bool:
 
 def networks(handles: Any) -> list[str]:
     """Keep open the networks that a person has a handle of."""
-    if type(handles) is list:
-        return [*handles]
+    if type(handles) is list or handles == GONE:
+        return [*handles] if type(handles) is list else []
     return sorted(name for name, handle in handles.items() if not states_nothing(handle))
 
 
@@ -319,7 +322,7 @@ def _field_problems(event_type: str, data: Mapping[str, Any]) -> Iterator[Proble
         kind = fields.get(name)
         if kind is None:
             continue
-        if name in entry.optional and states_nothing(value):
+        if name in entry.optional and (states_nothing(value) or (name in entry.sealed and value == GONE)):
             continue
         if value is None:
             if name not in entry.nullable:

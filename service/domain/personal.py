@@ -11,13 +11,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from service.domain.catalogue import CATALOGUE, EventType
+from service.domain.catalogue import CATALOGUE, GONE, EventType
 from service.domain.fields import ID, Kind, check_id
 
 ERASED, MERGES = "subject.erased", {"lead.merged": "lead", "contact.merged": "contact"}
 SEALED = "sealed"  # the member of stored data with what is sealed
 TITLES = {"opportunity.opened": ("name",)}  # sealed fields that lists show: they are sealed once more, each by itself
-GONE = {"erased": True}  # what stands in the place of what was erased
 KINDS = ("contact", "lead")  # of people
 ATTRIBUTES = ("specversion", "id", "source", "type", "time", "datacontenttype", "dataschema")  # that stay open
 
@@ -126,11 +125,6 @@ def joined(shown: Parts, hidden: Parts) -> Parts:
     return Parts(
         {**shown.data, **hidden.data}, hidden.subject or shown.subject, {**shown.extensions, **hidden.extensions}
     )
-
-
-def bare(event_type: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is open of an event without what lists show, which looks otherwise each time that it is sealed."""
-    return {name: value for name, value in data.items() if name not in TITLES.get(event_type, ())}
 
 
 def gone(shown: Parts, names: Iterable[str]) -> Parts:

@@ -81,7 +81,7 @@ async def write(pool: asyncpg.Pool, place: Path) -> Header:
         async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             header = Header(
                 FORMAT, await head_of_migrations(connection) or "", datetime.now(UTC),
-                [tuple(row) for row in await connection.fetch(_HEADS)],  # type: ignore[misc]
+                [tuple(row) for row in await connection.fetch(_HEADS)],
             )  # fmt: skip
             line(packed, header)
             for table in await tables(connection):
@@ -102,15 +102,20 @@ def _whole_at(place: Path) -> Iterator[BinaryIO]:
         os.link(partial.name, place)
 
 
+def unpacked(place: Path) -> zstd.ZstdFile:
+    """Open what is in a backup, from its header on."""
+    return zstd.ZstdFile(place, "rb")
+
+
 async def read_header(place: Path) -> Header:
     """Return what a backup is of; ValueError if it is none."""
-    with zstd.open(place, "rb") as packed:
+    with unpacked(place) as packed:
         return _header(packed)
 
 
 async def restore(pool: asyncpg.Pool, place: Path) -> Header:
     """Fill a migrated database that has no ledger yet from a backup, all or nothing, and begin a new epoch of each ledger."""
-    with zstd.open(place, "rb") as packed:
+    with unpacked(place) as packed:
         header = _header(packed)
         async with pool.acquire() as connection, connection.transaction():
             at = await head_of_migrations(connection)
@@ -141,7 +146,7 @@ async def restore(pool: asyncpg.Pool, place: Path) -> Header:
     return header
 
 
-def _header(packed: BinaryIO) -> Header:
+def _header(packed: zstd.ZstdFile) -> Header:
     try:
         header = msgspec.json.decode(packed.readline(), type=Header)
     except (msgspec.DecodeError, zstd.ZstdError, EOFError, OSError) as error:
@@ -151,7 +156,7 @@ def _header(packed: BinaryIO) -> Header:
     return header
 
 
-def line(packed: BinaryIO, value: Any) -> None:
+def line(packed: zstd.ZstdFile, value: Any) -> None:
     """Write a line of JSON."""
     packed.write(msgspec.json.encode(value) + b"\n")
 
@@ -176,7 +181,7 @@ def _in_order(needs: dict[str, set[str]]) -> Iterator[str]:
         done.update(ready)
 
 
-async def _copy_out(connection: Connection, table: Table, packed: BinaryIO) -> None:
+async def _copy_out(connection: Connection, table: Table, packed: zstd.ZstdFile) -> None:
     async def piece(data: bytes) -> None:
         packed.write(_length.pack(len(data)) + data)
 
@@ -189,12 +194,12 @@ def _columns(names: Sequence[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
 
 
-async def _pieces(packed: BinaryIO) -> AsyncIterator[bytes]:
+async def _pieces(packed: zstd.ZstdFile) -> AsyncIterator[bytes]:
     while size := _length.unpack(_exactly(packed, _length.size))[0]:
         yield _exactly(packed, size)
 
 
-def _exactly(packed: BinaryIO, size: int) -> bytes:
+def _exactly(packed: zstd.ZstdFile, size: int) -> bytes:
     data = packed.read(size)
     if len(data) != size:
         raise ValueError("the backup ends in the middle: it is not whole")

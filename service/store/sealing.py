@@ -22,6 +22,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from service.domain import personal
+from service.domain.catalogue import GONE
 from service.domain.personal import Parts
 from service.store.rows import Row, Whole, content_of, encode_json, same_json
 
@@ -75,7 +76,7 @@ def sealed(row: Row, ledger: int, found: tuple[list[str], Parts, Parts], keys: K
     key = key_of(people, keys)
     titles = {
         name: key and title(key, ledger, people, hidden.data[name])
-        for name in personal.TITLES.get(row.type, ()) if name in hidden.data
+        for name in personal.TITLES.get(row.type, ()) if type(hidden.data.get(name)) is str
     }  # fmt: skip
     mark: dict[str, Any] = {"fields": personal.told(hidden.data)}
     if key is not None:
@@ -109,9 +110,13 @@ def same(row: Row, ledger: int, subject: str | None, data: bytes) -> bool:
     if row.whole.key is not None and (hidden := hidden_in(row, ledger, people, mark, row.whole.key)) is not None:
         stored = personal.joined(shown, hidden)
         return row.whole.subject == stored.subject and same_json(row.whole.data, encode_json(stored.data))
-    return row.subject == subject and same_json(
-        encode_json(personal.bare(row.type, mine)), encode_json(personal.bare(row.type, kept))
-    )
+    # What lists show looks otherwise each time that it is sealed; of what an export says is erased, nothing can be compared.
+    unlike = {
+        *personal.TITLES.get(row.type, ()),
+        *(name for name, one in _decode(row.whole.data).items() if one == GONE),
+    }
+    mine, kept = ({name: one for name, one in open_.items() if name not in unlike} for open_ in (mine, kept))
+    return row.subject == subject and same_json(encode_json(mine), encode_json(kept))
 
 
 _TITLE = "sealed:"  # begins a title that is sealed

@@ -227,3 +227,27 @@ def test_the_command_line_erases_and_tells(api: Api, run: Callable[..., Any]) ->
     assert erased.returncode == 0, erased.stderr
     assert [json.loads(line)["destroyed"]["keys"] for line in erased.stdout.splitlines()] == [1, 1]
     assert read_back(api)["e1"]["data"]["emails"] == GONE
+
+
+def test_ids_that_are_addresses_are_told(api: Api) -> None:
+    api.post(
+        event("contact.registered", 1, contact_id="anna@example.com"), event("lead.captured", 2, lead_id="+49 151 2345678"),
+        event("lead.captured", 3, lead_id="L1"), event("contact.registered", 4, contact_id="4915123456"),
+    )  # fmt: skip
+    assert api.read("/v1/completeness")["addresses_as_ids"] == {"contact": 1, "lead": 1}
+
+
+def test_an_exported_log_is_the_same_elsewhere(api: Api, open_api: Callable[..., Api]) -> None:
+    people: dict[str, Any] = {"lead_ids": ["L1"]}
+    api.post(*anna(), event("opportunity.opened", 8, opportunity_id="O", name="Roof for Anna", **people))
+    api.post(event("subject.erased", 9, subject_id="C1"))
+    log = api.http.get("/v1/events").json()
+    other = open_api()
+    other.post(*log)
+    moved = other.http.get("/v1/events").json()
+    for one in (*log, *moved):
+        del one["recorded_at"]
+    assert moved == log
+    before, after = figures(api), figures(other)
+    assert after == before
+    assert [one["status"] for one in api.post(*log)["items"]] == ["duplicate"] * len(log)

@@ -9,8 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.domain import personal
-from service.domain.catalogue import CATALOGUE
+from service.domain.catalogue import CATALOGUE, GONE
 from service.domain.events import InvalidEventError, read_event
 from service.domain.kinds import RULES
 from service.intake.decoding import decode
@@ -102,7 +101,7 @@ def test_what_is_sealed_comes_back_and_figures_are_made_of_what_is_open() -> Non
             assert "secret-" not in text
             assert "anna@" not in text
         left = json.loads(opened(stored(sealed), LEDGER, gone).extensions or "{}")
-        assert left == personal.GONE
+        assert left == GONE
 
     run()
     assert sealed_ones > 100
@@ -120,5 +119,5 @@ def test_a_part_reads_in_its_own_event_only() -> None:
     sealed = stored(sealing.sealed(row, LEDGER, found, keys))
     assert "secret" in opened(sealed, LEDGER, keys).data
     for other in (sealed._replace(id="2"), sealed._replace(source="/t")):
-        assert json.loads(opened(other, LEDGER, keys).data)["note"] == personal.GONE
-    assert json.loads(opened(sealed, LEDGER + 1, keys).data)["note"] == personal.GONE
+        assert json.loads(opened(other, LEDGER, keys).data)["note"] == GONE
+    assert json.loads(opened(sealed, LEDGER + 1, keys).data)["note"] == GONE
