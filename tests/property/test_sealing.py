@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.domain.catalogue import CATALOGUE, GONE
-from service.domain.events import InvalidEventError, read_event
+from service.domain.events import CURRENT_VERSION, InvalidEventError, read_event
 from service.domain.kinds import RULES
 from service.intake.decoding import decode
 from service.projections.engine.logged_facts import fact_of
@@ -50,7 +50,7 @@ def stored(row: Row) -> Stored:
 
 def facts(row: Row) -> Any:
     """Return what figures are made of in what the engine keeps of a row: neither a title nor more members than are read."""
-    if row.type not in RULES:
+    if row.type not in RULES or row.version > CURRENT_VERSION:
         return None
     fact, kinds = fact_of(stored(row)), CATALOGUE[row.type].required | CATALOGUE[row.type].optional
     read = {
