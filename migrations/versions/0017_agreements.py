@@ -6,7 +6,6 @@ from alembic import op
 
 revision = "0017"
 down_revision = "0016"
-down_revision = "0015"
 branch_labels = None
 depends_on = None
 

@@ -12,8 +12,8 @@ import typer
 from service import __version__
 from service.cli import (
     access,
-    bi,
     backups,
+    bi,
     citus,
     demo,
     files,
@@ -55,22 +55,7 @@ def _options(
 
 
 for part in (
-    demo,
-    serving,
-    report,
-    operations,
-    people,
-    quarantine,
-    rebuilds,
-    files,
-    access,
-    sources,
-    hooks,
-    citus,
-    bi,
-    notices,
-):
-    demo, serving, report, operations, people, backups, quarantine, rebuilds, files, access, sources, hooks, citus,
+    demo, serving, report, operations, people, backups, quarantine, rebuilds, files, access, sources, hooks, citus, bi, notices,
 ):  # fmt: skip
     part.register(app)
 

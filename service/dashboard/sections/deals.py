@@ -31,10 +31,8 @@ async def read(desk: Desk, most: int, chosen: Chosen = Chosen(), sort: str = "-v
             "deals_sort", f"one of {', '.join(opportunities.SORTS)}, perhaps with - before it", sort
         )
     query = desk.query(figures.report("opportunities"))
-    rows, total = await opportunities.read(desk.view, query, chosen, desk.today)
-    ordered = opportunities.in_order(rows, by, falling=sort.startswith("-"))
     rows, total = await opportunities.read(desk.view, query, chosen, desk.today, desk.service.subjects)
-    ordered = opportunities.in_order(rows, sort.removeprefix("-"), falling=sort.startswith("-"))
+    ordered = opportunities.in_order(rows, by, falling=sort.startswith("-"))
     lines = [_line(desk, row) for row in ordered[:most]]
     value, weighted = [
         Cell(desk.writer.figure(total[name], "money"), desk.entries("opportunities", name), value=total[name])
