@@ -22,15 +22,9 @@ from service.store.rows import encode_json, open_fingerprint
 
 CUT = "erased"
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
-_UNREADABLE = (
-    msgspec.DecodeError,
-    UnicodeDecodeError,
-    RecursionError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-)
+_UNREADABLE = (  # a number as nothing holds it, too
+    msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
+)  # fmt: skip
 _EMAIL = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;]+")
 _PHONE = re.compile(r"\+?[\d][\d ()/.\-]{5,24}\d")
 _OWN = re.compile(
