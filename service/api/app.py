@@ -20,6 +20,7 @@ from service.api import (
     operations,
     opportunities,
     paths,
+    people,
     quarantine,
     reads,
     rebuilds,
@@ -124,6 +125,7 @@ def create_app() -> App:
     app.include_router(lineage.router)
     app.include_router(reads.router)
     app.include_router(operations.router)
+    app.include_router(people.router)
     app.include_router(quarantine.router)
     app.include_router(set_aside.router)
     app.include_router(rebuilds.router)

@@ -42,15 +42,17 @@ async def get_journey(
     """
     if kind not in timeline.KINDS:
         raise ProblemError(404, f"there are no journeys of a {kind}; there are those of {', '.join(timeline.KINDS)}")
+    subjects = request.app.state.service.subjects
     async with answering.views(request, ledger, min_position, parameters.read_moment(as_of)) as (view,):
         try:
-            page = await timeline.read(view, kind, identity, int(after or 0), limit)
+            page = await timeline.read(view, kind, identity, int(after or 0), limit, subjects=subjects)
         except ValueError:
             raise parameters.invalid("after", "what the `next` of the page before has", after) from None
     if page is None:
         raise ProblemError(404, f"no event names a {kind} {shown(identity)}")
     following = answering.Page(None if page.last is None else str(page.last))
-    return await answering.answer(request, view, page.body, page=following)
+    # Not kept: what it says of people is to be read by their keys each time.
+    return await answering.answer(request, view, page.body, None, page=following)
 
 
 @router.get(

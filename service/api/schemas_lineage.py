@@ -216,5 +216,9 @@ class Completeness(BaseModel):
     overdue_days: int = Field(description="after which what waits is overdue: a setting", examples=[30])
     waiting: list[Waiting]
     sources: list[SourceFreshness]
+    addresses_as_ids: dict[str, int] = Field(
+        description="how many ids of contacts and leads look like an e-mail address or a phone number, which no erasure "
+        "takes out: ids are open"
+    )
     as_of: Moment
     read_model_version: str = Version

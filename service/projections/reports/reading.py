@@ -315,6 +315,7 @@ class Serving(NamedTuple):
     revision: int
     version: str
     kept_layout: str = "{}"
+    epoch: str = ""
 
     @property
     def layout(self) -> Layout:
@@ -324,16 +325,17 @@ class Serving(NamedTuple):
     @property
     def read_model_tag(self) -> str:
         """What changes whenever a figure does at the same position."""
-        return f"{self.version}.{self.generation}.{self.revision}"
+        return f"{self.version}.{self.generation}.{self.revision}{self.epoch[:8] and '.' + self.epoch[:8]}"
 
 
 async def _view(connection: Any, ledger: Ledger, as_of: int | datetime | None, kept: Kept) -> Snapshot:
     position = await heads.position_at(connection, ledger.ledger, as_of) if isinstance(as_of, datetime) else as_of
     row = await connection.fetchrow(
         """
-        SELECT g.generation, g.checkpoint, g.settled, g.revision, g.version, g.layout::text, e.recorded_at,
-            coalesce(c.position, 0)
-        FROM generations g LEFT JOIN events e ON e.ledger = $1 AND e.position = least(g.checkpoint, $2)
+        SELECT g.generation, g.checkpoint, g.settled, g.revision, g.version, g.layout::text, l.epoch::text,
+            e.recorded_at, coalesce(c.position, 0)
+        FROM generations g JOIN ledgers l USING (ledger)
+        LEFT JOIN events e ON e.ledger = $1 AND e.position = least(g.checkpoint, $2)
         LEFT JOIN closed c ON c.ledger = $1 AND c.generation = g.generation
         WHERE g.ledger = $1 AND g.state = 'serving'
         """,
@@ -364,8 +366,8 @@ async def serving(pool: Any, ledger: Ledger) -> Serving:
     """Return the serving generation."""
     row = await pool.fetchrow(
         """
-        SELECT generation, checkpoint, settled, revision, version, layout::text FROM generations
-        WHERE ledger = $1 AND state = 'serving'
+        SELECT generation, checkpoint, settled, revision, version, layout::text, epoch::text
+        FROM generations JOIN ledgers USING (ledger) WHERE ledger = $1 AND state = 'serving'
         """,
         ledger.ledger,
     )
