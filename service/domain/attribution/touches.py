@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from math import floor
 from typing import NamedTuple
 
 from service.domain.attribution.models import Model
@@ -57,8 +58,9 @@ def eligible(model: Model, deal: Deal, touches: Iterable[Touch]) -> tuple[list[T
     """Return the eligible ones of a deal's touches, in order, and by id why each of the others is not."""
     found: list[Touch] = []
     why_not: dict[str, str] = {}
+    since = {view: _back(deal.ordered, model.view_lookback if view else model.lookback) for view in (True, False)}
     for touch in sorted(touches):
-        reason = _why_not(model, deal, touch)
+        reason = _why_not(deal, touch, since[touch.interaction == _VIEW])
         if reason is None:
             found.append(touch)
         else:
@@ -69,13 +71,20 @@ def eligible(model: Model, deal: Deal, touches: Iterable[Touch]) -> tuple[list[T
     return found, why_not
 
 
-def _why_not(model: Model, deal: Deal, touch: Touch) -> str | None:
+def _back(moment: Moment, days: Fraction) -> tuple[int, Fraction]:
+    """Return the moment so many days earlier: its microseconds, whole and exactly."""
+    exact = moment.exact - days * MICROS_PER_DAY
+    return floor(exact), exact
+
+
+def _why_not(deal: Deal, touch: Touch, since: tuple[int, Fraction]) -> str | None:
     if touch.suppressed:
         return SUPPRESSED
     if touch.at > deal.ordered:
         return AFTER
-    days = model.view_lookback if touch.interaction == _VIEW else model.lookback
-    return None if touch.at.exact + days * MICROS_PER_DAY >= deal.ordered.exact else OUTSIDE
+    micros, exact = since
+    reached = touch.at.micros > micros or (touch.at.micros == micros and touch.at.exact >= exact)
+    return None if reached else OUTSIDE
 
 
 def last_by(touches: Sequence[Touch], moment: Moment | None) -> int | None:

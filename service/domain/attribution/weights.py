@@ -9,15 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
-from math import lcm
+from math import ceil, lcm
 from typing import NamedTuple
 
 from service.domain.attribution.models import FIRST, LAST, LEAD, OPPORTUNITY, Model
-from service.domain.attribution.touches import Deal, Touch, last_by
+from service.domain.attribution.touches import Deal, Moment, Touch, last_by
 from service.domain.calendar import MICROS_PER_DAY
 
 _DIGITS = Context(prec=40, Emin=MIN_EMIN, Emax=MAX_EMAX)
-_FADED = 400  # half-lives, beyond which nothing is left of a weight that 40 digits or any amount could tell
+_MORE_DIGITS = Context(prec=80, Emin=MIN_EMIN, Emax=MAX_EMAX)
+_FADED = 200  # half-lives, beyond which nothing is left of a weight that any amount could tell
+_PLACES = 100  # digits after the point: the least weight, 2^-200, still has 40 of its own
+_ONE = 10**_PLACES
 
 
 class Weights(NamedTuple):
@@ -34,8 +37,7 @@ class Weights(NamedTuple):
 def weigh(model: Model, deal: Deal, touches: Sequence[Touch]) -> Weights:
     """Return the weights of the eligible touches, which are in order."""
     if model.kind == "time_decay":
-        faded = [_faded(touches[-1], touch, model.half_life) for touch in touches]
-        return _normalised(*_whole_numbers(faded))
+        return _normalised(_faded(touches, model.half_life), _ONE)
     if model.kind == "weighted_activities":
         parts, one = _whole_numbers(model.weights.get(touch.activity, Fraction(0)) for touch in touches)
         return _normalised(parts, one) if model.normalised or sum(parts) > one else Weights(parts, one)
@@ -53,14 +55,43 @@ def _normalised(parts: Sequence[int], one: int) -> Weights:
     return Weights(parts, sum(parts) or one)
 
 
-def _faded(last: Touch, touch: Touch, half_life: Fraction) -> Fraction:
-    """Return what a weight of 1 has halved to, from a touch to the last one."""
-    if touch.at == last.at:
-        return Fraction(1)
-    times = (last.at.exact - touch.at.exact) / (MICROS_PER_DAY * half_life)
-    if times > _FADED:
-        return Fraction(0)
-    return Fraction(_DIGITS.power(2, -_DIGITS.divide(Decimal(times.numerator), Decimal(times.denominator))))
+def _faded(touches: Sequence[Touch], half_life: Fraction) -> list[int]:
+    """Return what 1 has halved to between each touch and the last one, to 40 digits."""
+    last, lives = touches[-1].at, half_life * MICROS_PER_DAY
+    of_life, short = lives.as_integer_ratio(), lives < _SHORT
+    oldest = last.micros - ceil(_FADED * lives)
+    grown = None if short else _grown(*last, *of_life)
+    found = []
+    for touch in touches:
+        if touch.at == last:
+            found.append(_ONE)
+        elif touch.at.micros < oldest:
+            found.append(0)
+        else:
+            # Of short half-lives, powers since the epoch would be beyond all numbers.
+            left = (
+                _power((touch.at.exact - last.exact) / lives, _DIGITS)
+                if grown is None
+                else _DIGITS.divide(_grown(*touch.at, *of_life), grown)
+            )
+            found.append(int(left.scaleb(_PLACES, _MORE_DIGITS)))
+    return found
+
+
+_SHORT = MICROS_PER_DAY // 1_000
+
+
+@lru_cache(maxsize=200_000)
+def _grown(micros: int, rest: str, lives: int, of: int) -> Decimal:
+    """Return what 1 has doubled to since the epoch, to so many digits that any quotient has 40 of its own.
+
+    A touch of many deals is worked out once, and exact halves stay exact.
+    """
+    return _power(Moment(micros, rest).exact * of / lives, _MORE_DIGITS)
+
+
+def _power(times: Fraction, digits: Context) -> Decimal:
+    return digits.power(2, digits.divide(Decimal(times.numerator), Decimal(times.denominator)))
 
 
 @lru_cache(maxsize=256)

@@ -60,7 +60,8 @@ class Deals:
         self._journeys: dict[str, frozenset[str]] = {}  # of these, the leads of their journeys, if any
         self._retied: set[Node] = set()
         self._classes = Classes()
-        self._lists: dict[str, list[Touch]] = {}  # by opportunity id, its touches in order
+        self._lists: dict[frozenset[Party], list[Touch]] = {}  # by those that they reached, touches in order
+        self._listed: dict[Party, set[frozenset[Party]]] = defaultdict(set)  # in which of these lists each is
 
     # Taking in
 
@@ -198,8 +199,9 @@ class Deals:
             self._touches[kind, reached][identity] = touch
             self._reaching.setdefault(entity, []).append(((kind, reached), touch))
         for party, touch in (*was, *self._reaching.get(entity, ())):
+            for several in self._listed.pop(party, ()):
+                self._lists.pop(several, None)
             for opportunity in self._opportunities_of(*party):
-                self._lists.pop(opportunity, None)
                 moved.update(self._within_reach(opportunity, touch))
             moved.update(self._journeys)
 
@@ -210,7 +212,6 @@ class Deals:
                 yield order
 
     def _changed(self, opportunity: str, moved: set[str]) -> None:
-        self._lists.pop(opportunity, None)
         moved.update(self._orders.get(opportunity, ()))
 
     def _opportunities_of(self, kind: str, identity: str) -> set[str]:
@@ -269,27 +270,19 @@ class Deals:
 
     def touches(self, name: str) -> Sequence[Touch]:
         """Return the touches of an order's deal, in order, but those that are out of every model's reach."""
-        said = self.said["order"][name]
-        key = name if said["opportunity"] is None else said["opportunity"]
-        if said["opportunity"] is None:
-            found = self._touches_of(self.parties(name)) if self._journeys.get(name) else []
-        else:
-            found = self._lists[key] if key in self._lists else self._listed(key, name)
-        at = said["at"][0]
+        found, at = self.all_touches(name), self.said["order"][name]["at"][0]
         low = bisect_left(found, at - _REACH - 1, key=lambda touch: touch.at.micros)
         return found[low : bisect_right(found, at, key=lambda touch: touch.at.micros)]
 
     def all_touches(self, name: str) -> Sequence[Touch]:
         """Return all touches of an order's deal, in order."""
-        return self._touches_of(self.parties(name))
-
-    def _listed(self, opportunity: str, name: str) -> list[Touch]:
-        found = self._lists[opportunity] = self._touches_of(self.parties(name))
-        return found
-
-    def _touches_of(self, parties: Iterable[Party]) -> list[Touch]:
-        found = {identity: touch for party in parties for identity, touch in self._touches.get(party, {}).items()}
-        return sorted(found.values())
+        parties = frozenset(party for party in self.parties(name) if self._touches.get(party))
+        if parties not in self._lists:
+            found = {identity: touch for party in parties for identity, touch in self._touches[party].items()}
+            self._lists[parties] = sorted(found.values())
+            for party in parties:
+                self._listed[party].add(parties)
+        return self._lists[parties]
 
     def parties(self, name: str) -> set[Party]:
         """Return the leads and contacts that are linked with an order's deal, by all of their ids."""
