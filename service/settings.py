@@ -82,6 +82,12 @@ class Settings(BaseSettings):
     private_hosts: list[str] = Field(
         [], description="hosts, as host or host:port, that records may be read back from though not public, as JSON"
     )
+    smtp_host: str | None = Field(None, description="the server that mails go by; without it none are sent")
+    smtp_port: int = Field(587, ge=1, le=65_535, description="of that server")
+    smtp_security: str = Field("starttls", pattern="^(starttls|tls|none)$", description="starttls, tls or none")
+    smtp_user: str | None = Field(None, description="who signs in there; without a user, nobody does")
+    smtp_password: SecretStr | None = Field(None, description="of that user")
+    mail_from: str = Field("campaign-ledger@localhost", pattern=r"^[^\r\n]+$", description="whom mails are from")
     kept_answers_bytes: int = Field(32 * 1024 * 1024, ge=0, description="of answers to reads kept for who asks again")
     cors_origins: list[str] = Field([], description="origins whose pages may read, as a JSON list; none by default")
     session_idle_minutes: int = Field(480, ge=1, description="after which a session that is not used ends")

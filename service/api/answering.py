@@ -12,9 +12,9 @@ import msgspec
 from fastapi import Request
 from starlette.responses import Response
 
-from service.api import exporting
+from service.api import drawing, exporting
 from service.api.exporting import Export
-from service.api.formats import JSON, Format
+from service.api.formats import JSON, SVG, Format
 from service.api.parameters import Now
 from service.api.problems import ProblemError
 from service.api.response_cache import Answers, Standing, matches
@@ -43,7 +43,7 @@ async def views(
             min_position = max(min_position, min(asked, (await heads.head(service.pool, ledger.ledger))[0]))
         async with request.state.turn.set_down():
             await _wait(service, standing, ledger, min_position)
-    async with reading.snapshots(service.pool, ledger, *moments) as opened:
+    async with reading.snapshots(service.pool, ledger, *moments, kept=request.app.state.dealt) as opened:
         yield opened
 
 
@@ -97,6 +97,7 @@ class File(NamedTuple):
     table: Table
     title: str
     about: Sequence[Sequence[Any]] = ()
+    picture: str = ""  # of a chart: its SVG
 
 
 def tag_of(
@@ -139,6 +140,16 @@ async def answer(
             answers.keep(request, latest, scope, tag, found, unchanged, minute)
 
     rows = body.get("rows", body.get("entries", ())) if rows is None else rows
+    if file is not None and file.picture:
+        picture = file.picture.encode() if file.form is SVG else await exporting.aside(drawing.png, file.picture)
+        shown = exporting.disposition(file.name, file.form).replace("attachment", "inline")
+        headers |= {"Content-Disposition": shown, "Content-Security-Policy": "default-src 'none'"}
+        found, unchanged = (
+            Response(picture, headers=headers, media_type=file.form.content_type),
+            Response(None, 304, headers),
+        )
+        keep(found, unchanged)
+        return unchanged if matches(request.headers, tag) else found
     if file is not None and file.form.name != JSON.name:
         return await exporting.answer(
             request, file.form, _in_stretches(file, headers, rows, keep), few=len(rows) < _FEW

@@ -16,20 +16,21 @@ _WINDOWS = {"previous": comparison.previous, "year": comparison.year_before}
 _MOST_DAYS = 36_525  # of windows whose periods stand beside each other
 
 
-def read_query(asked: parameters.Rows, query: Query) -> Query | None:
+def read_query(asked: parameters.Compared, query: Query) -> Query | None:
     """Return the query that a report is compared with; None where it is not compared."""
-    if asked.compare and asked.against_as_of is not None:
+    compare = getattr(asked, "compare", "")  # of reports that can be
+    if compare and asked.against_as_of is not None:
         raise parameters.invalid("against_as_of", "to be absent where `compare` is given", asked.against_as_of)
-    if not asked.compare:
+    if not compare:
         return None if asked.against_as_of is None else query
     if query.since is None or query.until is None:
         missing = "from" if query.since is None else "to"
         raise parameters.invalid(missing, "a day: what is compared has both from and to", "nothing")
-    since, until = _window(asked.compare, query.since, query.until)
+    since, until = _window(compare, query.since, query.until)
     days = max(until.toordinal() - since.toordinal(), query.until.toordinal() - query.since.toordinal())
     if days > _MOST_DAYS and not TIME_GROUPS.keys().isdisjoint(query.group_by):
         raise parameters.invalid(
-            "group_by", "no periods where windows of more than a century are compared", asked.group_by
+            "group_by", "no periods where windows of more than a century are compared", ", ".join(query.group_by)
         )
     return replace(query, since=since, until=until)
 
@@ -50,7 +51,7 @@ def _window(asked: str, since: date, until: date) -> tuple[date, date]:
     return low, high
 
 
-def read_moments(asked: parameters.Rows) -> list[int | datetime | None]:
+def read_moments(asked: parameters.Compared) -> list[int | datetime | None]:
     """Return the moment of knowing that is asked about and, where there is one, that which it is compared with."""
     moment = parameters.read_moment(asked.as_of)
     if asked.against_as_of is None:

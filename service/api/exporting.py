@@ -157,20 +157,20 @@ class _Making:
             export = await anext(found)
             assert isinstance(export, Export)  # noqa: S101  comes first
             self._export.set_result(export)
-            writer = await _apart(_writer, form, export, self.spool, undo=lambda one: one.abandon())
+            writer = await aside(_writer, form, export, self.spool, undo=lambda one: one.abandon())
             try:
                 async for some in found:
                     assert isinstance(some, list)  # noqa: S101  comes after it
-                    await _apart(_write, writer, export, some)
+                    await aside(_write, writer, export, some)
                     if form is not formats.XLSX:  # which is put together at the end
                         self.spool.publish()
-                await _apart(_finish, writer, self.spool)
+                await aside(_finish, writer, self.spool)
             except BaseException:
                 writer.abandon()
                 raise
 
 
-async def _apart(
+async def aside(
     work: Callable[..., _T], *arguments: object, undo: Callable[[_T], object] | None = None
 ) -> _T:  # fmt: skip
     """Do work in one of few threads; who is cancelled waits for it, so that nothing is closed under its hands."""

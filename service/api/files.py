@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from service.api import drawing
 from service.api.answering import File
 from service.api.exporting import file_name
 from service.api.formats import Format
@@ -19,8 +20,15 @@ from service.projections.reports import entries, reading
 from service.projections.sums.selection import Query, column_of
 
 
-def of_report(form: Format, view: reading.Snapshot, report: Report, query: Query, body: Mapping[str, Any]) -> File:
-    """Return what a report's answer is as a file."""
+def of_report(
+    form: Format, view: reading.Snapshot, report: Report, query: Query, body: Mapping[str, Any], figure: str = ""
+) -> File:
+    """Return what a report's answer is as a file; as a chart, of one figure."""
+    if figure:
+        name = _name(view, query, report.name, figure)
+        return File(
+            form, name, tables.Table([], list), report.name, picture=drawing.svg(view, report, query, figure, body)
+        )
     table = tables.of_report(report, query.names, body, body.get("names"))
     name = _name(view, query, report.name)
     return File(form, name, table, report.name, [*_about(view, query, report), *_totals(report, body)])

@@ -35,11 +35,21 @@ XLSX = Format("xlsx", ("application/vnd.openxmlformats-officedocument.spreadshee
 PARQUET = Format(
     "parquet", ("application/vnd.apache.parquet", "application/x-parquet", "application/parquet"), packed=True
 )
+SVG = Format("svg", ("image/svg+xml",))
+PNG = Format("png", ("image/png",), packed=True)
 EVENTS = Format("json", ("application/cloudevents-batch+json", "application/json"))
 TABLES = (JSON, CSV, XLSX, PARQUET)
+REPORTS = (*TABLES, SVG, PNG)
 OF_EVENTS = (EVENTS, CSV, XLSX, PARQUET)
 
 TableFormat = Literal["json", "csv", "xlsx", "parquet"]
+ReportFormat = Annotated[
+    Literal["json", "csv", "xlsx", "parquet", "svg", "png"] | None,
+    Field(
+        description="as a file of this format, with all rows unless `limit` is given, or as a chart of one figure; else the "
+        "Accept header decides"
+    ),
+]
 FormatParameter = Annotated[
     TableFormat | None,
     Field(

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.api import hooks, openapi_events, schemas
-from service.api.formats import JSON, TABLES
+from service.api.formats import JSON, REPORTS
 from service.api.openapi_events import ref
 
 Schema = dict[str, Any]
@@ -22,10 +22,11 @@ DESCRIPTION = """\
 CRM and ERP events in, explainable per-campaign ROI, conversion and velocity out.
 
 Send `Authorization: Bearer <key>` with every request but `/livez`, `/readyz` and `/openapi.json`; the key decides the
-ledger. Money is a decimal string, ratios are numbers rounded to 6 decimals, durations are days rounded to 4, days are
-those of the ledger's time zone, periods are half-open [from, to). Errors are RFC 9457 problems.
+ledger. Reads take HTTP Basic, too, with the key as the password. Money is a decimal string, ratios are numbers rounded to
+6 decimals, durations are days rounded to 4, days are those of the ledger's time zone, periods are half-open [from, to).
+Errors are RFC 9457 problems.
 """
-FORMATS = {one.name: one for one in TABLES}
+FORMATS = {one.name: one for one in REPORTS}
 _COUNT = {"type": "integer", "minimum": 0}
 _ALLOWANCE = {
     "RateLimit-Limit": {"schema": _COUNT, "description": "where keys have a limit: requests that may come at once"},

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from datetime import date
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,12 @@ from service.domain.catalogue import CATALOGUE, CORE_TYPES
 from service.domain.contributions import DURATIONS, REPORTS, UNITS
 from service.domain.cubes import total_of
 from service.domain.figures import Age
+from service.domain.given import Values
 from service.domain.report import Report, Row, first_days_of
+from service.domain.reports.conversion import STEPS
 from service.domain.standing import profile
 from service.domain.units import MONEY
+from service.projections.sums.selection import column_of
 
 _MANY = 1_000  # from where on the end of a range is no more than what can be held
 _MISSING = object()
@@ -136,10 +140,17 @@ _SUMS = {
     "cases.backlog": 12, "cases.same_day": 30, "csat.count": 20, "csat.score": 85_000_000, "csat.satisfied": 17,
     "reach.granted": 25, "reach.withdrawn": 5, "reach.messages_sent": 2400,
     "sla.started": 60, "sla.met": 40, "sla.late": 8, "sla.waiting": 12, "running": 7, "overdue": 5,
+    "forecast.count": 14, "forecast.value": 42_000_000, "forecast.weighted": 18_900_000,
+    **{f"leads.standing.{step}": count for step, count in zip(STEPS, (180, 60, 20, 5), strict=False)},
     "customers.active": 200, "customers.gained": 12, "customers.churned": 8, "customers.renewals": 90,
     "customers.renewed_amount": 9_000_000, "customers.churned_amount": 640_000,
 }  # fmt: skip
 _DAYS = (2, 3, 5, 8, 12)
+# What is given, and no sum: of the forecast, and of a target of revenue.
+_GIVEN = Values({
+    "empirical": 21_000_000, "booked": 3_500_000, "target": 40_000_000, "actual": 30_000_000, "attainment": Fraction(3, 4),
+    "elapsed": Fraction(2, 3), "expected_by_now": Fraction(80_000_000, 3), "ahead": 1,
+}, MONEY)  # fmt: skip
 
 
 def examples() -> dict[str, dict[str, Any]]:
@@ -155,7 +166,7 @@ def examples() -> dict[str, dict[str, Any]]:
             {one.of: last for one in report.of_kind(Age).values()},
             {one.result: date(2026, 5, 4) for one in first_days_of(report).values()}, today,
             opening=sums, closing=sums, earlier=sums, people={profile(["email"], ["email"]): 120, profile(["email"], []): 30},
-            labels=frozenset({"email"}),
+            labels=frozenset({"email"}), given=_GIVEN,
         ).written()
         for report in REPORTS.values()
     }  # fmt: skip
@@ -180,7 +191,7 @@ def figures_page() -> str:
     ]  # fmt: skip
     rows = examples()
     for report in REPORTS.values():
-        lines += ["", f"## /v1/reports/{report.name}", "", report.question, "", f"Grouped by {_groups(report)}.", ""]
+        lines += ["", f"## /v1/reports/{report.name}", "", report.question, "", _groups(report), ""]
         lines += [*report.notes, ""] if report.notes else []
         lines += ["| figure | how it is made | unit | example |", "|---|---|---|---|"]
         for name, figure in report.different.items():
@@ -194,7 +205,11 @@ def figures_page() -> str:
 
 def _groups(report: Report) -> str:
     names = [f"`{one}`" for one in parameters.groups_of(report)]
-    return f"`{report.group_by}` unless asked otherwise; up to three of {', '.join(names)}"
+    if report.keys is None:
+        return f"Grouped by `{report.group_by}` unless asked otherwise; up to three of {', '.join(names)}."
+    return (
+        f"A row is of {', '.join(f'`{column_of(one)}`' for one in report.keys)}." if names else "A total, without rows."
+    )
 
 
 def _written(name: str, value: int) -> str:

@@ -14,7 +14,7 @@ from fastapi import Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from service.api.auth import Needs
-from service.api.formats import FormatParameter
+from service.api.formats import FormatParameter, ReportFormat
 from service.api.problems import ProblemError
 from service.domain.calendar import LAST_DAY, expected_day, parse_day, parse_instant
 from service.domain.report import Report
@@ -27,6 +27,9 @@ Reader = Annotated[Ledger, Depends(Needs("read"))]
 FigureReader = Annotated[Ledger, Depends(Needs("figures"))]
 _MOST_GROUPS = 3
 _MOST_ROWS = 10_000
+ATTRIBUTION = (
+    "the model that deals money: a built-in one, the id of a published one, or `official`; absent = source_campaign"
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _key = msgspec.json.Decoder(list[str | None])
 
@@ -59,6 +62,16 @@ NowParameter = Annotated[
 ]
 
 
+_COMPARE: Any = (
+    str,
+    Field(
+        "",
+        description="beside it: `previous` window, the same days a `year` before, or [first day, end), as YYYY-MM-DD,YYYY-MM-DD",
+        examples=["previous", "2025-10-01,2026-01-01"],
+    ),
+)
+
+
 class Window(BaseModel):
     """A window of days, on a date basis."""
 
@@ -81,28 +94,29 @@ class Known(Window):
     as_of: AsOf = None
 
 
-class Rows(Known):
-    """Rows of a report: grouped, sorted, page by page."""
+class Compared(Known):
+    """A report as of now, perhaps beside another side."""
 
-    group_by: str = ""
-    sort: str = Field("", description="a figure, `-` before it = falling; else by key", examples=["-roi.booked"])
-    limit: int | None = Field(None, ge=1, le=_MOST_ROWS, description="rows of a page; absent = all rows at once")
-    after: After = ""
     now: NowParameter = None
-    compare: str = Field(
-        "",
-        description="beside it: `previous` window, the same days a `year` before, or [first day, end), as YYYY-MM-DD,YYYY-MM-DD",
-        examples=["previous", "2025-10-01,2026-01-01"],
-    )
     against_as_of: str | None = Field(
         None, description="beside it what was known then: a position or an RFC 3339 time", examples=["1200"]
     )
-    format: FormatParameter = None
+    format: ReportFormat = None
+    figure: str = Field("", description="of a chart: the figure that it shows", examples=["roas"])
+
+
+class Rows(Compared):
+    """Rows of a report: sorted, page by page."""
+
+    sort: str = Field("", description="a figure, `-` before it = falling; else by key", examples=["-roi.booked"])
+    limit: int | None = Field(None, ge=1, le=_MOST_ROWS, description="rows of a page; absent = all rows at once")
+    after: After = ""
 
 
 class Campaign(Known):
     """One campaign's figures."""
 
+    attribution: str = Field("", description=ATTRIBUTION, examples=["linear"])
     now: NowParameter = None
     format: FormatParameter = None
 
@@ -118,26 +132,33 @@ class Entries(Known):
 
 
 def groups_of(report: Report) -> tuple[str, ...]:
-    """Return what a report may be grouped by."""
-    return (*dimensions_of(report), *selection.TIME_GROUPS)
+    """Return what a report may be grouped by, or what its rows are by."""
+    return (*dimensions_of(report), *selection.TIME_GROUPS) if report.keys is None else report.keys
 
 
 def dimensions_of(report: Report) -> tuple[str, ...]:
     """Return the dimensions that a report may be grouped and filtered by: its cube's, and those of their campaigns."""
+    if report.keys:
+        return report.keys
     by = report.dimensions
     return (*by[:1], *selection.OF_CAMPAIGN, *by[1:]) if "campaign" in by else by
 
 
-def of_report(report: Report) -> type[Rows]:
+def of_report(report: Report) -> type[Compared]:
     """Return the parameters of a report."""
-    examples: list[Any] = [report.group_by, f"{report.cube.by[-1]},month"]
-    told = f"up to {_MOST_GROUPS} of {', '.join(groups_of(report))}, with commas"
-    group_by = (str, Field(report.group_by, description=told, examples=examples))
-    more: dict[str, Any] = {"group_by": group_by, **_filters(report), **_basis(report), **_dealt_by(report)}
+    more: dict[str, Any] = {}
+    if report.keys is None:
+        examples: list[Any] = [report.group_by, f"{report.cube.by[-1]},month"]
+        told = f"up to {_MOST_GROUPS} of {', '.join(groups_of(report))}, with commas"
+        more["group_by"] = (str, Field(report.group_by, description=told, examples=examples))
+    if report.compares:
+        more["compare"] = _COMPARE
+    more |= {**_filters(report), **_basis(report), **_dealt_by(report)}
     if report.on_request:
         figures: Any = Literal[tuple(sorted(report.on_request))]  # of the declaration
         more["include"] = (list[figures], Field([], description="figures that rows have only if asked for"))
-    return create_model(f"{report.name.title()}Parameters", __base__=Rows, **more)
+    base = Compared if report.keys == () else Rows
+    return create_model(f"{report.name.title()}Parameters", __base__=base, **more)
 
 
 def of_entries(report: Report) -> type[Entries]:
@@ -146,22 +167,23 @@ def of_entries(report: Report) -> type[Entries]:
     measure = Field(
         description="a figure by its name in the report", examples=names[:1], json_schema_extra={"enum": [*names]}
     )
-    more: dict[str, Any] = {"measure": (str, measure), **_filters(report), **_basis(report), **_dealt_by(report)}
+    more: dict[str, Any] = {**_filters(report), "measure": (str, measure), **_basis(report), **_dealt_by(report)}
     return create_model(f"{report.name.title()}EntriesParameters", __base__=Entries, **more)
 
 
 def _basis(report: Report) -> dict[str, Any]:
     """A report of what does not come out of leads has the event basis only."""
-    return (
-        {}
-        if report.cube.cohort
-        else {"date_basis": (Literal["event"], Field("event", description="each on its own day"))}
-    )
+    if len(report.bases) > 1:
+        return {}
+    (basis,) = report.bases
+    told = "each on its own day" if basis == "event" else "all on the capture day of the lead that it came out of"
+    only: Any = Literal[report.bases]
+    return {"date_basis": (only, Field(basis, description=told))}
 
 
-_MODEL = "a built-in model or the id of a published one; repeated = these; absent = all"
-_ATTRIBUTION = (
-    "the model that deals money: a built-in one, the id of a published one, or `official`; absent = source_campaign"
+_MODEL = (
+    "a built-in model or the id of a published one; repeated = these; absent = all. Besides, on the cohort basis and by "
+    "campaigns alone: shapley, markov"
 )
 
 
@@ -169,7 +191,7 @@ def _dealt_by(report: Report) -> dict[str, Any]:
     """A report that tells of models is asked for some of them; others may have their money dealt by one."""
     if report.keyed:
         return {"model": (list[str], Field([], description=_MODEL, examples=[["linear"]]))}
-    told = Field("", description=_ATTRIBUTION, examples=["linear"])
+    told = Field("", description=ATTRIBUTION, examples=["linear"])
     return {"attribution": (str, told)} if report.name in attribution.ATTRIBUTED else {}
 
 
@@ -234,7 +256,8 @@ def read_query(
 
 def filters_of(report: Report, asked: BaseModel) -> dict[str, list[str]]:
     """Return the filters that were asked for, by dimension."""
-    return {name: getattr(asked, selection.column_of(name)) for name in dimensions_of(report)}
+    names = {name: selection.column_of(name) for name in dimensions_of(report)}
+    return {name: found for name, column in names.items() if isinstance(found := getattr(asked, column), list)}
 
 
 def read_key(after: str, query: selection.Query) -> selection.Key | None:

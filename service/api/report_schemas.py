@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from service.api import parameters, schemas
 from service.domain import figures, units
+from service.domain.contributions import REPORTS
 from service.domain.figures import Figure
 from service.domain.report import Report
 from service.domain.standing import Persons, Stock
@@ -18,10 +19,12 @@ from service.projections.sums.selection import column_of
 _TYPES: dict[str, Any] = {
     units.MONEY: str, units.COUNT: int, units.RATIO: float, units.DAYS: float, units.SECONDS: float,
     units.DAY: date, units.WHOLE_DAYS: int, units.HOURS: float, units.NUMBER: float,
+    units.OF_MEASURE: str | int | float, units.TRUTH: bool,
 }  # fmt: skip
 _EXAMPLES: dict[str, Any] = {
     units.MONEY: "1234.50", units.COUNT: 12, units.RATIO: 5.25, units.DAYS: 7.5, units.SECONDS: 312,
     units.DAY: "2026-05-04", units.WHOLE_DAYS: 90, units.HOURS: 7.5, units.NUMBER: 4.25,
+    units.OF_MEASURE: "1234.50", units.TRUTH: True,
 }  # fmt: skip
 
 
@@ -64,6 +67,26 @@ class ComparedTo(BaseModel):
     as_of: schemas.Moment
     unconverted: list[schemas.Unconverted]
     pending_links: int = Field(description="how many links wait for what has not arrived", examples=[0])
+
+
+class StageWinRate(BaseModel):
+    """How many were won of the opportunities that were ever in a stage, and decided in the 24 months before today."""
+
+    stage: str | None = Field(
+        description="null = of those without one, for which that of all holds", examples=["offer"]
+    )
+    won: int = Field(examples=[7])
+    lost: int = Field(examples=[5])
+    win_rate: float | None = Field(
+        description="what the forecast goes by; null where none was decided", examples=[0.583333]
+    )
+    of_all: bool = Field(description="whether that is the win rate of all, because fewer than ten were ever in it")
+
+
+# What answers of a report have besides.
+_BESIDE: dict[str, dict[str, Any]] = {
+    "forecast": {"win_rates": (list[StageWinRate], Field(description="the win rates of the stages of what is open"))}
+}
 
 
 class ReportMeasure(BaseModel):
@@ -172,9 +195,24 @@ def figures_of(name: str, report: Report) -> type[BaseModel]:
         dict[str, str],
         Field(description="for each figure that is null: why", examples=[{"roas": "actual_cost is 0"}]),
     )
+    parts: dict[str, Any] = {
+        part: (_rows_of(_camel(of), REPORTS[of]), Field(description=REPORTS[of].question))
+        for part, of in report.parts.items()
+    }
     return create_model(
-        f"{name}Figures", __base__=_nested(report, name, dict(report.figures)), __doc__=report.question, reasons=reasons
+        f"{name}Figures",
+        __base__=_nested(report, name, dict(report.figures)),
+        __doc__=report.question,
+        reasons=reasons,
+        **parts,
     )
+
+
+def _rows_of(name: str, report: Report) -> Any:
+    """Return the type of a report's rows, as they stand inside another one."""
+    column: dict[str, Any] = {column_of(report.group_by): (str | None, Field(description="null = without one"))}
+    row: Any = create_model(f"Part{name}", __base__=figures_of(name, report), __doc__=report.question, **column)
+    return list[row]
 
 
 def _about(report: Report) -> type[Answer]:
@@ -192,8 +230,9 @@ def answer_of(report: Report) -> type[BaseModel]:
     compared = _compared(made)
     row = create_model(f"{name}Row", __base__=made, __doc__=f"{report.question} By group.", **keys, **compared)
     total = create_model(f"{name}Total", __base__=made, __doc__=f"{report.question} In total.", **compared)
+    more: dict[str, Any] = _BESIDE.get(report.name, {}) | ({"total": (total, ...)} if report.has_total else {})
     return create_model(
-        f"{name}Answer", __base__=_about(report), __doc__=report.question, rows=(list[row], ...), total=(total, ...),
+        f"{name}Answer", __base__=_about(report), __doc__=report.question, rows=(list[row], ...), **more,
         names=(dict[str, str], Field(description="the campaigns in it by their names", examples=[{"fair-2026": "Fair 2026"}])),
         next=(str | None, schemas.Next),
         compared_to=(ComparedTo | None, Field(None, description="only if it is compared: with what")),

@@ -15,6 +15,7 @@ from service.api import (
     answering,
     attributed,
     comparing,
+    drawing,
     exporting,
     files,
     formats,
@@ -29,6 +30,7 @@ from service.domain.contributions import REPORTS
 from service.domain.figures import Dealt, PastDue
 from service.domain.report import Report
 from service.projections.reports import answers, comparison, entries, reading
+from service.projections.reports.dues import Now
 from service.projections.reports.entries import Place
 from service.projections.reports.stocks import TooManyPeriodsError
 from service.projections.sums import selection
@@ -54,12 +56,15 @@ def mark(place: Place | None) -> str | None:
     return None if place is None else f"{place[0]}.{place[1]}"
 
 
-async def frame(view: reading.Snapshot, query: selection.Query, report: Report) -> dict[str, Any]:
+async def frame(
+    view: reading.Snapshot, query: selection.Query, report: Report, now: Now | None = None
+) -> dict[str, Any]:  # fmt: skip
     """Return what every answer of a report says of itself.
 
     What waits for a rate is told of its own measures, and of costs and revenue, beside which they stand.
     """
-    unconverted, pending_links = await view.waiting(query, {*report.measures, *REPORTS["roi"].measures})
+    asked = query if report.name != "forecast" else await entries.opened(view, report, query, "value", now)
+    unconverted, pending_links = await view.waiting(asked, {*report.measures, *REPORTS["roi"].measures})
     return {
         "currency": view.ledger.currency,
         "date_basis": query.basis,
@@ -76,16 +81,23 @@ async def names(view: reading.Snapshot, rows: Iterable[dict[str, Any]]) -> dict[
     return {one: known[one]["name"] for one in sorted(ids) if known.get(one, {}).get("name")}
 
 
-async def _rows(request: Request, ledger: Ledger, report: Report, asked: parameters.Rows) -> Response:
-    groups = parameters.read_groups(asked.group_by, parameters.groups_of(report))
+async def _rows(request: Request, ledger: Ledger, report: Report, asked: Any) -> Response:
+    groups = report.keys
+    if groups is None:
+        groups = parameters.read_groups(asked.group_by, parameters.groups_of(report))
     query = parameters.read_query(asked, groups, parameters.filters_of(report, asked))
     _check_facets(report, query)
-    by = asked.sort or report.sort
+    by = getattr(asked, "sort", "") or report.sort  # of what has rows
     falling, sort = by.startswith("-"), by.removeprefix("-")
-    page = answers.Page(sort or None, falling, parameters.read_key(asked.after, query), asked.limit)
+    page = answers.Page()
+    if groups:
+        page = answers.Page(sort or None, falling, parameters.read_key(asked.after, query), asked.limit)
     include = frozenset[str](getattr(asked, "include", ()))  # of reports with figures on request only
+    there_are = formats.REPORTS if groups else formats.TABLES  # without rows there is nothing to draw
+    if asked.format is not None and asked.format not in {one.name for one in there_are}:
+        raise parameters.invalid("format", f"one of {', '.join(one.name for one in there_are)}", asked.format)
+    form = formats.wanted(request, asked.format, there_are)
     other, moments = comparing.read_query(asked, query), comparing.read_moments(asked)
-    form = formats.wanted(request, asked.format, formats.TABLES)
     async with answering.views(request, ledger, asked.min_position, *moments) as views:
         view, against = views[0], views[-1]
         report = await attributed.asked_for(view, report, asked)
@@ -93,7 +105,10 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
             raise parameters.invalid(
                 "sort", f"a figure, one of {', '.join(report.figures)}, perhaps with - before it", sort
             )
+        figure = _figure_of_chart(report, form, asked)
         now = parameters.read_now(asked.now, moments[0], view)
+        query = answers.within(report, query, now.of(ledger))
+        other = other and answers.within(report, other, now.of(ledger))
         try:
             if other is None:
                 found = await answers.read(view, report, query, now.of(ledger), include, page)
@@ -105,16 +120,31 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: paramet
         if found is None:
             raise parameters.invalid("after", "what the `next` of the page before has", asked.after)
         found_names = await names(view, found.rows)
-        body = {"rows": found.rows, "total": found.total, **await frame(view, query, report), "names": found_names}
+        body = {"rows": found.rows, **({"total": found.total} if report.has_total else {})}
+        body |= {**await frame(view, query, report, now.of(ledger)), "names": found_names}
+        body |= await answers.beside(view, report, query, now.of(ledger))
         if other is not None:
-            body["compared_to"] = comparing.told(other, await frame(against, other, report))
+            body["compared_to"] = comparing.told(other, await frame(against, other, report, now.of(ledger)))
     if report.of_now:
         body["now"] = now.told()
+    rows = found.rows if groups else [{name: one for name, one in found.total.items() if name not in report.parts}]
     return await answering.answer(
         request, view, body, "figures", page=_following(found.last, views, now if report.of_now else None),
         now=now if report.of_now else None, against=against if len(views) > 1 else None,
-        file=files.of_report(form, view, report, query, body),
+        file=files.of_report(form, view, report, query, {**body, "rows": rows}, figure), rows=rows,
     )  # fmt: skip
+
+
+def _figure_of_chart(report: Report, form: formats.Format, asked: parameters.Rows) -> str:
+    """Return the figure that a chart shows; "" of what is no chart."""
+    if form not in (formats.SVG, formats.PNG):
+        if asked.figure:
+            raise parameters.invalid("figure", "to be absent, but for a chart: format=svg or png", asked.figure)
+        return ""
+    figure = drawing.figure_of(report, asked.figure, asked.sort)
+    if figure not in report.figures:
+        raise parameters.invalid("figure", f"one of {', '.join(report.figures)}", figure)
+    return figure
 
 
 def _following(
@@ -138,6 +168,7 @@ async def _campaign(
     form = formats.wanted(request, asked.format, formats.TABLES)
     async with answering.views(request, ledger, asked.min_position, moment) as (view,):
         today = parameters.read_now(asked.now, moment, view)
+        report = await attributed.asked_for(view, report, asked)
         found = await answers.read(view, report, query, today.of(ledger))
         if found is None or (not found.rows and campaign not in await view.campaigns()):
             raise ProblemError(404, f"there is no campaign {campaign!r}")
@@ -188,10 +219,16 @@ async def _entries(
     query = parameters.read_query(asked, ("campaign",), only)
     if report.additive(asked.measure) is None and not report.keyed:
         raise parameters.invalid("measure", f"one of {', '.join(report.figures)}", asked.measure)
+    if report.additive(asked.measure) == {}:
+        own = ", ".join(name for name in report.figures if report.additive(name))
+        raise parameters.invalid(
+            "measure", f"one of {own}: others open where they are reported, as in roi", asked.measure
+        )
     check_opened(report, query, report.additive(asked.measure) or {})
     moment = parameters.read_moment(asked.as_of)
     place = read_place(asked.after)
-    of_now = not (report.additive(asked.measure) or {}).keys().isdisjoint(report.of_kind(PastDue))
+    of_now = report.window is not None
+    of_now |= not (report.additive(asked.measure) or {}).keys().isdisjoint(report.of_kind(PastDue))
     form = formats.wanted(request, asked.format, formats.TABLES)
     if asked.limit is None and (asked.format is not None or form is not formats.JSON):
         opened = answering.views(request, ledger, asked.min_position, moment)

@@ -12,12 +12,15 @@ import typer
 from service import __version__
 from service.cli import (
     access,
+    backups,
     bi,
     citus,
     demo,
     files,
     hooks,
+    notices,
     operations,
+    people,
     quarantine,
     rebuilds,
     report,
@@ -51,7 +54,9 @@ def _options(
     """Take the options that stand before a command."""
 
 
-for part in (demo, serving, report, operations, quarantine, rebuilds, files, access, sources, hooks, citus, bi):
+for part in (
+    demo, serving, report, operations, people, backups, quarantine, rebuilds, files, access, sources, hooks, citus, bi, notices,
+):  # fmt: skip
     part.register(app)
 
 

@@ -20,6 +20,7 @@ from service.projections.sums.selection import Query, column_of
 from service.store.ledgers import Access
 
 FORMS = {"csv": "CSV", "xlsx": "Excel", "parquet": "Parquet", "json": "JSON"}
+CHARTS = {"svg": "SVG", "png": "PNG"}
 _PATH = "data/"
 
 
@@ -43,12 +44,12 @@ async def serve(request: Request) -> Response:
 
 
 def downloads(desk: Desk, report: Report, groups: tuple[str, ...], sort: str = "") -> list[tuple[str, str]]:
-    """Return (name, URL) of a report as files: what is shown, as known at the position that it is shown as of."""
+    """Return (name, URL) of a report as files and charts: what is shown, as known at the position that it is shown as of."""
     known = REPORTS[report.name].figures
     asked: dict[str, Any] = {"group_by": ",".join(groups), "sort": sort if sort.removeprefix("-") in known else None}
     if "break_even_on" in report.on_request:
         asked["include"] = "break_even_on"
-    return _urls(desk, f"reports/{report.name}", desk.query(report, *groups), asked)
+    return _urls(desk, f"reports/{report.name}", desk.query(report, *groups), asked, {**FORMS, **CHARTS})
 
 
 def entries(desk: Desk, report: Report, measure: str) -> list[tuple[str, str]]:
@@ -58,11 +59,13 @@ def entries(desk: Desk, report: Report, measure: str) -> list[tuple[str, str]]:
     return _urls(desk, f"reports/{report.name}/entries", desk.query(report, "campaign"), {"measure": measure})
 
 
-def _urls(desk: Desk, path: str, query: Query, asked: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _urls(
+    desk: Desk, path: str, query: Query, asked: Mapping[str, Any], forms: Mapping[str, str] = FORMS
+) -> list[tuple[str, str]]:  # fmt: skip
     given: dict[str, Any] = {
         "from": query.since and str(query.since), "to": query.until and str(query.until), "date_basis": query.basis,
         "as_of": str(desk.view.as_of.position), "now": desk.state.one("now") or None, **asked,
         **{column_of(name): values for name, values in query.only},
     }  # fmt: skip
     bare = desk.state._replace(given={})
-    return [(label, bare.url(f"{_PATH}{path}", **given, format=form)) for form, label in FORMS.items()]
+    return [(label, bare.url(f"{_PATH}{path}", **given, format=form)) for form, label in forms.items()]

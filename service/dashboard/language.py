@@ -1,6 +1,6 @@
 """The reader's language: English, German, Dutch or Swedish, as the browser asks for it or as was chosen.
 
-Catalogues are `locale/*.po`, read as they are; what one lacks stands in English.
+Catalogues are `locale/de.po`, `locale/de.deeds.po` …, read as they are; what they lack stands in English.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from gettext import NullTranslations
 from importlib.resources import files
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from babel import Locale
 from babel.messages.pofile import read_po
@@ -28,12 +28,17 @@ class Catalogue(NullTranslations):
         self._plurals: dict[str, tuple[str, ...]] = {}
         if language == "en":
             return
-        with (files("service.dashboard") / "locale" / f"{language}.po").open("rb") as stream:
-            for message in read_po(stream, locale=LOCALES[language]):
-                if isinstance(message.id, tuple):
-                    self._plurals[message.id[0]] = tuple(message.string or ())
-                elif isinstance(message.id, str) and message.id and message.string:
-                    self._texts[message.id] = str(message.string)
+        for one in (files("service.dashboard") / "locale").iterdir():
+            if one.name.startswith(f"{language}."):
+                with one.open("rb") as stream:
+                    self._read(stream, language)
+
+    def _read(self, stream: IO[bytes], language: str) -> None:
+        for message in read_po(stream, locale=LOCALES[language]):
+            if isinstance(message.id, tuple):
+                self._plurals[message.id[0]] = tuple(message.string or ())
+            elif isinstance(message.id, str) and message.id and message.string:
+                self._texts[message.id] = str(message.string)
 
     def gettext(self, message: str) -> str:
         """Return a text in the language."""

@@ -93,4 +93,5 @@ def read(request: Request, screen: str) -> State:
 @cache
 def filters() -> frozenset[str]:
     """Return the names of all filters of all reports."""
-    return frozenset(column_of(name) for report in REPORTS.values() for name in parameters.dimensions_of(report))
+    several = (report for report in REPORTS.values() if not report.keys)  # whose filters are words of the page, too
+    return frozenset(column_of(name) for report in several for name in parameters.dimensions_of(report))

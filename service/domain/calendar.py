@@ -9,7 +9,7 @@ database. An event whose day lies outside is refused; one that an earlier releas
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -57,6 +57,7 @@ def expected_years() -> str:
     return f"{date.fromordinal(FIRST_DAY).year} to {date.fromordinal(LAST_DAY).year}"
 
 
+@lru_cache(maxsize=4096)
 def parse_period(text: str) -> tuple[date, date]:
     """Return the first day of `2026`, `2026-Q1` or `2026-03`, and the first day after it; ValueError if it is none."""
     match = _PERIOD.fullmatch(text)
@@ -137,6 +138,10 @@ class Zone:
         day = self._day(micros)
         return day if FIRST_DAY <= day <= LAST_DAY else within(day)
 
+    def midnight(self, day: date) -> datetime:
+        """Return the instant at which a local day begins."""
+        return datetime.combine(day, time(), self._zone or UTC)
+
     def holds(self, micros: int) -> bool:
         """Tell whether the local day at `micros` is within the bounds."""
         return FIRST_DAY <= self._day(micros) <= LAST_DAY
@@ -202,6 +207,13 @@ def following(start: date, grain: str) -> date:
 def after(month: date) -> date:
     """Return the first day of the month after the one that starts on a day."""
     return _next(month, "month")
+
+
+def months_before(day: date, months: int) -> date:
+    """Return the same day so many months before, or the last one of that month where it has no such day."""
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    first = date(year, month + 1, 1)
+    return min(first + timedelta(day.day - 1), after(first) - timedelta(1))
 
 
 def _next(start: date, grain: str) -> date:

@@ -18,6 +18,7 @@ from service.domain.fields import (
     MONEY,
     NUMBER,
     NUMBER_0,
+    NUMBER_WITHIN,
     SHARE,
     TEXT,
     Kind,
@@ -34,7 +35,7 @@ SHARE_MEASURES = ("win_rate",)
 RATIO_MEASURES = ("roi.booked", "roi.invoiced", "roi.margin")
 _VALUE_OF = {
     **dict.fromkeys(MONEY_MEASURES, MONEY), **dict.fromkeys(COUNT_MEASURES, NUMBER_0),
-    **dict.fromkeys(SHARE_MEASURES, SHARE), **dict.fromkeys(RATIO_MEASURES, NUMBER),
+    **dict.fromkeys(SHARE_MEASURES, SHARE), **dict.fromkeys(RATIO_MEASURES, NUMBER_WITHIN),
 }  # fmt: skip
 
 # The events that begin or end a clock: those of a lead, and the opening of an opportunity that lists it.

@@ -18,12 +18,15 @@ FLAG = "flag"
 _NEVER = 2**62
 LISTED = "opportunities.listed"  # with what an opportunity is like, as JSON
 ORDERED = "opportunities.orders"  # with the opportunity of an order
+LED = "paths.leads"  # with the contact of a lead and its first order, as JSON
+BROUGHT = "paths.brought"  # with the lead that gave an order, an invoice or a credit note its cohort day
 WAITING = "sla.waiting"  # with when a clock started, and when it is overdue
 # What attribution needs to know, each as JSON.
 TOLD = tuple(
     f"told.{kind}"
     for kind in ("order", "invoice", "credit_note", "quote", "opportunity", "lead", "touch", "merging", "model")
 )
+ASIDE = (LED, BROUGHT, *TOLD)  # what is put together on reading: it adds up to nothing, and is no reason for anything
 
 
 class Converted(NamedTuple):
@@ -103,13 +106,13 @@ def read(measure: str, text: str | None) -> Detail | None:
     """Return the detail of a posting of a measure; None if it has none."""
     if text is None:
         return None
-    if measure in {PENDING_LINKS, ORDERED}:
+    if measure in {PENDING_LINKS, ORDERED, BROUGHT}:
         return pending(text)
     if measure == UNCONVERTED:
         return unconverted(text)
     if measure == WAITING:
         return waiting(text)
-    return Reason(text) if measure in {FLAG, LISTED, *TOLD} else Converted(*text.split(" "))
+    return Reason(text) if measure in {FLAG, LISTED, LED, *TOLD} else Converted(*text.split(" "))
 
 
 def converted(measure: str, text: str | None) -> Converted | None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
+from math import floor
 from typing import NamedTuple
 
 _DECIMAL = re.compile(r"(-?)(\d{1,15})(?:\.(\d+))?", re.ASCII)
@@ -88,6 +89,20 @@ def dealt(amount: int, weights: Sequence[int]) -> list[int]:
     over = abs(amount) - sum(floor for floor, _ in parts)
     largest = {*sorted(range(len(parts)), key=lambda place: -parts[place][1])[:over]}
     return [sign * (floor + (place in largest)) for place, (floor, _) in enumerate(parts)]
+
+
+def dealt_parts(whole: int, parts: Sequence[Fraction]) -> list[int]:
+    """Deal minor units into exact parts, by the largest remainder; the first of several wins a tie.
+
+    Less than nothing is dealt as if it were more. Parts that do not quite add up to the whole, as those of rounded shares, have
+    the rest dealt as remainders are.
+    """
+    if whole < 0:
+        return [-units for units in dealt_parts(-whole, [-part for part in parts])]
+    floors = [floor(part) for part in parts]
+    each, over = divmod(whole - sum(floors), len(parts))
+    largest = {*sorted(range(len(parts)), key=lambda place: floors[place] - parts[place])[:over]}
+    return [units + each + (place in largest) for place, units in enumerate(floors)]
 
 
 def format_minor(minor: int, currency: str) -> str:

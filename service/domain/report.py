@@ -6,7 +6,7 @@ two moments of knowing or two rebuilds are compared, and its description.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 from service.domain.cubes import COST, Cube
 from service.domain.facets import Facets
 from service.domain.figures import Age, Dealt, Figure, FirstDay, Formula, PastDue, Percentile, Sums, Total
+from service.domain.given import NOTHING, Given, Values
 from service.domain.standing import Earlier, Labels, Persons, Stock
-from service.domain.units import Exact
+from service.domain.units import MONEY, Exact
 
 Samples = Mapping[str, Mapping[Any, int]]  # duration → length in microseconds → how often
 _NOTHING: Mapping[Any, Any] = {}
@@ -35,11 +36,19 @@ class Report:
     on_request: frozenset[str] = frozenset()  # figures that rows have only if `include` asks for them
     sort: str = ""  # a figure that rows come by, `-` before it = falling, unless that is said; else by key
     facets: Facets | None = None  # what its entities may stand in several rows by
+    shows: str = ""  # the figure that its chart shows, unless another is asked for
     notes: tuple[str, ...] = ()  # what else its readers should know, line by line
     keyed: str = ""  # a member whose own members are named by what is asked for, all alike
     paths: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: _NOTHING
     )  # where answers have figures, unless by name
+    keys: tuple[str, ...] | None = None  # what its rows are by, if that is not asked; without any, it has a total alone
+    has_total: bool = True
+    basis: str = ""  # the basis that all of it is on, if that is not asked
+    window: Callable[[date], tuple[date, date | None]] | None = None  # by today, where neither from nor to is asked
+    compares: bool = True  # whether it can be compared with another window, and not with another moment of knowing only
+    parts: Mapping[str, str] = field(default_factory=dict)  # what its total has of other reports: their rows, by name
+    inner: Mapping[str, Figure] = field(default_factory=dict)  # figures that others are made of, and that are not told
 
     @cached_property
     def places(self) -> list[tuple[str, Figure, tuple[str, ...]]]:
@@ -54,13 +63,32 @@ class Report:
             name: figure for name, figure, path in self.places if path[0] != self.keyed or path[1] == of_keyed[0]
         }  # fmt: skip
 
+    @cached_property
+    def bases(self) -> tuple[str, ...]:
+        """The bases that it may be asked on, the usual one first: what does not come out of leads has its own day only."""
+        return (self.basis,) if self.basis else ("event", "cohort") if self.cube.cohort else ("event",)
+
+    @cached_property
+    def known(self) -> Mapping[str, Figure]:
+        """Its figures, with those that it does not tell."""
+        return {**self.inner, **self.figures}
+
     def of_kind(self, kind: type[F]) -> dict[str, F]:
         """Return its figures of a kind."""
         return {name: figure for name, figure in self.figures.items() if isinstance(figure, kind)}
 
     @cached_property
+    def drawn(self) -> str:
+        """The figure that its chart shows: the one declared, else the first sum of money, of others, or figure at all."""
+        sums = [name for name, figure in self.figures.items() if figure.additive]
+        money = [name for name in sums if self.figures[name].unit == MONEY]
+        return next(iter((*filter(None, [self.shows]), *money, *sums, *self.figures)))
+
+    @cached_property
     def dimensions(self) -> tuple[str, ...]:
-        """The dimensions of its cube that it may be asked by."""
+        """The dimensions of its cube that it may be asked by; none where its rows are by keys of their own."""
+        if self.keys:
+            return ()
         return tuple(one for one in self.cube.by if self.facets is None or one != self.facets.by)
 
     @cached_property
@@ -82,12 +110,16 @@ class Report:
         made = ((name, figure) for name, figure in self.figures.items() if not isinstance(figure, Total))
         return frozenset(name for name, figure in made if COST in self._measures([figure]))
 
+    def measures_of(self, *names: str) -> tuple[str, ...]:
+        """Return the measures that some of its figures are made of."""
+        return tuple(dict.fromkeys(self._measures(self.known[name] for name in names)))
+
     def _measures(self, figures: Iterable[Figure]) -> Iterable[str]:
         for figure in figures:
             yield from figure.measures()
             for name in figure.operands():
-                if name in self.figures:
-                    yield from self._measures([self.figures[name]])
+                if name in self.known:
+                    yield from self._measures([self.known[name]])
                 else:
                     yield name
 
@@ -96,7 +128,7 @@ class Report:
 
         A figure that is a sum, or a measure of the report, is its own; of others it is what they are made of.
         """
-        figure = self.figures.get(name)
+        figure = self.known.get(name)
         if isinstance(figure, Total | Stock):
             return {name: figure.of}
         if isinstance(figure, Dealt | PastDue | Persons):
@@ -116,7 +148,7 @@ class Report:
     @cached_property
     def of_now(self) -> bool:
         """Whether an answer depends on what day it is."""
-        return bool(self.of_kind(Age) or self.of_kind(PastDue))
+        return self.window is not None or bool(self.of_kind(Age) or self.of_kind(PastDue) or self.of_kind(Given))
 
     @cached_property
     def earlier(self) -> dict[str, str]:
@@ -156,6 +188,7 @@ class Row:
     people: Mapping[str | None, int] = field(default_factory=lambda: _NOTHING)  # by what they are
     labels: Labels = frozenset()  # that the row is of
     earlier: Sums = field(default_factory=lambda: _NOTHING)  # of what was there before the period
+    given: Values = NOTHING
     reasons: dict[str, str] = field(default_factory=dict)
     _values: dict[str, Exact | None] = field(default_factory=dict)
 
@@ -163,7 +196,7 @@ class Row:
         """Return the exact value of a figure, or of a measure."""
         values = self._values
         if name not in values:
-            figure = self.report.figures.get(name)
+            figure = self.report.known.get(name)
             if figure is not None and self._lacks(name):
                 values[name] = None
             else:
@@ -207,6 +240,8 @@ class Row:
             for part in path[:-1]:
                 place = place.setdefault(part, {})
             place[path[-1]] = None if self._lacks(name) else figure.write(self, name)
+        for name in self.report.inner.keys() - self.report.figures.keys():
+            self.reasons.pop(name, None)
         row["reasons"] = self.reasons
         return row
 

@@ -13,6 +13,7 @@ Exact = Fraction | int
 MONEY, COUNT, RATIO, DAYS, SECONDS, DAY = "money", "count", "ratio", "days", "seconds", "day"
 HOURS, NUMBER = "hours", "number"
 WHOLE_DAYS = "whole days"
+OF_MEASURE, TRUTH = "that of the measure", "true or false"
 _MILLION = 1_000_000
 _LENGTHS = {DAYS: MICROS_PER_DAY, HOURS: MICROS_PER_DAY // 24}  # in microseconds
 _IN_MILLIONTHS = (SECONDS, NUMBER)
@@ -30,6 +31,8 @@ def written(value: Exact, unit: str, currency: str) -> Any:
         return format_minor(value if isinstance(value, int) else half_even(*value.as_integer_ratio()), currency)
     if unit == COUNT:
         return value
+    if unit == TRUTH:
+        return bool(value)
     if unit in _LENGTHS:
         return float(round(Fraction(value) / _LENGTHS[unit], 4))
     above, below = value.as_integer_ratio()

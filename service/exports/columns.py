@@ -21,7 +21,7 @@ TEXT, MONEY, COUNT, NUMBER, DAY, TIME, TRUTH, LIST = (
 )  # fmt: skip
 OF_UNITS = {
     units.MONEY: MONEY, units.COUNT: COUNT, units.WHOLE_DAYS: COUNT, units.DAY: DAY, units.RATIO: NUMBER,
-    units.DAYS: NUMBER, units.HOURS: NUMBER, units.SECONDS: NUMBER, units.NUMBER: NUMBER,
+    units.DAYS: NUMBER, units.HOURS: NUMBER, units.SECONDS: NUMBER, units.NUMBER: NUMBER, units.TRUTH: TRUTH,
 }  # fmt: skip
 MIXED_DIGITS = 6  # decimal places of a column whose amounts are in several units
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from service.domain.money import MINOR_DIGITS
 from service.domain.report import Report
+from service.domain.units import OF_MEASURE
 from service.exports.columns import (
     COUNT,
     DAY,
@@ -141,6 +142,8 @@ def _place(report: Report, path: str) -> int:
 
 
 def _type(unit: str, digits: int) -> tuple[str, int]:
+    if unit == OF_MEASURE:  # some rows have money, others counts
+        return MONEY, MIXED_DIGITS
     kind = OF_UNITS.get(unit, NUMBER)
     return kind, digits if kind == MONEY else 0
 

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import openpyxl
 import pytest
+from defusedxml.ElementTree import fromstring
 from pyarrow import parquet
 
 from service.domain import words
@@ -101,6 +102,8 @@ def test_every_report_is_downloaded_as_it_is_answered(told: Api, name: str, form
     at = {"as_of": told.http.get("/v1/ledger").json()["last_position"]}
     answered = told.read(path, **at)
     rows = read(get(told, path, form, **at), form)
+    if REPORTS[name].keys == ():  # the total is the row of a file
+        answered["rows"] = [{one: value for one, value in answered["total"].items() if one not in REPORTS[name].parts}]
     check(rows, answered["rows"], form)
     if rows:
         figures = [one for one in rows[0] if one in REPORTS[name].figures]
@@ -181,6 +184,39 @@ def test_the_log_is_downloaded_as_a_whole(told: Api, form: str) -> None:
     some = read(get(told, "/v1/events", form, type="campaign.cost_booked", limit=3, after=5), form)
     assert [row["type"] for row in some] == ["campaign.cost_booked"] * 3
     assert not any(name.startswith("data.order") for name in some[0])
+
+
+def test_a_chart_shows_one_figure_of_each_row(told: Api) -> None:
+    answered = told.read("/v1/roi", sort="-actual_cost")
+    found = told.http.get("/v1/roi", params={"format": "svg", "sort": "-actual_cost"})
+    assert found.headers["content-type"] == "image/svg+xml"
+    assert "roi-actual_cost" in found.headers["content-disposition"]
+    texts = ["".join(one.itertext()) for one in fromstring(found.text).iter("{http://www.w3.org/2000/svg}text")]
+    shown = [
+        answered["names"].get(row["campaign_id"], row["campaign_id"] or "unattributed") for row in answered["rows"]
+    ]
+    assert [one for one in texts if one in shown] == shown
+    assert {f"{Decimal(row['actual_cost']):,}" for row in answered["rows"]} <= {*texts}
+    periods = told.http.get(
+        "/v1/roi", params={"group_by": "month", "figure": "roi.booked"}, headers={"Accept": "image/svg+xml"}
+    )
+    assert "2026-03" in periods.text
+    assert "roi.booked by month" in periods.text
+    again = told.http.get(
+        "/v1/roi", params={"format": "svg", "sort": "-actual_cost"}, headers={"If-None-Match": found.headers["etag"]}
+    )
+    assert again.status_code == 304
+    drawn = told.http.get("/v1/roi", params={"format": "png"})
+    assert (drawn.headers["content-type"], drawn.content[:8]) == ("image/png", b"\x89PNG\r\n\x1a\n")
+    for name in REPORTS:
+        drawn = told.http.get(f"/v1/reports/{name}", params={"format": "svg"})
+        assert drawn.status_code == (422 if REPORTS[name].keys == () else 200), name  # without rows there is no chart
+    for path, asked in (
+        ("/v1/roi", {"figure": "roas"}), ("/v1/roi", {"figure": "none", "format": "svg"}),
+        ("/v1/opportunities", {"format": "svg"}),
+        ("/v1/roi/entries", {"format": "png", "measure": "roas"}), ("/v1/events", {"format": "svg"}),
+    ):  # fmt: skip
+        assert told.http.get(path, params=asked).status_code == 422
 
 
 def test_accept_chooses_the_format_and_answers_are_kept_apart(told: Api) -> None:

@@ -7,10 +7,14 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,6 +28,7 @@ from pydantic import ValidationError
 from service.settings import Settings
 from service.store import grants, ledgers, sessions
 from tests.conftest import Api, start_service, stop_service
+from tests.support import commands
 from tests.support.commands import Run, good
 from tests.support.openid_provider import CLIENT, SECRET, OpenIdProvider, openid_provider
 from tests.support.sending import lead
@@ -230,6 +235,29 @@ def test_a_link_from_the_terminal_signs_in_once_and_to_all_ledgers(service_url: 
     (entry,) = api.http.get("/v1/audit", params={"action": "session.created"}).json()["items"]
     assert entry["actor"].endswith(" @ terminal")
     assert entry["details"] == {"by": "link"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal on Windows to start a service in")
+def test_serve_shows_a_link_on_a_terminal_and_nowhere_else(dsn: str, tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    environment = commands.environment(CAMPAIGN_LEDGER_DATABASE_URL=dsn)
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603  the service itself
+            [*commands.COMMAND, "serve", "--port", "0", "--no-projector"], env=environment, stdout=theirs, stderr=log
+        )
+    os.close(theirs)
+    told = b""
+    while b"once=" not in told:  # or the test's own time is over
+        told += os.read(ours, 4096)
+    try:
+        link = re.findall(r"http://\S+/login\?once=[\w-]+", told.decode())[0]
+        answer = httpx.get(link)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        assert "once=" not in (tmp_path / "log").read_text(encoding="utf-8")
+    finally:
+        process.terminate()
+        process.wait(30)
+        os.close(ours)
 
 
 # With the provider

@@ -82,7 +82,7 @@ async def answers(
     async with reading.snapshot(pool, ledger, as_of) as view:
         found: dict[str, Any] = {}
         for name, report in REPORTS.items():
-            if report.cube == DEALS or query.group_by == ("owner",):
+            if memory.answers_to(report, query) and (report.cube == DEALS or query.group_by == ("owner",)):
                 answer = await read(view, report, query, memory.now(ledger), frozenset({"break_even_on"}))
                 assert answer is not None
                 found[name] = {"rows": answer.rows, "total": answer.total}

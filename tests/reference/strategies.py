@@ -352,9 +352,74 @@ class Maker:
             "activity_id": self.pick(("v1", "v2")), "rep_id": self.pick(OWNERS), "activity": done
         }  # fmt: skip
 
+    def more(self) -> list[Callable[[], tuple[str, Data]]]:
+        """Give all that it makes besides."""
+        return []
+
     def bystander(self) -> tuple[str, Data]:
         """Draw an event that changes no figure."""
         return "subject.erased", {"subject_id": "l1"}
+
+
+class PipelineMaker(Maker):
+    """Makes opportunities with all that a forecast goes by, and targets, too."""
+
+    def opened(self, opportunity: str | None = None) -> tuple[str, Data]:
+        kind, data = super().opened(opportunity)
+        self.maybe(data, "stage", STAGES)
+        self._expect(data)
+        return kind, data
+
+    def _expect(self, data: Data) -> None:
+        self.maybe(data, "estimated_value", (self.money(self.pick(self.currencies), zero=True),))
+        self.maybe(data, "probability", (0, 0.125, 0.3333333, 1))
+        self.maybe(data, "expected_close", EXPECTED)
+
+    def changed(self) -> tuple[str, Data]:
+        """Draw a change of an opportunity."""
+        data: Data = {"opportunity_id": self.pick(OPPORTUNITIES)}
+        if self.draw(st.booleans()):
+            return "opportunity.stage_changed", data | {"stage": self.pick(STAGES)}
+        self._expect(data)
+        return "opportunity.value_changed", data | {"estimated_value": self.money(self.pick(self.currencies))}
+
+    def stage(self) -> tuple[str, Data]:
+        """Draw a definition of a stage."""
+        data: Data = {"stage": self.pick(STAGES)}
+        self.maybe(data, "probability", (0.25, 0.9))
+        return "stage.defined", data
+
+    def target(self) -> tuple[str, Data]:
+        """Draw a target, of anything that there is one for."""
+        measure = self.pick(tuple(TARGETS))
+        data: Data = {"measure": measure, "period": self.pick(("2024", "2024-Q1", "2024-02", "2024-06"))}
+        data["value"] = TARGETS[measure] or self.money(self.pick(self.currencies), zero=True)
+        for name, values in (("campaign_id", CAMPAIGNS), ("channel", CHANNELS), ("owner_id", OWNERS)):
+            if self.draw(st.integers(0, 3)) == 0:
+                data[name] = self.pick(values)
+        self.maybe(data, "team", ("", "north"))
+        return "target.set", data
+
+    def more(self) -> list[Callable[[], tuple[str, Data]]]:
+        """Give all that it makes besides."""
+        return [
+            self.changed,
+            self.changed,
+            self.stage,
+            self.target,
+            self.target,
+            self.target,
+            self.opened,
+            self.outcome,
+        ]
+
+
+STAGES, EXPECTED = ("new", "offer"), ("2024-01-31", "2024-02-01", "2024-03-31", "2024-04-01", "2024-08-01")
+TARGETS: dict[str, Any] = {
+    "leads": 2, "qualified_leads": 0.5, "opportunities": 1, "orders": 3, "new_customers": 1, "calls": 2, "activities": 1,
+    "win_rate": 0.5, "roi.booked": 1.5, "roi.margin": -0.25, "booked_revenue": None, "invoiced_revenue": None,
+    "gross_margin": None, "actual_cost": None,
+}  # fmt: skip
 
 
 def spine(maker: Maker) -> list[tuple[str, Data]]:
@@ -400,7 +465,7 @@ def kinds(maker: Maker) -> list[Callable[[], tuple[str, Data]]]:
         maker.model,
     ]
     others += [maker.case, maker.account_step, maker.contact, maker.activity]
-    return [*money_side, *lead_side, *others]
+    return [*money_side, *lead_side, *others, *maker.more()]
 
 
 @st.composite
@@ -428,9 +493,9 @@ def touched_sets(draw: Draw) -> list[RawEvent]:
 
 
 @st.composite
-def event_sets(draw: Draw, *, duplicates: bool = True) -> list[RawEvent]:
+def event_sets(draw: Draw, *, duplicates: bool = True, made_by: type[Maker] = Maker) -> list[RawEvent]:
     """Three to twenty-five distinct events, in any order, some of them more than once."""
-    maker = Maker(draw)
+    maker = made_by(draw)
     made = spine(maker) if draw(st.booleans()) else []
     choices = kinds(maker)
     if len(maker.currencies) > 1:

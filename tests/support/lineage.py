@@ -13,7 +13,7 @@ from service.domain.report import Report
 from service.projections.reports import entries, restatement
 from service.projections.sums.selection import Query
 from tests.support import contract
-from tests.support.memory import answer
+from tests.support.memory import answer, now
 
 
 def _sum(lines: Iterable[Mapping[str, Any]], measures: Iterable[str]) -> Decimal:
@@ -30,7 +30,7 @@ async def check_entries(view: Any, report: Report, query: Query, name: str, limi
         if report.facets.to_name(query.only) is not None:
             return  # such a filter is refused
     after, lines = (0, 0), []
-    asked = await entries.asked(view, query, report, name)
+    asked = await entries.asked(view, query, report, name, now(view.ledger))
     while True:
         body, following = await entries.read(view, asked, after, limit)
         lines += body["entries"]

@@ -124,18 +124,28 @@ def _where(tables: MemoryTables, segment: int) -> dict[str, str | None]:
 class MemorySnapshot:
     """What `projections.reading.Snapshot` is to the reports, from postings in memory."""
 
-    def __init__(self, tables: MemoryTables, ledger: Ledger = LEDGER) -> None:
+    def __init__(
+        self, tables: MemoryTables, ledger: Ledger = LEDGER, recorded: Sequence[datetime] = (), until: int | None = None
+    ) -> None:
+        """`recorded` is when each position was; all of them long after what they tell, unless that is given."""
         self.ledger = ledger
-        self.as_of = AsOf(len(tables.rows), _MOMENT)
+        self.as_of = AsOf(len(tables.rows) if until is None else until, _MOMENT)
+        self._of = (tables, ledger, recorded)
         self._attributes = tables.attributes
         self.layout = LAYOUT
         self.version = "memory"
+        known = [one for one in tables.postings if one[0] <= self.as_of.position]
         self.told = [
             Line(measure, entity, day, cohort, detail, amount, position)
-            for position, (measure, entity, _, day, cohort, _, detail), amount in tables.postings
+            for position, (measure, entity, _, day, cohort, _, detail), amount in known
             if measure in (*TOLD, *AMOUNTS)
         ]
-        self._lines = [(*cell[:2], _where(tables, cell[2]), *cell[3:], amount) for _, cell, amount in tables.postings]
+        self._lines = [(*cell[:2], _where(tables, cell[2]), *cell[3:], amount) for _, cell, amount in known]
+
+    async def at(self, moment: int | datetime) -> MemorySnapshot:
+        recorded = self._of[2] or [_MOMENT] * self.as_of.position
+        position = moment if isinstance(moment, int) else sum(one <= moment for one in recorded)
+        return MemorySnapshot(*self._of, min(position, self.as_of.position))
 
     def _selected(self, query: Query, measures: Iterable[str]) -> Iterable[tuple[Any, str, date, Any, Any, str, int]]:
         return ((*found,) for *found, _ in self._found(query, measures))
@@ -145,7 +155,7 @@ class MemorySnapshot:
         for measure, entity, where, day, cohort, value, detail, amount in self._lines:
             start = date.fromordinal(day if query.basis == "event" else cohort)
             undated = start == date.min
-            inside = (query.since or date.min) <= start and (query.until is None or start < query.until)
+            inside = any(span.since <= start < span.until for span in query.windows)
             if measure in wanted and (undated or inside) and self._chosen(query, where):
                 yield self._key(query, where, start), measure, start, value, detail, entity, amount, where
 
@@ -309,8 +319,8 @@ def now(ledger: Ledger) -> Now:
 def answers_to(report: Report, query: Query) -> bool:
     """Tell whether a report has the groups, the filters and the basis of a query."""
     known = {*report.dimensions, *(OF_CAMPAIGN if "campaign" in report.cube.by else ())}
-    known_basis = query.basis == "event" or report.cube.cohort
-    return query.dimensions <= known and known_basis and of_one_facet(report, query)
+    known_basis = query.basis in report.bases
+    return report.keys is None and query.dimensions <= known and known_basis and of_one_facet(report, query)
 
 
 def of_one_facet(report: Report, query: Query) -> bool:

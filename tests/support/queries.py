@@ -18,7 +18,9 @@ VALUES: dict[str, tuple[str, ...]] = {
     "campaign": made.CAMPAIGNS, "campaign_type": ("webinar", "fair"), "parent": (*made.CAMPAIGNS, "c9"),
     "channel": made.CHANNELS, "source": ("google", "bing", "fair"), "medium": ("cpc", "mail"), "lead_magnet": ("guide", "trial"),
     "criterion": ("budget", "need"), "state": ("true", "false", "unstated"), "level": ("mql", "sql"), "score": ("0-9", "70-79"),
+    "measure": ("leads", "booked_revenue"), "period": ("2024", "2024-Q1", "2024-02"), "stage": ("new", "offer"),
     "reason": ("spam", "no budget"), "owner": (*made.OWNERS, "rep3"), "team": ("north", "south"), "region": ("emea", "apac"),
+    "account": made.ACCOUNTS, "lost_reason": ("price", "time"),
 }  # fmt: skip
 
 
@@ -43,8 +45,10 @@ def _filter(name: str) -> st.SearchStrategy[tuple[str, tuple[str, ...]]]:
 
 def queries(report: Report) -> st.SearchStrategy[Query]:
     """Whatever may be asked of a report."""
-    groups = st.lists(st.sampled_from(groups_of(report)), min_size=1, max_size=3, unique=True).map(tuple)
-    basis = st.sampled_from(("event", "cohort") if report.cube.cohort else ("event",))
+    groups: st.SearchStrategy[tuple[str, ...]] = st.just(report.keys or ())
+    if report.keys is None:
+        groups = st.lists(st.sampled_from(groups_of(report)), min_size=1, max_size=3, unique=True).map(tuple)
+    basis = st.sampled_from(report.bases)
     return st.builds(
         lambda group_by, window, on, only: Query(group_by, window[0], window[1], on, only),
         groups, windows(), basis, filters(report),

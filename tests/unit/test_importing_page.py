@@ -12,6 +12,7 @@ import typer
 from typer.main import get_command
 
 from service.cli import app
+from service.domain.catalogue import check_data
 from service.intake import tabular_mapping, tabular_tables
 from service.intake.blanks import BLANKS
 from service.intake.tabular import load_mapping, open_tables
@@ -128,3 +129,34 @@ def test_a_ready_mapping_reads_the_export_of_its_vendor(vendor: str, costs: dict
     spent = {day: sum(cents for other, cents in booked.values() if other == day) for day, _ in booked.values()}
     assert {day: f"{cents // 100}.{cents % 100:02}" for day, cents in spent.items()} == costs
     assert sum(table.passed.skipped for table in found.tables) == skipped
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected", "skipped"),
+    [
+        ("google-analytics", [
+            ("2026-03-01T09:00:00Z", "C-1", "fair-2026", "website_visit", "click"),
+            ("2026-03-03T09:00:00Z", "C-1", "newsletter-march", "website_visit", "click"),
+        ], 2),
+        ("mailing", [
+            ("2026-03-03T08:00:10Z", "C-1", "newsletter-march", "newsletter", "view"),
+            ("2026-03-03T08:00:42Z", "C-1", "newsletter-march", "newsletter", "click"),
+            ("2026-03-04T17:30:00Z", "C-2", "webinar", "newsletter", "offline"),
+        ], 1),
+    ],
+)  # fmt: skip
+def test_a_ready_mapping_reads_touches(folder: str, expected: list[tuple[str, ...]], skipped: int) -> None:
+    (table,) = open_tables(
+        load_mapping(ROOT / "docs/examples" / folder / "mapping.yaml"), ROOT / "docs/examples" / folder
+    ).tables
+    events, errors = read(table)
+    assert errors == []
+    told = [(event["time"], event["data"]) for event in events]
+    names = ("contact_id", "campaign_id", "activity_type", "interaction")
+    assert [(time, *(data[name] for name in names)) for time, data in told] == expected
+    assert all(
+        event["type"] == "touchpoint.recorded" and not list(check_data(event["type"], event["data"]))
+        for event in events
+    )
+    assert len({event["data"]["touchpoint_id"] for event in events}) == len(expected)
+    assert table.passed.skipped == skipped

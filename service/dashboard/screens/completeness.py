@@ -16,6 +16,7 @@ from service.dashboard.forms import Act, Deed, Done, unfit
 from service.dashboard.labels import KINDS, called
 from service.dashboard.language import N_
 from service.dashboard.screen import Screen
+from service.dashboard.screens.connect import STATES
 from service.dashboard.tables import Cell, Column, Line, Table
 from service.projections.generations import retry, verify
 from service.projections.reports import completeness
@@ -159,13 +160,13 @@ async def _connected(desk: Desk) -> Table:
     for one in await sources.of_ledger(pool, ledger):
         states = by_source[one.source]
         last: datetime | None = max((each.last for each in states.values()), default=None)
-        told = ", ".join(f"{name} {writer.number(each.deliveries)}" for name, each in states.items()) or text(
-            "nothing yet"
-        )
+        told = ", ".join(
+            f"{text(STATES.get(name, name))} {writer.number(each.deliveries)}" for name, each in states.items()
+        ) or text("nothing yet")
         bad = "failed" in states or "rejected" in states
         href = desk.state.url("connect", connected=one.source, kind=one.kind, done=None)
         lines.append(Line(Cell(one.name, href, own=True), [
-            Cell(one.kind), Cell(told, tone="bad" if bad else ""), Cell(writer.moment(last)),
+            Cell(one.kind), Cell(told or text("nothing yet"), tone="bad" if bad else ""), Cell(writer.moment(last)),
         ]))  # fmt: skip
     columns = [
         Column(text("Kind"), numeric=False, rank="p2"), Column(text("Deliveries"), numeric=False),

@@ -23,7 +23,7 @@ from service.store.sources import Change
 
 _DELIVERIES = 30
 _WATCHED_SECONDS = 2  # between looks at what has come
-_STATES = {
+STATES = {
     "received": N_("received"), "accepted": N_("accepted"), "duplicate": N_("nothing new"), "ignored": N_("ignored"),
     "rejected": N_("rejected"), "failed": N_("failed"), "discarded": N_("taken out"),
 }  # fmt: skip
@@ -57,7 +57,7 @@ async def _deliveries(desk: Desk, stored: sources.Stored) -> Table:
     several = await inbox.listed(desk.service.pool, stored.ledger, stored.source, 2**62, _DELIVERIES, None)
     lines = [
         Line(Cell(desk.writer.moment(one.received_at)), [
-            Cell(desk.gettext(_STATES.get(one.state, one.state)), tone="bad" if one.state in ("rejected", "failed") else ""),
+            Cell(desk.gettext(STATES.get(one.state, one.state)), tone="bad" if one.state in ("rejected", "failed") else ""),
             Cell(one.reason or "", own=True), Cell(desk.writer.number(one.size)),
         ])
         for one in several

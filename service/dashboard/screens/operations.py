@@ -31,7 +31,6 @@ _STATES = {
 DONE = {
     "begun": N_("A rebuild has begun."), "asked": N_("It is done as you asked."), "revoked": N_("It opens nothing any more."),
     "granted": N_("It is granted."), "ended": N_("The session has ended."), "closed": N_("The source is closed."),
-    "changed": N_("It is changed."),
 }  # fmt: skip
 
 

@@ -38,8 +38,9 @@ class Quality(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """What the lead that gave something its cohort day is reported under: its dimensions, and what it states of its quality."""
+    """The lead that gave something its cohort day, by id: its dimensions, and what it states of its quality."""
 
+    lead: str
     where: Dimensions
     qualities: tuple[Quality, ...] = ()
 
@@ -281,8 +282,15 @@ class Opportunity(Entity):
         return _least(zone, self.opened)
 
     def own_marks(self) -> dict[str, Mark]:
-        """Return its opening."""
-        return {"opened": (self.opened, self)} if self.opened else {}
+        """Return its opening, and whether it is `lost`, or `pursued`: whatever came of it, no event says that it is decided."""
+        if self.opened is None:
+            return {}
+        marks: dict[str, Mark] = {"opened": (self.opened, self)}
+        if self.outcome is None or self.outcome.type == "opportunity.reopened":
+            marks["pursued"] = marks["opened"]
+        elif self.outcome.type == "opportunity.lost":
+            marks["lost"] = (self.outcome, self)
+        return marks
 
 
 class Quote(Entity):

@@ -295,6 +295,7 @@ class Journey(Links):
         if fact[4] == "opportunity.lost":
             one.state("lost_reason", fact[5].get("reason"), fact)
         self._develop(one)
+        self._come_out(one)
 
     def _take_quote(self, fact: Fact) -> None:
         one = self._entity(Quote, fact[5]["quote_id"])

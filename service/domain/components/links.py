@@ -152,7 +152,7 @@ class Links:
             lead.cohort = self._zone.day(lead.captured[0])
         else:
             lead.cohort = self._dated_day(lead)
-        lead.origin = Origin(lead.where, lead.qualities())
+        lead.origin = Origin(lead.id, lead.where, lead.qualities())
         lead.listing = self._referring.get(("lead", lead.id), ())
         return (lead.captured, lead.origin)
 

@@ -30,7 +30,7 @@ def contribute_opportunity(one: Opportunity, book: Book) -> None:
     if one.opened is None:
         return
     opened, (outcome, decided) = book.zone.day(one.opened.micros), outcome_of(one)
-    segment, chance = _segment(one, book), _chance(one, book)
+    segment, chance = _segment(one, book), chance_of(one, book)
     place = (one.name, segment, opened, opened)
     for measure in ("opened", outcome):
         book.put((f"opportunities.{measure}", *place, None, None))
@@ -53,7 +53,7 @@ def contribute_opportunity(one: Opportunity, book: Book) -> None:
         "name": one.title, "status": outcome, "stage": one.stage, "value": value, "weighted_value": weighted,
         "stage_since": entered and book.zone.day(entered.micros), "probability": None if chance is None else float(chance),
         "expected_close": one.expected_close, "decided": None if outcome == "open" else book.zone.day(decided),
-        "contacts": one.linked_contacts(book.contact), "leads": sorted(identity for _, identity in one.names),
+        "contacts": one.linked_contacts(book.contact), "leads": sorted({identity for _, identity in one.names}),
     }  # fmt: skip
     book.put((LISTED, *place, None, json.dumps(told)))
 
@@ -75,7 +75,7 @@ def _segment(one: Opportunity, book: Book) -> int:
     return book.at(OPPORTUNITIES, **one.where._asdict(), **labels)
 
 
-def _chance(one: Opportunity, book: Book) -> Fraction | None:
+def chance_of(one: Opportunity, book: Book) -> Fraction | None:
     """Return how probable it is: as it last stated itself, or as the last stage says that it entered and that has a probability.
 
     In one event its own statement wins.

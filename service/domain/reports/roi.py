@@ -17,7 +17,7 @@ from service.domain.figures import Figure, FirstDay, Sums, quotient, total
 from service.domain.money import Money, money_of
 from service.domain.postings import Book, Remainder, event_name
 from service.domain.report import Report
-from service.domain.reports import lead_quality, payments, pending, told
+from service.domain.reports import lead_quality, paths, payments, pending, told
 from service.domain.units import COUNT, DAY, MONEY
 
 # What entities post
@@ -85,7 +85,7 @@ def contribute_invoice(invoice: Invoice, book: Book) -> None:
     left.post({"invoiced_revenue_gross": 1, **covered}, entity, where, invoice.day, cohort, amount.minor)
     if cogs and stated and (covered or not cogs.known):
         cogs.post({"cogs": 1}, entity, where, invoice.day, cohort, stated.minor)
-    places = (where, payments.place(invoice, book), cohort, invoice.day)
+    places = (where, payments.place(invoice, book), cohort, invoice.day, invoice.origin)
     start = (left.terms, cogs and cogs.terms, bill.terms, places)
     if start != invoice.start:
         invoice.start = start
@@ -97,6 +97,7 @@ def contribute_invoice(invoice: Invoice, book: Book) -> None:
         if _credit(invoice, note, left, cogs, covered, book):
             payments.credit(invoice, note, bill, book)
             told.tell_credit_note(note, book)
+            paths.brought(invoice, note.name, book)
         note.after = _left(left, bill, cogs)
     book.cells = own
     _set_left(invoice.credits.left(begin), left, bill, cogs)
@@ -292,4 +293,5 @@ REPORT = Report(
         ),
     },
     on_request=frozenset({"break_even_on"}),
+    shows="invoiced_revenue",
 )  # fmt: skip

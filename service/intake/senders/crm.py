@@ -1,8 +1,8 @@
 """What CRMs have in common: a mapping from their fields and statuses to ours, and how a record stood at each instant.
 
 For `hubspot` and `salesforce`; `crm_events` makes events of what stands here. Each record is of one sort: lead, deal, quote,
-order, invoice, credit_note, payment, campaign, member (a lead's or contact's membership in a campaign), call, email, meeting,
-task (which says itself what it is), case or stage. The mapping:
+order, invoice, credit_note, payment, campaign, member (a lead's or contact's membership in a campaign), contact_role (of a
+deal), call, email, meeting, task (which says itself what it is), case or stage. The mapping:
 
     currency     what amounts are in whose record names no currency; without it they wait
     time_zone    in which an instant's calendar day is meant
@@ -11,6 +11,7 @@ task (which says itself what it is), case or stage. The mapping:
     events       per sort: a status of the sender → event type, or a list of them ("lead.qualified:mql" names the level)
     activities   what a task is by its kind: call, email, meeting, demo, visit, other
     outcomes     what came of a call, by the sender's word: answered, missed, voicemail
+    touches      fields of a lead that have the time of a touch → what it was: see `crm_touches`
     campaigns    the sender's name or id of a campaign → campaign_id; what is not listed stands as it is
     on_delete    per sort: whether what a deleted record has given is withdrawn, or kept and listed
     probability_of  what a certain deal's probability is: 1 or 100
@@ -43,6 +44,7 @@ _OPEN, _ORDER = ("opportunity.opened", "opportunity.won", "opportunity.lost"), (
 _LEVELS = ("mql", "sal", "sql")
 ACTIVITIES = ("call", "email", "meeting", "demo", "visit", "other")
 OUTCOMES = ("answered", "missed", "voicemail")
+INTERACTIONS = ("view", "click", "response", "offline")
 
 # Which events a status may give, per sort.
 GIVES: dict[str, tuple[str, ...]] = {
@@ -58,6 +60,7 @@ GIVES: dict[str, tuple[str, ...]] = {
     "payment": ("payment.received", "payment.received:back"),
     "campaign": (),
     "member": (),
+    "contact_role": (),
     **dict.fromkeys(("call", "email", "meeting", "task"), ("activity.completed",)),
     "case": ("case.resolved",),
     "stage": (),
@@ -99,6 +102,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "created", "name", "type", "channel", "parent", "start", "end", "currency", "expected", "budget", "cost",
     ),
     "member": ("created", "campaign", "lead", "contact", "activity", "responded"),
+    "contact_role": ("created", "opportunity", "contact", "role"),
 }  # fmt: skip
 
 _WORDS = ("campaign", "parent", "channel", "source")  # where some systems write a word for nothing
@@ -125,6 +129,7 @@ def defaults(
         "probability_of": 100,
         "amounts_include_tax": False,
         "campaigns": {},
+        "touches": {},
         "activities": {},
         "outcomes": {},
         "blanks": list(BLANKS),
@@ -139,7 +144,15 @@ def defaults(
 
 def check(mapping: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
     """Return a mapping with its defaults; ValueError names the key that is wrong, and what is expected."""
-    tables = ("objects", "campaigns", "associations", "activities", "outcomes", *(f"events.{sort}" for sort in GIVES))
+    tables = (
+        "objects",
+        "campaigns",
+        "touches",
+        "associations",
+        "activities",
+        "outcomes",
+        *(f"events.{sort}" for sort in GIVES),
+    )
     checked = read.with_defaults(mapping, default, tables)
     checked["campaigns"] = {str(name): ours for name, ours in checked["campaigns"].items()}
     for sort, table in checked["events"].items():  # YAML makes numbers of statuses that are digits
@@ -158,6 +171,8 @@ def check(mapping: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, A
     for key, known in (("activities", ACTIVITIES), ("outcomes", OUTCOMES)):
         for name, ours in checked[key].items():
             _one_of(ours, known, f"{key}.{name}")
+    for name, rule in checked["touches"].items():
+        _check_touch(rule, f"touches.{name}")
     for sort, what in checked["on_delete"].items():
         _one_of(what, (WITHDRAW, KEEP), f"on_delete.{sort}")
     for sort, table in checked["events"].items():
@@ -167,6 +182,17 @@ def check(mapping: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, A
     return checked
 
 
+def _check_touch(rule: Any, key: str) -> None:
+    names = ("campaign", "activity", "interaction")
+    if (
+        not isinstance(rule, Mapping)
+        or {*rule} != {*names}
+        or not all(isinstance(one, str) and one for one in rule.values())
+    ):
+        raise ValueError(f"{key}: expected {', '.join(names)}, each a text, got {shown(rule)}")
+    _one_of(rule["interaction"], INTERACTIONS, f"{key}.interaction")
+
+
 def _one_of(value: Any, known: Iterable[str], key: str) -> None:
     if not isinstance(value, str) or value not in known:
         raise ValueError(f"{key}: expected one of {', '.join(known) or 'nothing'}, got {shown(value)}")
@@ -174,7 +200,12 @@ def _one_of(value: Any, known: Iterable[str], key: str) -> None:
 
 def mapped(mapping: Mapping[str, Any], sort: str) -> set[str]:
     """Return the sender's fields that a sort of record is read from: others need not be kept."""
-    return {field for field in mapping["fields"][sort].values() if field}
+    fields = {field for field in mapping["fields"][sort].values() if field}
+    return fields.union(*((at, rule["campaign"]) for at, rule in _touches(sort, mapping)))
+
+
+def _touches(sort: str, mapping: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, str]]]:
+    return mapping["touches"].items() if sort == "lead" else ()
 
 
 def views(sort: str, statements: Iterable[Statement], mapping: Mapping[str, Any]) -> list[View]:
@@ -219,6 +250,14 @@ def _values(sort: str, state: Mapping[str, Any], mapping: Mapping[str, Any]) -> 
         state.get(field) not in (None, "") for name, field in fields.items() if field and name in _MONEY
     )
     values["leads"], values["contacts"] = links(state, "lead"), links(state, "contact")
+    values["touches"] = {
+        at: (
+            _instant(state.get(at), at, mapping["time_zone"]),
+            mapping["campaigns"].get(read.text(state.get(name), name)),
+        )
+        for at, rule in _touches(sort, mapping)
+        if (name := rule["campaign"])
+    }
     return values
 
 

@@ -16,6 +16,7 @@ from service.intake.senders.contract import Draft, Source, Statement, Waiting
 from service.intake.senders.crm import CREATION, KEEP, View, created, first, gives, local_day, moves, views
 from service.intake.senders.crm_activities import activity, case, payment, stage
 from service.intake.senders.crm_campaigns import campaign, member
+from service.intake.senders.crm_touches import contact_role, touches
 
 CREATED, UPDATED, SNAPSHOT = "created", "updated", "snapshot"
 DELETED, RESTORED, GAP, MERGED, ERASED = "deleted", "restored", "gap", "merged", "erased"
@@ -159,7 +160,7 @@ def _lead(identity: str, seen: Sequence[View], rules: Rules) -> Drafts:
             out.append(Draft(f"qualified/{level}", kind, view.at, data))
         elif kind not in ("lead.qualified", "lead.captured"):
             out.append(Draft(f"{kind.partition('.')[2]}/{view.at}", kind, view.at, {"lead_id": identity}))
-    return out
+    return out + touches(identity, seen, rules)
 
 
 def _deal(identity: str, seen: Sequence[View], rules: Rules) -> Drafts:
@@ -325,6 +326,6 @@ def _life(
 
 _SORTS: dict[str, Callable[[str, Sequence[View], Rules], Drafts]] = {
     "lead": _lead, "deal": _deal, "quote": _quote, "order": _order, "invoice": _invoice, "credit_note": _credit_note,
-    "campaign": campaign, "member": member, "payment": payment, "case": case, "stage": stage,
+    "campaign": campaign, "member": member, "contact_role": contact_role, "payment": payment, "case": case, "stage": stage,
     "call": activity("call"), "email": activity("email"), "meeting": activity("meeting"), "task": activity(None),
 }  # fmt: skip

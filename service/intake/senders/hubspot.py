@@ -20,6 +20,11 @@ Calls, emails, meetings, tickets and payments ("Engagements", "Tickets", "Paymen
 outcome, of which there are six at first; hs_call_duration is in milliseconds; hs_email_direction EMAIL is one that
 was sent. The stages of deals are read back ("Pipelines") when a deal is created.
 
+Form submissions and marketing e-mails ("HubSpot's default contact properties"): a contact has the time and name of its last
+conversion (recent_conversion_date, recent_conversion_event_name), when it last opened and clicked a marketing e-mail
+(hs_email_last_open_date, hs_email_last_click_date) and the name of the last one (hs_email_last_email_name). There are no
+subscriptions to single ones: changes of these, and their history, tell them.
+
 Deals count as opened when created, unless a stage is mapped to opportunity.opened; stages of other pipelines than the
 default one have numbers, and are won or lost by hs_is_closed_won and hs_is_closed_lost where no mapping says so. See `crm`.
 """
@@ -250,7 +255,14 @@ def translate(record: str, statements: Sequence[Statement], source: Source) -> l
     """Return the events of a record."""
     sort, _, identity = record.partition(":")
     several = in_order(_unfolded(sort, statements, source))
-    return crm_events.translate(sort, identity, several, source.mapping, source.known)
+    drafts = crm_events.translate(sort, identity, several, source.mapping, source.known)
+    return [_of_contact(one, identity) if sort == "lead" and isinstance(one, Draft) else one for one in drafts]
+
+
+def _of_contact(draft: Draft, identity: str) -> Draft:
+    """Name as its contact the contact that a lead is."""
+    named = draft.type in ("lead.captured", "touchpoint.recorded")
+    return draft._replace(data={**draft.data, "contact_id": identity}) if named else draft
 
 
 def unsaid(record: str, statements: Sequence[Statement], source: Source) -> str:

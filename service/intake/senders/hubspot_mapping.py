@@ -60,6 +60,11 @@ DEFAULTS = crm.defaults(
         "commerce_payment": "payment",
         "call": "call", "email": "email", "meeting": "meeting", "ticket": "case",
     },
+    touches={  # the time of the last one, and where its campaign is named
+        "recent_conversion_date": {"campaign": "recent_conversion_event_name", "activity": "form", "interaction": "response"},
+        "hs_email_last_click_date": {"campaign": "hs_email_last_email_name", "activity": "email", "interaction": "click"},
+        "hs_email_last_open_date": {"campaign": "hs_email_last_email_name", "activity": "email", "interaction": "view"},
+    },
     outcomes={
         "f240bbac-87c9-4f6e-bf70-924b57d47db7": "answered",  # Connected
         "a4c4c377-d246-4b32-a13b-75a56a4cd0ff": "answered",  # Left live message

@@ -30,6 +30,7 @@ was there before, and for OpportunityStage ("MasterLabel", "SortOrder", "Default
 Activities ("Task", "Event" in the Object Reference): WhoId is a lead or contact, WhatId may be an opportunity; TaskSubtype,
 CompletedDateTime, CallDurationInSeconds, CallDisposition; EndDateTime, DurationInMinutes. "PaymentLineInvoice" is what of a
 payment was applied to an invoice (Type Applied) or taken back from it (Unapplied). "Case": ClosedDate, IsClosed.
+"OpportunityContactRole": OpportunityId (which stays), ContactId, Role.
 
 A bridge proves itself by `Authorization: Bearer <secret>`, or by `X-Signature`: HMAC-SHA256 of the body in hexadecimal.
 Ids of 15 characters are completed to 18, so that a record has one name. All sorts of records: see `crm`.

@@ -9,7 +9,9 @@ _EVER = {"created": "CreatedDate", "status": "Status"}
 _ABOUT = {"created": "CreatedDate", "owner": "OwnerId", "lead": "WhoId", "contact": "WhoId", "opportunity": "WhatId"}
 DEFAULTS = crm.defaults(
     fields={
-        "lead": {**_EVER, "channel": "LeadSource", "source": "LeadSource", "owner": "OwnerId"},
+        "lead": {
+            **_EVER, "channel": "LeadSource", "source": "LeadSource", "owner": "OwnerId", "contact": "ConvertedContactId",
+        },
         "deal": {
             "created": "CreatedDate", "status": "StageName", "amount": "Amount", "currency": "CurrencyIsoCode",
             "campaign": "CampaignId", "account": "AccountId", "owner": "OwnerId", "probability": "Probability",
@@ -41,6 +43,7 @@ DEFAULTS = crm.defaults(
             "end": "EndDate", "currency": "CurrencyIsoCode", "expected": "ExpectedRevenue", "budget": "BudgetedCost",
             "cost": "ActualCost",
         },
+        "contact_role": {"created": "CreatedDate", "opportunity": "OpportunityId", "contact": "ContactId", "role": "Role"},
         "member": {
             "created": "CreatedDate", "campaign": "CampaignId", "lead": "LeadId", "contact": "ContactId",
             "responded": "HasResponded",
@@ -69,6 +72,7 @@ DEFAULTS = crm.defaults(
     objects={
         "Lead": "lead", "Opportunity": "deal", "Quote": "quote", "Order": "order", "Invoice": "invoice",
         "CreditMemo": "credit_note", "PaymentLineInvoice": "payment", "Campaign": "campaign", "CampaignMember": "member",
+        "OpportunityContactRole": "contact_role",
         "Task": "task", "Event": "meeting", "Case": "case", "OpportunityStage": "stage",
     },
     organization=None,  # OrganizationId that outbound messages have to name

@@ -1,4 +1,4 @@
-"""`stripe`: invoices, payments, credit notes, quotes and customers of Stripe Billing, from snapshot events.
+"""`stripe`: invoices, payments, credit notes, quotes, customers and checkouts of Stripe Billing, from snapshot events.
 
 Facts, from Stripe's documentation (docs.stripe.com):
 - `Stripe-Signature: t=<Unix seconds>,v1=<hex>[,v1=…][,v0=…]`. v1 is HMAC-SHA256 over `t.body` with the endpoint's secret
@@ -22,7 +22,8 @@ Facts, from Stripe's documentation (docs.stripe.com):
 - A draft is final once finalized: open, paid, uncollectible, void. A credit note is issued or void. [/invoicing/overview]
 
 An invoice is posted with its net total and cancelled when it is void. Stripe knows no orders and no campaigns: `metadata`
-ties its invoices to those of the CRM, or says which campaign, lead or opportunity a sale without an order belongs to.
+ties its invoices to those of the CRM, or says which campaign, lead or opportunity a sale without an order belongs to. A checkout
+session is open, complete or expired, and has the metadata that whoever made it gave it [/api/checkout/sessions/object].
 """
 
 from __future__ import annotations
@@ -57,17 +58,23 @@ from service.intake.senders.fields import (
 from service.intake.senders.mappings import check_zone
 from service.intake.senders.ordering import BEFORE
 from service.intake.senders.signatures import check_any, check_fresh, header, hmac_hex
-from service.intake.senders.stripe_rules import METADATA, translate
+from service.intake.senders.stripe_rules import CHECKOUT, METADATA, translate
 
 TOLERANCE = 300  # seconds
 # The later state of an object has the greater rank: events of one second are ordered by it.
 RANKS = {"open": "1", "uncollectible": "2", "accepted": "2", "paid": "3", "canceled": "3", "void": "4", "issued": "1"}
-_FINAL = {"invoice": ("open", "uncollectible", "paid", "void"), "quote": ("open", "accepted", "canceled")}
+_FINAL = {
+    "invoice": ("open", "uncollectible", "paid", "void"), "quote": ("open", "accepted", "canceled"), CHECKOUT: ("complete",),
+}  # fmt: skip
+_NEEDS = {  # what metadata has to name, or else
+    "quote": ("opportunity_id", "a quote that names no opportunity in its metadata belongs to no deal"),
+    CHECKOUT: ("campaign_id", "a checkout that names no campaign in its metadata is no campaign's touch"),
+}
 
 DEFAULTS: dict[str, Any] = {
     "timezone": "UTC",  # whose days posting dates are: that of the Stripe account
     # Where the metadata of an invoice, or of its subscription, names what it belongs to.
-    "metadata": {one: one for one in METADATA},
+    "metadata": {one: one for one in (*METADATA, "contact_id")},
     "blanks": list(BLANKS),  # what stands in metadata where nothing is stated
     "customers_as_leads": False,  # a new customer is a captured lead, and the lead of its invoices
     "invoices_as_orders": True,  # an invoice with a campaign, a lead or an opportunity but no order is an order too
@@ -160,14 +167,14 @@ def _merged(now: Any, before: Any) -> Any:
 def _ignored(name: str, thing: Mapping[str, Any], source: Source) -> str:
     """Return why an event states nothing for us, or nothing."""
     what, status = thing.get("object"), thing.get("status")
-    if what not in ("invoice", "credit_note", "customer", "quote"):
+    if what not in ("invoice", "credit_note", "customer", "quote", CHECKOUT):
         return f"an object of the kind {shown(what)} gives no event"
     if what == "invoice" and not thing.get("id"):
         return "a preview is no invoice yet"
     if what in _FINAL and status not in _FINAL[what]:
         return f"{'an' if what == 'invoice' else 'a'} {what} with the status {shown(status)} is not final: it may still change"
-    if what == "quote" and not _metadata(thing, source).get("opportunity_id"):
-        return "a quote that names no opportunity in its metadata belongs to no deal"
+    if what in _NEEDS and not _metadata(thing, source).get(_NEEDS[what][0]):
+        return _NEEDS[what][1]
     if what == "customer" and not source.mapping["customers_as_leads"]:
         return "a customer is no lead here (customers_as_leads in the mapping)"
     return "a customer who is deleted was a lead all the same" if name == "customer.deleted" else ""
@@ -186,7 +193,7 @@ def _metadata(thing: Mapping[str, Any], source: Source) -> dict[str, Any]:
 
 KIND = Kind(
     name="stripe",
-    about="Stripe Billing: invoices, payments, quotes, credit notes and customers from snapshot events",
+    about="Stripe Billing: invoices, payments, quotes, credit notes, customers and checkouts from snapshot events",
     check_mapping=check_mapping,
     verify=verify,
     read=read,

@@ -1,4 +1,4 @@
-"""What invoices, credit notes, quotes and customers of Stripe become: each from its last state, since each snapshot is whole."""
+"""What the objects of Stripe become: each from its last state, since each snapshot is whole."""
 
 from __future__ import annotations
 
@@ -24,12 +24,19 @@ from service.intake.senders.fields import (
 from service.intake.senders.ordering import by_previous
 
 MINOR_DIGITS = {"MGA": 0, "ISK": 2, "UGX": 2}  # where Stripe counts otherwise than ISO 4217
+CHECKOUT = "checkout.session"
 METADATA = ("order_id", "campaign_id", "opportunity_id", "lead_id")  # what an invoice may belong to
 
 
 def translate(record: str, statements: Sequence[Statement], source: Source) -> list[Draft | Waiting]:
     """Give the events of an object from its last state: each snapshot is whole."""
-    rules = {"invoice": _invoice, "credit_note": _credit_note, "customer": _customer, "quote": _quote}
+    rules = {
+        "invoice": _invoice,
+        "credit_note": _credit_note,
+        "customer": _customer,
+        "quote": _quote,
+        CHECKOUT: _checkout,
+    }
     ordered = by_previous(statements)
     # An event about the making says when that was; any other says it in the object, or not at all.
     made = next((one.at for one in ordered if one.verb.rpartition(".")[2] in ("created", "finalized")), None)
@@ -164,6 +171,25 @@ def _customer(customer: Mapping[str, Any], made: str | None, _: Source) -> list[
         return [Draft("merged", "lead.merged", at, {"survivor_id": lead, "merged_id": identity})]
     campaign = _id(metadata.get("campaign_id"), "campaign_id")
     return [Draft("captured", "lead.captured", at, stated(lead_id=identity, campaign_id=campaign, account_id=identity))]
+
+
+def _checkout(session: Mapping[str, Any], made: str | None, source: Source) -> list[Draft | Waiting]:
+    """A checkout that names a campaign is a touch of whom it names, else of its customer where customers are leads."""
+    metadata = object_of(session.get("metadata") or {}, "metadata")
+    campaign, lead, contact = (_id(metadata.get(one), one) for one in ("campaign_id", "lead_id", "contact_id"))
+    if lead is None and source.mapping["customers_as_leads"]:
+        lead = _id(session.get("customer"), "customer")
+    if campaign is None:
+        return []
+    if lead is None and contact is None:
+        return [Waiting("the checkout names neither lead_id nor contact_id in its metadata")]
+    at = from_epoch(session.get("created"), "created", unit=1) or made
+    if at is None:
+        return [Waiting("no message has stated when the checkout began")]
+    return [Draft("touched", "touchpoint.recorded", at, stated(
+        touchpoint_id=identifier(session.get("id"), "id"), campaign_id=campaign, activity_type="checkout",
+        interaction="response", lead_id=lead, contact_id=contact,
+    ))]  # fmt: skip
 
 
 def _amounts(thing: Mapping[str, Any], *taxes: str) -> tuple[dict[str, str] | None, dict[str, str] | None]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any, NamedTuple
 
 from service.domain.attribution.measures import model_of
+from service.domain.contributions import REPORTS
 from service.domain.cubes import NOT_OF_COST
 from service.domain.details import TOLD
 from service.domain.durations import EXACT_BELOW, middle_of
@@ -16,14 +17,19 @@ from service.domain.postings import sum_by_key
 from service.domain.report import Report, Row, first_days_of, percentiles_of
 from service.domain.standing import PEOPLE, Persons
 from service.domain.units import Exact
-from service.projections.reports import dealing, dues, faceted, stocks
+from service.projections.reports import dealing, dues, faceted, forecast, forecast_accuracy, stocks, targets
 from service.projections.reports.dues import Now
+from service.projections.reports.own_rows import OwnRows
 from service.projections.reports.reading import Snapshot
 from service.projections.reports.stocks import Stocks
 from service.projections.sums.selection import Key, Query, Sums
 from service.projections.sums.threads import apart
 
 Lengths = dict["Key | None", dict[str, dict[Any, int]]]  # group → duration → length → how often; None = all groups
+Reader = Callable[[Snapshot, Report, Query, date], Awaitable[OwnRows]]
+READERS: Mapping[str, Reader] = {
+    "forecast": forecast.read, "forecast-accuracy": forecast_accuracy.read, "targets": targets.read
+}  # fmt: skip
 _NOBODY: Key = ()  # the key of no row: each has a group
 Days = dict["Key | None", dict[str, date]]
 FirstDays = dict["Key | None", dict[str, "date | None"]]
@@ -42,6 +48,7 @@ class _Read(NamedTuple):
     people: People | None
     now: Now | None
     missing: frozenset[str]
+    own: OwnRows
 
 
 class People(NamedTuple):
@@ -92,18 +99,51 @@ async def read_with_empty(
     page: Page = Page(),
 ) -> tuple[Answer | None, dict[str, Any]]:  # fmt: skip
     """Return the same, and the figures of a row without anything."""
+    query = within(report, query, now)
     asked = report.on_request if query.one_campaign else report.on_request & include
     found = await _read(view, report, query, now, asked | (report.on_request & {page.sort}))
     both: tuple[Answer | None, dict[str, Any]] = await apart(
         len(found.sums) + len(found.cohorts), _answer, view, report, query, found, asked, page
     )
-    return both
+    answer, empty = both
+    if answer is not None and report.parts:
+        for name, of in report.parts.items():
+            answer.total[name] = await _rows_of(view, REPORTS[of], query, now)
+    return answer, empty
+
+
+async def _rows_of(view: Snapshot, report: Report, query: Query, now: Now | None) -> list[dict[str, Any]]:
+    """Return the rows of a report for the window of another one, whatever the filters of that."""
+    answer = await read(view, report, Query((report.group_by,), query.since, query.until), now)
+    assert answer is not None  # noqa: S101  it comes after no row
+    return answer.rows
+
+
+async def beside(view: Snapshot, report: Report, query: Query, now: Now) -> dict[str, Any]:
+    """Return what the answer of a report says besides its rows."""
+    return {"win_rates": await forecast.win_rates(view, query, now.today)} if report.name == "forecast" else {}
+
+
+def within(report: Report, query: Query, now: Now | None) -> Query:
+    """Return a query by the keys of a report and on its basis, for its usual window where none is asked for."""
+    if report.keys is not None:
+        query = replace(query, group_by=report.keys)
+    if report.basis:
+        query = replace(query, basis=report.basis)
+    if report.window and now and query.since is None and query.until is None:
+        since, until = report.window(now.today)
+        query = replace(query, since=since, until=until)
+    return query
 
 
 async def _read(view: Snapshot, report: Report, query: Query, now: Now | None, asked: frozenset[str]) -> _Read:
     """Read all that the figures of a report are made of."""
     together: Sums | None = None
-    if report.facets is not None:
+    own = OwnRows({})
+    if (reader := READERS.get(report.name)) is not None and now is not None:
+        own = await reader(view, report, query, now.today)
+        sums = own.sums
+    elif report.facets is not None:
         sums, together = await faceted.read(view, query, report.facets, report.measures)
     else:
         sums = await view.sums(query, report.measures)
@@ -126,7 +166,7 @@ async def _read(view: Snapshot, report: Report, query: Query, now: Now | None, a
     first_days = await _first_days(view, report, query, asked)
     stands = await stocks.read(view, report, query, sums)
     people = await _people(view, report, query)
-    return _Read(sums, total, cohorts, lengths, last_days, first_days, stands, people, now, missing)
+    return _Read(sums, total, cohorts, lengths, last_days, first_days, stands, people, now, missing, own)
 
 
 async def _people(view: Snapshot, report: Report, query: Query) -> People | None:
@@ -184,12 +224,12 @@ def _answer(
         moved = {key: sums for key, sums in moved.items() if not report.moved.isdisjoint(sums)}
     if found.people and query.group_by == (found.people.dimension,):
         moved = {(label,): found.sums.get((label,), {}) for label in found.people.labels}
-    summed = dict.fromkeys([*moved, *found.stocks.keys, *unattributed])
+    summed = dict.fromkeys([*moved, *found.stocks.keys, *found.own.kept, *unattributed])
     keys = sorted({*summed, *found.cohorts}, key=_by_key)
     lacking = next((one for one in NOT_OF_COST if one in query.dimensions), "")
     total = _row(view, report, query, found, None, lacking)
     rows = {key: _row(view, report, query, found, key, lacking, total) for key in [*keys, _NOBODY]}
-    order = [key for key in keys if key in summed or _says_something(report, rows[key])]
+    order = [key for key in keys if report.keys != () and (key in summed or _says_something(report, rows[key]))]
     if page.sort is not None:
         order = _sorted(order, {key: rows[key].value(page.sort) for key in order}, falling=page.falling)
     leave_out = report.on_request - asked
@@ -201,7 +241,7 @@ def _answer(
     shown = order[: page.limit]
     written = [{**dict(zip(query.names, key, strict=True)), **rows[key].written(leave_out)} for key in shown]
     last = shown[-1] if len(shown) < len(order) else None
-    return Answer(written, total.written(), last), empty
+    return Answer(written, total.written() if report.has_total else {}, last), empty
 
 
 def _by_key(key: Key) -> list[tuple[bool, str]]:
@@ -234,5 +274,5 @@ def _row(
         found.first_days.get(key, nothing), found.now and found.now.today, found.missing, view.version, whole, lacking,
         opening=stands.opening.get(key, nothing), closing=stands.closing.get(key, nothing),
         earlier=stands.earlier.get(key, nothing), people=people.times if people else nothing,
-        labels=people.of(query, key) if people else frozenset(),
+        labels=people.of(query, key) if people else frozenset(), given=found.own.given.get(key, found.own.otherwise),
     )  # fmt: skip

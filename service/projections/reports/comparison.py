@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from service.domain.calendar import FIRST_DAY, grain_label, grain_start
 from service.domain.figures import Figure
 from service.domain.report import Report
-from service.domain.units import DAY, MONEY, RATIO, written
+from service.domain.reports.forecast import OVERDUE
+from service.domain.units import DAY, MONEY, OF_MEASURE, RATIO, TRUTH, written
 from service.projections.reports import answers
 from service.projections.reports.answers import Answer, Page
 from service.projections.reports.dues import Now
@@ -155,7 +156,7 @@ def _beside(query: Query, periods: Periods | None, now: _Side, then: _Side) -> l
 def _period(key: Key, query: Query) -> Key | None:
     """Return the periods in a key; None where it has no day."""
     found = tuple(label for label, group in zip(key, query.group_by, strict=True) if group in TIME_GROUPS)
-    return None if None in found else found
+    return None if None in found or OVERDUE in found else found
 
 
 def _at_period(key: Key, query: Query, periods: Periods | None) -> Key | None:
@@ -212,7 +213,11 @@ def changes(report: Report, now: Mapping[str, Any], then: Mapping[str, Any]) -> 
     There is no share of what is not positive. The difference of two days is a number of days.
     """
     both = ((name, figure, _at(now, path), _at(then, path)) for name, figure, path in report.places)
-    return {name: _change(figure, one, other) for name, figure, one, other in both if _ABSENT not in (one, other)}
+    return {
+        name: _change(figure, one, other)
+        for name, figure, one, other in both
+        if _ABSENT not in (one, other) and figure.unit != TRUTH
+    }
 
 
 def _change(figure: Figure, now: Any, then: Any) -> dict[str, Any]:
@@ -221,7 +226,7 @@ def _change(figure: Figure, now: Any, then: Any) -> dict[str, Any]:
     old = _number(figure, then)
     difference = _number(figure, now) - old
     share = None if figure.unit == DAY or old <= 0 else written(Fraction(difference) / Fraction(old), RATIO, "")
-    if figure.unit == MONEY:
+    if figure.unit == MONEY or (figure.unit == OF_MEASURE and isinstance(now, str)):
         return {"absolute": str(difference), "relative": share}
     whole = figure.unit == DAY or (isinstance(now, int) and isinstance(then, int))
     return {"absolute": int(difference) if whole else float(difference), "relative": share}

@@ -26,7 +26,7 @@ from service.domain.standing import Persons, Stock
 from service.projections.attribution.dealing import Grouping
 from service.projections.attribution.dealing import campaigns as campaigns_of
 from service.projections.attribution.moves import moves
-from service.projections.reports import dues, faceted
+from service.projections.reports import answers, dues, faceted, forecast, forecast_accuracy, targets
 from service.projections.reports.dues import Now
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.closings import moved_after
@@ -244,13 +244,10 @@ def _by_cube(moment: Moment, query: Query, names: Sequence[str]) -> list[Selecti
 def _matching(several: Sequence[Selection], low: int, until: int) -> str:
     """The postings of the selections, which are of one window, at positions (low, until]."""
     sql, measures = several[0], [name for one in several for name in one.measures]
-    query, day = sql.query, sql.day()
-    window = sql.window(day, query.since or date.min, query.until or date.max)
     return f"""
         SELECT * FROM postings WHERE ledger = $1 AND generation = $2 AND position > {sql.parameter(low)}
         AND position <= {sql.parameter(until)} AND measure = ANY({sql.parameter(measures)})
-        AND segment = ANY({" || ".join(one.segments("segment") for one in several)}) AND ({window} OR {day} = '-infinity')
-        {sql.overdue()}"""
+        AND segment = ANY({" || ".join(one.segments("segment") for one in several)}) AND ({sql.within()}) {sql.overdue()}"""
 
 
 def line_of(view: Snapshot, row: Sequence[Any]) -> Line:
@@ -298,7 +295,7 @@ async def _others(view: Snapshot, lines: Sequence[tuple[Place, Line]]) -> Sequen
         WHERE p.ledger = $1 AND p.generation = $2 AND position = ANY($3) AND entity = ANY($4) AND measure <> ALL($5)
         ORDER BY position, line
         """,
-        view.ledger.ledger, view.generation, sorted(positions), sorted(entities), [*details.TOLD],
+        view.ledger.ledger, view.generation, sorted(positions), sorted(entities), [*details.ASIDE],
     )  # fmt: skip
     return rows
 
@@ -344,6 +341,29 @@ def written(day: date) -> str | None:
     return None if day == date.min else day.isoformat()
 
 
+async def opened(view: Snapshot, report: Report, query: Query, name: str, now: Now | None) -> Query:
+    """Return the query of what a figure opens down to, of a report that is not about the window alone."""
+    query = answers.within(report, query, now)
+    if report.name == "targets":
+        return targets.opened(query)
+    if report.name == "forecast-accuracy" and now:
+        return await forecast_accuracy.opened(view, query, now.today)
+    return forecast.opened(query, name, now.today) if report.name == "forecast" and now else query
+
+
+async def _summed(view: Snapshot, query: Query, measures: Sequence[str]) -> Sums:
+    """Return the sums of measures, those of a span as they were known then."""
+    if query.undated:
+        return sum_by_key((await view.sums(replace(query, group_by=()), measures)).values())
+    found: list[Sums] = []
+    for span in query.spans:
+        known = view if span.position is None else await view.at(span.position)
+        of_span = replace(query, group_by=("year",), since=span.since, until=span.until, spans=())
+        sums = await known.sums(of_span, [one for one in measures if one == span.measure])
+        found += (of for (year,), of in sums.items() if year is not None)
+    return sum_by_key(found)
+
+
 class Asked(NamedTuple):
     """A figure whose entries are asked for: by which query, its measures with their signs, and what the entries add up to.
 
@@ -363,6 +383,7 @@ async def asked(view: Snapshot, query: Query, report: Report, name: str, now: No
     if found_of is None:
         raise KeyError(name)
     made_of = {one: {**of} for one, of in found_of.items()}
+    query = await opened(view, report, query, name, now)
     if isinstance(figure, Formula):
         query = replace(query, basis="cohort")
     past_due = {one: report.of_kind(PastDue)[one] for one in made_of.keys() & report.of_kind(PastDue).keys()}
@@ -375,7 +396,7 @@ async def asked(view: Snapshot, query: Query, report: Report, name: str, now: No
     if report.facets:
         query, made_of = await faceted.opened(view, query, report.facets, made_of)
     parts = {measure: sign for of in reversed(made_of.values()) for measure, sign in of.items()}
-    summed = sum_by_key((await view.sums(replace(query, group_by=()), tuple({*parts, *report.measures}))).values())
+    summed = await _summed(view, query, tuple({*parts, *report.measures}))
     sums = {
         one: amount(
             one,

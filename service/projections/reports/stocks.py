@@ -19,8 +19,9 @@ MOST_ROWS = 500_000  # of groups and periods: a century of days of a dozen group
 class TooManyPeriodsError(ValueError):
     """A window of more periods than rows can be told of."""
 
-    def __init__(self) -> None:
-        super().__init__(f"a window of fewer periods: by period and group there are more than {MOST_ROWS:,} rows")
+    def __init__(self, expected: str = "") -> None:
+        many = f"a window of fewer periods: by period and group there are more than {MOST_ROWS:,} rows"
+        super().__init__(expected or many)
 
 
 @dataclass

@@ -46,6 +46,20 @@ def column_of(group: str) -> str:
     return "campaign_id" if group == "campaign" else group
 
 
+class Span(NamedTuple):
+    """Days [since, until); of one measure alone, and as known at a position, where these are given."""
+
+    since: date
+    until: date
+    position: int | None = None
+    measure: str | None = None
+
+    @property
+    def days(self) -> tuple[date | None, date | None]:
+        """Its days as a window, which is open where nothing lies beyond."""
+        return self.since if self.since > date.min else None, self.until if self.until < date.max else None
+
+
 @dataclass(frozen=True)
 class Query:
     """What a read asks for: [since, until) in days, grouped, on a date basis, of what has one of the values of each filter."""
@@ -56,6 +70,17 @@ class Query:
     basis: str = "event"
     only: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (dimension, values); the value "" = what has none
     overdue: tuple[bool, int] | None = None  # of postings: whether their clocks are overdue at an instant, or not yet
+    spans: tuple[Span, ...] = ()  # what it asks for instead of one window
+
+    @property
+    def windows(self) -> tuple[Span, ...]:
+        """What it asks for: its spans, else its window."""
+        return self.spans or (Span(self.since or date.min, self.until or date.max),)
+
+    @property
+    def undated(self) -> bool:
+        """Whether it asks for what has no day, too, which is in every window: not where spans are of one measure each."""
+        return not any(span.measure for span in self.spans)
 
     @property
     def names(self) -> list[str]:
@@ -135,7 +160,9 @@ class Selection:
         grains = [TIME_GROUPS[one] for one in query.group_by if one in TIME_GROUPS]
         self.coarsest = min([*grains, coarsest], key=GRAINS.index)
         self.undated = pieces is None  # what has no day is never windowed
-        self.pieces = covering(query.since, query.until, self.coarsest) if pieces is None else pieces
+        if pieces is None:
+            pieces = [one for span in query.windows for one in covering(*span.days, self.coarsest)]
+        self.pieces = pieces
 
     @property
     def stored(self) -> Stored:
@@ -325,12 +352,20 @@ class Selection:
     def postings(self) -> str:
         """The postings of the window for the measures, up to the position."""
         day = self.day()
-        window = self.window(day, self.query.since or date.min, self.query.until or date.max)
         measures = self.parameter([one.removesuffix(".total") for one in self.measures])
         return f"""
             SELECT measure, segment, campaign, value, bucket, entity, detail, {day} AS start, amount FROM postings
             WHERE ledger = $1 AND generation = $2 AND position <= $3 AND measure = ANY({measures})
-            AND ({window} OR day = '-infinity') {self.overdue()}"""
+            AND ({self.within()}) {self.overdue()}"""
+
+    def within(self) -> str:
+        """The condition that a posting is of the window, or of one of the spans, or has no day."""
+        found = [f"{self.day()} = '-infinity'"] if self.query.undated else []
+        for span in self.query.windows:
+            known = "" if span.position is None else f" AND position <= {self.parameter(span.position)}"
+            alone = "" if span.measure is None else f" AND measure = {self.parameter(span.measure)}"
+            found.append(f"({self.window(self.day(), span.since, span.until)}{known}{alone})")
+        return " OR ".join(found)
 
     def overdue(self) -> str:
         """The condition that clocks are overdue at an instant, or not yet, as their details say."""

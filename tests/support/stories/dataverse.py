@@ -48,6 +48,12 @@ def entity(table: str, identity: str, attributes: Mapping[str, Any]) -> dict[str
     }  # fmt: skip
 
 
+def parties(*several: dict[str, Any]) -> dict[str, Any]:
+    """Return a list of parties: activity parties, each of which refers to somebody."""
+    of_each = [entity("activityparty", guid(f"party/{one['Id']}"), {"partyid": one}) for one in several]
+    return {"__type": f"EntityCollection:{CONTRACTS}", "EntityName": "activityparty", "Entities": of_each}
+
+
 def context(
     message: str, table: str, name: str, at: str, parameters: Mapping[str, Any] | None,
     before: Mapping[str, Any] | None = None, after: Mapping[str, Any] | None = None,
@@ -140,6 +146,10 @@ def told() -> list[dict[str, Any]]:
                 campaignid=ref("campaign", "fair"), firstname="Kim", lastname="Akers", emailaddress1="kim@adatum.example"),
         created("lead", "lee", "2026-03-02T09:15:00", subject="Student", leadsourcecode=option(7),
                 campaignid=ref("campaign", "fair")),
+        created("campaignresponse", "answer", "2026-03-03T08:30:00", regardingobjectid=ref("campaign", "fair"),
+                customer=parties(ref("lead", "kim")), receivedon=when("2026-03-02T23:00:00"), channeltypecode=option(1)),
+        created("connection", "buyer", "2026-03-06T08:00:00", record1id=ref("contact", "kim"),
+                record2id=ref("opportunity", "line"), ismaster=True),
         qualified("kim", "2026-03-05T10:00:01", "line"),
         updated("lead", "kim", "2026-03-05T10:00:00", statecode=option(1), statuscode=option(3),
                 parent=qualified("kim", "2026-03-05T10:00:01", "line")),

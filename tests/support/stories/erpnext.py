@@ -46,6 +46,8 @@ STORY = Story(
             "lead", modified="2026-03-12 15:00:00.500000", qualification_status="Qualified", qualified_on="2026-03-12",
             qualified_by="anna@erp.example", status="Interested",
         ),
+        _sample("email-campaign"),
+        _sample("communication"),
         _sample("opportunity"),
         _sample("quotation"),
         _sample("sales-order"),

@@ -28,6 +28,7 @@ STORY = Story(
                  net=4000.5, currency="EUR"),
         _message("lead", "L-1", 1, "2026-03-02T09:30:00Z", "2026-03-02T09:30:00Z", utm_campaign="fair_2026"),
         _message("lead", "L-1", 2, "2026-03-02T09:30:00Z", "2026-03-03T09:30:00Z", utm_campaign="fair_2026", channel="event"),
+        _message("visit", "V-1", 1, "2026-03-01T09:30:00Z", "2026-03-01T09:30:00Z", utm_campaign="fair_2026", customer="K-1"),
         _message("deal", "D-1", 1, "2026-03-05T09:30:00Z", "2026-03-05T09:30:00Z", lead="L-1"),
         # the amount is not known at first, then wrong, then right
         _message("order", "SO-1", 1, ORDERED, "2026-04-01T10:00:00Z", status="open", deal="D-1"),

@@ -57,6 +57,7 @@ _WON = changes("deal", "2026-04-01T10:00:00Z", 901, dealstage="closedwon", amoun
 _LEAD = changes(
     "contact", "2026-03-02T09:30:00Z", 51, lifecyclestage="lead", hs_analytics_source="PAID_SOCIAL",
     hs_analytics_first_touch_converting_campaign="Spring Fair", email="not@mapped.example",
+    recent_conversion_date="1772443800000", recent_conversion_event_name="Spring Fair",
 )  # fmt: skip
 
 TOLD = Story(

@@ -10,6 +10,7 @@ from tests.support.stories import Message, Story
 
 CAMPAIGN, LEAD, OPPORTUNITY = "7015f000001AbCdAAK", "00Q5f000005F6XnAAK", "0065f00000LkTzQAAV"
 QUOTE, ORDER, INVOICE, CREDIT = "0Q05f000000AbcDCAS", "8015f000002XyZaAAK", "3tt5f0000000001AAA", "50g5f000000CrEdAAO"
+ROLE = "00K5f00000AbCdEEAV"
 MEMBER, CONTACT, ACCOUNT = "00v5f00000MeMbrAAF", "0035f00001D2WTNAA3", "0015f00002JUX1JAAX"
 _FULL = ("CREATE", "UNDELETE")
 
@@ -88,6 +89,8 @@ STORY = Story(
         _json(change("CampaignMember", MEMBER, "UPDATE", "2026-03-03T09:30:00Z", Status="Responded", HasResponded=True)),
         _json(CREATED),
         _json(_avro(CONVERTED, "Name", "LeadSource", "CreatedDate")),
+        _json(change("OpportunityContactRole", ROLE, "CREATE", "2026-03-06T09:00:00Z", OpportunityId=OPPORTUNITY,
+                     ContactId=CONTACT, Role="Decision Maker", IsPrimary=True)),
         _json(change("Quote", QUOTE, "CREATE", "2026-03-20T10:00:00Z", Status="Draft", OpportunityId=OPPORTUNITY,
                      TotalPrice=80000.0)),
         _json(change("Quote", QUOTE, "UPDATE", "2026-03-30T10:00:00Z", Status="Accepted", CurrencyIsoCode="EUR")),

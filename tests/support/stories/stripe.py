@@ -26,6 +26,7 @@ STORY = Story(
     kind="stripe",
     messages=[
         _sample("customer-created"),
+        _sample("checkout-completed"),
         _sample(
             "invoice-finalized", id="evt_1T8QLkdIwHu7ixdraft001", created=1775030400, type="invoice.created",
             o_status="draft", o_total=0, o_total_excluding_tax=0,

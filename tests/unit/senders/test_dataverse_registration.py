@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.intake.senders import KINDS
+from service.intake.senders.dataverse.mapping import OPTIONAL
 from service.intake.senders.dataverse.registration import STEPS, WebApi, planned, register
 from tests.support.senders_api import serving
 
@@ -75,17 +76,17 @@ def test_the_web_hook_its_steps_and_their_images_are_made_and_made_whole_again()
             "name": "Campaign Ledger", "contract": 8, "url": "https://l.test/h", "authtype": 4, "authvalue": "a-key-0123456789",
         }  # fmt: skip
         steps = there.tables["sdkmessageprocessingsteps"]
-        assert len(steps) == sum(map(len, STEPS.values())) - 1
+        assert len(steps) == len(planned(MAPPING)) - 1
         (lead,) = (one for one in steps.values() if one["name"].endswith("Update of lead"))
         assert (lead["stage"], lead["mode"]) == (40, 1)
         assert lead["sdkmessagefilterid@odata.bind"] == "/sdkmessagefilters(f-lead-Update)"
         images = there.tables["sdkmessageprocessingstepimages"]
-        assert len(images) == sum("Update" in messages for messages in STEPS.values())
+        assert len(images) == sum(bool(step.columns) for step in planned(MAPPING))
         assert all(one["imagetype"] == 1 and one["messagepropertyname"] == "Target" for one in images.values())
         assert any("new_channel" in one["attributes"].split(",") for one in images.values())
         again = list(register(api, "Campaign Ledger", "https://new.test/h", "another-key-01234", MAPPING))
         assert all(one.endswith(("kept", "key", "message")) for one in again), again
-        assert (len(steps), endpoint["url"]) == (sum(map(len, STEPS.values())) - 1, "https://new.test/h")
+        assert (len(steps), endpoint["url"]) == (len(planned(MAPPING)) - 1, "https://new.test/h")
         api.close()
         refused = WebApi(url, "wrong")
         with pytest.raises(LookupError, match="401 to GET serviceendpoints: no token"):
@@ -97,7 +98,10 @@ def test_an_image_has_the_columns_that_the_mapping_reads() -> None:
     columns = {step.table: step.columns for step in planned(MAPPING) if step.columns}
     assert {"createdon", "versionnumber", "merged", "new_channel", "campaignid"} <= set(columns["lead"])
     assert "merged" not in columns["invoice"]
-    assert set(columns) == {table for table, messages in STEPS.items() if "Update" in messages}
+    assert set(columns) == {table for table, messages in STEPS.items() if "Update" in messages} - {*OPTIONAL}
+    told = {"columns": {"msevtmgt_eventregistration": {"campaign": "msevtmgt_eventid"}}}
+    tables = {step.table for step in planned(KINDS["dataverse"].check_mapping(told))}
+    assert {*OPTIONAL} & tables == {"msevtmgt_eventregistration"}
 
 
 def test_the_command_shows_what_it_would_do_and_wants_a_secret_and_a_token(monkeypatch: pytest.MonkeyPatch) -> None:

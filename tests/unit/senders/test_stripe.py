@@ -297,6 +297,27 @@ def test_metadata_that_stands_where_nothing_is_stated_states_nothing(blank: Any)
     assert placed.data["campaign_id"] == "NULL"
 
 
+def test_a_checkout_that_names_a_campaign_is_a_touch() -> None:
+    one = event("checkout-completed")
+    (waiting,) = drafts(source(), one)
+    assert isinstance(waiting, Waiting)
+    assert "lead_id" in waiting.reason
+    touch = {
+        "touchpoint_id": one["data"]["object"]["id"], "campaign_id": "webinar-2026-03", "activity_type": "checkout",
+        "interaction": "response",
+    }  # fmt: skip
+    for at, metadata, whose in (
+        (source(customers_as_leads=True), {}, {"lead_id": "cus_T4b0Q2mXv9Lk7P"}),
+        (source(), {"contact_id": "C-1"}, {"contact_id": "C-1"}),
+        (source(metadata={"lead_id": "crm_lead"}), {"crm_lead": "L-1"}, {"lead_id": "L-1"}),
+    ):
+        told = event("checkout-completed", metadata={"campaign_id": "webinar-2026-03", **metadata})
+        expected = Draft("touched", "touchpoint.recorded", "2026-03-02T10:00:00Z", {**touch, **whose})
+        assert drafts(at, told) == [expected]
+    assert "names no campaign" in reason(source(), event("checkout-completed", metadata={}))
+    assert "not final" in reason(source(), event("checkout-completed", status="expired"))
+
+
 def test_what_says_nowhere_when_it_was_made_waits_for_a_message_that_does() -> None:
     at = source(customers_as_leads=True)
     changed = event("customer-created", created=None) | {"type": "customer.updated"}

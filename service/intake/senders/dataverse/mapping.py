@@ -21,6 +21,7 @@ COMMON = (
     "exchangerate",
     "merged",
 )  # columns of every table
+OPTIONAL = ("msevtmgt_eventregistration", "msdynmkt_marketingformsubmission")  # tables of Customer Insights – Journeys
 MERGING = ("lead", "contact", "account")
 
 # What a state (statecode, or statecode/statuscode) means, by table.
@@ -41,6 +42,9 @@ _STATES: dict[str, dict[str, str]] = {
     "appointment": {"0": "open", "1": "completed", "2": "cancelled", "3": "open"},
     "task": {"0": "open", "1": "completed", "2": "cancelled"},
     "incident": {"0": "open", "1": "resolved", "2": "cancelled"},
+    "campaignresponse": {"0": "open", "1": "completed", "2": "cancelled"},
+    **{table: {"0": "completed", "1": "cancelled"} for table in OPTIONAL},
+    "connection": {"0": "active", "1": "inactive"},
 }
 _MEANINGS = {
     "lead": ("open", "qualified", "disqualified"),
@@ -51,6 +55,8 @@ _MEANINGS = {
     "phonecall": ("open", "completed", "voicemail", "missed", "cancelled"),
     **dict.fromkeys(("email", "appointment", "task"), ("open", "completed", "cancelled")),
     "incident": ("open", "resolved", "cancelled"),
+    **dict.fromkeys(("campaignresponse", *OPTIONAL), ("open", "completed", "cancelled")),
+    "connection": ("active", "inactive"),
 }
 # What numbers of option sets are called in events.
 _LABELS = {
@@ -59,6 +65,8 @@ _LABELS = {
     **{f"lead.leadsourcecode.{n}": name for n, name in enumerate(
         ("Advertisement", "Employee Referral", "External Referral", "Partner", "Public Relations", "Seminar",
          "Trade Show", "Web", "Word of Mouth", "Other"), 1)},
+    **{f"campaignresponse.channeltypecode.{n}": name for n, name in enumerate(
+        ("email", "phone", "fax", "letter", "appointment", "other"), 1)},
     "lead.statuscode.4": "Lost", "lead.statuscode.5": "Cannot Contact", "lead.statuscode.6": "No Longer Interested",
     "lead.statuscode.7": "Canceled", "opportunity.statuscode.4": "Canceled", "opportunity.statuscode.5": "Out-Sold",
 }  # fmt: skip
@@ -104,6 +112,14 @@ DEFAULTS: dict[str, Any] = {
         "phonecall": {**_ACTIVITY, "voicemail": "leftvoicemail"},
         **{name: dict(_ACTIVITY) for name in ("email", "appointment", "task")},
         "incident": {"owner": "ownerid", "account": "customerid", "score": "customersatisfactioncode"},
+        "campaignresponse": {
+            "campaign": "regardingobjectid", "person": "customer", "at": "receivedon", "activity": "channeltypecode",
+        },
+        **{table: {"campaign": None, "person": None, "at": None, "activity": None, "cancelled": None} for table in OPTIONAL},
+        "connection": {
+            "one": "record1id", "other": "record2id", "one_role": "record1roleid", "other_role": "record2roleid",
+            "master": "ismaster",
+        },
     },
 }  # fmt: skip
 MONEY = {

@@ -213,6 +213,9 @@ def _plain(value: Any, what: str) -> Any:
     if isinstance(value, str) and (match := _DATE.fullmatch(value)):
         return from_epoch(match[1], what)
     if isinstance(value, dict):
+        if "Entities" in value:  # a list of parties, of which the first is whom it is about
+            parties = list_of(value["Entities"] or [], what)
+            return _attributes(object_of(parties[0], what)).get("partyid") if parties else None
         if "LogicalName" in value and "Attributes" not in value:
             identity = text(value.get("Id"), f"{what}.Id") or _NOBODY
             name, table = (text(value.get(one), f"{what}.{one}") for one in ("Name", "LogicalName"))

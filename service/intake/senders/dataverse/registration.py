@@ -17,7 +17,7 @@ from urllib.parse import quote
 import httpx
 
 from service.intake.senders.contract import MalformedError
-from service.intake.senders.dataverse.mapping import COMMON, MONEY
+from service.intake.senders.dataverse.mapping import COMMON, MONEY, OPTIONAL
 from service.intake.senders.fields import dig, json_of, object_of
 
 # Which messages of which tables state something; some fields of every table come with an Update's image.
@@ -31,6 +31,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "invoice": ("Create", "Update", "Delete"),
     **dict.fromkeys(("phonecall", "email", "appointment", "task"), ("Create", "Update", "Delete")),
     "incident": ("Create", "Update", "Close", "Delete"),
+    **dict.fromkeys(("campaignresponse", *OPTIONAL, "connection"), ("Create", "Update", "Delete")),
     "account": ("Merge",),
     "contact": ("Merge",),
 }
@@ -56,10 +57,11 @@ class Step(NamedTuple):
 
 
 def planned(mapping: Mapping[str, Any]) -> list[Step]:
-    """Return the steps that a mapping needs."""
+    """Return the steps that a mapping needs: of tables that not every organisation has, where it names their columns."""
     return [
         Step(table, message, columns_of(table, mapping) if message == "Update" else ())
         for table, messages in STEPS.items()
+        if table not in OPTIONAL or mapping["columns"][table]["campaign"]
         for message in messages
     ]
 

@@ -13,7 +13,7 @@ from itertools import takewhile
 from typing import Any
 
 from service.intake.senders.contract import Draft, Source, Statement, Waiting, states
-from service.intake.senders.dataverse import activities
+from service.intake.senders.dataverse import activities, touches
 from service.intake.senders.dataverse.campaigns import activity, campaign
 from service.intake.senders.dataverse.mapping import MERGING, MONEY
 from service.intake.senders.dataverse.record import Record, State, changes, restated, uncreated
@@ -280,4 +280,5 @@ _RULES: dict[str, Callable[[Record], Iterator[Draft | Waiting]]] = {
     "salesorder": _order,
     "invoice": _invoice,
     **activities.RULES,
+    **touches.RULES,
 }

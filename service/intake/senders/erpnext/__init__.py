@@ -17,6 +17,8 @@ docs.frappe.io (Framework, Guides, Integration, Webhooks):
   and negative amounts. An order's items name its quotation (`prevdoc_docname`), an invoice's items its orders.
 - Campaigns: `campaign_name` (Lead) and `campaign` in older versions, `utm_campaign` in newer ones (erpnext moved to UTM
   fields after version 15 began); purchases have a campaign where the site adds one: an accounting dimension, or a field.
+- An Email Campaign is of one `recipient`, a Lead or Contact (or a group), and of a `campaign_name`. Its mails, and the answers to
+  them, are Communications that name it (`reference_doctype`, `reference_name`), with `read_by_recipient_on` (erpnext/crm).
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from service.intake.senders.contract import (
     Waiting,
     Wanted,
 )
-from service.intake.senders.erpnext import accounts, activities, sales
+from service.intake.senders.erpnext import accounts, activities, sales, touches
 from service.intake.senders.erpnext.fields import (
     Doc,
     Parts,
@@ -114,6 +116,7 @@ HISTORIES: dict[str, Callable[[str, Sequence[Version], Source], Parts]] = {
 GATHERED: dict[str, Callable[[str, Sequence[Statement], Source], Parts]] = {  # by statements about several documents
     "Quotation": sales.quotation,
     "Sales Invoice": accounts.sales_invoice,
+    "Email Campaign": touches.email_campaign,
 }
 SUBMITTED = ("Quotation", "Sales Order", "Sales Invoice", "Payment Entry")
 VERBS = ("saved", "submitted", "cancelled")  # by docstatus
@@ -127,6 +130,7 @@ _KEPT = (
     "opportunity", "quotation", "transaction_date", "net_total", "base_net_total", "total_taxes_and_charges",
     "base_total_taxes_and_charges", "posting_date", "posting_time", "due_date", "is_return", "return_against",
     "owner", "duration", "start_time", "end_time", "employee_user_id", "event_category", "starts_on", "ends_on",
+    "email_campaign_for", "recipient", "communication_date", "sent_or_received", "read_by_recipient_on",
     "resolution_date", "sla_resolution_date", "_assign", "payment_type", "paid_from_account_currency",
 )  # fmt: skip
 _KEPT_TABLES = {
@@ -167,7 +171,8 @@ def read(request: Request, source: Source) -> list[Statement | Ignored | Wanted]
     doctype, cost = doc.get("doctype"), source.mapping["costs"].get(str(doc.get("doctype")))
     if not isinstance(doctype, str):
         raise MalformedError(f"doctype: expected its name, got {shown(doctype)}: {TEMPLATE}")
-    if cost is None and doctype not in HISTORIES and doctype not in GATHERED:
+    mailed = touches.campaign_of_mail(doc) if doctype == "Communication" else None
+    if cost is None and doctype not in HISTORIES and doctype not in GATHERED and mailed is None:
         return [Ignored(f"the doctype {shown(doctype)} gives no event, and is none of the costs in the mapping")]
     submitted = doctype in SUBMITTED or (cost is not None and cost["submitted"])
     if submitted and doc.get("docstatus") is None:
@@ -179,6 +184,8 @@ def read(request: Request, source: Source) -> list[Statement | Ignored | Wanted]
         raise MalformedError(f"modified: expected a time, got nothing: {TEMPLATE}")
     name, order, verb = identifier(doc.get("name"), "name"), str(docstatus(doc)), VERBS[docstatus(doc)]
     key = hashlib.sha256(request.body).hexdigest()  # attempts repeat the body; nothing else numbers them
+    if mailed is not None:
+        return [Statement(f"Email Campaign:{mailed}", key, at, order, touches.MAILED, _kept(doc, source, {}))]
     of = (id_of(doc, "return_against") if doctype == "Sales Invoice" and is_return(doc) else None) or name
     parts: list[Statement | Ignored | Wanted] = [
         Statement(f"{doctype}:{of}", key, at, order, verb, _kept(doc, source, cost or {}))
