@@ -9,7 +9,7 @@ WORKERS ?= 2
 CLIENTS := tests/clients
 BROWSER := tests/browser
 
-.PHONY: setup clients browser demo test crash check format bench openapi lock clean
+.PHONY: setup clients browser picture demo test crash check format bench openapi lock clean
 
 setup: $(STAMP)  ## .venv with all that is needed
 
@@ -41,6 +41,9 @@ browser:  ## what the page is looked at with, for the tests: chromium, as root o
 	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get install -y -qq chromium >/dev/null; } \
 		|| { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } 2>/dev/null || echo "there is no chromium here: tests of the page will be skipped"
 	@! command -v npm >/dev/null || test -e $(BROWSER)/node_modules/axe-core/axe.min.js || (cd $(BROWSER) && npm ci --ignore-scripts --silent)
+
+picture: setup browser  ## the picture in the README, of a demo that runs: `make picture URL=http://127.0.0.1:8080`
+	$(BIN)/python -m tests.browser.picture $(or $(URL),http://127.0.0.1:8080)
 
 crash: setup  ## rounds of faults under load, as in `make crash ROUNDS=1000`; a few seconds each, exit code 1 if anything is lost
 	$(BIN)/python -m tests.crash.campaign --rounds $(ROUNDS)

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.dashboard import access as entrance
 from service.dashboard.desk import Desk
+from service.dashboard.periods import Window
 from service.domain.contributions import REPORTS
 from service.domain.report import Report
 from service.projections.sums.selection import Query, column_of
@@ -43,13 +44,15 @@ async def serve(request: Request) -> Response:
     return _Handed(request, "/v1/" + request.path_params["path"], access)
 
 
-def downloads(desk: Desk, report: Report, groups: tuple[str, ...], sort: str = "") -> list[tuple[str, str]]:
+def downloads(
+    desk: Desk, report: Report, groups: tuple[str, ...], sort: str = "", window: Window | None = None
+) -> list[tuple[str, str]]:  # fmt: skip
     """Return (name, URL) of a report as files and charts: what is shown, as known at the position that it is shown as of."""
     known = REPORTS[report.name].figures
     asked: dict[str, Any] = {"group_by": ",".join(groups), "sort": sort if sort.removeprefix("-") in known else None}
     if "break_even_on" in report.on_request:
         asked["include"] = "break_even_on"
-    return _urls(desk, f"reports/{report.name}", desk.query(report, *groups), asked, {**FORMS, **CHARTS})
+    return _urls(desk, f"reports/{report.name}", desk.query(report, *groups, window=window), asked, {**FORMS, **CHARTS})
 
 
 def entries(desk: Desk, report: Report, measure: str) -> list[tuple[str, str]]:
@@ -64,7 +67,7 @@ def _urls(
 ) -> list[tuple[str, str]]:  # fmt: skip
     given: dict[str, Any] = {
         "from": query.since and str(query.since), "to": query.until and str(query.until), "date_basis": query.basis,
-        "as_of": str(desk.view.as_of.position), "now": desk.state.one("now") or None, **asked,
+        **desk.fixed, **asked,
         **{column_of(name): values for name, values in query.only},
     }  # fmt: skip
     bare = desk.state._replace(given={})

@@ -113,6 +113,11 @@ class Desk:
         default = "invoiced" if roi["gross_margin"] is None else "margin"
         self.returns = self.state.among("return", RETURNS, default)
 
+    @property
+    def fixed(self) -> dict[str, str]:
+        """The parameters that hold what is shown to this position and this time, whatever comes meanwhile."""
+        return {"as_of": str(self.view.as_of.position), "now": self.now.at.isoformat().replace("+00:00", "Z")}
+
     async def read_years(self) -> None:
         """Find out in which years anything happened."""
         rows = await self.view.sums(Query(("year",)), _ACTIVE)
@@ -128,7 +133,8 @@ class Desk:
                 )
         only = tuple((known[name], values) for name, values in self.state.filters.items())
         window = window or self.window
-        basis = (basis or self.state.basis) if report.cube.cohort else "event"
+        wanted = basis or self.state.basis
+        basis = wanted if wanted in report.bases else report.bases[0]
         return Query(groups, window.since, window.until, basis, only)
 
     def within(self, window: Window) -> Window:

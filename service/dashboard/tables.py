@@ -18,17 +18,19 @@ from service.api import parameters
 from service.dashboard import data, figures
 from service.dashboard.desk import Desk
 from service.dashboard.labels import called
-from service.dashboard.periods import Window
+from service.dashboard.periods import OWN, Window
 from service.domain import units
 from service.domain.calendar import following, labelled
 from service.domain.figures import Dealt, Share
 from service.domain.report import Report
+from service.domain.reports.forecast import OVERDUE
 from service.projections.reports.answers import Answer
 from service.projections.sums.selection import OF_WHOLE_CAMPAIGNS, TIME_GROUPS, column_of
 
 Row = Mapping[str, Any]
 ROWS = 100  # of a page
 _DIGITS = 7
+NOWHERE = Window("", None, None)  # of rows without a day, whose figures do not open: no window holds just them
 
 
 @dataclass
@@ -121,6 +123,7 @@ def figure_cell(desk: Desk, report: Report, row: Row, name: str, href: str | Non
 def of_report(
     desk: Desk, report: str | Report, answer: Answer, shown: Sequence[Shown], groups: tuple[str, ...], *, caption: str,
     note: str = "", sort: str = "", names: Mapping[str, str] | None = None, name: str = "",
+    window: Window | None = None,
 ) -> Table:  # fmt: skip
     """Return the table of a report's answer: a page of its rows; on each page what is in none of them, and the total of all."""
     of, keys = figures.report(report), [column_of(group) for group in groups]
@@ -133,11 +136,13 @@ def of_report(
     lines = [
         *(Line(group_cell(desk, row, groups, names or {}), _cells(desk, of, row, shown, groups)) for row in part),
         *(Line(rest_cell(desk, groups), _cells(desk, of, row, shown, groups), "rest") for row in rest),
-        Line(Cell(desk.gettext("Total")), _cells(desk, of, answer.total, shown, (), total=True), "total"),
+        Line(
+            Cell(desk.gettext("Total")), _cells(desk, of, answer.total, shown, (), total=True, window=window), "total"
+        ),
     ]
     labels = " · ".join(called(desk.language, "group", group) for group in groups)
     columns = [column for one in shown for column in _columns(desk, of, one, sort)]
-    files = data.downloads(desk, of, groups, sort)
+    files = data.downloads(desk, of, groups, sort, window)
     table = Table(caption, [Column(labels, numeric=False)], columns, lines, note, downloads=files, name=name)
     if len(part) < len(rows):
         told = {"first": first + 1, "last": first + len(part), "count": len(rows)}
@@ -174,12 +179,13 @@ def _columns(desk: Desk, report: Report, shown: Shown, sort: str) -> Iterable[Co
 
 
 def _cells(
-    desk: Desk, report: Report, row: Row, shown: Sequence[Shown], groups: tuple[str, ...], *, total: bool = False
+    desk: Desk, report: Report, row: Row, shown: Sequence[Shown], groups: tuple[str, ...], *, total: bool = False,
+    window: Window | None = None,
 ) -> list[Cell]:  # fmt: skip
-    window, filters = _of_row(row, groups)
+    own, filters = _of_row(row, groups)
     found = []
     for one in shown:
-        href = _opened(desk, report, one.figure, window, filters)
+        href = _opened(desk, report, one.figure, own or window, filters)
         found.append(figure_cell(desk, report, row, one.figure, href))
         if one.picture is not None:
             found.append(Cell() if total else Cell(picture=Markup(one.picture(row))))  # noqa: S704  charts escape
@@ -193,6 +199,8 @@ def _opened(
 
     A share opens as what it is a share of; what is dealt to leads on reading, to the campaigns that it is dealt from.
     """
+    if window is NOWHERE:
+        return None
     figure, dealt = report.figures[name], report.of_kind(Dealt)
     if isinstance(figure, Share):
         name = figure.of
@@ -211,9 +219,11 @@ def _of_row(row: Row, groups: Iterable[str]) -> tuple[Window | None, dict[str, s
         label = row[column_of(group)]
         if group not in TIME_GROUPS:
             filters[column_of(group)] = label
-        elif label is not None:
+        elif label in (None, OVERDUE):
+            window = NOWHERE
+        else:
             start = labelled_start(label, group)
-            window = Window("custom", start, following(start, group))
+            window = Window(OWN, start, following(start, group))
     return window, filters
 
 

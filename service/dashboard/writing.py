@@ -15,6 +15,7 @@ from babel.numbers import format_currency
 from service.dashboard.language import Language
 from service.domain import units
 from service.domain.calendar import labelled
+from service.domain.reports.forecast import OVERDUE
 
 NONE = "–"
 _MINUS = "\N{MINUS SIGN}"
@@ -119,6 +120,8 @@ class Writer:
         """Write the label of a period."""
         if label is None:
             return NONE
+        if label == OVERDUE:
+            return self.language.texts.gettext("overdue")
         if grain in ("year", "week"):
             return label
         start = labelled(label, grain)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Callable
 from decimal import Decimal
 from html import unescape
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 
@@ -132,3 +134,24 @@ def cost(name: str, amount: str) -> dict[str, Any]:
         "time": "2026-01-05T09:00:00Z",
         "data": data,
     }
+
+
+def test_what_is_downloaded_is_what_is_shown(usual: Api) -> None:
+    page = usual.http.get(path_of(usual, "campaigns", f"{ASKED}&return=invoiced")).text
+    shown = dict.fromkeys(value for _, value in _FIGURE.findall(page))
+    files = [unescape(one) for one in re.findall(r'href="([^"]*/data/reports/roi[^"]*)"', page)]
+    by_form = {parse_qs(urlsplit(one).query)["format"][0]: one for one in files}
+    assert {"csv", "xlsx", "parquet", "json"} <= by_form.keys()
+    rows = usual.http.get(by_form["json"]).json()
+    assert {row["invoiced_revenue"] for row in [*rows["rows"], rows["total"]]} <= set(shown)
+    table = list(csv.DictReader(io.StringIO(usual.http.get(by_form["csv"]).text)))
+    assert {row["actual_cost"] for row in table} >= {row["actual_cost"] for row in rows["rows"]}
+
+
+async def test_every_model_ends_in_the_same_total(usual: Api, look: Callable[..., Any]) -> None:
+    async with look(usual) as looked:
+        await looked.open(path_of(usual, "attribution", f"{ASKED}&return=booked"))
+        totals = await looked.page.eval_on_selector_all("tfoot data", "all => all.map((one) => one.value)")
+    assert len(set(totals[:-1])) == 1
+    assert totals[0] == usual.read("/v1/roi", **PERIOD)["total"]["booked_revenue"]
+    assert Decimal(totals[-1]) == 0

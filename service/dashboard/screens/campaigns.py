@@ -8,7 +8,7 @@ from service.dashboard import figures, tables
 from service.dashboard.desk import Desk
 from service.dashboard.language import N_
 from service.dashboard.screen import Screen
-from service.dashboard.sections import changed, funnel, panel, payback, tiles, velocity
+from service.dashboard.sections import changed, funnel, panel, payback, targets, tiles, velocity
 from service.dashboard.tables import Shown, Table
 from service.projections.reports.answers import Page
 
@@ -38,6 +38,7 @@ async def build(desk: Desk) -> dict[str, Any]:
         "funnel": await funnel.read(desk),
         "velocity": await velocity.read(desk),
         "changed": await changed.read(desk),
+        "targets": await targets.read(desk),
     }
 
 

@@ -55,7 +55,7 @@ async def build(desk: Desk) -> dict[str, Any]:
         "is_sum": body["sum"] is not None, "made_of": _parts(desk, report, body), "reason": _reason(body, total, name),
         "count": None if body["count"] is None else desk.writer.number(body["count"]),
         "table": _table(desk, body, data.entries(desk, report, name)),
-        "more": None if mark is None else desk.state.url(after=mark, as_of=str(desk.view.as_of.position)),
+        "more": None if mark is None else desk.state.url(after=mark, **desk.fixed),
     }  # fmt: skip
 
 

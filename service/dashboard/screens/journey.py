@@ -53,7 +53,7 @@ async def build_journey(desk: Desk) -> dict[str, Any]:
         "waiting": body["pending_links"], "count": desk.writer.number(body["count"]),
         "crumbs": _crumbs(desk),
         "deal": desk.state.url("deal", kind=None) if kind == "order" else None,
-        "more": None if page.last is None else desk.state.url(after=str(page.last), as_of=str(desk.view.as_of.position)),
+        "more": None if page.last is None else desk.state.url(after=str(page.last), **desk.fixed),
     }  # fmt: skip
 
 

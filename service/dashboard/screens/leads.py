@@ -16,7 +16,12 @@ _GROUPS = ("channel", "source,medium,lead_magnet", "source", "lead_magnet", "cam
 async def build(desk: Desk) -> dict[str, Any]:
     """Put the screen together."""
     parts = [await one(desk) for one in (_leads, _sources, _quality, _rejections, _reach, _response)]
-    return {"panels": parts[:1], "funnel": await funnel.read(desk), "more": parts[1:], **await performance.read(desk)}
+    return {
+        "panels": parts[:1],
+        "funnel": await funnel.read(desk),
+        "more": parts[1:],
+        "performance": await performance.read(desk),
+    }
 
 
 async def _leads(desk: Desk) -> Table | None:

@@ -7,6 +7,7 @@ from typing import Any
 from service.api import parameters
 from service.dashboard.desk import Desk
 from service.dashboard.language import N_
+from service.dashboard.periods import Window
 from service.dashboard.screen import WITHOUT_RETURN, Screen
 from service.dashboard.sections import deals, panel
 from service.dashboard.tables import Shown, Table
@@ -14,12 +15,13 @@ from service.projections.reports.opportunities import Chosen
 
 _GROUPS = ("owner", "team", "region", "stage", "campaign", "channel", "account", "lost_reason", "month", "quarter")
 _DEALS = 50
+_FROM_NOW_ON = Window("all", None, None)  # which these reports take for their own usual one
 
 
 async def build(desk: Desk) -> dict[str, Any]:
     """Put the screen together."""
-    first = [await one(desk) for one in (_pipeline, _stages)]
-    more = [await one(desk) for one in (_lost, _quotes, _calls, _activities, _agreements)]
+    first = [await one(desk) for one in (_pipeline, _forecast, _stages)]
+    more = [await one(desk) for one in (_accuracy, _lost, _quotes, _calls, _activities, _agreements)]
     return {
         "first": first,
         "deals": await _deals(desk) if desk.sees_entries else None,
@@ -50,6 +52,25 @@ async def _pipeline(desk: Desk) -> Table | None:
         sorts=True,
         table="pipeline",
     )
+
+
+async def _forecast(desk: Desk) -> Table | None:
+    shown = [
+        Shown("count", "p2"), Shown("value"), Shown("weighted"), Shown("empirical", "p3"), Shown("booked", "p2"),
+        Shown("target", "p3"),
+    ]  # fmt: skip
+    caption, note = (
+        desk.gettext("What will come, month by month?"),
+        desk.gettext("from this month on, by the day expected"),
+    )
+    return await panel.read(desk, "forecast", ("month",), shown, caption, note, bar="weighted", window=_FROM_NOW_ON)
+
+
+async def _accuracy(desk: Desk) -> Table | None:
+    shown = [Shown("weighted"), Shown("booked"), Shown("error", "p2"), Shown("error_rate")]
+    caption = desk.gettext("How good was the forecast?")
+    note = desk.gettext("the last twelve months, as known when each began")
+    return await panel.read(desk, "forecast-accuracy", ("month",), shown, caption, note, window=_FROM_NOW_ON)
 
 
 async def _stages(desk: Desk) -> Table | None:

@@ -8,6 +8,7 @@ from service.charts import bars
 from service.dashboard import figures, tables
 from service.dashboard.desk import Desk
 from service.dashboard.labels import called
+from service.dashboard.periods import Window
 from service.dashboard.tables import Row, Shown, Table, value_of
 from service.domain.contributions import REPORTS
 from service.projections.reports.answers import Answer, Page
@@ -15,7 +16,7 @@ from service.projections.reports.answers import Answer, Page
 
 async def read(
     desk: Desk, name: str, groups: tuple[str, ...], shown: Sequence[Shown], caption: str, note: str = "", *, sort: str = "",
-    bar: str = "", sorts: bool = False, table: str = "",
+    bar: str = "", sorts: bool = False, table: str = "", window: Window | None = None,
 ) -> Table | None:  # fmt: skip
     """Return a report as a table; None where there is no such report, and a table that says so where it lacks a filter.
 
@@ -28,11 +29,13 @@ async def read(
         told = ", ".join(called(desk.language, "group", one) for one in lacking)
         return Table(caption, [], [], [], desk.gettext("not told by %(groups)s") % {"groups": told}, name=table or name)
     by = desk.sort(report, sort) if sorts else sort
-    answer = await desk.report(report, *groups, page=Page(by.removeprefix("-") or None, by.startswith("-")))
+    answer = await desk.report(
+        report, *groups, window=window, page=Page(by.removeprefix("-") or None, by.startswith("-"))
+    )
     drawn = [one._replace(picture=bars_of(answer, bar)) if one.figure == bar else one for one in shown]
     return tables.of_report(
         desk, report, answer, drawn, groups, caption=caption, note=note, sort=by if sorts else "", names=desk.known_names,
-        name=table or name,
+        name=table or name, window=window,
     )  # fmt: skip
 
 
