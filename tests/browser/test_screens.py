@@ -17,7 +17,7 @@ _QUERY = {  # what a screen is of that is not in the menu
     "journey": "kind=invoice&id={invoice}",
     "event": "position=7",
     "connect": "kind=hubspot",
-    "quarantine": "",  # these two are looked at where there is something to see: test_operations
+    "quarantine": "",  # these two are looked at where there is something to see: test_deeds
     "differences": "",
 }
 _UGLY = {
