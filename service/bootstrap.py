@@ -22,8 +22,10 @@ from service.intake.translator import Translator
 from service.projections.reports import bi_views
 from service.projections.worker import Worker
 from service.settings import Settings
-from service.store import bi, database, embedded, faults, ledgers, migrate, quarantine, sessions
+from service.store import bi, database, embedded, faults, ledgers, migrate, quarantine, sessions, vault
 from service.store.log.group_commit import Appender
+from service.store.people.erasing import Eraser
+from service.store.people.keys import Subjects
 from service.store.uses import Uses
 from service.store.vault import Vault
 from service.store.watch import Watch
@@ -34,6 +36,7 @@ DEFAULT_LEDGER = "default"
 _T = TypeVar("_T")
 _CONNECTIONS_KEPT = 3  # of the pool, from reads: to store events, look keys up, and answer /readyz
 _SETTLING_SECONDS = 600.0  # between looks for what has left the quarantine
+_ERASING_SECONDS = 2.0  # between looks for erasures that came by another way
 _STARTING_SECONDS = 120.0  # that a command waits for a service that is starting: the first time takes longest
 _HELD_SECONDS = 15.0  # that a service waits for a command, or for a service that is ending
 _USES_SECONDS = 2.0  # between writes of when keys and sessions were used
@@ -52,8 +55,10 @@ class Service:
         self.settings = settings
         self.pool = pool
         self.appender = appender
-        self.vault = Vault(settings.master_key.get_secret_value() if settings.master_key else None)
-        self.intake = Intake(pool, appender, Limits(settings.max_json_depth, settings.max_string_length))
+        self.vault = vault_of(settings)
+        self.subjects = Subjects(pool, self.vault)
+        self.eraser = Eraser(pool, self.subjects)
+        self.intake = Intake(pool, appender, Limits(settings.max_json_depth, settings.max_string_length), self.eraser)
         self.outgoing = outgoing.GuardedTransport(settings.private_hosts)
         self.translator = Translator(pool, self.intake, self.vault, settings, self.outgoing, self.parts)
         self.watch = Watch(pool, self.parts)
@@ -81,13 +86,15 @@ class Service:
         watching = asyncio.create_task(self.watch.run())
         settling = asyncio.create_task(self.parts.beside("quarantine").repeat(self._settle))
         noting = asyncio.create_task(self.parts.beside("uses of keys").repeat(self._note_uses))
+        erasing = asyncio.create_task(self.parts.beside("erasing").repeat(self._erase))
         try:
             yield
         finally:
             watching.cancel()
             settling.cancel()
             noting.cancel()
-            await asyncio.gather(watching, settling, noting, return_exceptions=True)
+            erasing.cancel()
+            await asyncio.gather(watching, settling, noting, erasing, return_exceptions=True)
             with suppress(Exception):  # without its database, the service ends all the same
                 await database.within(_LAST_SECONDS, self.uses.write())
             self.translator.stop()
@@ -106,6 +113,19 @@ class Service:
         """Write when keys and sessions were used."""
         await self.uses.write()
         return _USES_SECONDS
+
+    async def _erase(self) -> float:
+        """Forget whom events erase that came otherwise, or while something of them was under way."""
+        await self.eraser.step()
+        return _ERASING_SECONDS
+
+
+def vault_of(settings: Settings) -> Vault:
+    """Return what encrypts at rest: by the master key of the environment, and the embedded database's own."""
+    keys = [settings.master_key.get_secret_value()] if settings.master_key else []
+    if settings.database_url is None:
+        keys.append(vault.kept_in(settings.data_dir or embedded.default_data_dir()))
+    return Vault(",".join(keys) or None)
 
 
 def _tell_of_waiting(process: str) -> None:

@@ -13,7 +13,7 @@ depends_on = None
 def upgrade() -> None:
     op.execute("""
         CREATE INDEX postings_of_touches ON postings (
-            ledger, generation, ((detail::json -> 'reached' ->> 0) || ':' || (detail::json -> 'reached' ->> 1))
+            ledger, generation, ((detail::json -> 0 ->> 0) || ':' || (detail::json -> 0 ->> 1))
         ) WHERE measure = 'told.touch'
     """)
 

@@ -43,7 +43,7 @@ async def views(
             min_position = max(min_position, min(asked, (await heads.head(service.pool, ledger.ledger))[0]))
         async with request.state.turn.set_down():
             await _wait(service, standing, ledger, min_position)
-    async with reading.snapshots(service.pool, ledger, *moments) as opened:
+    async with reading.snapshots(service.pool, ledger, *moments, kept=request.app.state.dealt) as opened:
         yield opened
 
 

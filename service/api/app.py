@@ -20,6 +20,7 @@ from service.api import (
     operations,
     opportunities,
     paths,
+    people,
     quarantine,
     reads,
     rebuilds,
@@ -36,6 +37,7 @@ from service.api.presented import forwarded
 from service.api.problems import HANDLERS, answer_error
 from service.api.turns import Turns
 from service.bootstrap import Service
+from service.projections.attribution.kept import Kept
 from service.settings import Settings
 from service.store import networks
 
@@ -123,6 +125,7 @@ def create_app() -> App:
     app.include_router(lineage.router)
     app.include_router(reads.router)
     app.include_router(operations.router)
+    app.include_router(people.router)
     app.include_router(quarantine.router)
     app.include_router(set_aside.router)
     app.include_router(rebuilds.router)
@@ -139,6 +142,7 @@ def create(service: Service) -> Front:
     app = create_app()
     app.state.service = service
     app.state.doorkeeper = Doorkeeper(service)
+    app.state.dealt = Kept()
     app.state.standing = response_cache.Standing(service.pool)
     app.state.answers = response_cache.Answers(service.settings.kept_answers_bytes)
     app.state.turns = Turns(service.reads_at_once, max(1, service.reads_at_once // 2), service.settings.read_wait)

@@ -22,12 +22,15 @@ async def asked_for(view: reading.Snapshot, report: Report, asked: BaseModel) ->
         for model in wanted:
             if model in data_driven.MODELS:
                 _check_of_paths(model, asked)
-        known = [*(await view.deals()).models()]
+        known = [*(await view.models()).models()]
         return attribution.by_models(_known(one, [*known, *data_driven.MODELS], "model") for one in wanted or known)
     model = getattr(asked, "attribution", "")
+    if model and report.name not in attribution.ATTRIBUTED:
+        expected = f"to be absent: the money of {', '.join(attribution.ATTRIBUTED)} may be dealt by a model"
+        raise parameters.invalid("attribution", expected, model)
     if model in ("", OFFICIAL):
         return report
-    deals = await view.deals()
+    deals = await view.models()
     model = deals.official() if model == "official" else _known(model, deals.models(), "attribution")
     return report if model == OFFICIAL else attribution.attributed(report, model)
 

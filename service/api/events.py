@@ -251,7 +251,8 @@ async def get_events(
     rows = await feed.read(service.pool, ledger.ledger, after, limit, event_type or ())
     headers = link(next_url(request, {"after": rows[-1].position} if feed.is_full(rows, limit) else None))
     headers |= {"Vary": "Authorization, Accept, Accept-Encoding"}
-    return Response(b"[" + b",".join(map(as_cloudevent, rows)) + b"]", headers=headers, media_type=_BATCH)
+    events = await service.subjects.opened(service.pool, ledger.ledger, rows)
+    return Response(b"[" + b",".join(map(as_cloudevent, events)) + b"]", headers=headers, media_type=_BATCH)
 
 
 async def _all(
@@ -271,7 +272,7 @@ async def _all(
         rows := await feed.read(service.pool, ledger.ledger, after, limit or _AT_ONCE, types)
     ):
         known = [one for one in rows if one.position <= last]
-        yield known
+        yield await service.subjects.opened(service.pool, ledger.ledger, known)
         if len(known) < len(rows):
             return
         after, limit = rows[-1].position, None if limit is None else limit - len(rows)
@@ -291,4 +292,5 @@ async def get_event(
     row = await feed.read_one(service.pool, ledger.ledger, position)
     if row is None:
         raise ProblemError(404, f"there is no event at position {position} yet")
-    return Response(as_cloudevent(row), media_type=_SINGLE)
+    (event,) = await service.subjects.opened(service.pool, ledger.ledger, [row])
+    return Response(as_cloudevent(event), media_type=_SINGLE)

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from service.api import answering, parameters, schemas_lineage
+from service.api import answering, attributed, parameters, schemas_lineage
 from service.api.parameters import After, AsOf, FigureReader, Limit, MinPosition, Reader
 from service.api.problems import ProblemError
 from service.api.reports import mark, read_place
@@ -20,7 +20,9 @@ from service.bootstrap import Service
 from service.domain.catalogue import shown
 from service.domain.contributions import REPORTS
 from service.domain.figures import Total
+from service.domain.report import Report
 from service.projections.reports import completeness, reading, restatement, timeline
+from service.projections.sums import selection
 
 router = APIRouter(tags=["lineage"], route_class=IdRoute)
 
@@ -40,15 +42,17 @@ async def get_journey(
     """
     if kind not in timeline.KINDS:
         raise ProblemError(404, f"there are no journeys of a {kind}; there are those of {', '.join(timeline.KINDS)}")
+    subjects = request.app.state.service.subjects
     async with answering.views(request, ledger, min_position, parameters.read_moment(as_of)) as (view,):
         try:
-            page = await timeline.read(view, kind, identity, int(after or 0), limit)
+            page = await timeline.read(view, kind, identity, int(after or 0), limit, subjects=subjects)
         except ValueError:
             raise parameters.invalid("after", "what the `next` of the page before has", after) from None
     if page is None:
         raise ProblemError(404, f"no event names a {kind} {shown(identity)}")
     following = answering.Page(None if page.last is None else str(page.last))
-    return await answering.answer(request, view, page.body, page=following)
+    # Not kept: what it says of people is to be read by their keys each time.
+    return await answering.answer(request, view, page.body, None, page=following)
 
 
 @router.get(
@@ -95,6 +99,7 @@ class Compared(parameters.Window):
     campaign_id: list[str] = Field(
         [], description="only this one; empty = what is unattributed; repeated = any of them"
     )
+    attribution: str = Field("", description=parameters.ATTRIBUTION, examples=["linear"])
     after: After = ""
     limit: Limit = 100
 
@@ -110,21 +115,10 @@ async def get_restatement(request: Request, ledger: FigureReader, asked: Annotat
     """
     if asked.report not in _SUMMED:
         raise parameters.invalid("report", f"one of {', '.join(_SUMMED)}", asked.report)
-    try:
-        report = restatement.report_with(REPORTS[asked.report], asked.measure)
-    except KeyError:
-        known = {name for one in REPORTS.values() for name in one.of_kind(Total)}
-        raise parameters.invalid("measure", f"one of {', '.join(sorted(known))}", asked.measure or "") from None
-    dimensions = report.cube.by
-    if asked.campaign_id and "campaign" not in dimensions:
-        raise parameters.invalid("campaign_id", f"none: {report.name} are of no campaign", asked.campaign_id[0])
-    group_by = f"{dimensions[0]},month" if asked.group_by is None else asked.group_by
-    groups = parameters.read_groups(group_by, restatement.groups(report))
-    query = parameters.read_query(asked, groups, {"campaign": asked.campaign_id})
-    query = replace(query, basis=report.basis or query.basis)
-    compared = restatement.measures(report, asked.measure, groups)
     moments = _moment("from_as_of", asked.from_as_of), parameters.read_moment(asked.to_as_of, "to_as_of")
     async with answering.views(request, ledger, asked.min_position, *moments) as (then, now):
+        report = await attributed.asked_for(now, REPORTS[asked.report], asked)
+        query, compared = _read(report, asked)
         if then.as_of.position > now.as_of.position:
             raise parameters.invalid(
                 "to_as_of", f"a moment not before from_as_of ({asked.from_as_of})", asked.to_as_of or ""
@@ -136,6 +130,23 @@ async def get_restatement(request: Request, ledger: FigureReader, asked: Annotat
     content = {**_between(then, now), **body, "date_basis": query.basis}
     fixed = {"from_as_of": then.as_of.position, "to_as_of": now.as_of.position}
     return await answering.answer(request, now, content, scope, page=answering.Page(mark(following), fixed))
+
+
+def _read(asked_about: Report, asked: Compared) -> tuple[selection.Query, dict[str, Total]]:
+    """Return which figures are compared, and of what."""
+    try:
+        report = restatement.report_with(asked_about, asked.measure)
+    except KeyError:
+        known = {name for one in (asked_about, *REPORTS.values()) for name in one.of_kind(Total)}
+        raise parameters.invalid("measure", f"one of {', '.join(sorted(known))}", asked.measure or "") from None
+    dimensions = report.cube.by
+    if asked.campaign_id and "campaign" not in dimensions:
+        raise parameters.invalid("campaign_id", f"none: {report.name} are of no campaign", asked.campaign_id[0])
+    group_by = f"{dimensions[0]},month" if asked.group_by is None else asked.group_by
+    groups = parameters.read_groups(group_by, restatement.groups(report))
+    query = parameters.read_query(asked, groups, {"campaign": asked.campaign_id})
+    query = replace(query, basis=report.basis or query.basis)
+    return query, restatement.measures(report, asked.measure, groups)
 
 
 def _between(then: reading.Snapshot, now: reading.Snapshot) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from service.projections.reports import reading
 from service.store import database, inbox, watch
 from service.store.ledgers import Ledger
 from service.store.log import heads
+from service.store.people import keys
 
 router = APIRouter(tags=["operations"], route_class=Guarded)
 _JSON = "application/json"
@@ -58,7 +59,8 @@ async def readyz(request: Request) -> Response:
         or checks["projection_lag_seconds"] > service.settings.ready_lag_seconds
     )
     needed = all(one.up for one in service.parts.states() if one.needed)
-    if not needed or behind or not checks["migrations"] == checks["master_key"] == "ok":
+    closed = checks["master_key"] != "ok" or checks["keys_of_people"].startswith("wrong")
+    if not needed or behind or closed or checks["migrations"] != "ok":
         return problem(503, "not ready: see checks", headers={"Retry-After": "1"}, checks=checks)
     return Response(msgspec.json.encode({"status": "ready", **checks}), media_type=_JSON)
 
@@ -76,6 +78,7 @@ async def _asked(service: Service) -> dict[str, Any]:
     checks["made_by_other_definitions"] = len(lags) - len(ours)
     checks["set_aside"] = sum(one.set_aside for one in lags)
     checks["master_key"] = await service.hooks.master_key()
+    checks["keys_of_people"] = await keys.state(service.pool, service.vault)
     return checks
 
 
@@ -111,6 +114,6 @@ async def get_ledger(request: Request, ledger: Annotated[Ledger, Depends(Needs("
     served = await reading.serving(service.pool, ledger)
     body = {
         "name": ledger.name, "currency": ledger.currency, "timezone": ledger.timezone, "last_position": position,
-        "recorded_at": recorded_at, "projected_position": served.checkpoint, "chain": chain.hex(),
+        "recorded_at": recorded_at, "projected_position": served.checkpoint, "epoch": served.epoch, "chain": chain.hex(),
     }  # fmt: skip
     return Response(msgspec.json.encode(body), media_type=_JSON)

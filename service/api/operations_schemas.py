@@ -130,6 +130,7 @@ class Ready(BaseModel):
     parts: dict[str, Any] = Field(description="how each part of the process stands")
     migrations: str = Field(examples=["ok"])
     master_key: str = Field(examples=["ok"])
+    keys_of_people: str = Field(description="ok, or that they are stored without a master key", examples=["ok"])
     projection_lag_events: int = Field(
         description="events that are in no read model yet, of the ledger that waits most"
     )
@@ -147,4 +148,7 @@ class LedgerState(BaseModel):
     last_position: int = Field(description="of the last event; 0 = none yet")
     recorded_at: datetime | None = Field(description="when that was recorded")
     projected_position: int = Field(description="up to where the figures are")
+    epoch: str = Field(
+        description="of the log: what is restored begins another one, and positions of two epochs are of different logs"
+    )
     chain: str = Field(description="the hash that the last event is chained with, hexadecimal")

@@ -114,7 +114,8 @@ async def get_opportunities(request: Request, ledger: Reader, asked: Any) -> Res
     moment, form = parameters.read_moment(asked.as_of), formats.wanted(request, asked.format, formats.TABLES)
     async with answering.views(request, ledger, asked.min_position, moment) as (view,):
         now = parameters.read_now(asked.now, moment, view)
-        rows, total = await opportunities.read(view, query, chosen, now.of(ledger).today)
+        subjects = request.app.state.service.subjects
+        rows, total = await opportunities.read(view, query, chosen, now.of(ledger).today, subjects)
         rows = _after(opportunities.in_order(rows, sort, falling), asked.after)
         shown = [opportunities.written(row, ledger.currency) for row in rows[: asked.limit]]
         names = await reports.names(view, shown)
@@ -123,7 +124,8 @@ async def get_opportunities(request: Request, ledger: Reader, asked: Any) -> Res
     last = msgspec.json.encode([shown[-1]["opportunity_id"]]).decode() if len(shown) < len(rows) else None
     page = answering.Page(last, {"now": now.at.isoformat().replace("+00:00", "Z"), "as_of": view.as_of.position})
     file = files.of_list(form, view, query, REPORT, _table(ledger.currency, names), "opportunities")
-    return await answering.answer(request, view, body, page=page, now=now, file=file)
+    # Not kept: names are to be read by people's keys each time.
+    return await answering.answer(request, view, body, None, page=page, now=now, file=file)
 
 
 def _table(currency: str, names: Mapping[str, str]) -> tables.Table:

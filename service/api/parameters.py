@@ -27,6 +27,9 @@ Reader = Annotated[Ledger, Depends(Needs("read"))]
 FigureReader = Annotated[Ledger, Depends(Needs("figures"))]
 _MOST_GROUPS = 3
 _MOST_ROWS = 10_000
+ATTRIBUTION = (
+    "the model that deals money: a built-in one, the id of a published one, or `official`; absent = source_campaign"
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _key = msgspec.json.Decoder(list[str | None])
 
@@ -113,6 +116,7 @@ class Rows(Compared):
 class Campaign(Known):
     """One campaign's figures."""
 
+    attribution: str = Field("", description=ATTRIBUTION, examples=["linear"])
     now: NowParameter = None
     format: FormatParameter = None
 
@@ -181,16 +185,13 @@ _MODEL = (
     "a built-in model or the id of a published one; repeated = these; absent = all. Besides, on the cohort basis and by "
     "campaigns alone: shapley, markov"
 )
-_ATTRIBUTION = (
-    "the model that deals money: a built-in one, the id of a published one, or `official`; absent = source_campaign"
-)
 
 
 def _dealt_by(report: Report) -> dict[str, Any]:
     """A report that tells of models is asked for some of them; others may have their money dealt by one."""
     if report.keyed:
         return {"model": (list[str], Field([], description=_MODEL, examples=[["linear"]]))}
-    told = Field("", description=_ATTRIBUTION, examples=["linear"])
+    told = Field("", description=ATTRIBUTION, examples=["linear"])
     return {"attribution": (str, told)} if report.name in attribution.ATTRIBUTED else {}
 
 

@@ -93,7 +93,10 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: Any) ->
     if groups:
         page = answers.Page(sort or None, falling, parameters.read_key(asked.after, query), asked.limit)
     include = frozenset[str](getattr(asked, "include", ()))  # of reports with figures on request only
-    form = formats.wanted(request, asked.format, formats.REPORTS)
+    there_are = formats.REPORTS if groups else formats.TABLES  # without rows there is nothing to draw
+    if asked.format is not None and asked.format not in {one.name for one in there_are}:
+        raise parameters.invalid("format", f"one of {', '.join(one.name for one in there_are)}", asked.format)
+    form = formats.wanted(request, asked.format, there_are)
     other, moments = comparing.read_query(asked, query), comparing.read_moments(asked)
     async with answering.views(request, ledger, asked.min_position, *moments) as views:
         view, against = views[0], views[-1]
@@ -165,6 +168,7 @@ async def _campaign(
     form = formats.wanted(request, asked.format, formats.TABLES)
     async with answering.views(request, ledger, asked.min_position, moment) as (view,):
         today = parameters.read_now(asked.now, moment, view)
+        report = await attributed.asked_for(view, report, asked)
         found = await answers.read(view, report, query, today.of(ledger))
         if found is None or (not found.rows and campaign not in await view.campaigns()):
             raise ProblemError(404, f"there is no campaign {campaign!r}")

@@ -34,6 +34,7 @@ class Entry(Labels):
     """One posting of a figure; amounts add up to it."""
 
     measure: str = Field(description="what was posted; a figure may be made of several", examples=["credited"])
+    model: str | None = Field(None, description="of what is dealt: the model", examples=["linear"])
     amount: Written = Field(
         description="money as a decimal string, a count or seconds as a number", examples=["-4620.00"]
     )
@@ -215,5 +216,9 @@ class Completeness(BaseModel):
     overdue_days: int = Field(description="after which what waits is overdue: a setting", examples=[30])
     waiting: list[Waiting]
     sources: list[SourceFreshness]
+    addresses_as_ids: dict[str, int] = Field(
+        description="how many ids of contacts and leads look like an e-mail address or a phone number, which no erasure "
+        "takes out: ids are open"
+    )
     as_of: Moment
     read_model_version: str = Version

@@ -12,6 +12,7 @@ import typer
 from service import __version__
 from service.cli import (
     access,
+    backups,
     bi,
     citus,
     demo,
@@ -19,6 +20,7 @@ from service.cli import (
     hooks,
     notices,
     operations,
+    people,
     quarantine,
     rebuilds,
     report,
@@ -53,20 +55,8 @@ def _options(
 
 
 for part in (
-    demo,
-    serving,
-    report,
-    operations,
-    quarantine,
-    rebuilds,
-    files,
-    access,
-    sources,
-    hooks,
-    citus,
-    bi,
-    notices,
-):
+    demo, serving, report, operations, people, backups, quarantine, rebuilds, files, access, sources, hooks, citus, bi, notices,
+):  # fmt: skip
     part.register(app)
 
 

@@ -16,7 +16,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service.cli.common import DataDir, LedgerName, ledger_of, say, with_pool
+from service.bootstrap import vault_of
+from service.cli.common import DataDir, LedgerName, ledger_of, say, settings_of, with_pool
 from service.intake.acceptance import Intake, Result
 from service.intake.decoding import Limits
 from service.intake.importing import (
@@ -36,6 +37,8 @@ from service.settings import Settings
 from service.store.log import feed
 from service.store.log.group_commit import Appender
 from service.store.log.stored_events import as_cloudevent
+from service.store.people.erasing import Eraser
+from service.store.people.keys import Subjects
 
 _SHOWN = 20
 _LATER = (RESTATED, TAKEN_BACK)  # no problems, but told
@@ -81,7 +84,17 @@ def import_(
         try:
             with_pool(
                 data_dir,
-                lambda pool: _import(pool, ledger, files, mapping, told, dry_run=dry_run, restate=restate, keep=keep),
+                lambda pool: _import(
+                    pool,
+                    settings_of(data_dir),
+                    ledger,
+                    files,
+                    mapping,
+                    told,
+                    dry_run=dry_run,
+                    restate=restate,
+                    keep=keep,
+                ),
             )
         except KeyboardInterrupt:
             say(f"interrupted: {told.counts}; the same command goes on from here")
@@ -92,10 +105,10 @@ def import_(
 
 
 async def _import(
-    pool: asyncpg.Pool, ledger: str, paths: list[Path], mapping: Path | None, told: _Told, *, dry_run: bool, restate: bool,
-    keep: bool,
+    pool: asyncpg.Pool, settings: Settings, ledger: str, paths: list[Path], mapping: Path | None, told: _Told, *,
+    dry_run: bool, restate: bool, keep: bool,
 ) -> None:  # fmt: skip
-    found, settings = await ledger_of(pool, ledger), Settings()
+    found = await ledger_of(pool, ledger)
     opened = open_tables(load_mapping(mapping), paths, ZoneInfo(found.timezone)) if mapping else Opened([], [])
     files, told.passed_over = once_each(map(table_file, opened.tables) if mapping else ndjson_files(paths))
     begins = await starts(pool, found.ledger, files, decided=restate or keep or dry_run)
@@ -106,7 +119,9 @@ async def _import(
             say(f"{start.file.name}: going on after {start.done:,} events of an interrupted import")
     appender = Appender(pool, queue_events=10**9, batch_events=settings.append_batch_events)
     limits = Limits(settings.max_json_depth, settings.max_string_length)
-    intake = Preview(pool, limits) if dry_run else Intake(pool, appender, limits)
+    vault = vault_of(settings)
+    eraser = Eraser(pool, Subjects(pool, vault))
+    intake = Preview(pool, limits, vault) if dry_run else Intake(pool, appender, limits, eraser)
     try:
         with _progress() as went_on:
             for start in begins:
@@ -228,10 +243,11 @@ def export(
     """Export a ledger's events as NDJSON, in log order; `import` takes them in again."""
 
     async def work(pool: asyncpg.Pool) -> None:
-        found = await ledger_of(pool, ledger)
+        found, subjects = await ledger_of(pool, ledger), Subjects(pool, vault_of(settings_of(data_dir)))
         with output.open("wb") if output else sys.stdout.buffer as stream:
-            async for row in feed.read_all(pool, found.ledger, after=after):
-                stream.write(as_cloudevent(row) + b"\n")
+            async for page in feed.read_pages(pool, found.ledger, after=after):
+                for row in await subjects.opened(pool, found.ledger, page):
+                    stream.write(as_cloudevent(row) + b"\n")
             stream.flush()
 
     with_pool(data_dir, work)

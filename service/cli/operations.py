@@ -10,11 +10,13 @@ import asyncpg
 import typer
 from rich.table import Table
 
-from service.cli.common import DataDir, chosen, say, show, with_pool
+from service.bootstrap import vault_of
+from service.cli.common import DataDir, chosen, say, settings_of, show, with_pool
 from service.domain.contributions import READ_MODEL_VERSION
 from service.projections.engine import lag
 from service.projections.generations import retry, verify
 from service.store import watch
+from service.store.people import keys
 
 OneLedger = Annotated[str | None, typer.Option("--ledger", help="Only this ledger; default: all.")]
 
@@ -52,7 +54,8 @@ def status(
         if parts:
             return
 
-    async def work(pool: asyncpg.Pool) -> list[dict[str, object]]:
+    async def work(pool: asyncpg.Pool) -> tuple[list[dict[str, object]], str]:
+        held = await keys.state(pool, vault_of(settings_of(data_dir)))
         return [
             {
                 "ledger": one.ledger, "head": one.head, "checkpoint": one.checkpoint, "lag_events": one.events,
@@ -60,9 +63,9 @@ def status(
                 "worker": one.worker, "set_aside": one.set_aside,
             }
             for one in await lag.lags(pool)
-        ]  # fmt: skip
+        ], held  # fmt: skip
 
-    rows = with_pool(data_dir, work)
+    rows, held = with_pool(data_dir, work)
     if as_json:
         say(json.dumps(rows, indent=2))
         return
@@ -72,6 +75,8 @@ def status(
     for row in rows:
         table.add_row(*(str(value if value is not None else "-") for value in row.values()))
     show(table)
+    if held != "ok":
+        say(f"keys of people: {held}")
     for row in rows:
         if row["definitions"] != READ_MODEL_VERSION:
             say(

@@ -25,6 +25,7 @@ async def others(
 ) -> AsyncIterator[None]:
     """Keep `count` more processes answering at the listener while the block lasts."""
     environment = {**os.environ, "CAMPAIGN_LEDGER_DATABASE_URL": dsn, "CAMPAIGN_LEDGER_LOG_LEVEL": settings.log_level}
+    environment["CAMPAIGN_LEDGER_MASTER_KEY"] = service.vault.keys  # they do not know of the data directory's
     tasks = [
         asyncio.create_task(_keep(environment, listener, service, service.parts.beside(f"process {number + 2}")))
         for number in range(count)

@@ -10,13 +10,15 @@ import asyncpg
 import typer
 from rich.table import Table
 
-from service.cli.common import DataDir, LedgerName, ledger_of, say, show, with_pool
+from service.bootstrap import vault_of
+from service.cli.common import DataDir, LedgerName, ledger_of, say, settings_of, show, with_pool
 from service.intake.acceptance import Intake
 from service.intake.decoding import Limits
-from service.settings import Settings
 from service.store import quarantine
 from service.store.ledgers import Ledger
 from service.store.log.group_commit import Appender
+from service.store.people.erasing import Eraser
+from service.store.people.keys import Subjects
 from service.store.quarantine import Chosen, Kept
 
 quarantine_app = typer.Typer(help="What could not be taken as it came.", no_args_is_help=True, rich_markup_mode=None)
@@ -128,9 +130,10 @@ def retry(
         raise ValueError("--file corrects one item: name its number")
 
     async def work(pool: asyncpg.Pool) -> int:
-        found, settings = await ledger_of(pool, ledger), Settings()
+        found, settings = await ledger_of(pool, ledger), settings_of(data_dir)
         appender = Appender(pool, queue_events=10**9, batch_events=settings.append_batch_events)
-        intake = Intake(pool, appender, Limits(settings.max_json_depth, settings.max_string_length))
+        eraser = Eraser(pool, Subjects(pool, vault_of(settings)))
+        intake = Intake(pool, appender, Limits(settings.max_json_depth, settings.max_string_length), eraser)
         try:
             if items:
                 return await _retry(pool, intake, found, items, file.read_bytes() if file else None)

@@ -10,10 +10,12 @@ import asyncpg
 import typer
 import yaml
 
+from service.bootstrap import vault_of
 from service.cli.common import DataDir, LedgerName, ledger_of, say, settings_of, with_pool
 from service.intake import connecting
 from service.intake.senders import KINDS
 from service.store import inbox, records, sources
+from service.store.people import keys
 from service.store.vault import Vault, new_key
 
 sources_app = typer.Typer(help="Connect sending systems.", no_args_is_help=True, rich_markup_mode=None)
@@ -87,7 +89,7 @@ def create(
 
     async def work(pool: asyncpg.Pool) -> None:
         found = await ledger_of(pool, ledger)
-        say(_url(await sources.create(pool, _vault(), found.ledger, kind, name, wanted, in_path), in_path))
+        say(_url(await sources.create(pool, _vault(data_dir), found.ledger, kind, name, wanted, in_path), in_path))
 
     with_pool(data_dir, work)
 
@@ -140,7 +142,7 @@ def update(
         in_path = sources.new_path_secret() if path_secret else None
         wanted = _change(secret, credential, given, rate, retention)
         check_source(one.kind, wanted, before=json.loads(one.mapping))
-        say(_url(await sources.change(pool, _vault(), one, wanted, in_path), in_path))
+        say(_url(await sources.change(pool, _vault(data_dir), one, wanted, in_path), in_path))
         if retranslate:
             deliveries = await inbox.again(pool, one.ledger, one.source)
             say(
@@ -184,10 +186,12 @@ def delete(source: SourceId, data_dir: DataDir = None) -> None:
 
 @sources_app.command("rekey", epilog="Example: CAMPAIGN_LEDGER_MASTER_KEY=NEW,OLD campaign-ledger sources rekey")
 def rekey(data_dir: DataDir = None) -> None:
-    """Encrypt all secrets anew with the first master key, so that the others can be taken away."""
+    """Encrypt all secrets and keys of people anew with the first master key, so that the others can be taken away."""
 
     async def work(pool: asyncpg.Pool) -> None:
-        say(f"{await sources.rekey(pool, _vault())} values are encrypted with the first master key now")
+        vault = _vault(data_dir)
+        say(f"{await sources.rekey(pool, vault)} values are encrypted with the first master key now")
+        say(f"{await keys.rekey(pool, vault)} keys of people are wrapped anew")
 
     with_pool(data_dir, work)
 
@@ -221,9 +225,8 @@ async def _found(pool: asyncpg.Pool, source: str) -> sources.Stored:
     return one
 
 
-def _vault() -> Vault:
-    key = settings_of(None).master_key
-    return Vault(key.get_secret_value() if key else None)
+def _vault(data_dir: Path | None) -> Vault:
+    return vault_of(settings_of(data_dir))
 
 
 def _url(one: sources.Stored, path_secret: str | None) -> str:

@@ -57,6 +57,7 @@ def expected_years() -> str:
     return f"{date.fromordinal(FIRST_DAY).year} to {date.fromordinal(LAST_DAY).year}"
 
 
+@lru_cache(maxsize=4096)
 def parse_period(text: str) -> tuple[date, date]:
     """Return the first day of `2026`, `2026-Q1` or `2026-03`, and the first day after it; ValueError if it is none."""
     match = _PERIOD.fullmatch(text)

@@ -11,6 +11,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from service.domain import definitions as defined
@@ -56,6 +57,9 @@ class EventType(NamedTuple):
     """The fields of one event type; of each group in `any_of` at least one field must be stated.
 
     `agrees` is asked where every field is good: it returns a field that does not go with the others, and what would.
+
+    `sealed` are the fields that say more of a person than any figure needs: what is made of one stays open, and the field itself
+    is encrypted (`personal`). All others are open, and what is not in the catalogue is sealed.
     """
 
     required: dict[str, Kind]
@@ -63,18 +67,45 @@ class EventType(NamedTuple):
     any_of: tuple[str, ...] = ()
     nullable: tuple[str, ...] = ()
     agrees: Callable[[Mapping[str, Any]], tuple[str, str] | None] | None = None
+    sealed: Mapping[str, Callable[[Any], Any]] = MappingProxyType({})
 
+
+GONE = {"erased": True}  # what stands in the place of what was erased: an exported log is taken in again
+
+
+def nothing(_: Any) -> None:
+    """Keep nothing of a field open."""
+
+
+def some(addresses: Any) -> bool:
+    """Keep open whether there is any address."""
+    return addresses if type(addresses) is bool else not all(map(states_nothing, addresses))
+
+
+def networks(handles: Any) -> list[str]:
+    """Keep open the networks that a person has a handle of."""
+    if type(handles) is list or handles == GONE:
+        return [*handles] if type(handles) is list else []
+    return sorted(name for name, handle in handles.items() if not states_nothing(handle))
+
+
+def states_nothing(value: Any) -> bool:
+    """Tell whether an optional field of this value states nothing: forms send an empty text for what they have not."""
+    return value is None or value == ""
+
+
+_REASON = {"reason": nothing}
 
 _CAMPAIGN = {
     "campaign_type": TEXT, "channel": TEXT, "parent_id": ID, "start_date": DATE, "end_date": DATE,
     "expected_revenue": MONEY, "target_audience_size": COUNT,
 }  # fmt: skip
-_LEAD = EventType({"lead_id": ID}, {"reason": TEXT})
-_LEAD_STEP = EventType({"lead_id": ID}, {"owner_id": ID, "reason": TEXT})
+_LEAD = EventType({"lead_id": ID}, {"reason": TEXT}, sealed=_REASON)
+_LEAD_STEP = EventType({"lead_id": ID}, {"owner_id": ID, "reason": TEXT}, sealed=_REASON)
 _MERGE = EventType({"survivor_id": ID, "merged_id": ID}, {})
 _OUTCOME = EventType({"opportunity_id": ID}, {"value": MONEY, "reason": TEXT})
 _QUOTE_STEP = EventType({"quote_id": ID, "opportunity_id": ID}, {"value": MONEY})
-_CONTACT_LINK = EventType({"opportunity_id": ID, "contact_id": ID}, {"role": TEXT})
+_CONTACT_LINK = EventType({"opportunity_id": ID, "contact_id": ID}, {"role": TEXT}, sealed={"role": nothing})
 _ACCOUNT_STEP = EventType({"account_id": ID}, {"amount": MONEY})
 _CASE_STEP = EventType({"case_id": ID}, {"agent_id": ID, "account_id": ID})
 
@@ -118,6 +149,7 @@ CATALOGUE: dict[str, EventType] = {
             "team": TEXT,
             "region": TEXT,
         },
+        sealed={"name": nothing},
     ),
     "quote.accepted": EventType({"quote_id": ID, "opportunity_id": ID}, {"value": MONEY, "revision": NUMBER_OR_TEXT}),
     "order.placed": EventType(
@@ -152,11 +184,11 @@ CATALOGUE: dict[str, EventType] = {
     ),
     "touchpoint.suppressed": EventType({"touchpoint_id": ID}, {"reason": TEXT}),
     "lead.campaign_reassigned": EventType(
-        {"lead_id": ID, "campaign_id": ID}, {"reason": TEXT}, nullable=("campaign_id",)
+        {"lead_id": ID, "campaign_id": ID}, {"reason": TEXT}, nullable=("campaign_id",), sealed=_REASON
     ),
     "lead.handed_over": _LEAD_STEP,
     "lead.accepted": _LEAD_STEP,
-    "lead.rejected": _LEAD_STEP,
+    "lead.rejected": EventType({"lead_id": ID}, {"owner_id": ID, "reason": TEXT}),  # leads are counted by the reason
     "lead.followed_up": _LEAD_STEP,
     "lead.disqualified": _LEAD,
     "lead.reopened": _LEAD,
@@ -164,7 +196,9 @@ CATALOGUE: dict[str, EventType] = {
     "contact.merged": _MERGE,
     "account.merged": _MERGE,
     "contact.registered": EventType(
-        {"contact_id": ID}, {"account_id": ID, "emails": TEXTS, "phones": TEXTS, "handles": OBJECT}
+        {"contact_id": ID},
+        {"account_id": ID, "emails": TEXTS, "phones": TEXTS, "handles": OBJECT},
+        sealed={"emails": some, "phones": some, "handles": networks},
     ),
     "contact.consent_changed": EventType({"contact_id": ID, "channel": TEXT, "granted": BOOL}, {}),
     "opportunity.stage_changed": EventType({"opportunity_id": ID, "stage": TEXT}, {}),
@@ -260,11 +294,6 @@ _FIELDS = {name: {**entry.required, **entry.optional} for name, entry in CATALOG
 _REQUIRED = {name: frozenset(entry.required) for name, entry in CATALOGUE.items()}
 
 
-def states_nothing(value: Any) -> bool:
-    """Tell whether an optional field of this value states nothing: forms send an empty text for what they have not."""
-    return value is None or value == ""
-
-
 def check_data(event_type: str, data: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield every problem of `data` against the catalogue entry of a known `event_type`."""
     problems = list(_field_problems(event_type, data))
@@ -293,7 +322,7 @@ def _field_problems(event_type: str, data: Mapping[str, Any]) -> Iterator[Proble
         kind = fields.get(name)
         if kind is None:
             continue
-        if name in entry.optional and states_nothing(value):
+        if name in entry.optional and (states_nothing(value) or (name in entry.sealed and value == GONE)):
             continue
         if value is None:
             if name not in entry.nullable:

@@ -26,6 +26,7 @@ TOLD = tuple(
     f"told.{kind}"
     for kind in ("order", "invoice", "credit_note", "quote", "opportunity", "lead", "touch", "merging", "model")
 )
+ASIDE = (LED, BROUGHT, *TOLD)  # what is put together on reading: it adds up to nothing, and is no reason for anything
 
 
 class Converted(NamedTuple):

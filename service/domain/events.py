@@ -177,7 +177,7 @@ def _check_payload(raw: Mapping[str, Any], version: int, problems: list[Problem]
 def _extensions(raw: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, value in raw.items():
-        if name in _CONTEXT or name in SERVER_OWNED or value is None:
+        if name in _CONTEXT or name in SERVER_OWNED or value is None or (name == "erased" and value is True):
             continue
         if _EXTENSION.fullmatch(name) is None:
             expected = "an extension attribute named with lower-case letters and digits (CloudEvents 1.0)"

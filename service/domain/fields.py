@@ -15,10 +15,14 @@ Check = Callable[[Any], "str | None"]
 
 
 class Kind(NamedTuple):
-    """A kind of field: `check` returns what was expected, or None where the value is good; `schema` is JSON Schema."""
+    """A kind of field: `check` returns what was expected, or None where the value is good; `schema` is JSON Schema.
+
+    Of an object that names a person, `members` are those that figures need; without them, it stays open as a whole.
+    """
 
     check: Check
     schema: dict[str, Any]
+    members: tuple[str, ...] = ()
 
 
 def check_id(value: Any) -> str | None:
@@ -115,8 +119,9 @@ def _utm(value: Any) -> str | None:
 
 ID = Kind(check_id, {"type": "string", "minLength": 1, "maxLength": MAX_ID})
 TEXT = Kind(_text, {"type": "string"})
-MONEY = Kind(_money, {"$ref": "#/components/schemas/Money"})
-MONEY_ABOVE_0 = Kind(_money_above_zero, {"$ref": "#/components/schemas/Money"})
+_AMOUNT = ("amount", "currency")
+MONEY = Kind(_money, {"$ref": "#/components/schemas/Money"}, _AMOUNT)
+MONEY_ABOVE_0 = Kind(_money_above_zero, {"$ref": "#/components/schemas/Money"}, _AMOUNT)
 DATE = Kind(parsed(calendar.parse_day, calendar.expected_day()), {"type": "string", "format": "date"})
 RATE = Kind(
     parsed(money.parse_rate, money.EXPECTED_RATE),
@@ -139,7 +144,7 @@ COUNT = _number(0, MAX_NUMBER, whole=True)
 WHOLE = _number(-MAX_NUMBER, MAX_NUMBER, whole=True)
 SHARE = _number(0, 1)
 SCORE = _number(1, 5)
-UTM = Kind(_utm, {"type": "object", "additionalProperties": {"type": ["string", "null"]}})
+UTM = Kind(_utm, {"type": "object", "additionalProperties": {"type": ["string", "null"]}}, ("source", "medium"))
 IDS = list_of(ID, f"a list of ids (non-empty strings of at most {MAX_ID} characters)")
 TEXTS = list_of(TEXT, "a list of strings")
 NUMBER_OR_TEXT = Kind(

@@ -18,18 +18,7 @@ from service.domain.agreements import Agreements
 from service.domain.calendar import Zone
 from service.domain.components.entities import NO_DAY, Entity
 from service.domain.cubes import DEALS, NOWHERE, Cube, Dimensions
-from service.domain.details import (
-    BROUGHT,
-    FLAG,
-    LED,
-    PENDING_LINKS,
-    TOLD,
-    UNCONVERTED,
-    Converted,
-    Reason,
-    Target,
-    Unconverted,
-)
+from service.domain.details import ASIDE, FLAG, PENDING_LINKS, UNCONVERTED, Converted, Reason, Target, Unconverted
 from service.domain.facts import Fact
 from service.domain.layout import Layout
 from service.domain.money import convert, format_minor, format_rate
@@ -48,7 +37,7 @@ K = TypeVar("K")
 
 Beside = tuple[Mapping[str, tuple[str, int]], int]  # measure → (what it is in another cube, sign), and a segment there
 
-LISTS = (UNCONVERTED, FLAG, LED, BROUGHT, *TOLD)  # posted to be listed: they add up to no figure
+LISTS = (UNCONVERTED, FLAG, *ASIDE)  # posted to be listed: they add up to no figure
 LARGEST = 2**63 - 1  # minor units of one entry: 64 bits
 
 

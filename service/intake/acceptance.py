@@ -20,6 +20,9 @@ from service.store import audit, quarantine
 from service.store.log import heads
 from service.store.log.append import Outcome
 from service.store.log.group_commit import Appender
+from service.store.people import erasures
+from service.store.people.erasing import Eraser
+from service.store.people.keys import Subjects
 from service.store.rows import Row, encode_json, row_of
 
 _AT_ONCE = 50  # items read between two turns of the event loop
@@ -88,8 +91,11 @@ def read_item(raw: bytes, limits: Limits) -> Row:
 class Intake:
     """The one way into the log for whatever a sender posts."""
 
-    def __init__(self, pool: asyncpg.Pool, appender: Appender, limits: Limits) -> None:
+    def __init__(self, pool: asyncpg.Pool, appender: Appender, limits: Limits, eraser: Eraser | None = None) -> None:
+        """`eraser` has the keys that what is said of people is sealed with; without it, they are made without a master key."""
         self.limits = limits
+        self._eraser = eraser or Eraser(pool, Subjects(pool))
+        self.subjects = self._eraser.subjects
         self._pool = pool
         self._appender = appender
 
@@ -137,7 +143,7 @@ class Intake:
     ) -> Taken:  # fmt: skip
         rows: dict[int, Row] = {}
         invalid: dict[int, Result] = {}
-        distant = correcting = audited = False
+        distant = correcting = audited = sealing = False
         for index, raw in enumerate(raws):
             if index % _AT_ONCE == _AT_ONCE - 1:
                 await asyncio.sleep(0)  # others, and the database's answers, get their turn
@@ -149,6 +155,9 @@ class Intake:
             distant = distant or days.at_the_ends(row)
             correcting = correcting or row.type in CORRECTIONS
             audited = audited or row.type in _AUDITED
+            sealing = sealing or row.seals
+        if sealing:
+            rows = dict(zip(rows, await self.subjects.sealed(ledger, list(rows.values())), strict=True))
         if turn is not None:
             await turn
         for check, needed in ((days.outside, distant), (wrong_currency, correcting)):
@@ -162,7 +171,10 @@ class Intake:
         if invalid and keep:
             new = next((one.position for one in taken.outcomes if one.status == "accepted"), None)
             items = [refused(raws[index], one.problem or {}) for index, one in invalid.items()]
+            items = await self._eraser.without_erased(ledger, items)
             await quarantine.keep(self._pool, ledger, items, None if new is None else new - 1)
+        if any(row.type in erasures.AT_ONCE for row in rows.values()):
+            await self._eraser.catch_up(ledger, destroy=keep)
         for status, count in taken.counts().items():
             telemetry.EVENTS.labels(status).inc(count)
         return taken

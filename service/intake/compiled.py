@@ -22,6 +22,7 @@ from service.domain.catalogue import CATALOGUE, EventType
 from service.domain.events import CURRENT_VERSION, MAX_SOURCE, newest_version
 from service.domain.fields import MAX_ID, MAX_NUMBER, Kind
 from service.domain.money import MINOR_DIGITS, RATE_PATTERN, whole_digits
+from service.domain.personal import may_name
 from service.intake.decoding import Limits, may_repeat
 from service.store.rows import CORRECTABLE, REMEMBERED, Row, content_of
 
@@ -59,6 +60,7 @@ def _number(least: int | None = None, most: int | None = None) -> Any:
     return Annotated[int, whole] | Annotated[float, Meta(gt=least or _TINY, lt=most or _HUGE)]
 
 
+_UTM = ("source", "medium", "campaign", "term", "content")
 _ID = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
 _TYPES: dict[int, Any] = {
     id(kind): made
@@ -85,7 +87,7 @@ _TYPES: dict[int, Any] = {
             fields.UTM,
             msgspec.defstruct(
                 "Utm",
-                [(name, str | None, None) for name in ("source", "medium", "campaign", "term", "content")],
+                [(name, str | None, None) for name in _UTM],
                 forbid_unknown_fields=True,
                 omit_defaults=True,
                 gc=False,
@@ -109,6 +111,9 @@ class _Payload(NamedTuple):
     days: Callable[[object], tuple[date | None, ...]] | None
     any_of: Callable[[object], tuple[object, ...]] | None
     entity: str | None
+    ids: Callable[[object], tuple[object, ...]] | None  # of types that name people
+    secrets: Callable[[object], tuple[object, ...]] | None
+    tagged: bool
 
 
 def payload_of(name: str, entry: EventType) -> _Payload | None:
@@ -131,8 +136,15 @@ def payload_of(name: str, entry: EventType) -> _Payload | None:
         omit_defaults=True,
         gc=False,
     )
-    days = [field for field, kind in (*entry.required.items(), *entry.optional.items()) if kind is fields.DATE]
-    return _Payload(msgspec.json.Decoder(structure).decode, _values(days), _values(entry.any_of), CORRECTABLE.get(name))
+    kinds = {**entry.required, **entry.optional}
+    days = [field for field, kind in kinds.items() if kind is fields.DATE]
+    personal = may_name(name, kinds)
+    ids = [field for field, kind in kinds.items() if personal and kind is fields.ID]
+    secrets = [field for field in entry.sealed if personal and _type_of(kinds[field]) is not None]
+    return _Payload(
+        msgspec.json.Decoder(structure).decode, _values(days), _values(entry.any_of), CORRECTABLE.get(name), _values(ids),
+        _values(secrets), personal and "utm" in kinds,
+    )  # fmt: skip
 
 
 def _values(names: Sequence[str]) -> Callable[[object], tuple[Any, ...]] | None:
@@ -198,8 +210,22 @@ def read(raw: bytes, limits: Limits) -> Row | None:
         micros, CURRENT_VERSION, source, identity, event_type, time, rest, subject, None, kept, None
     )  # fmt: skip
     return Row(
-        micros, CURRENT_VERSION, source, identity, event_type, time, rest, subject, None, kept, None, entity, content
+        micros, CURRENT_VERSION, source, identity, event_type, time, rest, subject, None, kept, None, entity, content,
+        payload.ids is not None and _seals(payload, data, subject),
     )  # fmt: skip
+
+
+def _seals(payload: _Payload, data: object, subject: str | None) -> bool:
+    """Tell whether an event that names people says more of them than figures need."""
+    if subject is not None and payload.ids is not None and subject not in payload.ids(data):
+        return True
+    if payload.secrets is not None and any(one is not None for one in payload.secrets(data)):
+        return True
+    return payload.tagged and _says_more(data.utm)  # type: ignore[attr-defined]
+
+
+def _says_more(utm: Any) -> bool:
+    return utm is not None and not (utm.campaign is utm.term is utm.content is None)
 
 
 def _outside(days: Sequence[date | None]) -> bool:

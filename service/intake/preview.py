@@ -8,19 +8,24 @@ import asyncpg
 
 from service.intake.acceptance import Intake, Result
 from service.intake.decoding import Limits
+from service.store import sealing
 from service.store.log import by_identity, heads
 from service.store.log.append import Outcome
 from service.store.log.group_commit import Appender
 from service.store.log.stored_events import Stored
-from service.store.rows import Row, same_json
+from service.store.people.erasing import Eraser
+from service.store.people.keys import Subjects
+from service.store.rows import Row
+from service.store.vault import Vault
 
 
 class Preview:
     """Answers as `Intake` would, as long as nobody else appends meanwhile; the positions are those that there would be."""
 
-    def __init__(self, pool: asyncpg.Pool, limits: Limits) -> None:
+    def __init__(self, pool: asyncpg.Pool, limits: Limits, vault: Vault | None = None) -> None:
         self.limits = limits
-        self._intake = Intake(pool, _Comparing(pool), limits)
+        self.subjects = Subjects(pool, vault, makes=False)
+        self._intake = Intake(pool, _Comparing(pool), limits, Eraser(pool, self.subjects))
 
     async def take(self, ledger: int, raws: Sequence[bytes]) -> list[Result]:
         """Return what would become of JSON items, in order."""
@@ -42,20 +47,19 @@ class _Comparing(Appender):
             self._last = (await heads.head(self._pool, ledger))[0]
         found = await by_identity.read_identities(self._pool, ledger, [(row.source, row.id) for row in rows])
         there = {(one.source, one.id): one for one in found}
-        return [self._outcome(row, there.get((row.source, row.id)), self._last) for row in rows]
+        return [self._outcome(row, ledger, there.get((row.source, row.id)), self._last) for row in rows]
 
-    def _outcome(self, row: Row, stored: Stored | None, head: int) -> Outcome:
+    def _outcome(self, row: Row, ledger: int, stored: Stored | None, head: int) -> Outcome:
         if stored is not None:
-            same = _content(row) == _content(stored) and same_json(row.data, stored.data.encode())
+            same = (row.type, row.micros, row.rest) == (stored.type, stored.micros, stored.rest) and sealing.same(
+                row, ledger, stored.subject, stored.data.encode()
+            )
             return Outcome("duplicate" if same else "conflict", stored.position)
-        content = hash((*_content(row), row.data))
+        whole = row.whole or row  # each time it is sealed, it looks otherwise
+        content = hash((row.type, row.micros, row.rest, whole.subject, whole.data))
         identity = (row.source, row.id)
         if identity not in self._before:
             self._before[identity] = (head + len(self._before) + 1, content)
             return Outcome("accepted", self._before[identity][0])
         position, before = self._before[identity]
         return Outcome("duplicate" if before == content else "conflict", position)
-
-
-def _content(one: Row | Stored) -> tuple[object, ...]:
-    return one.type, one.micros, one.rest, one.subject

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from service.domain import personal
 from service.domain.catalogue import CATALOGUE
-from service.domain.events import InvalidEventError, read_event
+from service.domain.events import Event, InvalidEventError, read_event
 from service.domain.fields import MAX_ID
+from service.domain.personal import Parts
 from service.intake.senders.contract import Draft
 from service.store.drafts import Issued
-from service.store.rows import encode_json, fingerprint_of
+from service.store.rows import encode_json, fingerprint_of, open_fingerprint
 
 _LONGEST_KEY = 300  # it is indexed
 _LONGEST = MAX_ID - 20  # room for what marks voids and new issues
@@ -54,11 +56,12 @@ def reconcile(
         said.add(draft.key)
         event = _event(source, record, draft, before.issue + 1 if before else 0)
         try:
-            fingerprint = fingerprint_of(read_event(event))
+            read = read_event(event)
+            fingerprint = fingerprint_of(read)
         except InvalidEventError as error:
             plan.problems.append(f"{draft.type} of {record}: {error}")
             continue
-        if before is not None and before.fingerprint == fingerprint and before.void is None:
+        if before is not None and before.void is None and before.fingerprint in {fingerprint, _open_fingerprint(read)}:
             continue
         if before is not None and draft.id is not None:
             plan.problems.append(
@@ -75,6 +78,12 @@ def reconcile(
             reason = "the sender no longer states it, or it is mapped differently"
             plan.voids.append((before.key, before.issue, _void(source, before, now, reason)))
     return plan
+
+
+def _open_fingerprint(event: Event) -> bytes:
+    """Return the fingerprint that is left of what is said of somebody who is erased."""
+    shown, _ = personal.divide(event.type, Parts(event.data, event.subject, event.extensions))
+    return open_fingerprint(event.type, event.time, shown)
 
 
 def source_uri(name: str) -> str:

@@ -13,13 +13,15 @@ from typing import Any, NamedTuple, Protocol
 
 import asyncpg
 import msgspec
+from msgspec import structs
 
 from service.intake.acceptance import Result, read_item
 from service.intake.decoding import Limits
-from service.store import imports
+from service.store import imports, sealing
 from service.store.log import by_identity
 from service.store.log.stored_events import Stored as Recorded
-from service.store.rows import Row, encode_json, same_json
+from service.store.people.keys import Subjects
+from service.store.rows import encode_json
 
 RESTATED, TAKEN_BACK = "restated", "taken back"
 _VOID = "void/"  # begins the id of the event that takes another one back
@@ -29,6 +31,7 @@ class Taking(Protocol):
     """What takes events in, or says what would become of them."""
 
     limits: Limits
+    subjects: Subjects
 
     async def take(self, ledger: int, raws: Sequence[bytes]) -> list[Result]:
         """Take JSON items; one result each, in order."""
@@ -69,7 +72,7 @@ async def restate(pool: asyncpg.Pool, intake: Taking, ledger: int, stated: Seque
     for number, index in enumerate(asked):
         last, result, (source, identity) = found.get(number), answers[index], identities[number]
         before, position = (last.id, last.position) if last else (identity, result.position)
-        same = _same(read_item(stated[index].raw, intake.limits), last) if last else result.status == "duplicate"
+        same = await _same(intake, ledger, stated[index].raw, last) if last else result.status == "duplicate"
         if same and not (stated[index].restates and (source, before) in void):
             answers[index] = Result(source, identity, "duplicate", position, None)
         elif stated[index].restates:
@@ -149,8 +152,8 @@ def _next(raw: bytes, identity: str, before: str) -> dict[str, Any]:
     return {**msgspec.json.decode(raw), "id": f"{identity}~{number + 1}"}
 
 
-def _same(row: Row, stored: Recorded) -> bool:
-    one = (row.type, row.micros, row.rest, row.subject)
-    return one == (stored.type, stored.micros, stored.rest, stored.subject) and same_json(
-        row.data, stored.data.encode()
-    )
+async def _same(intake: Taking, ledger: int, raw: bytes, stored: Recorded) -> bool:
+    row = structs.replace(read_item(raw, intake.limits), id=stored.id)
+    (row,) = await intake.subjects.sealed(ledger, [row])
+    same = (row.type, row.micros, row.rest) == (stored.type, stored.micros, stored.rest)
+    return same and sealing.same(row, ledger, stored.subject, stored.data.encode())

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import asyncpg
 import httpx
 
-from service.notices.plan import Alert, BudgetSpent, ProofFailed, RoiBelow, SlaOverdue, SourceSilent
+from service.notices.plan import Alert, BudgetSpent, Parameters, ProofFailed, RoiBelow, SlaOverdue, SourceSilent
 from service.projections.generations import verify
 from service.store.ledgers import Ledger
 
@@ -78,12 +78,13 @@ async def _roi_below(http: httpx.AsyncClient, alert: RoiBelow, today: date) -> l
             "figure": alert.figure, "value": value, "below": alert.below, "campaign_id": campaign or None,
             "actual_cost": row["actual_cost"], "as_of": found["as_of"]["position"],
         }  # fmt: skip
-        seen.append(Seen(campaign, value < alert.below, words, data, _screen_of(campaign)))
+        seen.append(Seen(campaign, value < alert.below, words, data, _screen_of(campaign, asked)))
     return seen
 
 
 async def _budget_spent(http: httpx.AsyncClient, alert: BudgetSpent, today: date) -> list[Seen]:
-    found = await _get(http, "/v1/roi", {**alert.asked(today), "group_by": "campaign"})
+    asked = alert.asked(today)
+    found = await _get(http, "/v1/roi", {**asked, "group_by": "campaign"})
     seen = []
     for row in found["rows"]:
         budget, spent = float(row["budget"]), float(row["actual_cost"])
@@ -96,7 +97,7 @@ async def _budget_spent(http: httpx.AsyncClient, alert: BudgetSpent, today: date
             "share": alert.share, "currency": found["currency"], "as_of": found["as_of"]["position"],
         }  # fmt: skip
         on = spent >= alert.share * budget
-        seen.append(Seen(row["campaign_id"], on, words, data, _screen_of(row["campaign_id"])))
+        seen.append(Seen(row["campaign_id"], on, words, data, _screen_of(row["campaign_id"], asked)))
     return seen
 
 
@@ -134,5 +135,10 @@ async def _proof_failed(pool: asyncpg.Pool, ledger: Ledger, alert: ProofFailed) 
     return [Seen("", not proof.good or old, words, data, "completeness")]
 
 
-def _screen_of(campaign: str) -> str:
-    return f"campaign?campaign_id={quote(campaign, safe='')}" if campaign else "campaigns"
+def _screen_of(campaign: str, asked: Parameters) -> str:
+    """Return the screen of a campaign or of all, of the window that was asked for."""
+    given = {"campaign_id": campaign} if campaign else {}
+    if "from" in asked and "to" in asked:
+        given |= {"period": "custom", "from": str(asked["from"]), "to": str(asked["to"])}
+    screen = "campaign" if campaign else "campaigns"
+    return f"{screen}?{urlencode(given)}" if given else screen

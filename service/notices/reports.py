@@ -15,6 +15,7 @@ from service.notices.plan import MailedReport, Parameters
 _MOST_ROWS = 50  # in the mail itself; the workbook has all
 _MOST_FIGURES = 8  # where none are named
 _NONE = "–"
+_WITHOUT = {"campaign_id": "unattributed"}
 _CELL = "padding:4px 10px;border-bottom:1px solid #dfe3e8;"
 
 
@@ -67,7 +68,9 @@ def _table(mailed: MailedReport, found: Mapping[str, Any]) -> list[list[str]]:
     lines = [[*keys, *figures]]
     names = found["names"]
     for row in rows[:_MOST_ROWS]:
-        labels = [str(names.get(row[key], row[key])) if row[key] is not None else _NONE for key in keys]
+        labels = [
+            str(names.get(row[key], row[key])) if row[key] is not None else _WITHOUT.get(key, _NONE) for key in keys
+        ]
         lines.append([*labels, *(_written(row, figure) for figure in figures)])
     return [
         *lines,
@@ -109,7 +112,7 @@ def _as_html(mailed: MailedReport, table: Sequence[Sequence[str]], told: str, li
     anchor = f'<p><a href="{escape(link)}">{escape(link)}</a></p>' if link else ""
     return (
         f'<!doctype html><html><body style="font-family:sans-serif;color:#16191d">'
-        f"<h1 style='font-size:18px'>{escape(mailed.name)}</h1><p>{escape(REPORTS[mailed.report].question)}</p>{chart}"
+        f"<h1 style='font-size:18px'>{escape(mailed.name)}</h1>{chart}"
         f'<table style="border-collapse:collapse;font-size:13px"><thead>{line(heads, "th")}</thead>'
         f"<tbody>{''.join(line(row, 'td') for row in rows)}</tbody>"
         f"<tfoot>{line(total, 'td', 'font-weight:600;')}</tfoot></table><p>{escape(told)}</p>{anchor}</body></html>"

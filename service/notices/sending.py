@@ -23,6 +23,12 @@ from service.store import notices
 from service.store.ledgers import Ledger
 
 _MAIL = "mail"
+_SCREENS = {  # that reports are on; the others are on that of the campaigns
+    **dict.fromkeys(("opportunities", "stages", "quotes", "calls", "activities", "sla"), "sales"),
+    **dict.fromkeys(("forecast", "forecast-accuracy"), "sales"),
+    **dict.fromkeys(("leads", "lead-quality", "reach", "revenue-performance"), "leads"),
+    **dict.fromkeys(("profitability", "payments", "retention", "service"), "profit"), "attribution": "attribution",
+}  # fmt: skip
 _NOTHING = notices.Told("", None)
 
 
@@ -112,15 +118,13 @@ def _letter(service: Service, ledger: Ledger, alert: Alert, seen: Seen, where: s
 
 
 def _report_link(service: Service, ledger: Ledger, one: MailedReport) -> str:
-    base = service.settings.public_url
+    """Return where a person sees more: the screen that a report is on, with its window."""
+    base, asked = service.settings.public_url, one.asked(_today(ledger))
     if base is None:
         return ""
-    asked = urlencode(one.asked(_today(ledger)), doseq=True)
-    return (
-        f"{base.rstrip('/')}/ledgers/{quote(ledger.name, safe='')}/campaigns"
-        if one.report == "roi"
-        else (f"{base.rstrip('/')}/v1/reports/{one.report}?{asked}")
-    )
+    window = {"period": "custom", "from": asked.get("from", ""), "to": asked.get("to", "")} if one.window else {}
+    screen = f"{base.rstrip('/')}/ledgers/{quote(ledger.name, safe='')}/{_SCREENS.get(one.report, 'campaigns')}"
+    return f"{screen}?{urlencode(window)}" if window else screen
 
 
 def _today(ledger: Ledger) -> date:

@@ -15,7 +15,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from service.domain import personal
+from service.domain.calendar import parse_instant
 from service.domain.events import Event, lifted, newest_version
+from service.domain.personal import Parts
 from service.store import copying
 
 _T = TypeVar("_T")
@@ -36,7 +39,11 @@ _exact = msgspec.json.Decoder(float_hook=Decimal)
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """An event as it is stored. `data` and `extensions` are JSON; `entity` names what later events correct, or its register."""
+    """An event as it is stored. `data` and `extensions` are JSON; `entity` names what later events correct, or its register.
+
+    `seals` tells that it may say more of people than figures need, which is sealed before it is stored (`sealing`); `whole` is
+    what it said before that.
+    """
 
     micros: int
     version: int
@@ -51,6 +58,16 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     extensions: bytes | None
     entity: str | None
     content: bytes
+    seals: bool = False
+    whole: Whole | None = None
+
+
+class Whole(msgspec.Struct, frozen=True, gc=False):
+    """An event before it was sealed, for a comparison with what is stored: `key` opens that; None: some of it is erased."""
+
+    data: bytes
+    subject: str | None
+    key: bytes | None
 
 
 def row_of(event: Event) -> Row:
@@ -62,7 +79,7 @@ def row_of(event: Event) -> Row:
         event.instant.micros, event.version, event.source, event.id, event.type, event.time, event.instant.rest,
         event.subject, event.dataschema, encode_json(event.data), encode_json(event.extensions) if event.extensions else None,
     )  # fmt: skip
-    return Row(*columns, entity, content_of(*columns))
+    return Row(*columns, entity, content_of(*columns), bool(personal.persons(event.type, event.data)))
 
 
 def encode_json(value: object) -> bytes:
@@ -74,6 +91,12 @@ def fingerprint_of(event: Event) -> bytes:
     """Return a digest of what two events have to agree in to be the same: type, instant, subject and data."""
     content = (event.type, event.instant.micros, event.instant.rest, event.subject, event.data)
     return hashlib.blake2b(_sorted.encode(content), digest_size=16).digest()
+
+
+def open_fingerprint(event_type: str, time: str, shown: Parts) -> bytes:
+    """Return a digest of what stays open of an event that names people: it tells a repeat when the rest is erased."""
+    content = (event_type, *parse_instant(time), shown.subject, shown.data)
+    return hashlib.blake2b(_sorted.encode(content), digest_size=16, person=b"open").digest()
 
 
 _UNSTATED = bytes(4) + copying.NULL + copying.NULL  # rest, subject and dataschema of most events

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from service.store import ledgers
-from tests.conftest import RUN, Api
+from tests.conftest import MASTER_KEY, RUN, Api
 from tests.support.commands import Ran, Run, call
 
 
@@ -32,7 +32,9 @@ def module_api(dsn: str, service_url: str, request: pytest.FixtureRequest) -> It
 def run(dsn: str) -> Run:
     """Run a command on the database of the service."""
 
-    def on_database(*arguments: str) -> Ran:
-        return call(*arguments, CAMPAIGN_LEDGER_DATABASE_URL=dsn)
+    def on_database(*arguments: str, **environment: str) -> Ran:
+        return call(
+            *arguments, **{"CAMPAIGN_LEDGER_DATABASE_URL": dsn, "CAMPAIGN_LEDGER_MASTER_KEY": MASTER_KEY, **environment}
+        )
 
     return on_database

@@ -175,3 +175,19 @@ def test_a_model_that_cannot_be_used_is_refused_with_what_to_change(told: Api) -
         answer = told.http.post("/v1/events", json=event("attribution.model_published", **data))
         assert answer.status_code == 422
         assert answer.json()["errors"][0]["field"] == field
+
+
+def test_one_campaign_and_restatements_by_a_model(told: Api) -> None:
+    position = told.http.get("/v1/ledger").json()["last_position"]
+    assert told.read("/v1/campaigns/d/roi", attribution="linear")["booked_revenue"] == "20.00"
+    told.post({**MODEL, "id": "again", "time": "2026-02-01T00:00:00Z",
+               "data": {"model_id": "acme v1.2", "version": 2, "definition": {"kind": "last_touch"}}})  # fmt: skip
+    for asked in ({"report": "attribution", "measure": "models.acme v1.2.booked_revenue"}, {"attribution": "official"}):
+        one = told.read(
+            "/v1/restatement", **{"measure": "booked_revenue", **asked}, from_as_of=position, group_by="campaign"
+        )
+        assert {row["campaign_id"]: row["difference"] for row in one["rows"]} == {
+            "a": "-58.34", "b": "-8.33", "c": "-8.33", "d": "75.00",
+        }  # fmt: skip
+        assert {line["why"] for line in one["lines"]} == {"dealt anew because model acme v1.2 was published"}
+    assert refused(told, "/v1/restatement", report="calls", attribution="linear", from_as_of=1) == 422

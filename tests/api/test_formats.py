@@ -209,7 +209,8 @@ def test_a_chart_shows_one_figure_of_each_row(told: Api) -> None:
     drawn = told.http.get("/v1/roi", params={"format": "png"})
     assert (drawn.headers["content-type"], drawn.content[:8]) == ("image/png", b"\x89PNG\r\n\x1a\n")
     for name in REPORTS:
-        assert told.http.get(f"/v1/reports/{name}", params={"format": "svg"}).status_code == 200, name
+        drawn = told.http.get(f"/v1/reports/{name}", params={"format": "svg"})
+        assert drawn.status_code == (422 if REPORTS[name].keys == () else 200), name  # without rows there is no chart
     for path, asked in (
         ("/v1/roi", {"figure": "roas"}), ("/v1/roi", {"figure": "none", "format": "svg"}),
         ("/v1/opportunities", {"format": "svg"}),

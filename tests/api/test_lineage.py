@@ -150,7 +150,7 @@ def test_a_journey_is_told_as_a_timeline_with_its_money_and_attribution(api: Api
 
 def test_a_journey_says_what_it_waits_for_and_what_moved_it_from_outside(api: Api) -> None:
     waiting = order("SO", "100.00", currency="USD", opportunity_id="OP")
-    rate = event("fx.rate_published", base="USD", quote="EUR", rate="0.5", rate_date="2026-01-01")
+    rate = event("fx.rate_published", "2026-03-02", base="USD", quote="EUR", rate="0.5", rate_date="2026-01-01")
     api.post(waiting, rate, event("event.voided", "2026-05-01", source=waiting["source"], id=waiting["id"]))
     before = api.read("/v1/journeys/order/SO", as_of=2)
     assert before["pending_links"] == [{"from": "order:SO", "to": "opportunity:OP"}]

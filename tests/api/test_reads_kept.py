@@ -32,7 +32,6 @@ QUESTIONS = (
     ("/v1/campaigns?limit=100", "/v1/campaigns"),
     ("/v1/campaigns/c", "/v1/campaigns/c?min_position=1"),
     ("/v1/roi/entries?measure=actual_cost", "/v1/roi/entries?measure=actual_cost&limit=100"),
-    ("/v1/journeys/order/O", "/v1/journeys/order/O?min_position=1"),
     ("/v1/restatement?from_as_of=2", "/v1/restatement?from_as_of=2&min_position=1"),
     ("/v1/pending-links", "/v1/pending-links?limit=100"),
     ("/v1/flags", "/v1/flags?limit=100"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -14,6 +15,7 @@ from service.domain.attribution.measures import AMOUNTS, DEALS, dealt, model_of,
 from service.projections.attribution import dealing, explained
 from service.projections.attribution.dealing import Grouping
 from service.projections.attribution.deals import Deals, deals_of
+from service.projections.attribution.kept import Dealt
 from service.projections.attribution.lines import Line
 from service.projections.attribution.moves import Replay
 from service.projections.sums.selection import Query
@@ -141,3 +143,22 @@ def test_the_reference_deals_the_golden_numbers() -> None:
     assert reference.deal(Fraction(100), third, Fraction(1, 100)) == {
         "a": Fraction(3334, 100), "b": Fraction(3333, 100), "c": Fraction(3333, 100),
     }  # fmt: skip
+
+
+@EXAMPLES
+@given(
+    events=touched_sets(), basis=st.sampled_from(("event", "cohort")), since=st.none() | st.just(date(2024, 2, 10)),
+    by=st.sampled_from((EVERYTHING, ("campaign", "month"), ("region", "quarter"))),
+    going=st.lists(st.integers(0, 99), max_size=4),
+)  # fmt: skip
+def test_what_is_kept_goes_on_and_back_to_what_is_worked_out_anew(
+    events: Events, basis: str, since: date | None, by: tuple[str, ...], going: list[int]
+) -> None:
+    _, lines = deals_from(events)
+    kept, query = Dealt(0, []), Query(by, since, None, basis)
+    for position in (one % (max(line.position for line in lines) + 1) for one in going):
+        low, high = sorted((kept.position, position))
+        kept.go([line for line in lines if low < line.position <= high], position)
+        then = deals_of([line for line in lines if line.position <= position])
+        measures = [dealt(model, one) for model in then.models() for one in (*AMOUNTS, DEALS)]
+        assert kept.sums(query, measures, NOWHERE) == dealing.sums(then, query, measures, NOWHERE)

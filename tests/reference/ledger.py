@@ -155,10 +155,10 @@ class Ledger:
             if lead.captured is not None:
                 day = lead.captured.day(self.zone)
                 self._count("captured", day, place)
-                for step in self._steps_reached(lead):
+                for step in self.steps_reached(lead):
                     self._count(f"funnel:{step}", day, place)
 
-    def _steps_reached(self, lead: Lead) -> list[str]:
+    def steps_reached(self, lead: Lead) -> list[str]:
         branch, orders = self.places.branch(lead), self.places.orders_of_branch(lead)
         invoices = [i for o in orders for i in self.places.live_invoices(o)]
         reached = {

@@ -275,7 +275,7 @@ def performance(raw: Raw, pipeline: Pipeline, timezone: str, first: date, end: d
     cohort = [
         one for one in facts.leads.values() if one.captured is not None and first <= one.captured.day(facts.zone) < end
     ]
-    reached = {one.id: pipeline.ledger._steps_reached(one) for one in cohort}  # noqa: SLF001  of the reference itself
+    reached = {one.id: pipeline.ledger.steps_reached(one) for one in cohort}
     booked = sum((_worth(pipeline, one.id) for one in cohort), Fraction(0))
     standing = dict.fromkeys(STEPS, 0)
     for lead in cohort:

@@ -23,6 +23,7 @@ class Place:
     owner: str | None = None
     team: str | None = None
     region: str | None = None
+    origin: str | None = None  # the lead that gave the cohort day
 
 
 class Places:
@@ -87,14 +88,15 @@ class Places:
     def _place_under(self, opportunity: Opportunity | None, own_campaign: str | None, node: Node) -> Place:
         """Place what stands under an opportunity, or what names its own campaign, or what hangs alone."""
         campaign, lead = (None, None) if opportunity is None else self.campaign_and_lead(opportunity)
-        day = self.first_dates[node]
+        day = self.first_dates.get(node, date.max)  # of one with no date at all
         if lead is not None and lead.captured is not None:
             day = lead.captured.day(self.facts.zone)
         place = self._place(campaign if own_campaign is None else own_campaign, lead, day)
         if opportunity is None:
             return place
         owner = place.owner if opportunity.owner is None else opportunity.owner
-        return replace(place, owner=owner, team=opportunity.team, region=opportunity.region)
+        origin = None if lead is None else lead.id
+        return replace(place, owner=owner, team=opportunity.team, region=opportunity.region, origin=origin)
 
     def place_opportunity(self, opportunity: Opportunity) -> Place:
         return self._place_under(opportunity, None, ("opportunity", opportunity.id))

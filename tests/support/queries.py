@@ -20,6 +20,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "criterion": ("budget", "need"), "state": ("true", "false", "unstated"), "level": ("mql", "sql"), "score": ("0-9", "70-79"),
     "measure": ("leads", "booked_revenue"), "period": ("2024", "2024-Q1", "2024-02"), "stage": ("new", "offer"),
     "reason": ("spam", "no budget"), "owner": (*made.OWNERS, "rep3"), "team": ("north", "south"), "region": ("emea", "apac"),
+    "account": made.ACCOUNTS, "lost_reason": ("price", "time"),
 }  # fmt: skip
 
 

@@ -39,7 +39,7 @@ _TOUCHED = {
 async def build(desk: Desk) -> dict[str, Any]:
     """Put the screen together: a row per campaign, a column per model, the official one first."""
     group = desk.state.among("group_by", _GROUPS, "campaign")
-    deals = await desk.view.deals()
+    deals = await desk.view.models()
     official = deals.official()
     models = [official, *(one for one in deals.models() if one != official)]
     report = attribution.by_models(models)

@@ -85,13 +85,17 @@ def _table(desk: Desk, rows: list[changed.Row]) -> Table:
             measure=row["measure"], campaign_id=row["campaign_id"] or "", **_within(desk, row["month"])
         )
         cells = [
-            Cell(desk.writer.period(row["month"], "month")), Cell(called(desk.language, "figure", row["measure"])),
+            Cell(called(desk.language, "figure", row["measure"])),
             Cell(then, value=str(row["then"])), Cell(now, value=str(row["now"])),
             Cell(moved, href if desk.sees_entries else None, value=str(row["difference"]), tone=_tone(row["difference"])),
         ]  # fmt: skip
-        lines.append(Line(Cell(desk.campaign(row["campaign_id"]), own=True), cells))
+        lines.append(
+            Line(
+                Cell(desk.campaign(row["campaign_id"]), own=True, note=desk.writer.period(row["month"], "month")), cells
+            )
+        )
     columns = [
-        Column(desk.gettext("Month"), numeric=False), Column(desk.gettext("Figure"), numeric=False),
+        Column(desk.gettext("Figure"), numeric=False),
         Column(desk.gettext("Then"), rank="p2"), Column(desk.gettext("Later"), rank="p2"), Column(desk.gettext("Difference")),
     ]  # fmt: skip
     note = desk.gettext("the most first, money in %(currency)s before counts") % {"currency": desk.writer.currency}

@@ -64,7 +64,7 @@ async def _report(desk: Desk) -> Report:
     if name not in REPORTS:
         raise parameters.invalid("report", f"one of {', '.join(REPORTS)}", name)
     report = figures.report(name)
-    return attribution.by_models((await desk.view.deals()).models()) if report.keyed else report
+    return attribution.by_models((await desk.view.models()).models()) if report.keyed else report
 
 
 def _reason(body: dict[str, Any], total: dict[str, Any], name: str) -> str:

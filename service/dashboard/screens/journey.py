@@ -40,7 +40,7 @@ async def build_journey(desk: Desk) -> dict[str, Any]:
         raise parameters.invalid("kind", f"one of {', '.join(timeline.KINDS)}", kind)
     after = desk.state.one("after", "0")
     try:
-        page = await timeline.read(desk.view, kind, identity, int(after), _PAGE)
+        page = await timeline.read(desk.view, kind, identity, int(after), _PAGE, subjects=desk.service.subjects)
     except (ValueError, OverflowError):
         raise parameters.invalid("after", "what the page before has", after) from None
     if page is None:
@@ -124,6 +124,7 @@ async def build_event(desk: Desk) -> dict[str, Any]:
     row = await feed.read_one(desk.view.connection, desk.view.ledger.ledger, int(asked))
     if row is None:
         raise ProblemError(404, f"there is no event at position {asked} yet")
+    (row,) = await desk.service.subjects.opened(desk.view.connection, desk.view.ledger.ledger, [row])
     sent = json.loads(as_cloudevent(row))
     return {
         "type": row.type, "told": desk.gettext(EVENTS[row.type]) if row.type in EVENTS else "",

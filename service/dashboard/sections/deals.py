@@ -31,7 +31,7 @@ async def read(desk: Desk, most: int, chosen: Chosen = Chosen(), sort: str = "-v
             "deals_sort", f"one of {', '.join(opportunities.SORTS)}, perhaps with - before it", sort
         )
     query = desk.query(figures.report("opportunities"))
-    rows, total = await opportunities.read(desk.view, query, chosen, desk.today)
+    rows, total = await opportunities.read(desk.view, query, chosen, desk.today, desk.service.subjects)
     ordered = opportunities.in_order(rows, by, falling=sort.startswith("-"))
     lines = [_line(desk, row) for row in ordered[:most]]
     value, weighted = [

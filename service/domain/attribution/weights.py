@@ -1,10 +1,16 @@
-"""Weights: what each eligible touch of a deal has of its money under a model. Exact fractions; decay by decimals of 40 digits."""
+"""Weights: what each eligible touch of a deal has of its money under a model.
+
+They are whole numbers, each of one whole, so that they are exact and quickly added up; decay is worked out to 40 digits.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from fractions import Fraction
+from functools import lru_cache
+from math import lcm
+from typing import NamedTuple
 
 from service.domain.attribution.models import FIRST, LAST, LEAD, OPPORTUNITY, Model
 from service.domain.attribution.touches import Deal, Touch, last_by
@@ -13,60 +19,74 @@ from service.domain.calendar import MICROS_PER_DAY
 _DIGITS = Context(prec=40, Emin=MIN_EMIN, Emax=MAX_EMAX)
 _FADED = 400  # half-lives, beyond which nothing is left of a weight that 40 digits or any amount could tell
 
-Shares = Mapping["str | None", Fraction]  # campaign → share; None = unattributed. They come to 1.
+
+class Weights(NamedTuple):
+    """The `parts` that touches have of a `whole`, in order; what they do not come up to is unattributed."""
+
+    parts: Sequence[int]
+    whole: int
+
+    def shares(self) -> list[Fraction]:
+        """Return them as fractions."""
+        return [Fraction(part, self.whole) for part in self.parts]
 
 
-def weigh(model: Model, deal: Deal, touches: Sequence[Touch]) -> list[Fraction]:
-    """Return the share of each eligible touch, in order; what they do not come up to is unattributed."""
-    if not touches:
-        return []
+def weigh(model: Model, deal: Deal, touches: Sequence[Touch]) -> Weights:
+    """Return the weights of the eligible touches, which are in order."""
     if model.kind == "time_decay":
-        return _normalised([_decayed(touches[-1], touch, model.half_life) for touch in touches])
+        faded = [_faded(touches[-1], touch, model.half_life) for touch in touches]
+        return _normalised(*_whole_numbers(faded))
     if model.kind == "weighted_activities":
-        weights = [model.weights.get(touch.activity, Fraction(0)) for touch in touches]
-        return _normalised(weights) if model.normalised or sum(weights) > 1 else weights
+        parts, one = _whole_numbers(model.weights.get(touch.activity, Fraction(0)) for touch in touches)
+        return _normalised(parts, one) if model.normalised or sum(parts) > one else Weights(parts, one)
     return _by_milestones(model.shares, deal, touches)
 
 
-def _normalised(weights: Sequence[Fraction]) -> list[Fraction]:
-    whole = sum(weights, Fraction(0))
-    return [weight / whole for weight in weights] if whole else [Fraction(0)] * len(weights)
+def _whole_numbers(weights: Iterable[Fraction]) -> tuple[list[int], int]:
+    """Return weights as whole numbers, and what 1 is then."""
+    weights = list(weights)
+    one = lcm(*(weight.denominator for weight in weights))
+    return [weight.numerator * (one // weight.denominator) for weight in weights], one
 
 
-def _decayed(last: Touch, touch: Touch, half_life: Fraction) -> Fraction:
+def _normalised(parts: Sequence[int], one: int) -> Weights:
+    return Weights(parts, sum(parts) or one)
+
+
+def _faded(last: Touch, touch: Touch, half_life: Fraction) -> Fraction:
     """Return what a weight of 1 has halved to, from a touch to the last one."""
-    times = (last.at.exact - touch.at.exact) / (MICROS_PER_DAY * half_life)
-    if not times:
+    if touch.at == last.at:
         return Fraction(1)
+    times = (last.at.exact - touch.at.exact) / (MICROS_PER_DAY * half_life)
     if times > _FADED:
         return Fraction(0)
-    elapsed = _DIGITS.divide(Decimal(times.numerator), Decimal(times.denominator))
-    return Fraction(_DIGITS.power(2, -elapsed))
+    return Fraction(_DIGITS.power(2, -_DIGITS.divide(Decimal(times.numerator), Decimal(times.denominator))))
 
 
-def _by_milestones(shares: Mapping[str, Fraction], deal: Deal, touches: Sequence[Touch]) -> list[Fraction]:
-    """Give each milestone its share, and the others the rest; what there is none of is left out."""
-    places = {
-        FIRST: 0, LAST: len(touches) - 1, LEAD: last_by(touches, deal.captured), OPPORTUNITY: last_by(touches, deal.opened),
-    }  # fmt: skip
-    weights = [Fraction(0)] * len(touches)
-    held = set()
-    for name, share in shares.items():
-        place = places[name]
+@lru_cache(maxsize=256)
+def _shares(stated: tuple[tuple[str, Fraction], ...]) -> tuple[list[tuple[str, int]], int]:
+    """Return the shares of milestones as whole numbers, and what is left for the rest."""
+    parts, one = _whole_numbers(share for _, share in stated)
+    return [(name, part) for (name, _), part in zip(stated, parts, strict=True)], one - sum(parts)
+
+
+def _by_milestones(shares: Mapping[str, Fraction], deal: Deal, touches: Sequence[Touch]) -> Weights:
+    """Give each milestone its share, and the others the rest, equally; what there is none of is left out."""
+    stated, rest = _shares(tuple(shares.items()))
+    of_touches: dict[int, int] = {}
+    for name, share in stated:
+        place = _place(name, deal, touches)
         if place is not None:
-            held.add(place)
-            weights[place] += share
-    others = [place for place in range(len(touches)) if place not in held]
-    for place in others:
-        weights[place] = (1 - sum(shares.values(), Fraction(0))) / len(others)
-    return _normalised(weights)
+            of_touches[place] = of_touches.get(place, 0) + share
+    others = len(touches) - len(of_touches) or 1
+    parts = [of_touches[place] * others if place in of_touches else rest for place in range(len(touches))]
+    return _normalised(parts, 1)
 
 
-def by_campaign(touches: Sequence[Touch], weights: Sequence[Fraction]) -> Shares:
-    """Return what each campaign has, added up over its touches, and what is unattributed; what has nothing is not there."""
-    found: dict[str | None, Fraction] = {}
-    for touch, weight in zip(touches, weights, strict=True):
-        if weight:
-            found[touch.campaign] = found.get(touch.campaign, Fraction(0)) + weight
-    rest = 1 - sum(found.values(), Fraction(0))
-    return {**found, None: rest} if rest else found
+def _place(name: str, deal: Deal, touches: Sequence[Touch]) -> int | None:
+    """Return which touch holds a milestone."""
+    if name == FIRST:
+        return 0
+    if name == LAST:
+        return len(touches) - 1
+    return last_by(touches, {LEAD: deal.captured, OPPORTUNITY: deal.opened}[name])

@@ -6,11 +6,10 @@ Contacts that were merged are one person. Of addresses only that there are some 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from service.domain.calendar import Zone
-from service.domain.catalogue import states_nothing
+from service.domain.catalogue import CATALOGUE
 from service.domain.components.entities import Entity, Merging
 from service.domain.components.kind import Kind
 from service.domain.facts import Fact, Merges, Rule
@@ -19,19 +18,9 @@ _CONTACT = (("contact_id", "contact"),)
 BY_PHONE = ("phone", "sms", "whatsapp")
 
 
-def _some(addresses: Any) -> bool:
-    return not all(map(states_nothing, addresses))
-
-
-def _networks(handles: Mapping[str, Any]) -> list[str]:
-    return sorted(name for name, handle in handles.items() if not states_nothing(handle))
-
-
 RULES = {
     "subject.erased": Rule((("subject_id", "contact"),)),
-    "contact.registered": Rule(
-        _CONTACT, ("emails", "phones", "handles"), {"emails": _some, "phones": _some, "handles": _networks}
-    ),
+    "contact.registered": Rule(_CONTACT, ("emails", "phones", "handles"), CATALOGUE["contact.registered"].sealed),
     "contact.consent_changed": Rule(_CONTACT, ("channel", "granted")),
     "contact.merged": Rule((("survivor_id", "contact"), ("merged_id", "contact"))),
 }

@@ -53,7 +53,7 @@ def contribute_opportunity(one: Opportunity, book: Book) -> None:
         "name": one.title, "status": outcome, "stage": one.stage, "value": value, "weighted_value": weighted,
         "stage_since": entered and book.zone.day(entered.micros), "probability": None if chance is None else float(chance),
         "expected_close": one.expected_close, "decided": None if outcome == "open" else book.zone.day(decided),
-        "contacts": one.linked_contacts(book.contact), "leads": sorted(identity for _, identity in one.names),
+        "contacts": one.linked_contacts(book.contact), "leads": sorted({identity for _, identity in one.names}),
     }  # fmt: skip
     book.put((LISTED, *place, None, json.dumps(told)))
 

@@ -31,7 +31,7 @@ def part_of(kind: str, identity: str) -> str:
     return PARTS[crc32(f"{kind}:{identity}".encode()) % len(PARTS)]
 
 
-def _tell(book: Book, of: Entity, part: str | None, said: dict[str, Any], *, kind: str = "", day: int = NO_DAY) -> None:
+def _tell(book: Book, of: Entity, part: str | None, said: Any, *, kind: str = "", day: int = NO_DAY) -> None:
     place = (book.at(BY_PART, part=part), day, day, None)
     book.put((f"told.{kind or of.kind}", of.name, *place, _written(said)))
 
@@ -106,10 +106,11 @@ def tell_touch(touch: Stated, book: Book) -> None:
         return
     for kind in ("contact", "lead"):
         if (reached := said.get(f"{kind}_id")) is not None:
-            told = {
-                "at": _moment(touch.last), "campaign": said["campaign_id"], "activity": said["activity_type"],
-                "interaction": said.get("interaction"), "suppressed": SUPPRESSED in touch.marked, "reached": (kind, reached),
-            }  # fmt: skip
+            # A row, not an object: there are more touches than of all else together.
+            told = (
+                (kind, reached), _moment(touch.last), said["campaign_id"], said["activity_type"], said.get("interaction"),
+                SUPPRESSED in touch.marked,
+            )  # fmt: skip
             _tell(book, touch, part_of(kind, reached), told, kind="touch", day=touch.day)
 
 

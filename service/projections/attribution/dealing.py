@@ -17,7 +17,7 @@ from service.domain.calendar import grain_label, grain_start
 from service.domain.components.campaigns import topmost
 from service.domain.figures import Parts
 from service.projections.attribution.deals import Deals
-from service.projections.attribution.hands import Cell, Weighed, cells
+from service.projections.attribution.hands import Cell, Weighed, Where, cells
 from service.projections.sums.selection import TIME_GROUPS, Key, Query, Sums
 
 
@@ -46,23 +46,25 @@ class Grouping:
     def key(self, cell: Cell) -> Key | None:
         """Return the group of a cell; None if the query is not about it."""
         day = cell.day if self._query.basis == "event" else cell.cohort
-        if not self._since <= day < self._until:
-            return None
-        labels = self._labelled(cell)
+        return self.place(cell.campaign, cell.where, day) if self._since <= day < self._until else None
+
+    def place(self, campaign: str | None, where: Where, day: int) -> Key | None:
+        """Return the group of what stands somewhere, on a day of the window; None if the query is not about it."""
+        labels = self._labelled(campaign, where)
         if labels is None:
             return None
         return tuple(
             self._period(day, group) if group in TIME_GROUPS else labels.get(group) for group in self._query.group_by
         )
 
-    def _labelled(self, cell: Cell) -> dict[str, str | None] | None:
-        place = (cell.campaign, cell.where)
+    def _labelled(self, campaign: str | None, where: Where) -> dict[str, str | None] | None:
+        place = (campaign, where)
         if place not in self._labels:
-            campaign, (owner, team, region) = cell.campaign or "", cell.where
-            known = self._of.known.get(campaign, {})
+            owner, team, region = where
+            known = self._of.known.get(campaign or "", {})
             labels = {
-                "campaign": cell.campaign, "campaign_type": known.get("campaign_type"),
-                "parent": self._of.tops.get(campaign, cell.campaign), "channel": known.get("channel") or None,
+                "campaign": campaign, "campaign_type": known.get("campaign_type"),
+                "parent": self._of.tops.get(campaign or "", campaign), "channel": known.get("channel") or None,
                 "owner": owner, "team": team, "region": region,
             }  # fmt: skip
             chosen = all((labels.get(name) or "") in values for name, values in self._query.only)

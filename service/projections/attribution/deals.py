@@ -188,14 +188,13 @@ class Deals:
     def _model(self, *_: Any) -> None:
         """Models are asked for when deals are dealt."""
 
-    def _touch(self, entity: str, now: Sequence[Said], moved: set[str]) -> None:
+    def _touch(self, entity: str, now: Sequence[Any], moved: set[str]) -> None:
         identity = entity.partition(":")[2]
         was = self._reaching.pop(entity, [])
         for party, _ in was:
             self._touches[party].pop(identity, None)
-        for said in now:
-            told = (said[name] for name in ("campaign", "activity", "interaction", "suppressed"))
-            touch, (kind, reached) = Touch(Moment(*said["at"]), identity, *told), said["reached"]
+        for (kind, reached), at, *told in now:
+            touch = Touch(Moment(*at), identity, *told)
             self._touches[kind, reached][identity] = touch
             self._reaching.setdefault(entity, []).append(((kind, reached), touch))
         for party, touch in (*was, *self._reaching.get(entity, ())):

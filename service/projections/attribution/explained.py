@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
+from service.domain.attribution.dealing import only
 from service.domain.attribution.models import Model
 from service.domain.attribution.touches import Touch, eligible
 from service.domain.attribution.weights import weigh
@@ -60,7 +61,8 @@ def told(deals: Deals, order_id: str, currency: str) -> dict[str, Any] | None:
     for model_id, model in models.items():
         if model.touched:
             found, others = eligible(model, deals.moments(name), touches)
-            for touch, weight in zip(found, weigh(model, deals.moments(name), found), strict=True):
+            shares = weigh(model, deals.moments(name), found).shares() if found else []
+            for touch, weight in zip(found, shares, strict=True):
                 weights[touch.id][model_id] = weight
             for identity, reason in others.items():
                 why_not[identity][model_id] = reason
@@ -84,7 +86,7 @@ def _touch(touch: Touch, weights: Mapping[str, Fraction], why_not: Mapping[str, 
 def _amounts(deals: Deals, name: str, model: Model, currency: str) -> list[dict[str, Any]]:
     """Return what each campaign has of an order and its invoices, unattributed last."""
     weighed = Weighed(deals, name)
-    hand = weighed.hand(model, deals.said["order"][name]["where"][0])
+    hand = weighed.hand(model) if model.touched else only(deals.said["order"][name]["where"][0])
     found: dict[str | None, dict[str, int]] = {campaign: {} for campaign in hand.campaigns}
     for cell in cells(deals, name, weighed, model):
         of = found.setdefault(cell.campaign, {})

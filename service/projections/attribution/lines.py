@@ -24,7 +24,8 @@ class Line(NamedTuple):
 
 
 async def standing(
-    connection: Any, key: tuple[int, int], position: int, *, parts: Collection[str | None] | None = None
+    connection: Any, key: tuple[int, int], position: int, *, parts: Collection[str | None] | None = None,
+    measures: Collection[str] = TOLD,
 ) -> list[Line]:  # fmt: skip
     """Return what stood at a position: what was told then, of some parts or of all, and without parts the amounts."""
     segments = await connection.fetch(
@@ -37,7 +38,7 @@ async def standing(
         WHERE ledger = $1 AND generation = $2 AND position <= $3 AND campaign = ANY($4) AND measure = ANY($5)
         GROUP BY measure, entity, day, cohort, detail HAVING sum(amount) <> 0
         """,
-        *key, position, told, list(TOLD),
+        *key, position, told, list(measures),
     )  # fmt: skip
     found = [Line(row[0], row[1], row[2].toordinal(), row[3].toordinal(), row[4], row[5]) for row in rows]
     return found if parts is not None else found + await _amounts(connection, key, position)

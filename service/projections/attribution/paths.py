@@ -29,13 +29,13 @@ class _Led(NamedTuple):
             yield "contact", self.contact
 
 
-class _Told(msgspec.Struct):
+class _Told(msgspec.Struct, array_like=True):
+    reached: Party
     at: of_touches.Moment
     campaign: str
     activity: str
     interaction: str | None
     suppressed: bool
-    reached: Party
 
 
 class _Merged(msgspec.Struct):
@@ -46,7 +46,7 @@ class _Merged(msgspec.Struct):
 _led = msgspec.json.Decoder(tuple[str | None, of_touches.Moment | None])
 _touch, _merging = msgspec.json.Decoder(_Told), msgspec.json.Decoder(_Merged)
 # Whom a touch reached, as the index of touches has it.
-_REACHED = "((detail::json -> 'reached' ->> 0) || ':' || (detail::json -> 'reached' ->> 1))"
+_REACHED = "((detail::json -> 0 ->> 0) || ':' || (detail::json -> 0 ->> 1))"
 
 
 class View(Protocol):

@@ -101,8 +101,20 @@ async def read(view: Snapshot, overdue_days: int = OVERDUE_DAYS) -> dict[str, An
     rows = [waiting[key].described() for key in sorted(waiting)]
     return {
         "complete": not rows, "currency": view.ledger.currency, "overdue_days": overdue_days, "waiting": rows,
-        "sources": await _sources(view),
+        "sources": await _sources(view), "addresses_as_ids": await _addresses(view),
     }  # fmt: skip
+
+
+# Ids of people that look like an e-mail address or a phone number: ids are open, and no erasure takes them out.
+_ADDRESSES = r"""
+    SELECT kind, count(*) FROM entities WHERE ledger = $1 AND generation = $2 AND kind IN ('contact', 'lead')
+    AND (id LIKE '%_@_%._%' OR id ~ '^\+[0-9][0-9 ()/.-]{6,}$') GROUP BY kind ORDER BY kind
+"""
+
+
+async def _addresses(view: Snapshot) -> dict[str, int]:
+    """Return by kind how many ids of people are an address."""
+    return dict(await view.connection.fetch(_ADDRESSES, view.ledger.ledger, view.generation))
 
 
 async def _links(view: Snapshot, waiting: Groups) -> None:

@@ -295,7 +295,7 @@ async def _others(view: Snapshot, lines: Sequence[tuple[Place, Line]]) -> Sequen
         WHERE p.ledger = $1 AND p.generation = $2 AND position = ANY($3) AND entity = ANY($4) AND measure <> ALL($5)
         ORDER BY position, line
         """,
-        view.ledger.ledger, view.generation, sorted(positions), sorted(entities), [*details.TOLD],
+        view.ledger.ledger, view.generation, sorted(positions), sorted(entities), [*details.ASIDE],
     )  # fmt: skip
     return rows
 

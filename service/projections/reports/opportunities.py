@@ -11,6 +11,7 @@ from service.domain.details import LISTED, ORDERED
 from service.domain.money import format_minor
 from service.projections.reports.reading import Snapshot
 from service.projections.sums.selection import Query
+from service.store.people.keys import Subjects
 
 Row = dict[str, Any]
 SORTS = (
@@ -38,8 +39,10 @@ class Chosen(NamedTuple):
         )
 
 
-async def read(view: Snapshot, query: Query, chosen: Chosen, today: date) -> tuple[list[Row], dict[str, Any]]:
-    """Return the opportunities opened in the window, by id, and their total."""
+async def read(
+    view: Snapshot, query: Query, chosen: Chosen, today: date, subjects: Subjects | None = None
+) -> tuple[list[Row], dict[str, Any]]:
+    """Return the opportunities opened in the window, by id, and their total. `subjects` opens their names, where sealed."""
     orders: dict[str, list[str]] = {}
     for one in await view.posted(query, ORDERED):
         orders.setdefault(one.detail, []).append(one.entity.partition(":")[2])
@@ -50,6 +53,9 @@ async def read(view: Snapshot, query: Query, chosen: Chosen, today: date) -> tup
     ]
     aliases = await view.aliases("contact", chosen.contacts) if chosen.contacts else {}
     chosen = chosen._replace(contacts=frozenset(aliases.get(one, one) for one in chosen.contacts))
+    if subjects is not None:
+        names = await subjects.titles(view.connection, view.ledger.ledger, [row["name"] for row in found])
+        found = [row | {"name": names.get(row["name"], row["name"])} for row in found]
     rows = sorted((row for row in found if chosen.holds(row)), key=lambda row: row["opportunity_id"])
     total = {
         "opened": len(rows), "pipeline_value": _sum(rows, "value"), "weighted_value": _sum(rows, "weighted_value"),

@@ -21,8 +21,10 @@ from service.domain.components.campaigns import topmost
 from service.domain.details import PENDING_LINKS, UNCONVERTED
 from service.domain.figures import Parts
 from service.domain.layout import Layout
+from service.domain.reports.told import EVERYWHERE
 from service.projections.attribution import data_driven, dealing, lines, paths
 from service.projections.attribution.deals import Deals, deals_of
+from service.projections.attribution.kept import Dealt, Kept
 from service.projections.reports import aliases
 from service.projections.sums import break_even, closings, durations, known_campaigns
 from service.projections.sums.selection import Base, Key, Moment, Query, Selection, Sums, amounts
@@ -66,11 +68,12 @@ class Snapshot:
     version: str  # of the definitions behind the figures
     layout: Layout
     _tops: dict[str, str] = field(default_factory=dict)
-    _deals: Deals | None = None
+    kept: Kept = field(default_factory=Kept)
+    _alone: Dealt | None = None  # what is dealt, where that is not kept
 
     async def at(self, as_of: int | datetime | None) -> Snapshot:
         """The same books as known at another moment, from the same moment of the database."""
-        return await _view(self.connection, self.ledger, as_of)
+        return await _view(self.connection, self.ledger, as_of, self.kept)
 
     async def moment(self, query: Query) -> Moment:
         """Where its reads look."""
@@ -92,7 +95,7 @@ class Snapshot:
         by_cube: dict[str, list[str]] = {}
         dealt: dict[Key, Sums] = {}
         if by_touches := [one for one in measures if model_of(one) and not data_driven.is_dealt(one)]:
-            dealt = await apart(_MANY, dealing.sums, await self.deals(), query, by_touches, await self._classed())
+            dealt = await self._dealt(query, by_touches)
         if by_paths := [one for one in measures if data_driven.is_dealt(one)]:
             for key, sums in (await self._by_paths(query, by_paths)).items():
                 dealt[key] = {**dealt.get(key, {}), **sums}
@@ -107,13 +110,16 @@ class Snapshot:
                 found[key] = {**found.get(key, {}), **sums}
         return found
 
-    async def deals(self) -> Deals:
-        """Return the deals as they were known then."""
-        if self._deals is None:
-            key = (self.ledger.ledger, self.generation)
-            found = await lines.standing(self.connection, key, self.as_of.position)
-            self._deals = await apart(len(found), deals_of, found)
-        return self._deals
+    async def _dealt(self, query: Query, measures: Sequence[str]) -> dict[Key, Sums]:
+        """Return the sums of dealt measures by group."""
+        classed = await self._classed()
+        if self._alone is not None:
+            return await apart(_MANY, self._alone.sums, query, measures, classed)
+        key = (self.ledger.ledger, self.generation)
+        async with self.kept.at(self.connection, key, self.read_model_tag, self.as_of.position) as (deals, is_kept):
+            if not is_kept:
+                self._alone = deals
+            return await apart(_MANY, deals.sums, query, measures, classed)
 
     async def _by_paths(self, query: Query, measures: Sequence[str]) -> dict[Key, Sums]:
         """Return the sums of what is dealt by the paths of the leads captured in the window."""
@@ -124,6 +130,14 @@ class Snapshot:
 
     async def _classed(self) -> dealing.Campaigns:
         return dealing.campaigns(await self.campaigns())
+
+    async def models(self) -> Deals:
+        """Return the models that were known then, and who is one with whom."""
+        key = (self.ledger.ledger, self.generation)
+        told = await lines.standing(
+            self.connection, key, self.as_of.position, parts=(EVERYWHERE,), measures=("told.model",)
+        )
+        return deals_of(told)
 
     async def _sums(self, sql: Selection) -> dict[Key, Sums]:
         summed = ", ".join(f"sum({column})::text" for column in sql.columns.values())
@@ -269,11 +283,12 @@ async def snapshot(
 
 @asynccontextmanager
 async def snapshots(
-    pool: asyncpg.Pool, ledger: Ledger, *moments: int | datetime | None
+    pool: asyncpg.Pool, ledger: Ledger, *moments: int | datetime | None, kept: Kept | None = None
 ) -> AsyncIterator[list[Snapshot]]:  # fmt: skip
-    """Open views of several moments of knowing, all from the same moment of the database."""
+    """Open views of several moments of knowing, all from the same moment of the database; `kept` is what others have dealt."""
+    kept = kept or Kept()
     async with pool.acquire() as connection, _transaction(connection):
-        yield [await _view(connection, ledger, one) for one in moments]
+        yield [await _view(connection, ledger, one, kept) for one in moments]
 
 
 @asynccontextmanager
@@ -300,6 +315,7 @@ class Serving(NamedTuple):
     revision: int
     version: str
     kept_layout: str = "{}"
+    epoch: str = ""
 
     @property
     def layout(self) -> Layout:
@@ -309,16 +325,17 @@ class Serving(NamedTuple):
     @property
     def read_model_tag(self) -> str:
         """What changes whenever a figure does at the same position."""
-        return f"{self.version}.{self.generation}.{self.revision}"
+        return f"{self.version}.{self.generation}.{self.revision}{self.epoch[:8] and '.' + self.epoch[:8]}"
 
 
-async def _view(connection: Any, ledger: Ledger, as_of: int | datetime | None) -> Snapshot:
+async def _view(connection: Any, ledger: Ledger, as_of: int | datetime | None, kept: Kept) -> Snapshot:
     position = await heads.position_at(connection, ledger.ledger, as_of) if isinstance(as_of, datetime) else as_of
     row = await connection.fetchrow(
         """
-        SELECT g.generation, g.checkpoint, g.settled, g.revision, g.version, g.layout::text, e.recorded_at,
-            coalesce(c.position, 0)
-        FROM generations g LEFT JOIN events e ON e.ledger = $1 AND e.position = least(g.checkpoint, $2)
+        SELECT g.generation, g.checkpoint, g.settled, g.revision, g.version, g.layout::text, l.epoch::text,
+            e.recorded_at, coalesce(c.position, 0)
+        FROM generations g JOIN ledgers l USING (ledger)
+        LEFT JOIN events e ON e.ledger = $1 AND e.position = least(g.checkpoint, $2)
         LEFT JOIN closed c ON c.ledger = $1 AND c.generation = g.generation
         WHERE g.ledger = $1 AND g.state = 'serving'
         """,
@@ -341,6 +358,7 @@ async def _view(connection: Any, ledger: Ledger, as_of: int | datetime | None) -
         served.read_model_tag,
         served.version,
         served.layout,
+        kept=kept,
     )
 
 
@@ -348,8 +366,8 @@ async def serving(pool: Any, ledger: Ledger) -> Serving:
     """Return the serving generation."""
     row = await pool.fetchrow(
         """
-        SELECT generation, checkpoint, settled, revision, version, layout::text FROM generations
-        WHERE ledger = $1 AND state = 'serving'
+        SELECT generation, checkpoint, settled, revision, version, layout::text, epoch::text
+        FROM generations JOIN ledgers USING (ledger) WHERE ledger = $1 AND state = 'serving'
         """,
         ledger.ledger,
     )

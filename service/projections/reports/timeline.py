@@ -33,6 +33,7 @@ from service.projections.sums.selection import OF_SEGMENT, column_of
 from service.projections.sums.threads import apart
 from service.store.log import by_identity
 from service.store.log.stored_events import Stored
+from service.store.people.keys import Subjects
 
 KINDS = ("lead", "opportunity", "quote", "order", "invoice", "credit_note", "payment")
 LIMIT = 1_000  # events of a page
@@ -58,10 +59,13 @@ class Page(NamedTuple):
     last: int | None
 
 
-async def read(view: Snapshot, kind: str, identity: str, after: int = 0, limit: int = LIMIT) -> Page | None:
+async def read(
+    view: Snapshot, kind: str, identity: str, after: int = 0, limit: int = LIMIT, *, subjects: Subjects | None = None
+) -> Page | None:
     """Return events, behind the one at a position, of the journey that an entity belongs to, as known then.
 
-    None if no event has named the entity. ValueError if there is no event at that position.
+    `subjects` opens what is said of people, which is sealed without it. None if no event has named the entity.
+    ValueError if there is no event at that position.
     """
     registers = await logged_facts.void_facts(view.connection, view.ledger.ledger, view.as_of.position)
     voids = Voids()
@@ -77,6 +81,8 @@ async def read(view: Snapshot, kind: str, identity: str, after: int = 0, limit: 
     places = sorted([fact[:4] for fact in whole.facts] + outside)
     start = bisect_right(places, await _place(view, after)) if after else 0
     rows, moved = await _rows(view, places[start : start + limit], names)
+    if subjects is not None:
+        rows = await subjects.opened(view.connection, view.ledger.ledger, rows)
     end = start + len(rows)
     low, high = (places[start - 1] if start else None), (places[end - 1] if end else None)
     shown = {key for key, at in whole.first.items() if (low is None or at > low) and high is not None and at <= high}

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import asyncpg
 import msgspec
 
+from service.store import sealing
 from service.store.log.chain import chained, digest_of
-from service.store.rows import COPIED, Row, copied, same_json
+from service.store.rows import COPIED, Row, copied
 
 MANY = 100  # rows from which COPY is faster than one round trip
 # Ours; a unique violation of COPY; and how a distributed table reports that.
@@ -76,7 +77,7 @@ async def append_rows(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> l
                 raise
             there = await _stored(pool, ledger, wanted)
             for number, stored in there.items():
-                outcomes[new[number]] = _compare(wanted[number], stored)
+                outcomes[new[number]] = _compare(wanted[number], ledger, stored)
             tried, new = new, _first(rows, [index for index in new if outcomes[index] is None])
             if len(new) == len(tried):
                 raise  # it was something else
@@ -88,7 +89,7 @@ async def append_rows(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> l
     if again:
         there = await _stored(pool, ledger, [rows[index] for index in again])
         for number, index in enumerate(again):
-            outcomes[index] = _compare(rows[index], there[number])
+            outcomes[index] = _compare(rows[index], ledger, there[number])
     return [one for one in outcomes if one is not None]
 
 
@@ -102,7 +103,7 @@ def _first(rows: Sequence[Row], indexes: Iterable[int]) -> list[int]:
 
 async def _insert(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> int:
     """Append in one round trip; return the last position."""
-    *columns, _ = zip(*map(msgspec.structs.astuple, rows), strict=True)
+    *columns, _, _, _ = zip(*map(msgspec.structs.astuple, rows), strict=True)
     last: int = await pool.fetchval(_APPEND, ledger, digest_of(rows), *columns)
     return last
 
@@ -132,7 +133,9 @@ async def _stored(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> dict[
     return {number - 1: _There(*there) for number, *there in found}
 
 
-def _compare(row: Row, there: _There) -> Outcome:
+def _compare(row: Row, ledger: int, there: _There) -> Outcome:
     """Tell a duplicate from a conflict: content is the same when instants and JSON values are equal (SPEC section 7)."""
-    same = (row.type, row.micros, row.rest, row.subject) == there[1:5] and same_json(row.data, there.data.encode())
+    same = (row.type, row.micros, row.rest) == there[1:4] and sealing.same(
+        row, ledger, there.subject, there.data.encode()
+    )
     return Outcome("duplicate" if same else "conflict", there.position)

@@ -66,9 +66,17 @@ async def read_one(connection: Queryable, ledger: int, position: int) -> Stored 
 
 async def read_all(connection: Queryable, ledger: int, page: int = 5_000, after: int = 0) -> AsyncIterator[Stored]:
     """Yield all events after a position in order, a page in memory at a time."""
-    while rows := await read(connection, ledger, after, page):
+    async for rows in read_pages(connection, ledger, page, after):
         for row in rows:
             yield row
+
+
+async def read_pages(
+    connection: Queryable, ledger: int, page: int = 5_000, after: int = 0
+) -> AsyncIterator[list[Stored]]:  # fmt: skip
+    """Yield all events after a position in order, by pages."""
+    while rows := await read(connection, ledger, after, page):
+        yield rows
         after = rows[-1].position
 
 

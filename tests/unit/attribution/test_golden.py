@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from service.domain.attribution.dealing import Hand
+from service.domain.attribution.dealing import Hand, by_campaign
 from service.domain.attribution.models import BUILT_IN, Model, UnusableError, read
 from service.domain.attribution.touches import Deal, Moment, Touch, eligible
-from service.domain.attribution.weights import by_campaign, weigh
+from service.domain.attribution.weights import Weights, weigh
 
 DAY = 86_400_000_000
 ORDER = 1_000 * DAY
@@ -21,23 +21,27 @@ def touch(campaign: str, days_before: float, activity: str = "mail", **more: Any
     return Touch(at, f"{campaign}{days_before}", campaign, activity, **more)
 
 
-def weights(model: Model | str, touches: list[Touch], **moments: float) -> list[Fraction]:
+def weighed(model: Model | str, touches: list[Touch], **moments: float) -> Weights:
     one = BUILT_IN[model] if isinstance(model, str) else model
     deal = Deal(Moment(ORDER), **{name: Moment(ORDER - round(days * DAY)) for name, days in moments.items()})
     found, _ = eligible(one, deal, touches)
-    return weigh(one, deal, found)
+    return weigh(one, deal, found) if found else Weights((), 1)
+
+
+def weights(model: Model | str, touches: list[Touch], **moments: float) -> list[Fraction]:
+    return weighed(model, touches, **moments).shares()
 
 
 def test_a_hundred_euros_over_three_campaigns() -> None:
     touches = [touch("c", 1), touch("b", 2), touch("a", 3)]
-    hand = Hand(by_campaign(sorted(touches), weights("linear", touches)))
+    hand = by_campaign(sorted(touches), weighed("linear", touches))
     assert dict(zip(hand.campaigns, hand.deal(100_00), strict=True)) == {"a": 33_34, "b": 33_33, "c": 33_33}
     assert hand.deal(-100_00) == [-33_34, -33_33, -33_33]
 
 
 def test_twelve_thousand_dollars_by_decay() -> None:
     touches = [touch(f"c{number}", days) for number, days in enumerate((38, 33, 26, 8, 0))]
-    hand = Hand(by_campaign(sorted(touches), weights("time_decay", touches)))
+    hand = by_campaign(sorted(touches), weighed("time_decay", touches))
     assert hand.deal(12_000_00) == [175_19, 287_44, 574_88, 3417_04, 7545_45]
 
 
@@ -83,9 +87,8 @@ def test_weighted_activities() -> None:
     normalised, absolute = read(definition, kept=True), read({**definition, "normalised": False}, kept=True)
     assert weights(normalised, touches) == [Fraction(1, 7), Fraction(6, 7), 0]
     assert weights(absolute, touches) == [Fraction(1, 20), Fraction(3, 10), 0]
-    assert by_campaign(touches, weights(absolute, touches)) == {
-        "a": Fraction(1, 20), "b": Fraction(3, 10), None: Fraction(13, 20),
-    }  # fmt: skip
+    hand = by_campaign(touches, weighed(absolute, touches))
+    assert dict(zip(hand.campaigns, hand.deal(100), strict=True)) == {"a": 5, "b": 30, None: 65}
     many = [touch("a", days, activity="white paper") for days in range(1, 6)]
     assert weights(absolute, many) == [Fraction(1, 5)] * 5
     assert weights(absolute, touches[2:]) == weights(normalised, touches[2:]) == [0]
@@ -141,7 +144,7 @@ def test_a_definition_that_cannot_be_used_says_what_to_change(definition: dict[s
 
 
 def test_what_stands_at_the_end_of_each_day_is_dealt() -> None:
-    hand = Hand({"a": Fraction(1, 3), "b": Fraction(2, 3)})
-    found = list(hand.by_day({10: 100, 12: -50, 15: -50}))
+    hand = Hand({"a": 1, "b": 2})
+    found = list(hand.by_day([(10, 100), (12, -50), (15, -50)]))
     assert found == [("a", 10, 33), ("b", 10, 67), ("a", 12, -16), ("b", 12, -34), ("a", 15, -17), ("b", 15, -33)]
     assert sum(amount for _, _, amount in found) == 0
