@@ -28,7 +28,7 @@ class Catalogue(NullTranslations):
         self._plurals: dict[str, tuple[str, ...]] = {}
         if language == "en":
             return
-        for one in (files("service.dashboard") / "locale").iterdir():
+        for one in sorted((files("service.dashboard") / "locale").iterdir(), key=lambda one: one.name):
             if one.name.startswith(f"{language}."):
                 with one.open("rb") as stream:
                     self._read(stream, language)

@@ -18,7 +18,7 @@ _QUERY = {  # what a screen is of that is not in the menu
     "event": "position=7",
     "deal": "id={order}",
     "connect": "kind=hubspot",
-    "quarantine": "",  # these two are looked at where there is something to see: test_operations
+    "quarantine": "",  # these two are looked at where there is something to see: test_deeds
     "differences": "",
 }
 _UGLY = {
