@@ -31,14 +31,14 @@ def svg(view: Snapshot, report: Report, query: Query, figure: str, body: Mapping
     currency = view.ledger.currency if report.figures[figure].unit == units.MONEY else ""
     names: Mapping[str, str] = body.get("names", {})
     rows = [_row(row, query, figure, report.figures[figure], names) for row in body["rows"]]
-    by = ", ".join(query.names)
+    by = ", ".join(query.names) or "all together"
     window = f"{query.since or '…'} to {query.until or '…'}" if query.since or query.until else "all days"
     told = " · ".join(filter(None, (
         f"{figure} by {by}", currency, window, f"{view.ledger.name}, as of position {view.as_of.position}",
         "line: compared with" if "compared_to" in body else "",
     )))  # fmt: skip
     words = Words(report.question, _summary(rows, figure))
-    if query.group_by[0] in TIME_GROUPS and len(query.group_by) == 1:
+    if len(query.group_by) == 1 and query.group_by[0] in TIME_GROUPS:
         return columns(rows, words, told, lambda level: f"{level:,.10g}")
     return bars(rows, words, told, more="and others, which the table has")
 
@@ -66,7 +66,7 @@ def _row(row: Mapping[str, Any], query: Query, figure: str, of: Figure, names: M
     value = _value(row, figure)
     compared = row.get("compared")
     before = _value(compared, figure) if compared else None
-    return Row(" · ".join(labels), _number(value), _written(value, of.unit), _number(before))
+    return Row(" · ".join(labels) or "total", _number(value), _written(value, of.unit), _number(before))
 
 
 def _value(row: Mapping[str, Any], figure: str) -> Any:

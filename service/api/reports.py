@@ -135,13 +135,13 @@ async def _rows(request: Request, ledger: Ledger, report: Report, asked: Any) ->
     )  # fmt: skip
 
 
-def _figure_of_chart(report: Report, form: formats.Format, asked: parameters.Rows) -> str:
+def _figure_of_chart(report: Report, form: formats.Format, asked: Any) -> str:
     """Return the figure that a chart shows; "" of what is no chart."""
     if form not in (formats.SVG, formats.PNG):
         if asked.figure:
             raise parameters.invalid("figure", "to be absent, but for a chart: format=svg or png", asked.figure)
         return ""
-    figure = drawing.figure_of(report, asked.figure, asked.sort)
+    figure = drawing.figure_of(report, asked.figure, getattr(asked, "sort", ""))
     if figure not in report.figures:
         raise parameters.invalid("figure", f"one of {', '.join(report.figures)}", figure)
     return figure

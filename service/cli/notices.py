@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from service import bootstrap
-from service.bootstrap import Service
 from service.cli.common import DataDir, ledger_of, say, settings_of
 from service.notices import plan as plans
-from service.notices import sending
-from service.notices.plan import Plan
-from service.notices.sending import Outcome
 from service.store import notices as store
-from service.store.ledgers import Ledger
+
+if TYPE_CHECKING:
+    from service.notices.sending import Outcome
 
 reports_app = typer.Typer(help="Reports by mail.", no_args_is_help=True, rich_markup_mode=None)
 alerts_app = typer.Typer(help="Alerts by mail and webhook.", no_args_is_help=True, rich_markup_mode=None)
 PlanFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, help="The YAML file; docs/notices.md tells what is in it.")
 ]
-Work = Callable[[Service, Ledger, Plan], AsyncIterator[Outcome]]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,13 +34,13 @@ def send_reports(
     again: Annotated[bool, typer.Option("--again", help="Also what was mailed in this period already.")] = False,
 ) -> None:  # fmt: skip
     """Mail the reports that are due: each once in the day, week or month that its `every` says."""
-    _run(file, data_dir, lambda service, ledger, plan: sending.send_reports(service, ledger, plan, again=again))
+    _run(file, data_dir, reports=True, again=again)
 
 
 @alerts_app.command("send", epilog="Example: campaign-ledger alerts send notices.yaml")
 def send_alerts(file: PlanFile, data_dir: DataDir = None) -> None:
     """Look at what the alerts are about, and tell what has changed since it was told."""
-    _run(file, data_dir, sending.send_alerts)
+    _run(file, data_dir)
 
 
 @reports_app.callback()
@@ -57,8 +53,10 @@ def _alerts() -> None:
     """Keep `send` a command of its own while it is the only one."""
 
 
-def _run(file: Path, data_dir: Path | None, work: Work) -> None:
+def _run(file: Path, data_dir: Path | None, *, reports: bool = False, again: bool = False) -> None:
     """Send what is to be sent, and tell of it line by line; RuntimeError where something was not taken."""
+    from service.notices import sending  # noqa: PLC0415  the framework, which other commands need not wait for
+
     plan, settings = plans.read(file), settings_of(data_dir)
 
     async def sent(dsn: str) -> list[Outcome]:
@@ -66,7 +64,11 @@ def _run(file: Path, data_dir: Path | None, work: Work) -> None:
         async with bootstrap.beside(settings, dsn) as service:
             ledger = await ledger_of(service.pool, plan.ledger)
             async with store.turn(service.pool, ledger.ledger):
-                async for one in work(service, ledger, plan):
+                if reports:
+                    outcomes = sending.send_reports(service, ledger, plan, again=again)
+                else:
+                    outcomes = sending.send_alerts(service, ledger, plan)
+                async for one in outcomes:
                     found.append(one)
                     say(f"{one.name}\t{one.receiver}\t{one.failed or one.words}")
         return found

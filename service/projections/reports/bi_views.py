@@ -72,10 +72,16 @@ def views() -> dict[str, str]:
         "bi.opportunities": _opportunities(),
     }
     for report in REPORTS.values():
-        if report.facets is None and not report.keyed and (sums := dict(_sums(report))):
+        if is_by_day(report) and (sums := dict(_sums(report))):
             name = report.name.replace("-", "_")
             made[f"bi.{name if f'bi.{name}' not in made else f'{name}_report'}"] = _report(report, sums)
     return made
+
+
+def is_by_day(report: Report) -> bool:
+    """Tell whether a report has sums of days: nothing of it stands in several rows, is dealt on reading or rests on today."""
+    plain = report.facets is None and not report.keyed and report.keys is None
+    return plain and report.window is None
 
 
 def fingerprint() -> str:
