@@ -64,6 +64,8 @@ def _flat(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
     for name, value in row.items():
         if isinstance(value, dict) and name != "reasons":
             yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
+            continue  # rows of another report, which it shows
         elif name not in ("reasons", "compared", "change"):  # what stands alone is compared with nothing
             yield f"{prefix}{name}", ", ".join(map(str, value)) if isinstance(value, list) else value
 

@@ -143,6 +143,12 @@ def test_rows_without_a_total_are_told_apart_by_their_first_column(capsys: Any) 
     assert lines[2:4] == [["orders", "10", "yes"], ["leads", "–", "–"]]
 
 
+def test_a_total_alone_is_a_line_without_the_rows_of_other_reports(capsys: Any) -> None:
+    tables.show_report({"rows": [], "total": {"database_value": "3.00", "reach": [{"contacts": 1}]}})
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert (lines[0], lines[2]) == (["database_value"], ["3.00"])
+
+
 def test_what_has_not_moved_has_no_sign(capsys: Any) -> None:
     changes = {
         "kept": ("0.00", None),

@@ -168,7 +168,7 @@ def test_all_that_is_answered_of_a_report_fits_the_description_of_the_service(
                 continue  # several things of which nothing is stated: such a filter is refused
             if of_leads and not report.of_kind(Dealt).keys().isdisjoint(report.additive(figure) or ()):
                 continue  # its entries are those of campaigns: such a filter is refused
-            read(f"{path}/entries", measure=figure, **told)
+            read(f"{path}/entries", **{**told, "measure": figure})
         for groups in ({}, {"group_by": "day,week"}) if report.of_kind(Total) else ():
             read("/v1/restatement", report=report.name, from_as_of=0, **groups)
 

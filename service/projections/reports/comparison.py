@@ -213,15 +213,11 @@ def changes(report: Report, now: Mapping[str, Any], then: Mapping[str, Any]) -> 
     There is no share of what is not positive. The difference of two days is a number of days.
     """
     both = ((name, figure, _at(now, path), _at(then, path)) for name, figure, path in report.places)
-    return {
-        name: _change(figure, one, other)
-        for name, figure, one, other in both
-        if _ABSENT not in (one, other) and figure.unit != TRUTH
-    }
+    return {name: _change(figure, one, other) for name, figure, one, other in both if _ABSENT not in (one, other)}
 
 
 def _change(figure: Figure, now: Any, then: Any) -> dict[str, Any]:
-    if now is None or then is None:
+    if now is None or then is None or figure.unit == TRUTH:
         return {"absolute": None, "relative": None}
     old = _number(figure, then)
     difference = _number(figure, now) - old
