@@ -88,7 +88,7 @@ async def test_a_changed_definition_shows_exactly_which_figures_move_before_anyo
         assert done.report["compared_version"] == READ_MODEL_VERSION
         assert done.version == "next"
         moved = {name for name, pair in done.report["digests"].items() if pair["old"] != pair["new"]}
-        assert moved == {"roi", "revenue", "profitability", "leads", "attribution"}
+        assert moved == {"roi", "revenue", "profitability", "leads", "attribution", "revenue-performance"}
     rows = await compare.listed(pool, ledger.ledger, done.generation, "EUR")
     shown = {
         (row["campaign_id"], row["period"], row["date_basis"], row["measure"], row["old"], row["new"]) for row in rows

@@ -106,7 +106,7 @@ def tell_touch(touch: Stated, book: Book) -> None:
         return
     for kind in ("contact", "lead"):
         if (reached := said.get(f"{kind}_id")) is not None:
-            # A row, not an object: there are more touches than of all else together.
+            # A row, not an object: there are more touches than of all else together. By its first member an index finds them.
             told = (
                 (kind, reached), _moment(touch.last), said["campaign_id"], said["activity_type"], said.get("interaction"),
                 SUPPRESSED in touch.marked,
