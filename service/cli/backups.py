@@ -1,7 +1,8 @@
-"""`backup` and `restore`: a whole database in one file, and a database made of it again."""
+"""`backup` and `restore`: a whole database in one file, and a database made of it again; `move`: one ledger's log."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +10,17 @@ import asyncpg
 import typer
 
 from service.bootstrap import vault_of
-from service.cli.common import DataDir, say, settings_of, with_pool
+from service.cli.common import DataDir, LedgerName, ledger_of, say, settings_of, with_pool
+from service.intake import moving
+from service.intake.acceptance import Intake
+from service.intake.decoding import Limits
 from service.projections.generations import verify
 from service.store import backup as stored
 from service.store import ledgers
+from service.store.log.group_commit import Appender
 from service.store.people import keys
+from service.store.people.erasing import Eraser
+from service.store.people.keys import Subjects
 
 File = Annotated[Path, typer.Argument(help="The backup.")]
 
@@ -22,6 +29,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(epilog="Example: campaign-ledger backup 2026-11-27.backup")(backup)
     app.command(epilog="Example: campaign-ledger restore 2026-11-27.backup --data-dir /srv/restored")(restore)
+    app.command(epilog="Example: campaign-ledger move acme.ndjson --ledger acme")(move)
     app.command("new-epoch", epilog="Example: campaign-ledger new-epoch")(new_epoch)
 
 
@@ -53,6 +61,28 @@ def restore(file: File, data_dir: DataDir = None) -> None:
 
     if wrong := with_pool(data_dir, work):
         raise RuntimeError("; ".join(wrong))
+
+
+def move(
+    file: Annotated[Path, typer.Argument(exists=True, readable=True, help="All of a log, as `export` writes it.")],
+    ledger: LedgerName = "default",
+    data_dir: DataDir = None,
+) -> None:
+    """Take an exported log into an empty ledger as it was recorded: what was known on some day can still be asked."""
+    settings = settings_of(data_dir)
+
+    def lines() -> Iterator[bytes]:
+        with file.open("rb") as stream:
+            yield from stream
+
+    async def work(pool: asyncpg.Pool) -> int:
+        found = await ledger_of(pool, ledger)
+        appender = Appender(pool, queue_events=1, batch_events=1)  # it goes past the queue
+        eraser = Eraser(pool, Subjects(pool, vault_of(settings)))
+        intake = Intake(pool, appender, Limits(settings.max_json_depth, settings.max_string_length), eraser)
+        return await moving.move(pool, intake, found.ledger, lines)
+
+    say(f"{with_pool(data_dir, work)} events, recorded when they were")
 
 
 def new_epoch(data_dir: DataDir = None) -> None:

@@ -215,6 +215,10 @@ class Intake:
             await quarantine.explain(self._pool, ledger, problems)
         return len(positions)
 
+    async def erase(self, ledger: int) -> None:
+        """Erase whom events that were stored otherwise erase."""
+        await self._eraser.catch_up(ledger)
+
     async def last_position(self, ledger: int) -> int:
         """Return the ledger's last position."""
         return (await heads.head(self._pool, ledger))[0]

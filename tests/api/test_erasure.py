@@ -104,6 +104,8 @@ def test_an_erased_person_is_unreadable_and_no_figure_moves_but_reach(api: Api, 
     after = figures(api)
     assert before.pop("reach")["total"]["contacts"] == 1
     assert after.pop("reach")["total"]["contacts"] == 0
+    for answers in (before, after):
+        del answers["revenue-performance"]["total"]["reach"]  # which is that report
     assert after == before
     back = read_back(api)
     assert back["e1"]["data"] == {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
+from service.intake import moving
 from service.intake.acceptance import Intake
 from service.intake.decoding import Limits
 from service.projections.engine import projector
@@ -17,6 +19,7 @@ from service.projections.generations import verify
 from service.store import backup, database, ledgers
 from service.store.log import feed, heads
 from service.store.log.group_commit import Appender
+from service.store.log.stored_events import as_cloudevent
 from service.store.people.erasing import Eraser
 from service.store.people.keys import Subjects
 from service.store.vault import Vault, new_key
@@ -113,5 +116,38 @@ async def test_what_is_no_whole_backup_fills_nothing(dsn: str, tmp_path: Path) -
             with pytest.raises(ValueError, match=f"of migration {header.migration}, the database is at 0001"):
                 await backup.restore(pool, place)
             assert not await pool.fetchval("SELECT count(*) FROM ledgers")
+        finally:
+            await pool.close()
+
+
+async def test_an_exported_log_is_moved_with_the_moments_of_its_recording(dsn: str) -> None:
+    async with databases.migrated(dsn) as own:
+        pool = await database.connect(own, size=4, statement_timeout=60)
+        try:
+            first, second = [await ledgers.create_ledger(pool, name) for name in ("first", "second")]
+            into = intake(pool)
+            for number in range(1, 4):
+                await into.take(
+                    first.ledger,
+                    [event(10 * number + at, "lead.captured", lead_id=f"L{at}", note="n") for at in (1, 2)],
+                )
+            await into.take(first.ledger, [event(90, "subject.erased", subject_id="L1")])
+            rows = await into.subjects.opened(pool, first.ledger, await feed.read(pool, first.ledger, 0, 100))
+            lines = [as_cloudevent(row) + b"\n" for row in rows]
+            for wrong in (
+                lines[1:],
+                [lines[0], *lines],
+                [*lines[:3], b'{"position": 4}'],
+                [lines[0].replace(b"lead_id", b"x")],
+            ):
+                with pytest.raises(ValueError, match="line"):
+                    await moving.move(pool, into, second.ledger, partial(list, wrong))
+            assert await moving.move(pool, into, second.ledger, lambda: lines) == 7
+            moved = await into.subjects.opened(pool, second.ledger, await feed.read(pool, second.ledger, 0, 100))
+            assert [json.loads(as_cloudevent(row)) for row in moved] == [json.loads(line) for line in lines]
+            assert all(found.good for found in await verify.verify(pool, second) if found.check != "projection")
+            with pytest.raises(ValueError, match="has events"):
+                await moving.move(pool, into, second.ledger, lambda: lines)
+            assert (await into.take(second.ledger, [event(99, "lead.captured", lead_id="L9")]))[0].position == 8
         finally:
             await pool.close()

@@ -89,9 +89,9 @@ async def test_an_erasure_goes_on_after_a_crash(
     with monkeypatch.context() as broken:
         broken.setattr(Eraser, "destroy", crash)
         with pytest.raises(ConnectionError):
-            await Eraser(pool, Subjects(pool, vault)).step()
+            await Eraser(pool, Subjects(pool, vault)).catch_up(ledger.ledger)
     assert await notes(pool, ledger, vault) == [{"erased": True}, "secret 2"], "unreadable before its key is destroyed"
-    await Eraser(pool, Subjects(pool, vault)).step()
+    await Eraser(pool, Subjects(pool, vault)).catch_up(ledger.ledger)
     rows = await pool.fetch(
         "SELECT subject, key FROM subject_keys WHERE ledger = $1 AND erased_at IS NOT NULL", ledger.ledger
     )

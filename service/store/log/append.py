@@ -7,6 +7,7 @@ conflict; the others are tried again without it.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import asyncpg
@@ -30,6 +31,10 @@ _APPEND = "SELECT append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $1
 _LOCK_HEAD = """
     SELECT position, chain, greatest(clock_timestamp(), recorded_at + interval '1 microsecond')
     FROM heads WHERE ledger = $1 FOR UPDATE
+"""
+
+_HEAD_AS_IT_IS = """
+    SELECT position, chain, greatest(recorded_at, timestamptz 'epoch') FROM heads WHERE ledger = $1 FOR UPDATE
 """
 
 # The head after the append. It has room on its page, so that this stays one small write.
@@ -125,6 +130,32 @@ async def _copy(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> int:
         last: int = position + len(rows)
         await connection.execute(_MOVE_HEAD, ledger, last, chained(chain, digest, moment), moment)
     return last
+
+
+async def append_recorded(pool: asyncpg.Pool, ledger: int, groups: Sequence[tuple[datetime, Sequence[Row]]]) -> int:
+    """Append rows at the moments at which another log had recorded them, all or nothing; return the last position.
+
+    Rows of one moment have to come in one group: they are one link of the chain. ValueError if moments do not grow.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        head = await connection.fetchrow(_HEAD_AS_IT_IS, ledger)
+        if head is None:
+            raise LookupError(f"there is no ledger {ledger}")
+        position, chain, last = head
+        for moment, rows in groups:
+            if moment <= last:
+                raise ValueError(f"recorded_at {moment} does not come after {last}")
+            pieces = copied(rows, ledger, position + 1, moment)
+            await connection.copy_to_table("events", source=_each(pieces), columns=COPIED, format="binary")
+            position, chain, last = position + len(rows), chained(chain, digest_of(rows), moment), moment
+        await connection.execute(_MOVE_HEAD, ledger, position, chain, last)
+    appended: int = position
+    return appended
+
+
+async def _each(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
 
 
 async def _stored(pool: asyncpg.Pool, ledger: int, rows: Sequence[Row]) -> dict[int, _There]:

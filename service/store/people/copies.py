@@ -22,6 +22,7 @@ from service.store.rows import encode_json, open_fingerprint
 
 CUT = "erased"
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_named = msgspec.json.Decoder(float_hook=str).decode  # a number that nothing holds is no reason to find nobody
 _UNREADABLE = (  # a number as nothing holds it, too
     msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
 )  # fmt: skip
@@ -268,7 +269,7 @@ def people_of(body: bytes) -> list[str]:
 
 
 def _people_of(body: bytes) -> list[str]:
-    event = _decode(body)
+    event = _named(body)
     return personal.persons(event["type"], event["data"])
 
 

@@ -55,11 +55,17 @@ class Eraser:
             await self.destroy(ledger)
 
     async def step(self) -> None:
-        """Do what waits in all ledgers."""
+        """Do what waits in all ledgers; what fails in one does not hold up the others."""
         for ledger, position in await copies.later(self._pool):
             await self._pool.execute(_AGAIN, ledger, position)
+        failed: list[Exception] = []
         for ledger in await erasures.waiting(self._pool):
-            await self.catch_up(ledger)
+            try:
+                await self.catch_up(ledger)
+            except Exception as error:  # noqa: BLE001  told when the others have had their turn
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
     async def without_erased(self, ledger: int, items: Sequence[Refused]) -> list[Refused]:
         """Return items that could not be taken, without what is said in them of people who are erased."""
