@@ -375,7 +375,7 @@ def test_a_token_that_the_provider_has_not_signed_proves_nothing(honest: Door, l
         {"exp": int(time.time()) - 3600}, {"iss": "https://elsewhere.example"}, {"nonce": "of another sign-in"}, {"sub": None},
         {"iat": int(time.time()) + 3600},
     ],
-    ids=str,
+    ids=["audience", "audiences", "party", "expired", "issuer", "nonce", "nobody", "from the future"],
 )  # fmt: skip
 def test_a_token_for_somebody_else_of_another_time_or_issuer_is_refused(honest: Door, changes: dict[str, Any]) -> None:
     honest.provider.changes = changes
