@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from service.domain.attribution.measures import dealt
 from service.domain.cubes import total_of
 from service.domain.figures import Formula, Total
 from service.domain.report import Report
@@ -17,7 +18,10 @@ from tests.support.memory import answer, now
 
 
 def _sum(lines: Iterable[Mapping[str, Any]], measures: Iterable[str]) -> Decimal:
-    return sum((Decimal(str(one["amount"])) for one in lines if one["measure"] in measures), Decimal(0))
+    def posted(line: Mapping[str, Any]) -> str:
+        return dealt(line["model"], line["measure"]) if "model" in line else str(line["measure"])
+
+    return sum((Decimal(str(one["amount"])) for one in lines if posted(one) in measures), Decimal(0))
 
 
 async def check_entries(view: Any, report: Report, query: Query, name: str, limit: int) -> None:

@@ -402,7 +402,7 @@ async def asked(view: Snapshot, query: Query, report: Report, name: str, now: No
             one,
             figure_of(summed, of),
             view.ledger.currency,
-            report.figures[one].unit if one in report.figures else None,
+            report.known[one].unit if one in report.known else None,
         )
         for one, of in made_of.items()
     }
