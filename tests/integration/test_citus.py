@@ -11,7 +11,7 @@ DISTRIBUTED = pytest.mark.skipif(
     "CAMPAIGN_LEDGER_CITUS_URL" not in os.environ,
     reason="the embedded server has no Citus, and no package brings it: name a server that has, in CAMPAIGN_LEDGER_CITUS_URL",
 )
-SHARED = {"api_keys", "ledgers", "parts"}
+SHARED = {"api_keys", "bi_grants", "grants", "ledgers", "parts", "sessions", "tickets"}
 
 
 async def test_every_table_but_ledgers_and_keys_can_be_distributed_by_ledger(pool: asyncpg.Pool) -> None:

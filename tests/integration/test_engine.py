@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import secrets
 import time
@@ -25,6 +26,7 @@ from service.projections.engine.projector import LeaseLostError, take
 from service.projections.generations import rebuild, verify
 from service.projections.reports import reading
 from service.projections.reports.answers import read
+from service.projections.reports.stocks import TooManyPeriodsError
 from service.projections.sums import closings, selection
 from service.store import database, ledgers
 from service.store.log import heads
@@ -83,9 +85,10 @@ async def answers(
         found: dict[str, Any] = {}
         for name, report in REPORTS.items():
             if memory.answers_to(report, query) and (report.cube == DEALS or query.group_by == ("owner",)):
-                answer = await read(view, report, query, memory.now(ledger), frozenset({"break_even_on"}))
-                assert answer is not None
-                found[name] = {"rows": answer.rows, "total": answer.total}
+                with contextlib.suppress(TooManyPeriodsError):  # such windows are refused
+                    answer = await read(view, report, query, memory.now(ledger), frozenset({"break_even_on"}))
+                    assert answer is not None
+                    found[name] = {"rows": answer.rows, "total": answer.total}
         measures = {one for report in REPORTS.values() for one in report.measures}
         unconverted, found["pending_links"] = await view.waiting(query, measures)
         found["unconverted"] = [(f"{one['kind']}:{one['id']}", one["amount"]) for one in unconverted]
