@@ -161,12 +161,12 @@ class Around(Story):
         while self.happens("deal worked on"):
             at = self.after(at, "worked on")
             (activity,) = self.rng.choices(_ACTIVITIES, _OFTEN)
-            about = {"opportunity_id": deal["opportunity_id"]}
+            about: dict[str, Any] = {"opportunity_id": deal["opportunity_id"]}
             if self.happens("by contact"):
                 about["contact_id"] = self._leads[deal["lead_ids"][0]]["contact_id"]
             self._activity(deal["owner_id"], at, activity, **about)
 
-    def _activity(self, rep_id: str, at: datetime, activity: str, **about: str) -> None:
+    def _activity(self, rep_id: str, at: datetime, activity: str, **about: Any) -> None:
         name = self.next_id("ACT")
         self.say(
             at, "activity.completed", name, activity_id=name, rep_id=rep_id, activity=activity,
@@ -196,7 +196,7 @@ class Around(Story):
 
     def _case(self, account: str, at: datetime) -> None:
         case, (agent, liked) = self.next_id("CASE"), self.rng.choice(AGENTS)
-        about = {"case_id": case, "agent_id": agent, "account_id": account}
+        about: dict[str, Any] = {"case_id": case, "agent_id": agent, "account_id": account}
         self.say(at, "case.opened", case, **about)
         if not self.happens("resolved"):
             return
