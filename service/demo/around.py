@@ -45,6 +45,7 @@ class Around(Story):
         for event in said:
             self._of[event["type"]].append(event)
         self._opened = {lead for event in self._of["opportunity.opened"] for lead in event["data"]["lead_ids"]}
+        self._touched = {event["data"]["lead_id"] for event in self._of["touchpoint.recorded"]}
         self._leads = {event["subject"]: event["data"] for event in self._of["lead.captured"]}
 
     def tell(self) -> None:
@@ -106,6 +107,9 @@ class Around(Story):
     def _lead(self, event: Event, *, answered: bool) -> None:
         lead, at, pursued = event["data"], _at(event), event["subject"] in self._opened
         again = "touched again" if pursued else "touched now and then"
+        if pursued and event["subject"] not in self._touched and "campaign_id" in lead:
+            came = next(one for one in CAMPAIGNS if one.campaign_id == lead["campaign_id"])
+            self._touch(lead, at - timedelta(minutes=self.rng.randint(2, 50)), came)
         while self.happens(again):
             self._touch(lead, self.before(at, "touched again"))
             if pursued and self.happens(again):
@@ -122,9 +126,10 @@ class Around(Story):
             at, "lead.followed_up", f"{lead['lead_id']}:answer", lead_id=lead["lead_id"], owner_id=lead["owner_id"]
         )  # fmt: skip
 
-    def _touch(self, lead: dict[str, Any], at: datetime) -> None:
+    def _touch(self, lead: dict[str, Any], at: datetime, campaign: Campaign | None = None) -> None:
+        """Tell a touch of the campaign, or of any that runs then."""
         running = [one for one in CAMPAIGNS if at.month in one.months]
-        campaign: Campaign = self.rng.choices(running, [_WEIGHT.get(one.type, 1) for one in running])[0]
+        campaign = campaign or self.rng.choices(running, [_WEIGHT.get(one.type, 1) for one in running])[0]
         offline = campaign.channel in ("event", "tv", "print")
         who = "contact_id" if self.happens("by contact") else "lead_id"
         touch = self.next_id("TP-WEB")

@@ -100,7 +100,7 @@ CHANCE = {
     "accepted in writing": 0.92, "rejected in writing": 0.6, "lost reopened": 0.1, "won after all": 0.4,
     "order amended": 0.08, "order cancelled": 0.05, "repeat order": 0.35, "repeat is marked": 0.4, "says new": 0.7,
     "two invoices": 0.2, "credited": 0.07, "credited in full": 0.2, "invoice cancelled": 0.025, "paid": 0.92,
-    "touched again": 0.48, "touched now and then": 0.1, "quick answer": 0.55, "deal worked on": 0.46,
+    "touched again": 0.4, "touched now and then": 0.1, "quick answer": 0.55, "deal worked on": 0.46,
     "by contact": 0.4, "email allowed": 0.72, "phone allowed": 0.45, "withdrawn": 0.12, "has a phone": 0.7,
     "case": 0.45, "another case": 0.4, "resolved": 0.93, "case reopened": 0.06, "rated": 0.6, "part paid": 0.45,
     "renewed": 0.78, "churned": 0.8,
