@@ -17,7 +17,7 @@ from service import telemetry
 from service.bootstrap import Projection, Service, database_of, opened, run
 from service.cli import access, processes
 from service.cli.common import DataDir, say, settings_of
-from service.demo.portfolio import portfolio
+from service.demo.portfolio import everything
 from service.projections.worker import Worker
 from service.server import interruption, listen, serving
 from service.settings import Settings
@@ -66,7 +66,7 @@ async def _serve(
         async with (
             opened(settings, dsn, projector=projector, parts=parts) as service,
             processes.others(settings, dsn, listener, workers - 1, service),
-            serving(service, listener, portfolio) as url,
+            serving(service, listener, everything) as url,
         ):
             telemetry.logger("service").info("listening", url=url, processes=workers)
             if sys.stdout.isatty():
@@ -87,7 +87,7 @@ async def _serve_too(settings: Settings, listener: socket.socket, first: process
     with interruption():
         async with (
             opened(settings, settings.database_url, projector=False, appended=first.tell) as service,
-            serving(service, listener, portfolio),
+            serving(service, listener, everything),
         ):
             telemetry.logger("service").info("answering too", pid=os.getpid())
             first.tell(0)

@@ -67,7 +67,16 @@ class Outbox:
         if rng.random() < CHANCE["sent again"]:
             self._sent.append((at + delay + timedelta(hours=rng.expovariate(1 / 6)), event))
 
+    def by_arrival(self) -> list[tuple[datetime, Event]]:
+        """Return everything with the moment of its arrival, in that order."""
+        return sorted(self._sent, key=lambda sent: sent[0])
+
     def arrivals(self) -> Iterator[Event]:
         """Yield everything in the order of its arrival."""
-        for _, event in sorted(self._sent, key=lambda sent: sent[0]):
+        for _, event in self.by_arrival():
             yield event
+
+    def said(self) -> list[Event]:
+        """Return everything once, in the order in which it happened."""
+        once = {event["id"]: event for _, event in self._sent}  # a kind has one source, and its ids begin with it
+        return sorted(once.values(), key=lambda event: str(event["time"]))

@@ -21,7 +21,7 @@ from rich.table import Table
 from service.bootstrap import opened
 from service.demo import showing
 from service.demo.outbox import Event
-from service.demo.portfolio import portfolio
+from service.demo.portfolio import everything
 from service.demo.sending import Sent, read, send
 from service.server import interruption, serving
 from service.settings import Settings
@@ -92,7 +92,7 @@ async def _figures(url: str, key: str, out: Console, leads: int) -> _Shown:
     headers = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=120, trust_env=False) as http:
         with out.status("making up two years of marketing"):
-            events = await asyncio.to_thread(lambda: list(portfolio(leads=leads)))
+            events = await asyncio.to_thread(lambda: list(everything(leads=leads)))
         begun = time.perf_counter()
         done, roi = await _sent(http, events, out)
         ready = time.perf_counter() - begun

@@ -81,6 +81,12 @@ REPS = (
     Rep("REP-PATEL", "Mid-market", "UK"), Rep("REP-WEBER", "Inside sales", "DACH"),
 )  # fmt: skip
 
+# The people in service, each with how well they are rated.
+AGENTS = (("AGENT-FISCHER", 0.4), ("AGENT-KAUR", 0.2), ("AGENT-LINDQVIST", 0.0), ("AGENT-ROSSI", -0.5))
+
+# How probable a deal is at which stage, in the order of the stages.
+STAGES = {"qualification": 0.2, "proposal": 0.4, "negotiation": 0.65}
+
 # How likely it is that something happens, where the campaign does not say so itself.
 CHANCE = {
     "late": 0.05, "sent again": 0.02,
@@ -94,6 +100,10 @@ CHANCE = {
     "accepted in writing": 0.92, "rejected in writing": 0.6, "lost reopened": 0.1, "won after all": 0.4,
     "order amended": 0.08, "order cancelled": 0.05, "repeat order": 0.35, "repeat is marked": 0.4, "says new": 0.7,
     "two invoices": 0.2, "credited": 0.07, "credited in full": 0.2, "invoice cancelled": 0.025, "paid": 0.92,
+    "touched again": 0.4, "touched now and then": 0.1, "quick answer": 0.55, "deal worked on": 0.46,
+    "by contact": 0.4, "email allowed": 0.72, "phone allowed": 0.45, "withdrawn": 0.12, "has a phone": 0.7,
+    "case": 0.45, "another case": 0.4, "resolved": 0.93, "case reopened": 0.06, "rated": 0.6, "part paid": 0.45,
+    "renewed": 0.78, "churned": 0.8,
 }  # fmt: skip
 
 # The mean number of days until it does.
@@ -102,6 +112,8 @@ DAYS = {
     "qualified": 6, "handed over": 1.5, "sql": 8, "disqualified": 12, "earlier touch": 25, "later touch": 20,
     "opened": 9, "stage": 10, "quoted": 12, "decided": 24, "lost": 30, "reopened": 45, "ordered": 3, "amended": 6,
     "cancelled": 9, "invoiced": 14, "second invoice": 30, "credited": 28, "paid": 24, "repeat": 150,
+    "touched again": 30, "quick answer": 0.1, "worked on": 7, "withdrawn": 200, "case": 70, "resolved": 0.9,
+    "case reopened": 5, "rated": 1, "part paid": 45,
 }  # fmt: skip
 
 # From which system an event comes, by the first name that its type starts with.
@@ -109,5 +121,6 @@ SOURCES = {
     "campaign.cost": "/erp/business-central", "campaign.budget": "/erp/business-central",
     "order.": "/erp/business-central", "invoice.": "/erp/business-central", "payment.": "/erp/business-central",
     "campaign.": "/marketing/automation", "touchpoint.": "/marketing/automation", "call.": "/telephony/pbx",
+    "case.": "/service/desk", "csat.": "/service/desk",
     "fx.": "/feeds/ecb", "": "/crm/dynamics",
 }  # fmt: skip

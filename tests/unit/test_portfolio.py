@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.demo.portfolio import portfolio
+from service.demo.portfolio import everything, portfolio, surroundings
 from service.demo.tables import CAMPAIGNS
 from service.domain.events import read_event
 
@@ -162,3 +162,55 @@ def test_campaigns_differ_believably_in_what_they_cost_and_bring(by_type: dict[s
     assert max(cost, key=lambda name: cost[name]) == "CMP-FAIR"
     assert 3 < sum(map(sum, sold.values())) / sum(cost.values()) < 10
     assert 0.04 < len(by_type["opportunity.won"]) / 9000 < 0.08
+
+
+@pytest.fixture(scope="module")
+def around() -> list[Event]:
+    return list(surroundings())
+
+
+def test_what_surrounds_the_portfolio_is_valid_and_says_nothing_that_it_says(
+    around: list[Event], events: list[Event]
+) -> None:
+    for event in around:
+        read_event(event)
+    assert {event["id"] for event in around}.isdisjoint(event["id"] for event in events)
+
+
+def test_everything_is_the_portfolio_in_its_order_among_its_surroundings() -> None:
+    parts = [list(told(leads=200)) for told in (portfolio, surroundings)]
+    whole = list(everything(leads=200))
+    outer = {event["id"] for event in parts[1]}
+    assert [[one for one in whole if (one["id"] in outer) is around] for around in (False, True)] == parts
+
+
+def test_together_they_are_about_fifty_five_thousand_events(arrived: list[Event], around: list[Event]) -> None:
+    assert 50_000 <= len(arrived) + len(around) <= 56_000
+
+
+@pytest.mark.parametrize(
+    ("event_type", "least"),
+    [
+        ("touchpoint.recorded", 2000), ("touchpoint.suppressed", 5), ("activity.completed", 1000),
+        ("lead.followed_up", 1000), ("contact.registered", 1000), ("contact.consent_changed", 1000),
+        ("campaign.messages_sent", 48), ("stage.defined", 3), ("sla.defined", 2), ("target.set", 20),
+        ("case.opened", 200), ("case.resolved", 200), ("csat.recorded", 100), ("account.renewed", 50),
+        ("account.churned", 10), ("payment.received", 20),
+    ],
+)  # fmt: skip
+def test_there_is_enough_around_it_to_look_at(around: list[Event], event_type: str, least: int) -> None:
+    assert sum(event["type"] == event_type for event in around) >= least
+
+
+def test_what_surrounds_the_portfolio_refers_to_what_that_says(
+    around: list[Event], by_type: dict[str, list[dict[str, Any]]]
+) -> None:
+    for name, event_type in (
+        ("lead_id", "lead.captured"), ("contact_id", "lead.captured"), ("account_id", "order.placed"),
+        ("campaign_id", "campaign.registered"), ("opportunity_id", "opportunity.opened"),
+        ("invoice_id", "invoice.posted"),
+    ):  # fmt: skip
+        said = {data[name] for data in by_type[event_type]}
+        named = {e["data"][name] for e in around if name in e["data"] and e["type"] != "contact.registered"}
+        assert named
+        assert named <= said
