@@ -41,7 +41,7 @@ async def post_erasure(
     return Response(content, 201, media_type=_JSON)
 
 
-@router.get("/v1/erasures", summary="Who was forgotten, with receipts", response_model=shapes.Erasures)
+@router.get("/v1/erasures", summary="Who was forgotten, with receipts", response_model=shapes.ErasureList)
 async def get_erasures(
     request: Request, ledger: Annotated[Ledger, Depends(Needs("read"))],
     after: Annotated[int, Query(ge=0, le=2**62, description="positions after this one")] = 0,

@@ -53,7 +53,7 @@ class Erased(BaseModel):
     erasures: list[Erasure]
 
 
-class Erasures(BaseModel):
+class ErasureList(BaseModel):
     """A page of erasures."""
 
     erasures: list[Erasure]

@@ -49,7 +49,7 @@ class OverdueTotal(BaseModel):
     overdue: int
 
 
-class Overdue(AnswerOfNow):
+class OverdueClocks(AnswerOfNow):
     """Clocks that are overdue."""
 
     rows: list[OverdueRow]
@@ -89,4 +89,4 @@ def _read_place(after: str) -> overdue.Place | None:
 
 
 get_overdue.__annotations__["asked"] = Annotated[_MODEL, Query()]
-router.add_api_route("/v1/sla/overdue", get_overdue, summary="Overdue clocks of agreements", response_model=Overdue)
+router.add_api_route("/v1/sla/overdue", get_overdue, summary="Overdue clocks of agreements", response_model=OverdueClocks)

@@ -6,7 +6,7 @@ type Event = components["schemas"]["Event"];
 type Figures = components["schemas"]["RoiFigures"];
 
 const [url, key] = [process.env["URL_OF_SERVICE"] ?? "", process.env["KEY"] ?? ""];
-const api = createClient<paths>({ baseUrl: url, headers: { Authorization: `Bearer ${key}` } });
+const api = createClient<paths, `application/${string}json`>({ baseUrl: url, headers: { Authorization: `Bearer ${key}` } });
 
 const lead: Event = {
   specversion: "1.0", id: "lead", source: "/fetch", type: "lead.captured", time: "2026-03-01T09:30:00Z",
