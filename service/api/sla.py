@@ -89,4 +89,6 @@ def _read_place(after: str) -> overdue.Place | None:
 
 
 get_overdue.__annotations__["asked"] = Annotated[_MODEL, Query()]
-router.add_api_route("/v1/sla/overdue", get_overdue, summary="Overdue clocks of agreements", response_model=OverdueClocks)
+router.add_api_route(
+    "/v1/sla/overdue", get_overdue, summary="Overdue clocks of agreements", response_model=OverdueClocks
+)
