@@ -31,7 +31,7 @@ REPORT = Report(
         ),
         "booked": total("booked_revenue", MONEY, "Σ value of live orders of the month"),
         "error": total(f"{WEIGHTED} - booked_revenue", MONEY, "weighted − booked"),
-        "error_rate": quotient("error", "booked"),
+        "error_rate": quotient("weighted - booked", "booked"),
     },
     group_by="month",
     basis="event",
