@@ -472,7 +472,7 @@ def listed(sales: Sales) -> list[dict[str, Any]]:
         item, events, entered = items[one.id], sales.events_of(one), sales.entered(one)
         status, decided = sales.outcome(one)
         opened = [e for e in events if e.type == "opportunity.opened"]
-        named = [e for e in opened if e.data.get("contact_ids") is not None]
+        named = [e for e in opened if e.data.get("contact_ids") not in (None, "")]
         linked: dict[str, bool] = {}
         for e in events:
             name = contacts.get(e.data.get("contact_id", ""), e.data.get("contact_id", ""))
