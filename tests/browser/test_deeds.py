@@ -20,24 +20,11 @@ from tests.browser.ledgers import HOSTILE, LONG, UNBROKEN
 from tests.browser.test_screens import _STICKS_OUT, WIDTHS
 from tests.conftest import Api
 from tests.support.sending import cost, lead, order
+from tests.support.tables import COSTS
 
 SAMPLES = Path(__file__).parents[2] / "docs/senders/samples"
 _numbers = itertools.count(1)
 CSV = "No,Day,Campaign,Net\n1,2026-03-01,Fair,10.00\n2,not a day,Fair,11.00\n3,2026-03-03,Mail,12.50\n"
-MAPPING = """
-files:
-  - file: "*.csv"
-    source: /imports/costs
-    events:
-      - type: campaign.cost_booked
-        id: "cost-{No}"
-        time: "{Day}"
-        data:
-          cost_entry_id: "{No}"
-          campaign_id: "{Campaign|slug}"
-          amount: {amount: "{Net|decimal}", currency: EUR}
-          cost_date: "{Day|date}"
-"""
 
 
 def bad(number: int, identity: str = "") -> dict[str, Any]:
@@ -182,7 +169,7 @@ async def test_a_file_is_looked_at_before_it_is_imported(
         await page.fill("textarea", "files: 7")
         await page.click("text=Look at it")
         assert "files" in await text(looked, ".refused")
-        await page.fill("textarea", MAPPING)
+        await page.fill("textarea", COSTS)
         await page.click("text=Look at it")
         events = await text(looked, "table.events")
         assert [events.count(one) for one in ("campaign.cost_booked", '"12.50"')] == [2, 1]
@@ -199,7 +186,7 @@ async def test_a_file_is_looked_at_before_it_is_imported(
         assert "not a day" in await text(looked, "table.problems")
         await looked.open(path_of(api, "import"))  # the same once more adds nothing
         await page.set_input_files("input[type=file]", tmp_path / "costs.csv")
-        await page.fill("textarea", MAPPING)
+        await page.fill("textarea", COSTS)
         await page.click("text=Look at it")
         assert "is in already" in await text(looked)
     assert api.read("/v1/roi")["total"]["actual_cost"] == "22.50"
